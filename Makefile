@@ -1,0 +1,49 @@
+# Two commands for a newcomer: `make screen` runs the main job on the demo crystals,
+# `make test` runs lint, types and tests. Both set up .venv first, once.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+
+.PHONY: help setup screen test lint types unit lock demo-crystals clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | column -t -s:
+
+setup: .venv/installed  ## Make .venv with the versions of requirements.lock
+
+.venv/installed: requirements.lock pyproject.toml
+	"$(PYTHON)" -m venv .venv
+	$(RUN) pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch .venv/installed
+
+screen: setup  ## Screen the demo crystals into results/demo
+	$(BIN)/chiralscreen screen data/demo --output results/demo --config data/demo.yaml
+
+test: lint types unit  ## Lint, types and tests
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(RUN) pytest
+
+lock:  ## Write requirements.lock anew from pyproject.toml
+	rm -rf .venv-lock
+	"$(PYTHON)" -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet torch==2.13.0 setuptools wheel
+	.venv-lock/bin/python -m pip install --quiet -e '.[test]'
+	{ echo "# Written by 'make lock' from pyproject.toml. No hashes: torch's build differs by machine."; \
+	  .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu//'; } > requirements.lock
+	rm -rf .venv-lock
+
+demo-crystals: setup  ## Write data/demo anew from data/demo_crystals.toml
+	$(BIN)/python data/make_demo.py
+
+clean:  ## Remove what can be made again
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

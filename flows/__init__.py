@@ -1,0 +1,21 @@
+"""When and where: Prefect flows and the command line.
+
+Importing this package sets defaults in the environment, which libraries read once at their own
+import; what the user has set stays.
+"""
+
+import os
+
+_DEFAULTS = {
+    # Worker processes scale with the cores; threads of small matrices only slow each other down.
+    "OMP_NUM_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    # A Prefect server takes up to half a minute to start on a small machine.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # Nothing is sent to anybody.
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+
+for _name, _value in _DEFAULTS.items():
+    os.environ.setdefault(_name, _value)

@@ -1,0 +1,205 @@
+"""The command line."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tasks.failures import RemediableError
+from tasks.storage import DatasetError
+
+DONE, DONE_WITH_FAILURES, UNUSABLE = 0, 1, 2
+
+app = typer.Typer(
+    name="chiralscreen",
+    help="Find chiral-phonon materials: symmetry, machine-learned potentials, phonons.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+Source = Annotated[
+    Path,
+    typer.Argument(help="CIF, POSCAR or extended XYZ file, a folder of them, or `demo`."),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the dataset.")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
+PotentialName = Annotated[
+    str | None,
+    typer.Option(help="7net-l3i5 (default), 7net-0, chgnet, or ase:package.module:callable."),
+]
+
+
+@app.command()
+def classify(
+    source: Source,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="CSV or Parquet file to write.")
+    ] = None,
+    symprec: Annotated[float, typer.Option(help="Symmetry tolerance (Å).")] = 0.01,
+) -> None:
+    """Tell from symmetry alone which crystals may host chiral phonons.
+
+    No potential is loaded. Example:
+
+        chiralscreen classify structures/ --output classes.csv
+    """
+    from flows.classification import classify_source, write_table
+    from flows.summary import print_classification
+
+    with _errors_told():
+        rows, failures = classify_source(located(source), symprec)
+        print_classification(console, rows, failures)
+        if output:
+            write_table(rows, output)
+            console.print(f"written: {output}")
+    raise typer.Exit(DONE_WITH_FAILURES if failures else DONE)
+
+
+@app.command()
+def screen(
+    source: Source,
+    output: Output,
+    config: Config = None,
+    potential: PotentialName = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Compute at most so many.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
+    max_atoms: Annotated[int | None, typer.Option(min=1, help="Largest supercell (atoms).")] = None,
+    q_spacing: Annotated[
+        float | None, typer.Option(min=0.0, help="Spacing of the q-mesh (1/Å).")
+    ] = None,
+    include_centrosymmetric: Annotated[
+        bool, typer.Option("--all", help="Compute centrosymmetric crystals as well.")
+    ] = False,
+    retry_failures: Annotated[
+        bool, typer.Option(help="Try again what failed in an earlier run.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Show the plan and its cost; write nothing.")
+    ] = False,
+) -> None:
+    """Screen crystals for chiral phonons: the main job.
+
+    Running it again continues where it stopped. Examples:
+
+        chiralscreen screen demo --output results/demo --potential 7net-0
+
+        chiralscreen screen structures/ --output results/first --limit 100 --dry-run
+    """
+    from flows.screening import intake_of
+    from flows.screening import screen as flow
+    from flows.summary import print_plan, print_screening
+    from tasks.intake import plan_screening
+    from tasks.settings import read_settings
+
+    overrides: dict[str, object] = {
+        "potential.name": potential,
+        "phonons.max_atoms": max_atoms,
+        "chirality.mesh_spacing": q_spacing,
+        "include_centrosymmetric": include_centrosymmetric or None,
+    }
+    with _errors_told():
+        settings = read_settings(config, overrides)
+        if dry_run:
+            intake = intake_of(located(source), output, settings, device)
+            plan = plan_screening(intake, limit=limit, retry_failures=retry_failures, commit=False)
+            print_plan(console, plan, workers or os.cpu_count() or 1)
+            raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
+        result = flow(located(source), output, settings, limit, workers, device, retry_failures)
+        failed = print_screening(console, output, result)
+    raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
+
+
+@app.command()
+def status(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")]) -> None:
+    """Tell how far a dataset is, without a server.
+
+    Example:
+
+        chiralscreen status results/demo
+    """
+    from flows.summary import print_status
+
+    with _errors_told():
+        print_status(console, existing_dataset(folder))
+
+
+@app.command()
+def verify(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")]) -> None:
+    """Check every committed file against its receipt.
+
+    Example:
+
+        chiralscreen verify results/demo
+    """
+    from tasks.storage import Dataset
+
+    with _errors_told():
+        problems = Dataset(existing_dataset(folder)).verify()
+    for problem in problems:
+        console.print(str(problem))
+    console.print(f"{len(problems)} problems")
+    raise typer.Exit(DONE_WITH_FAILURES if problems else DONE)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Print an expected error without a traceback and exit with the code for unusable input."""
+    try:
+        yield
+    except (RemediableError, DatasetError, OSError, ValueError) as error:
+        errors.print(f"[bold red]error:[/] {error}", highlight=False)
+        if remedy := getattr(error, "remedy", ""):
+            errors.print(f"what to do: {remedy}", highlight=False)
+        raise typer.Exit(UNUSABLE) from error
+
+
+def located(source: Path) -> Path:
+    """Path of a source; the word ``demo`` stands for the crystals of the package.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        As given by the user.
+
+    Returns
+    -------
+    pathlib.Path
+        A path that exists, or the given one.
+    """
+    from importlib.resources import files
+
+    if str(source) == "demo" and not source.exists():
+        return Path(str(files("chiralscreen_data") / "demo"))
+    return source
+
+
+def existing_dataset(folder: Path) -> Path:
+    """Refuse a folder that holds no dataset.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        As given by the user.
+
+    Returns
+    -------
+    pathlib.Path
+        The same.
+
+    Raises
+    ------
+    RemediableError
+        When there is nothing to read.
+    """
+    if not (folder / "receipts").is_dir():
+        message = f"{folder} holds no dataset"
+        raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")
+    return folder

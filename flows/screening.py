@@ -1,0 +1,291 @@
+"""The screening as a Prefect flow: plan, chunks in a sliding window, catalogue.
+
+Prefect orchestrates chunks; the dataset remembers structures. A chunk is one task run per stage;
+what a chunk has committed is never computed again, whatever becomes of the run.
+"""
+
+import itertools
+import json
+import os
+import platform
+import uuid
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from flows.artifacts import publish_outcomes
+from flows.progress import Meter, metered
+from flows.result import ScreenResult, stage_seconds
+from flows.server import shared_api
+from potentials import Potential, load_potential
+from tasks.intake import Intake, Plan, plan_screening
+from tasks.planning import STAGE_NAMES, Work, balanced_chunks
+from tasks.settings import PotentialSettings, ScreenSettings
+from tasks.stages import StageReport, run_stage
+from tasks.storage import Dataset, build_catalog
+
+RECORDED_PACKAGES = ("chiralscreen", "phonopy", "spglib", "pymatgen", "ase", "torch", "prefect")
+# A chunk should last long enough to make Prefect's own time vanish, and short enough that little
+# is lost with a killed worker (seconds).
+_CHUNK_SECONDS = (20.0, 300.0)
+_CHUNKS_PER_WORKER = 6
+_STRUCTURES_PER_CHUNK = 200
+# Share of each stage in the cost of a structure; weights of the progress bar only.
+_STAGE_SHARES = dict(zip(STAGE_NAMES, (0.25, 0.7, 0.05), strict=True))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Structures that go through the stages together."""
+
+    number: int
+    stage: str
+    works: tuple[Work, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of its task run."""
+        return f"{self.stage}-{self.number:04d}"
+
+    @property
+    def cost(self) -> float:
+        """Estimated seconds of this stage."""
+        return _STAGE_SHARES[self.stage] * sum(work.cost for work in self.works)
+
+
+@task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
+def run_chunk(
+    name: str,
+    stage: str,
+    works: tuple[Work, ...],
+    output: Path,
+    settings: ScreenSettings,
+    device: str,
+) -> StageReport:
+    """Run one stage for one chunk in a worker process.
+
+    Parameters
+    ----------
+    name : str
+        Name of the task run.
+    stage : str
+        One of ``relaxation``, ``phonons``, ``chirality``.
+    works : tuple of Work
+        Structures.
+    output : pathlib.Path
+        Folder of the dataset.
+    settings : ScreenSettings
+        All settings.
+    device : str
+        Device of the potential.
+
+    Returns
+    -------
+    StageReport
+        What was done.
+    """
+    get_run_logger().info("%s: %s", name, ", ".join(work.material_id for work in works))
+    return run_stage(
+        stage, works, Dataset(output), settings, lambda: _potential(settings.potential, device)
+    )
+
+
+@flow(name="screen", flow_run_name="screen {source}")
+def screen(
+    source: Path,
+    output: Path,
+    settings: ScreenSettings | None = None,
+    limit: int | None = None,
+    workers: int | None = None,
+    device: str = "cpu",
+    retry_failures: bool = False,
+) -> ScreenResult:
+    """Screen all structures of a source into a dataset.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        File or folder of structures.
+    output : pathlib.Path
+        Folder of the dataset; made where it is missing, continued where it exists.
+    settings : ScreenSettings, optional
+        All settings.
+    limit : int, optional
+        Compute at most so many structures.
+    workers : int, optional
+        Worker processes; one per CPU by default.
+    device : str
+        Device of the potential.
+    retry_failures : bool
+        Try again what failed for good in an earlier run.
+
+    Returns
+    -------
+    ScreenResult
+        Decisions, reports and lost chunks.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        When the source is missing or empty, or the potential cannot be loaded.
+    """
+    settings = settings or ScreenSettings()
+    workers = workers or os.cpu_count() or 1
+    intake = intake_of(source, output, settings, device)
+    plan = plan_screening(intake, limit=limit, retry_failures=retry_failures)
+    get_run_logger().info("%s: %s to compute", plan.outcomes, plan.n_open)
+    with shared_api(), metered(plan.cost, key=f"progress-{intake.run_id}") as meter:
+        result = _compute(intake, plan, workers, device, meter)
+    _commit_run(intake, result)
+    build_catalog(intake.dataset)
+    publish_outcomes(output, result)
+    return result
+
+
+def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str) -> Intake:
+    """Give a run its name and gather what its decisions share.
+
+    Parameters
+    ----------
+    source, output : pathlib.Path
+        Structures, and the folder of the dataset.
+    settings : ScreenSettings
+        All settings.
+    device : str
+        Device of the potential.
+
+    Returns
+    -------
+    Intake
+        For `tasks.intake.plan_screening`.
+    """
+    now = datetime.now(UTC)
+    return Intake(
+        run_id=f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}",
+        started_at=now,
+        source=source,
+        dataset=Dataset(output),
+        settings=settings,
+        card=lambda: _potential(settings.potential, device).card,
+    )
+
+
+def initialize_worker() -> None:
+    """Give a worker process one thread: processes scale, threads of small cells do not."""
+    torch.set_num_threads(1)
+
+
+def _potential(settings: PotentialSettings, device: str) -> Potential:
+    """Load the potential of the settings, once per process."""
+    return load_potential(settings.name, device, settings.dtype, options=settings.options)
+
+
+def _compute(intake: Intake, plan: Plan, workers: int, device: str, meter: Meter) -> ScreenResult:
+    """Send all chunks through their stages, a bounded number of them at a time."""
+    queue = deque(_chunks(plan, workers))
+    pending: dict[PrefectFuture[StageReport], Chunk] = {}
+    reports: list[StageReport] = []
+    lost: list[str] = []
+    with ProcessPoolTaskRunner(max_workers=workers, initializer=initialize_worker) as runner:
+        while queue or pending:
+            while queue and len(pending) < 2 * workers:
+                chunk = queue.popleft()
+                pending[_submit(runner, chunk, intake, device)] = chunk
+            future = next(as_completed(list(pending)))
+            chunk = pending.pop(future)
+            report = future.result(raise_on_failure=False)
+            if isinstance(report, StageReport):
+                reports.append(report)
+                queue.extendleft(_next_chunk(chunk, report))
+                meter.advance(
+                    _finished_cost(chunk, report), _note(chunk, [*queue, *pending.values()])
+                )
+            else:
+                halves = _halves(chunk, report)
+                queue.extendleft(halves)
+                lost.extend([] if halves else [chunk.name])
+    return ScreenResult(intake.run_id, plan, tuple(reports), tuple(lost))
+
+
+def _chunks(plan: Plan, workers: int) -> Iterator[Chunk]:
+    """Chunks of all open stages, of even cost, the later stages first."""
+    numbers = itertools.count(1)
+    shortest, longest = _CHUNK_SECONDS
+    target = min(max(plan.cost / (workers * _CHUNKS_PER_WORKER), shortest), longest)
+    for stage in reversed(STAGE_NAMES):
+        for works in balanced_chunks(plan.open.get(stage, ()), target, _STRUCTURES_PER_CHUNK):
+            yield Chunk(next(numbers), stage, works)
+
+
+def _submit(
+    runner: ProcessPoolTaskRunner, chunk: Chunk, intake: Intake, device: str
+) -> PrefectFuture[StageReport]:
+    """Hand a chunk to a worker process."""
+    parameters = {
+        "name": chunk.name,
+        "stage": chunk.stage,
+        "works": chunk.works,
+        "output": intake.dataset.root,
+        "settings": intake.settings,
+        "device": device,
+    }
+    return runner.submit(run_chunk.with_options(name=chunk.stage), parameters)
+
+
+def _next_chunk(chunk: Chunk, report: StageReport) -> list[Chunk]:
+    """The structures that succeeded, in their next stage."""
+    index = STAGE_NAMES.index(chunk.stage) + 1
+    works = tuple(work for work in chunk.works if work.material_id in report.succeeded)
+    if index == len(STAGE_NAMES) or not works:
+        return []
+    return [Chunk(chunk.number, STAGE_NAMES[index], works)]
+
+
+def _halves(chunk: Chunk, error: object) -> list[Chunk]:
+    """The two halves of a chunk that was too large for the memory; nothing in other cases."""
+    middle = len(chunk.works) // 2
+    if not middle or not isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return []
+    return [replace(chunk, works=works) for works in (chunk.works[:middle], chunk.works[middle:])]
+
+
+def _finished_cost(chunk: Chunk, report: StageReport) -> float:
+    """Cost that needs no more waiting for: of this stage, and of all stages for what failed."""
+    later = sum(_STAGE_SHARES[s] for s in STAGE_NAMES[STAGE_NAMES.index(chunk.stage) + 1 :])
+    failed = sum(work.cost for work in chunk.works if work.material_id not in report.succeeded)
+    return chunk.cost + later * failed
+
+
+def _note(chunk: Chunk, unfinished: Iterable[Chunk]) -> str:
+    """What the progress bar says beside itself."""
+    left = {work.material_id for other in unfinished for work in other.works}
+    return f"{chunk.name} done, {len(left)} structures to go"
+
+
+def _commit_run(intake: Intake, result: ScreenResult) -> None:
+    """Record settings, versions, machine and times of a run."""
+    card = intake.card() if result.plan.outcomes.get("screen") else None
+    row = {
+        "run_id": intake.run_id,
+        "started_at": intake.started_at,
+        "finished_at": datetime.now(UTC),
+        "source": str(intake.source),
+        "settings": intake.settings.model_dump_json(),
+        "versions": json.dumps({name: version(name) for name in RECORDED_PACKAGES}),
+        "potential": card.name if card else None,
+        "checkpoint_digest": card.digest if card else None,
+        "host": platform.node(),
+        "wall_times": json.dumps(stage_seconds(result.reports, "wall_time")),
+        "potential_times": json.dumps(stage_seconds(result.reports, "potential_time")),
+        "counts": json.dumps(dict(result.plan.outcomes)),
+    }
+    intake.dataset.commit("run", {"runs": [row]}, [intake.run_id])

@@ -1,0 +1,14 @@
+"""Energies: batches of atoms in; energies, forces and stresses out."""
+
+from potentials.interface import Equivariance, Evaluation, Potential, PotentialCard
+from potentials.parity import inverted
+from potentials.registry import load_potential
+
+__all__ = [
+    "Equivariance",
+    "Evaluation",
+    "Potential",
+    "PotentialCard",
+    "inverted",
+    "load_potential",
+]

@@ -1,0 +1,21 @@
+"""Digests that identify a checkpoint."""
+
+import hashlib
+from pathlib import Path
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file.
+
+    Returns
+    -------
+    str
+        Hexadecimal digest.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

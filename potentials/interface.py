@@ -1,0 +1,109 @@
+"""What every potential offers: a card that says what it is, and batched evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+class Equivariance(StrEnum):
+    """The isometries under which a potential's energy is invariant."""
+
+    O3 = "O(3)"
+    SO3 = "SO(3)"
+
+
+@dataclass(frozen=True)
+class PotentialCard:
+    """Identity of a potential, as it is recorded with every result.
+
+    Attributes
+    ----------
+    name : str
+        The name by which `potentials.load_potential` finds it.
+    digest : str
+        SHA-256 (hex) of the checkpoint; for a calculator without a known checkpoint, of its import
+        path, options and package version.
+    equivariance : Equivariance
+        ``O(3)`` when mirror images have equal energies, ``SO(3)`` when only rotated ones do.
+    elements : frozenset of int
+        Atomic numbers the potential was trained on.
+    licence, citation : str
+        Terms of the weights and the work to cite.
+    milliseconds_per_atom : float
+        Energy, forces and stress on one CPU thread in float32; scales cost estimates only.
+    """
+
+    name: str
+    digest: str
+    equivariance: Equivariance
+    elements: frozenset[int]
+    licence: str
+    citation: str
+    milliseconds_per_atom: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Energies and their derivatives for a sequence of structures.
+
+    Attributes
+    ----------
+    energies : ndarray, shape (n_structures,)
+        Potential energies in eV.
+    forces : tuple of ndarray, each of shape (n_atoms, 3)
+        Forces in eV/Å.
+    stresses : ndarray, shape (n_structures, 3, 3)
+        Stress in eV/Å^3, positive under tension (dE/dstrain divided by the volume).
+    wall_time : float
+        Seconds spent inside the potential.
+    """
+
+    energies: FloatArray
+    forces: tuple[FloatArray, ...]
+    stresses: FloatArray
+    wall_time: float
+
+    def split(self) -> list["Evaluation"]:
+        """Cut into evaluations of single structures, the time shared equally.
+
+        Returns
+        -------
+        list of Evaluation
+            One per structure.
+        """
+        share = self.wall_time / max(len(self.forces), 1)
+        return [
+            Evaluation(self.energies[i : i + 1], (forces,), self.stresses[i : i + 1], share)
+            for i, forces in enumerate(self.forces)
+        ]
+
+
+class Potential(Protocol):
+    """A map from atomic structures to energies, forces and stresses."""
+
+    @property
+    def card(self) -> PotentialCard:
+        """Identity of the potential."""
+        ...
+
+    def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
+        """Evaluate all structures, packed as the device likes best.
+
+        Parameters
+        ----------
+        structures : sequence of ase.Atoms
+            Periodic structures of supported elements.
+
+        Returns
+        -------
+        Evaluation
+            In the order of `structures`.
+        """
+        ...

@@ -1,0 +1,77 @@
+"""Exact mirror symmetry for potentials that lack it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ase import Atoms
+
+from potentials.interface import Equivariance, Evaluation, Potential, PotentialCard
+
+
+@dataclass(frozen=True)
+class InversionAverage:
+    """The mean of a potential over {identity, inversion}.
+
+    An SO(3)-invariant energy averaged over this two-element frame is O(3)-invariant (Frame
+    Averaging, Puny et al., arXiv:2110.03336): every improper operation is a rotation times the
+    inversion. Forces and stresses are the derivatives of that mean. It costs two evaluations.
+
+    Attributes
+    ----------
+    potential : Potential
+        The potential to be averaged.
+    """
+
+    potential: Potential
+
+    @property
+    def card(self) -> PotentialCard:
+        """Card of the averaged potential: O(3), another digest, twice the cost."""
+        card = self.potential.card
+        return replace(
+            card,
+            digest=f"inversion-average:{card.digest}",
+            equivariance=Equivariance.O3,
+            milliseconds_per_atom=2 * card.milliseconds_per_atom,
+        )
+
+    def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
+        """Evaluate each structure and its inverted image, and average.
+
+        Parameters
+        ----------
+        structures : sequence of ase.Atoms
+            Periodic structures.
+
+        Returns
+        -------
+        Evaluation
+            Means over structure and image; forces of the image enter with the opposite sign.
+        """
+        count = len(structures)
+        both = self.potential.evaluate([*structures, *map(inverted, structures)])
+        pairs = zip(both.forces[:count], both.forces[count:], strict=True)
+        return Evaluation(
+            energies=(both.energies[:count] + both.energies[count:]) / 2,
+            forces=tuple((here - image) / 2 for here, image in pairs),
+            stresses=(both.stresses[:count] + both.stresses[count:]) / 2,
+            wall_time=both.wall_time,
+        )
+
+
+def inverted(atoms: Atoms) -> Atoms:
+    """Return the image of a crystal under the inversion through the origin.
+
+    The positions change sign and the lattice stays, since a lattice is its own inverse.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The crystal.
+
+    Returns
+    -------
+    ase.Atoms
+        Same cell and species, positions negated (Å).
+    """
+    return Atoms(numbers=atoms.numbers, cell=atoms.cell, positions=-atoms.positions, pbc=atoms.pbc)

@@ -1,0 +1,1 @@
+"""Science: one stage of the screening per module, pure and typed."""

@@ -1,0 +1,64 @@
+"""Reading what a screening found."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from tasks.failures import Failure
+
+
+def read_catalog(folder: Path, table: str) -> pd.DataFrame:
+    """Read a table of the catalogue.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the dataset.
+    table : str
+        Name of the table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its rows.
+    """
+    return pd.read_parquet(folder / "catalog" / f"{table}.parquet")
+
+
+def ranked(chirality: pd.DataFrame) -> pd.DataFrame:
+    """Materials with a score, the best first.
+
+    Parameters
+    ----------
+    chirality : pandas.DataFrame
+        The catalogue of materials.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the column ``largest_splitting`` (THz) added.
+    """
+    found = chirality[chirality["score"].notna()].sort_values(
+        ["score", "material_id"], ascending=[False, True]
+    )
+    largest = [max(values, default=0.0) for values in found["splitting_max"]]
+    return found.assign(largest_splitting=largest)
+
+
+def failures_in(failures: pd.DataFrame) -> list[Failure]:
+    """Failures of a catalogue as objects.
+
+    Parameters
+    ----------
+    failures : pandas.DataFrame
+        The table ``failures``.
+
+    Returns
+    -------
+    list of Failure
+        In the order of the table.
+    """
+    return [
+        Failure(**{str(name): value for name, value in row.items()})
+        for row in failures.to_dict("records")
+    ]

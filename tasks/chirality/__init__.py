@@ -1,0 +1,21 @@
+"""Chirality of phonons: angular momentum, helicity and what follows from them."""
+
+from tasks.chirality.analysis import ChiralityAnalysis, analyze_force_constants
+from tasks.chirality.angular_momentum import angular_momentum
+from tasks.chirality.modes import Modes, modes_at
+from tasks.chirality.record import ChiralityRecord
+from tasks.chirality.settings import ChiralitySettings
+from tasks.chirality.verdict import ScoreSettings, Verdict, judge
+
+__all__ = [
+    "ChiralityAnalysis",
+    "ChiralityRecord",
+    "ChiralitySettings",
+    "Modes",
+    "ScoreSettings",
+    "Verdict",
+    "analyze_force_constants",
+    "angular_momentum",
+    "judge",
+    "modes_at",
+]

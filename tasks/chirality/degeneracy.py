@@ -1,0 +1,150 @@
+"""Degenerate sets of modes, and averages over them.
+
+Inside a degenerate set the eigenvectors are an arbitrary basis chosen by the eigensolver, so only
+traces over the set (and spectra of projected operators) have a meaning. Sets are labelled by
+integers: bands of one q-point with the same label belong together, labels run from 0 upwards with
+frequency.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from phonopy import Phonopy
+from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
+
+DEGENERACY_TOLERANCE: Final = 1e-3
+NEAR_FACTOR: Final = 10.0
+
+
+def degenerate_sets(
+    frequencies: NDArray[np.float64],
+    tolerance: float = DEGENERACY_TOLERANCE,
+    joined: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int64]:
+    """Label the degenerate sets by closeness of neighbouring frequencies.
+
+    Parameters
+    ----------
+    frequencies : ndarray, shape (nq, nb)
+        Ascending along the bands, THz.
+    tolerance : float
+        Neighbouring bands closer than this (THz) belong to one set.
+    joined : ndarray of bool, shape (nq, nb - 1), optional
+        True where bands i and i + 1 belong together whatever their distance
+        (see `symmetry_partners`).
+
+    Returns
+    -------
+    ndarray of int, shape (nq, nb)
+        Set labels, 0, 1, 2, ... along the bands of each q-point.
+    """
+    separate = np.diff(frequencies, axis=-1) > tolerance
+    if joined is not None:
+        separate &= ~joined
+    labels = np.zeros(frequencies.shape, dtype=np.int64)
+    np.cumsum(separate, axis=-1, out=labels[..., 1:])
+    return labels
+
+
+def symmetry_partners(phonon: Phonopy, q_points: ArrayLike) -> NDArray[np.bool_]:
+    """Find neighbouring bands that belong to one irreducible co-representation.
+
+    The little group of q includes time reversal, so that pairs stuck together by it count as well.
+    Costs milliseconds per q-point: meant for special points, where the degeneracy of imperfect
+    force constants may exceed any tolerance.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+    q_points : array_like, shape (nq, 3)
+        Fractional reciprocal coordinates of the primitive cell.
+
+    Returns
+    -------
+    ndarray of bool, shape (nq, nb - 1)
+        True where bands i and i + 1 are partners.
+    """
+    points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
+    n_bands = 3 * len(phonon.primitive)
+    joined = np.zeros((len(points), n_bands - 1), dtype=bool)
+    for row, q_point in zip(joined, points, strict=True):
+        modes = SymmetryAdaptedModes(phonon.dynamical_matrix, q_point, phonon.primitive_symmetry)
+        sizes = [len(bands) for bands in modes.degenerate_sets]
+        row[:] = np.diff(np.repeat(np.arange(len(sizes)), sizes)) == 0
+    return joined
+
+
+def near_degenerate(
+    frequencies: NDArray[np.float64],
+    sets: NDArray[np.int64],
+    tolerance: float = DEGENERACY_TOLERANCE,
+) -> NDArray[np.bool_]:
+    """Flag the sets that another set approaches within ten tolerances.
+
+    Such sets mix under a small change of the force constants, so numbers of the single sets are
+    less certain than their sum.
+
+    Parameters
+    ----------
+    frequencies : ndarray, shape (nq, nb)
+        Ascending along the bands, THz.
+    sets : ndarray of int, shape (nq, nb)
+        Labels of the degenerate sets.
+    tolerance : float
+        Tolerance (THz) with which the sets were made.
+
+    Returns
+    -------
+    ndarray of bool, shape (nq, nb)
+        The same value for all bands of a set.
+    """
+    close = (np.diff(frequencies, axis=-1) <= NEAR_FACTOR * tolerance) & (np.diff(sets) > 0)
+    flags = np.zeros(frequencies.shape)
+    flags[..., :-1] += close
+    flags[..., 1:] += close
+    return set_mean(flags, sets) > 0
+
+
+def set_mean(values: NDArray[np.float64], sets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Replace the value of each band by the mean over its degenerate set.
+
+    For the diagonal elements of an operator A this is Tr(P A) / Tr(P) with P the projector on the
+    set, which no unitary mixing inside the set can change.
+
+    Parameters
+    ----------
+    values : ndarray, shape (nq, nb, ...)
+        One value (or vector) per band.
+    sets : ndarray of int, shape (nq, nb)
+        Labels of the degenerate sets, each a run of neighbouring bands.
+
+    Returns
+    -------
+    ndarray
+        Same shape as `values`.
+    """
+    starts = np.ones(sets.shape, dtype=bool)
+    starts[:, 1:] = np.diff(sets, axis=-1) != 0
+    first = np.flatnonzero(starts)
+    counts = np.diff(np.append(first, sets.size))
+    flat = values.reshape(sets.size, -1)
+    means = np.add.reduceat(flat, first, axis=0) / counts[:, None]
+    return np.asarray(np.repeat(means, counts, axis=0).reshape(values.shape))
+
+
+def set_size(sets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the bands in the degenerate set of each band.
+
+    Parameters
+    ----------
+    sets : ndarray of int, shape (nq, nb)
+        Labels of the degenerate sets.
+
+    Returns
+    -------
+    ndarray of int, shape (nq, nb)
+        1 for a mode without partner.
+    """
+    return np.asarray((sets[..., :, None] == sets[..., None, :]).sum(axis=-1))

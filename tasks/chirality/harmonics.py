@@ -1,0 +1,182 @@
+"""Helicity density of states and its spherical harmonics.
+
+    chi(w) = (1/N_q) sum_{q,nu} h(q,nu) delta(w - w_qnu),    h = l . qhat
+
+At each q the helicities of all bands add up to zero, so an amplitude needs their frequencies. chi
+is odd under reflection and vanishes in every achiral crystal. There the helicity is a function of
+the direction of q of higher order L = 2, 4 or 6, which shows in
+
+    S_L(w) = [4 pi sum_M |(1/N_q) sum_{q,nu} h Y_LM(qhat) delta(w - w_qnu)|^2]^(1/2).
+
+The sum over all M makes S_L independent of the orientation of the crystal and takes no knowledge
+of its symmetry: that the orders forbidden by it vanish is a result. S_0 = |chi|, and for a
+helicity with one order only, S_L is its root mean square. The delta function is a histogram bin;
+R_L = sum_bins S_L / sum |h| depends on its width.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from phonopy import Phonopy
+from scipy.special import sph_harm_y
+
+from tasks.chirality.angular_momentum import mean_angular_momentum
+from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, crystal_operations
+from tasks.chirality.brillouin import ZoneImages, helicity, zone_images
+from tasks.chirality.degeneracy import set_mean
+from tasks.chirality.histogram import bin_edges, bin_matrix
+from tasks.chirality.modes import Modes
+from tasks.symmetry.point_groups import helicity_multiplicity
+
+Wave = Literal["none", "s", "d", "g", "i"]
+
+ORDERS = (0, 2, 4, 6)
+_WAVES: dict[int, Wave] = {0: "s", 2: "d", 4: "g", 6: "i"}
+# Order L and m >= 0 of the harmonics summed; those of m < 0 are their conjugates.
+_ORDER = np.repeat(ORDERS, [order + 1 for order in ORDERS])
+_M = np.concatenate([np.arange(order + 1) for order in ORDERS])
+
+
+@dataclass(frozen=True, eq=False)
+class HelicitySpectrum:
+    """Helicity density of states of a crystal, and its spherical harmonics.
+
+    Attributes
+    ----------
+    bin_edges : ndarray, shape (n_bins + 1,)
+        Limits of the frequency bins in THz, multiples of the bin width from 0.
+    chi : ndarray, shape (n_bins,)
+        Helicity density of states, hbar per THz and primitive cell, with its sign.
+    absolute : ndarray, shape (n_bins,)
+        The same with |h| in place of h.
+    orders : tuple of int
+        L = 0, 2, 4, 6.
+    amplitudes : ndarray, shape (4, n_bins)
+        S_L, hbar per THz and primitive cell.
+    ratios : ndarray, shape (4,)
+        R_L = sum_bins S_L / sum_bins |h|; 0 where no mode has a helicity. The first is the ratio
+        R = sum_bins |sum h| / sum |h|.
+    mean_absolute : float
+        Mean of |h| over the modes, in hbar.
+    wave : {"none", "s", "d", "g", "i"}
+        Lowest order whose ratio exceeds the threshold.
+    symmetry_wave : {"none", "s", "d", "g", "i"}
+        Lowest order the point group allows.
+    """
+
+    bin_edges: FloatArray
+    chi: FloatArray
+    absolute: FloatArray
+    orders: tuple[int, ...]
+    amplitudes: FloatArray
+    ratios: FloatArray
+    mean_absolute: float
+    wave: Wave
+    symmetry_wave: Wave
+
+    @property
+    def bin_width(self) -> float:
+        """Width of the bins in THz."""
+        return float(self.bin_edges[1] - self.bin_edges[0])
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the wave found is the one the point group announces."""
+        return self.wave == self.symmetry_wave
+
+
+def helicity_spectrum(
+    phonon: Phonopy,
+    modes: Modes,
+    sets: IntArray,
+    weights: IntArray | FloatArray,
+    *,
+    irreducible: bool,
+    bin_width: float = 0.1,
+    frequency_cutoff: float = 1e-2,
+    threshold: float = 1e-2,
+) -> HelicitySpectrum:
+    """Sum the helicity of the modes of a mesh by frequency and direction.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        The crystal the modes belong to.
+    modes : Modes
+        Modes at the q-points of a Gamma-centred mesh invariant under the point group.
+    sets : ndarray of int, shape (nq, nb)
+        Label of the degenerate set of each band.
+    weights : ndarray, shape (nq,)
+        Multiplicities of the q-points.
+    irreducible : bool
+        True where the q-points are one of each star of the point group, whose other members are
+        then added by h(Rq) = det(R) h(q); False where they are the whole mesh, or one of each
+        pair q, -q.
+    bin_width : float
+        In THz.
+    frequency_cutoff : float
+        Modes below this frequency (THz), imaginary ones among them, are left out.
+    threshold : float
+        Least ratio R_L that counts as a wave.
+
+    Returns
+    -------
+    HelicitySpectrum
+        With the wave found and the one the point group announces.
+    """
+    images = zone_images(modes.q_points, phonon.primitive.cell)
+    momentum = mean_angular_momentum(modes.eigenvectors, sets)
+    frequencies = set_mean(modes.frequencies, sets)
+    weight = np.asarray(weights, dtype=float)
+    share = (weight / weight.sum())[:, None] * (frequencies > frequency_cutoff)
+    rotations = crystal_operations(phonon).cartesian
+    fields = _harmonic_fields(images, rotations if irreducible else np.eye(3)[None])
+    edges = bin_edges(frequencies, bin_width)
+    gather = bin_matrix(frequencies, edges)
+    pseudoscalar = share[..., None] * np.einsum("qba,qha->qbh", momentum, fields)
+    harmonics = gather @ pseudoscalar.reshape(-1, len(_ORDER))
+    absolute = gather @ (share * np.abs(helicity(momentum, images))).ravel()
+    amplitudes = _amplitudes(harmonics)
+    ratios = amplitudes.sum(axis=1) / (absolute.sum() or 1.0)
+    return HelicitySpectrum(
+        bin_edges=edges,
+        chi=np.sqrt(4 * np.pi) * harmonics[:, 0].real / bin_width,
+        absolute=absolute / bin_width,
+        orders=ORDERS,
+        amplitudes=amplitudes / bin_width,
+        ratios=ratios,
+        mean_absolute=float(absolute.sum() / (share.sum() or 1.0)),
+        wave=_lowest(ratios > threshold),
+        symmetry_wave=_lowest(
+            np.array([helicity_multiplicity(rotations, order) > 0 for order in ORDERS])
+        ),
+    )
+
+
+def _harmonic_fields(images: ZoneImages, rotations: FloatArray) -> ComplexArray:
+    """Vectors F with l . F = h Y_LM, averaged over images and star; shape (nq, n_harmonics, 3).
+
+    A member R q of the star has l(Rq) . F(Rq) = l(q) . det(R) R^T F(Rq).
+    """
+    directions = images.directions
+    fields = np.zeros((len(directions), len(_ORDER), 3), dtype=np.complex128)
+    for rotation in rotations:
+        x, y, z = np.moveaxis(directions @ rotation.T, -1, 0)[..., None]
+        polar, azimuth = np.arccos(np.clip(z, -1, 1)), np.arctan2(y, x)
+        values = sph_harm_y(_ORDER, _M, polar, azimuth) * images.weights[..., None]
+        fields += np.linalg.det(rotation) * np.einsum("qmh,qma->qha", values, directions)
+    return fields / len(rotations)
+
+
+def _amplitudes(harmonics: ComplexArray) -> FloatArray:
+    """S_L times the bin width from sums of h Y_LM (n_bins, n_harmonics); shape (4, n_bins)."""
+    squares = np.where(_M > 0, 2, 1) * np.abs(harmonics) ** 2
+    per_order = [squares[:, order == _ORDER].sum(axis=1) for order in ORDERS]
+    return np.sqrt(4 * np.pi * np.array(per_order))
+
+
+def _lowest(present: NDArray[np.bool_]) -> Wave:
+    """Wave of the lowest order present."""
+    return _WAVES[ORDERS[int(present.argmax())]] if present.any() else "none"

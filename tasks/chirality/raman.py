@@ -1,0 +1,343 @@
+"""What circularly polarised light sees of chiral phonons along a rotation axis.
+
+Geometry: back-scattering along an axis of order n = 3, 4 or 6, at Gamma. L and R are the senses of
+rotation of the field about the axis, +1 and -1, for the incident and the scattered beam alike
+(first letter: incident). A Stokes process hands l = sigma_incident - sigma_scattered (mod n) to the
+mode: RR and LL 0, RL -2, LR +2. The rule is necessary, not sufficient: a mode is called visible
+where, in addition, its set allows a symmetric Raman tensor with that element,
+
+    (1/|G|) sum_g chi_set(g) <e_i e_s| R x R |e_i e_s>  >  0.
+
+Splitting: along an axis of a chiral crystal the partners of opposite hand, labels +l and -l, have
+frequencies that differ by an odd function of q (Tsunetsugu & Kusunose, arXiv:2210.07569): linear
+in q where an optical doublet starts at Gamma, quadratic for the transverse acoustic pair. The
+dynamical matrix is split into blocks of one label each before it is diagonalised. So partners are
+told apart however close they are, and no tolerance enters.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from phonopy import Phonopy
+
+from tasks.chirality.axes import (
+    ComplexArray,
+    CrystalOperations,
+    FloatArray,
+    IntArray,
+    RotationAxis,
+    crystal_operations,
+    principal_axes,
+    rotate_modes,
+)
+from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE, degenerate_sets
+from tasks.chirality.modes import Modes, modes_at
+from tasks.chirality.pam import pseudo_angular_momentum
+from tasks.chirality.statistics import translations
+from tasks.chirality.velocity import dynamical_matrix_gradient
+
+CHANNELS = (("R", "R"), ("L", "L"), ("R", "L"), ("L", "R"))
+_TRANSFERS = np.array([0, 0, -2, 2])
+# Characters are sums of numbers of order one over at most 48 operations.
+_VISIBLE = 1e-3
+# Wave vectors, as fractions of the zone boundary, from which the acoustic k^2 is extrapolated to
+# Gamma. Closer to it interpolated force constants of real crystals often bend the acoustic modes.
+_NEAR_GAMMA = np.array([0.1, 0.2])
+
+
+@dataclass(frozen=True, eq=False)
+class CircularRaman:
+    """Visibility of the Gamma modes in circularly polarised back-scattering along one axis.
+
+    Attributes
+    ----------
+    axis : RotationAxis
+        Axis of light and of the pseudo-angular momentum.
+    frequencies : ndarray, shape (nb,)
+        In THz, negative for imaginary ones; polar modes with the field of q along the axis.
+    pam : ndarray, shape (nb,)
+        Pseudo-angular momentum, integers in (-n/2, n/2]; NaN where it is not sound.
+    selected : ndarray of bool, shape (nb, 4)
+        Allowed by the pseudo-angular momentum in the channels RR, LL, RL and LR.
+    visible : ndarray of bool, shape (nb, 4)
+        Allowed by the point group as well; never for the three translations.
+    """
+
+    axis: RotationAxis
+    frequencies: FloatArray
+    pam: FloatArray
+    selected: NDArray[np.bool_]
+    visible: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Splitting:
+    """Splitting of partners of opposite hand along one axis, from Gamma to the zone boundary.
+
+    Signs are those of omega(+l) - omega(-l) for q along the axis: they do not depend on the sense
+    of the axis and are opposite in the mirror image of the crystal.
+
+    Attributes
+    ----------
+    axis : RotationAxis
+        Axis of order 3, 4 or 6.
+    maximum : float
+        Largest |omega(+l) - omega(-l)|, in THz, among partners with real frequencies.
+    maximum_position : float
+        Where it is, as a fraction of the zone boundary.
+    labels : ndarray of int, shape (n_doublets,)
+        Label l > 0 of each optical doublet.
+    frequencies : ndarray, shape (n_doublets,)
+        Frequency at Gamma in THz, negative for imaginary ones.
+    linear : ndarray, shape (n_doublets,)
+        d(omega(+l) - omega(-l)) / dk at Gamma in THz Å, k in Å^-1 with 2 pi; NaN for imaginary
+        doublets.
+    doublet_maxima : ndarray, shape (n_doublets,)
+        Largest splitting of each doublet along the line, with its sign, in THz.
+    acoustic_quadratic : float
+        Coefficient of k^2 in the splitting of the transverse acoustic pair, in THz Å^2,
+        extrapolated from a tenth and a fifth of the zone boundary; NaN where the pair is
+        imaginary there.
+    """
+
+    axis: RotationAxis
+    maximum: float
+    maximum_position: float
+    labels: IntArray
+    frequencies: FloatArray
+    linear: FloatArray
+    doublet_maxima: FloatArray
+    acoustic_quadratic: float
+
+
+def circular_raman(
+    phonon: Phonopy, tolerance: float = DEGENERACY_TOLERANCE
+) -> tuple[CircularRaman, ...]:
+    """Find which Gamma modes circular Raman scattering sees along each rotation axis.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+    tolerance : float
+        Bands closer than this (THz) belong to one degenerate set.
+
+    Returns
+    -------
+    tuple of CircularRaman
+        One for each inequivalent axis of order 3, 4 or 6, highest order first.
+    """
+    return tuple(_circular_raman(phonon, axis, tolerance) for axis in principal_axes(phonon))
+
+
+def splittings(phonon: Phonopy, n_points: int = 40) -> tuple[Splitting, ...]:
+    """Measure the splitting of opposite hands along the axes of a chiral crystal.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+    n_points : int
+        Number of q-points from Gamma to the zone boundary.
+
+    Returns
+    -------
+    tuple of Splitting
+        One for each inequivalent axis of order 3, 4 or 6; empty for a crystal with an improper
+        operation, in which the partners are degenerate.
+    """
+    if (np.linalg.det(crystal_operations(phonon).cartesian) < 0).any():
+        return ()
+    return tuple(axis_splitting(phonon, axis, n_points) for axis in principal_axes(phonon))
+
+
+def axis_splitting(phonon: Phonopy, axis: RotationAxis, n_points: int = 40) -> Splitting:
+    """Measure the splitting of opposite hands along one axis.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+    axis : RotationAxis
+        Axis of order 3, 4 or 6.
+    n_points : int
+        Number of q-points from Gamma to the zone boundary.
+
+    Returns
+    -------
+    Splitting
+        Zero to rounding where a mirror plane contains the axis.
+
+    Raises
+    ------
+    ValueError
+        When the axis is two-fold: +1 and -1 are the same label there.
+    """
+    if axis.order == 2:
+        message = (
+            "a two-fold axis has no partners of opposite hand: take an axis of order 3, 4 or 6"
+        )
+        raise ValueError(message)
+    fractions = np.concatenate([[0.0], _NEAR_GAMMA, np.linspace(0, 1, n_points + 1)[1:]])
+    boundary = _zone_boundary(axis)
+    matrices = phonon.run_qpoints(
+        fractions[:, None] * boundary, with_dynamical_matrices=True
+    ).dynamical_matrices
+    slope = np.tensordot(axis.direction, dynamical_matrix_gradient(phonon, np.zeros((1, 3)))[0], 1)
+    pairs = [_pairs(matrices, slope, axis, label) for label in range(1, (axis.order + 1) // 2)]
+    length = float(np.linalg.norm(boundary @ np.linalg.inv(phonon.primitive.cell).T))
+    wave_numbers = 2 * np.pi * length * fractions
+    joined = _Pairs(
+        *(np.concatenate(part, axis=-1) for part in zip(*map(_parts, pairs), strict=True))
+    )
+    return _measure(axis, fractions, wave_numbers, joined, float(phonon.unit_conversion_factor))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Partners of opposite hand along a line, in phonopy's unit of D.
+
+    Attributes
+    ----------
+    labels : ndarray of int, shape (n_pairs,)
+        l > 0.
+    plus, minus : ndarray, shape (nq, n_pairs)
+        Eigenvalues of D(q) of label +l and -l, ascending at each q.
+    slopes : ndarray, shape (n_pairs,)
+        d(eigenvalue)/dq of label +l at Gamma, q in Å^-1 without 2 pi; that of -l is opposite.
+    """
+
+    labels: IntArray
+    plus: FloatArray
+    minus: FloatArray
+    slopes: FloatArray
+
+
+def _parts(pairs: _Pairs) -> tuple[IntArray | FloatArray, ...]:
+    """Arrays of the pairs, in the order of the fields."""
+    return pairs.labels, pairs.plus, pairs.minus, pairs.slopes
+
+
+def _pairs(matrices: ComplexArray, slope: ComplexArray, axis: RotationAxis, label: int) -> _Pairs:
+    """Partners of labels +l and -l; the first q-point is Gamma."""
+    plus, minus = (_label_basis(axis, sign * label, len(slope)) for sign in (1, -1))
+    blocks = plus.conj().T @ matrices @ plus
+    vectors = plus @ np.linalg.eigh(blocks[0])[1]
+    return _Pairs(
+        labels=np.full(plus.shape[1], label),
+        plus=np.asarray(np.linalg.eigvalsh(blocks)),
+        minus=np.asarray(np.linalg.eigvalsh(minus.conj().T @ matrices @ minus)),
+        slopes=np.einsum("kn,km,mn->n", vectors.conj(), slope, vectors).real,
+    )
+
+
+def _measure(
+    axis: RotationAxis,
+    fractions: FloatArray,
+    wave_numbers: FloatArray,
+    pairs: _Pairs,
+    factor: float,
+) -> Splitting:
+    """Maxima along the line and coefficients at Gamma."""
+    real = (pairs.plus > 0) & (pairs.minus > 0)
+    plus, minus = (factor * _signed_root(squares) for squares in (pairs.plus, pairs.minus))
+    difference = np.where(real, plus - minus, 0.0)
+    row, _ = np.unravel_index(np.abs(difference).argmax(), difference.shape)
+    peak = np.abs(difference).argmax(axis=0)
+    acoustic = np.where(pairs.labels == 1, np.abs(pairs.plus[0]), np.inf).argmin()
+    optical = np.delete(np.arange(len(pairs.labels)), acoustic)
+    near = np.where(real[1:3], difference[1:3], np.nan)[:, acoustic] / wave_numbers[1:3] ** 2
+    # f = factor sqrt(square): df/dk of +l is factor^2 slope / (2 f) / (2 pi), of -l the opposite.
+    stable = plus[0] > 0
+    linear = factor**2 * pairs.slopes / (2 * np.pi * np.where(stable, plus[0], np.nan))
+    return Splitting(
+        axis=axis,
+        maximum=float(np.abs(difference).max()),
+        maximum_position=float(fractions[row]),
+        labels=pairs.labels[optical],
+        frequencies=plus[0, optical],
+        linear=linear[optical],
+        doublet_maxima=difference[peak, np.arange(len(peak))][optical],
+        # Value at 0 of an even function known at x and 2 x, to fourth order.
+        acoustic_quadratic=float((4 * near[0] - near[1]) / 3),
+    )
+
+
+def _signed_root(squares: FloatArray) -> FloatArray:
+    """Square roots, negative for negative squares."""
+    return np.asarray(np.sqrt(np.abs(squares)) * np.sign(squares))
+
+
+def _zone_boundary(axis: RotationAxis) -> FloatArray:
+    """Half of the shortest reciprocal lattice vector along the axis, fractional."""
+    turn = np.rint(np.linalg.inv(axis.rotation)).astype(np.int64)
+    total = np.sum([np.linalg.matrix_power(turn, p) for p in range(axis.order)], axis=0)
+    row = total[np.abs(total).sum(axis=1).argmax()]
+    vector = row // np.gcd.reduce(row)
+    return np.asarray(vector * np.sign(vector @ axis.lattice_vector) / 2)
+
+
+def _label_basis(axis: RotationAxis, label: int, n_rows: int) -> ComplexArray:
+    """Orthonormal displacements of one label l, as columns.
+
+    Where R q = q, T(g) differs from its matrix at Gamma by the phase exp(-2 pi i m q.v / n) alone,
+    which l leaves out: one basis serves the whole line.
+    """
+    power = np.eye(n_rows, dtype=np.complex128)[None]
+    projector = np.zeros_like(power[0])
+    for p in range(axis.order):
+        projector += np.exp(2j * np.pi * p * label / axis.order) * power[0] / axis.order
+        power = rotate_modes(axis, np.zeros((1, 3)), power)
+    weights, vectors = np.linalg.eigh((projector + projector.conj().T) / 2)
+    return np.asarray(vectors[:, weights > 0.5])
+
+
+def _circular_raman(phonon: Phonopy, axis: RotationAxis, tolerance: float) -> CircularRaman:
+    """Selection rules of the Gamma modes for light along one axis."""
+    # With charges, the macroscopic field of a wave vector along the axis.
+    modes = modes_at(phonon, np.zeros(3), nac_direction=phonon.primitive.cell @ axis.direction)
+    sets = degenerate_sets(modes.frequencies, tolerance)
+    pam = pseudo_angular_momentum(modes, axis, sets).integer[0]
+    selected = np.asarray((pam[:, None] - _TRANSFERS) % axis.order == 0)
+    operations = crystal_operations(phonon)
+    members = _symmetry_of_light(phonon, operations, axis)
+    overlaps = _channel_overlaps(operations.cartesian[members], axis)
+    strength = _characters(modes, operations, members, sets) @ overlaps / len(members)
+    allowed = (strength > _VISIBLE) & ~translations(modes, phonon.primitive.masses).T
+    return CircularRaman(axis, modes.frequencies[0], pam, selected, selected & allowed)
+
+
+def _symmetry_of_light(
+    phonon: Phonopy, operations: CrystalOperations, axis: RotationAxis
+) -> IntArray:
+    """Operations that the Gamma modes obey: with a field, those that keep the axis."""
+    kept = np.abs(operations.cartesian @ axis.direction @ axis.direction) > 1 - 1e-6
+    if phonon.nac_params is None:
+        kept[:] = True
+    return np.flatnonzero(kept)
+
+
+def _characters(
+    modes: Modes, operations: CrystalOperations, members: IntArray, sets: IntArray
+) -> FloatArray:
+    """Trace of each operation over the set of each Gamma mode, shape (nb, n_members)."""
+    vectors = modes.eigenvectors[0].reshape(-1, 3, modes.eigenvectors.shape[-1])
+    rotated = np.einsum("gab,kbn->gkan", operations.cartesian[members], vectors)
+    landed = vectors[operations.sites[members]]
+    diagonal = np.einsum("gkan,gkan->gn", landed.conj(), rotated).real
+    together = sets[0][:, None] == sets[0]
+    return np.asarray(together @ diagonal.T)
+
+
+def _channel_overlaps(rotations: FloatArray, axis: RotationAxis) -> FloatArray:
+    """<e_i e_s|R x R|e_i e_s> of the symmetric tensor of each channel, shape (n_members, 4)."""
+    helper = np.eye(3)[np.abs(axis.direction).argmin()]
+    first = np.cross(axis.direction, helper)
+    first /= np.linalg.norm(first)
+    left = (first + 1j * np.cross(axis.direction, first)) / np.sqrt(2)
+    field = {"L": left, "R": left.conj()}
+    tensors = np.array([np.outer(field[s].conj(), field[i]) for i, s in CHANNELS])
+    tensors = (tensors + tensors.swapaxes(1, 2)) / 2
+    overlaps = np.einsum("cab,gad,gbe,cde->gc", tensors.conj(), rotations, rotations, tensors)
+    return np.asarray(overlaps.real)

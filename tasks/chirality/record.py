@@ -1,0 +1,199 @@
+"""What the chirality stage stores of one material, with unit and meaning of each field."""
+
+from dataclasses import dataclass, field
+
+
+def _stored(unit: str, description: str) -> dict[str, str]:
+    """Metadata of a field."""
+    return {"unit": unit, "description": description}
+
+
+@dataclass(frozen=True)
+class ChiralityRecord:
+    """Chirality of the phonons of one material: numbers, flags and flat lists.
+
+    Arrays are flattened in C order; unit and meaning of each field stand in its metadata
+    (``dataclasses.fields(ChiralityRecord)``).
+    """
+
+    n_atoms: int = field(metadata=_stored("", "Atoms in the primitive cell."))
+    nac: bool = field(
+        metadata=_stored("", "Whether the non-analytical term correction is included.")
+    )
+    mesh_numbers: tuple[int, ...] = field(
+        metadata=_stored("", "Divisions of the Gamma-centred mesh, 3 integers.")
+    )
+    n_q_points: int = field(metadata=_stored("", "q-points of the whole mesh."))
+    n_stars: int = field(metadata=_stored("", "q-points computed, one of each star."))
+
+    mean_angular_momentum: float = field(
+        metadata=_stored("ħ", "Mean of |l| over the Brillouin zone.")
+    )
+    max_angular_momentum: float = field(metadata=_stored("ħ", "Largest |l| on the mesh."))
+    mean_optical_angular_momentum: float = field(
+        metadata=_stored("ħ", "Mean of |l| of the optical branches.")
+    )
+    max_optical_angular_momentum: float = field(
+        metadata=_stored("ħ", "Largest |l| of the optical branches.")
+    )
+    mean_helicity: float = field(metadata=_stored("ħ", "Mean of |l.q̂| over the Brillouin zone."))
+    max_helicity: float = field(metadata=_stored("ħ", "Largest |l.q̂| on the mesh."))
+    mean_optical_helicity: float = field(
+        metadata=_stored("ħ", "Mean of |l.q̂| of the optical branches.")
+    )
+    max_optical_helicity: float = field(
+        metadata=_stored("ħ", "Largest |l.q̂| of the optical branches.")
+    )
+    mean_cycloidicity: float = field(
+        metadata=_stored("ħ", "Mean of |q̂ x l| over the Brillouin zone.")
+    )
+    max_cycloidicity: float = field(metadata=_stored("ħ", "Largest |q̂ x l| on the mesh."))
+    mean_optical_cycloidicity: float = field(
+        metadata=_stored("ħ", "Mean of |q̂ x l| of the optical branches.")
+    )
+    max_optical_cycloidicity: float = field(
+        metadata=_stored("ħ", "Largest |q̂ x l| of the optical branches.")
+    )
+    max_optical_q_point: tuple[float, ...] = field(
+        metadata=_stored(
+            "", "Where the largest optical |l| is, fractional primitive reciprocal, 3 numbers."
+        )
+    )
+    max_optical_frequency: float = field(
+        metadata=_stored("THz", "Frequency of the mode of largest optical |l|.")
+    )
+    atomic_angular_momentum: tuple[float, ...] = field(
+        metadata=_stored("ħ", "Mean of |l_k| of each atom of the primitive cell.")
+    )
+    atomic_polarization: tuple[float, ...] = field(
+        metadata=_stored(
+            "", "Degree of circular polarisation of each atom: sum of |l_k| over sum of |e_k|^2."
+        )
+    )
+
+    min_frequency: float = field(
+        metadata=_stored("THz", "Lowest frequency on the mesh, negative if imaginary.")
+    )
+    max_frequency: float = field(metadata=_stored("THz", "Highest frequency on the mesh."))
+    n_imaginary: int = field(
+        metadata=_stored("", "Imaginary modes of the whole mesh, left out of all sums.")
+    )
+    imaginary_fraction: float = field(metadata=_stored("", "Their share of all modes of the mesh."))
+    n_translations: int = field(
+        metadata=_stored("", "Uniform translations at Gamma, left out of all sums.")
+    )
+    translation_frequency: float = field(
+        metadata=_stored("THz", "Largest |frequency| of these translations.")
+    )
+    degenerate_fraction: float = field(
+        metadata=_stored("", "Share of modes in sets of two or more.")
+    )
+    near_degenerate_fraction: float = field(
+        metadata=_stored(
+            "", "Share of modes whose set another one approaches within ten tolerances."
+        )
+    )
+    sum_rule_violation: float = field(
+        metadata=_stored("ħ", "Largest |sum of l over the bands| at one q-point.")
+    )
+
+    helicity_bin_width: float = field(
+        metadata=_stored("THz", "Width of the bins of the helicity density of states.")
+    )
+    helicity_dos: tuple[float, ...] = field(
+        metadata=_stored("ħ/THz", "Helicity density of states per primitive cell, bins from 0 up.")
+    )
+    helicity_dos_absolute: tuple[float, ...] = field(
+        metadata=_stored("ħ/THz", "The same with |h| in place of h.")
+    )
+    helicity_harmonics: tuple[float, ...] = field(
+        metadata=_stored("ħ/THz", "Its spherical harmonics of order 0, 2, 4 and 6: order, bin.")
+    )
+    helicity_ratios: tuple[float, ...] = field(
+        metadata=_stored("", "Sum over the bins of each harmonic, in units of the sum of |h|.")
+    )
+    helicity_wave_found: str = field(
+        metadata=_stored("", 'Lowest harmonic found: "none", "s", "d", "g" or "i".')
+    )
+
+    temperatures: tuple[float, ...] = field(metadata=_stored("K", "Temperatures of the response."))
+    tensor: tuple[float, ...] = field(
+        metadata=_stored(
+            "J s m^-2 K^-1 per s",
+            "Angular momentum per gradient and relaxation time, 9 numbers per temperature; first "
+            "index: angular momentum.",
+        )
+    )
+    tensor_pseudoscalar: tuple[float, ...] = field(
+        metadata=_stored(
+            "J s m^-2 K^-1 per s", "One third of the trace of the tensor, per temperature."
+        )
+    )
+    tensor_polar_vector: tuple[float, ...] = field(
+        metadata=_stored(
+            "J s m^-2 K^-1 per s", "Antisymmetric part as a vector, 3 numbers per temperature."
+        )
+    )
+    tensor_violation: tuple[float, ...] = field(
+        metadata=_stored(
+            "", "Part of the tensor that symmetry forbids, before it is removed, per temperature."
+        )
+    )
+    window_edges: tuple[float, ...] = field(
+        metadata=_stored("THz", "Limits of the frequency windows.")
+    )
+    tensor_windows: tuple[float, ...] = field(
+        metadata=_stored(
+            "J s m^-2 K^-1 per s",
+            "Share of each frequency window in the tensor: temperature, window, 9 numbers.",
+        )
+    )
+    magnetization: tuple[float, ...] | None = field(
+        metadata=_stored(
+            "A K^-1 per s",
+            "Magnetization per gradient and relaxation time, 9 numbers per temperature; empty "
+            "without Born charges.",
+        )
+    )
+
+    axis_orders: tuple[int, ...] = field(
+        metadata=_stored("", "Order n of each inequivalent rotation axis with n > 2.")
+    )
+    axis_screws: tuple[int, ...] = field(
+        metadata=_stored("", "Screw part m of each of these axes n_m.")
+    )
+    axis_directions: tuple[float, ...] = field(
+        metadata=_stored("", "Their Cartesian directions, 3 numbers each.")
+    )
+    splitting_max: tuple[float, ...] = field(
+        metadata=_stored(
+            "THz",
+            "Largest splitting of opposite hands along each axis; empty for achiral crystals.",
+        )
+    )
+    splitting_linear: tuple[float, ...] = field(
+        metadata=_stored(
+            "THz Å",
+            "Linear splitting of largest size among the optical doublets along each axis, with its "
+            "sign.",
+        )
+    )
+    splitting_acoustic: tuple[float, ...] = field(
+        metadata=_stored(
+            "THz Å^2", "Coefficient of k^2 in the splitting of the transverse acoustic pair."
+        )
+    )
+    raman_axes: tuple[int, ...] = field(
+        metadata=_stored(
+            "", "Axis (position in axis_orders) of each mode that circular Raman scattering sees."
+        )
+    )
+    raman_frequencies: tuple[float, ...] = field(
+        metadata=_stored("THz", "Frequency of each of these modes.")
+    )
+    raman_pam: tuple[int, ...] = field(
+        metadata=_stored("", "Pseudo-angular momentum of each of these modes.")
+    )
+    raman_channels: tuple[str, ...] = field(
+        metadata=_stored("", "Channels that see each of these modes, among RR, LL, RL and LR.")
+    )

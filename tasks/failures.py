@@ -1,0 +1,86 @@
+"""What could not be done, as data."""
+
+import traceback
+from dataclasses import dataclass
+
+_TRANSIENT = (OSError, MemoryError)
+_DEFAULT_REMEDY = "look at the message; if the input is sound, report it as a bug"
+
+
+class RemediableError(ValueError):
+    """An error whose remedy is known.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, with the value found.
+    remedy : str
+        What the user can do about it.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One structure that one stage could not treat; a row of the table ``failures``.
+
+    Attributes
+    ----------
+    material_id : str
+        The structure.
+    key : str
+        Digest of structure and settings for which the stage failed.
+    stage : str
+        The stage that failed.
+    error_class, message, remedy : str
+        What happened, and what to do.
+    transient : bool
+        Whether the same attempt may succeed another time (disk, memory).
+    source_record : str
+        File and record of the input.
+    """
+
+    material_id: str
+    key: str
+    stage: str
+    error_class: str
+    message: str
+    remedy: str
+    transient: bool
+    source_record: str
+
+
+def failure_of(
+    error: Exception, *, material_id: str, key: str, stage: str, source_record: str = ""
+) -> Failure:
+    """Describe an exception that one structure raised in one stage.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised.
+    material_id, key, stage, source_record : str
+        Where it was raised.
+
+    Returns
+    -------
+    Failure
+        Its message names the line of origin when the error was not foreseen.
+    """
+    message = str(error) or type(error).__name__
+    if not isinstance(error, RemediableError):
+        origin = traceback.extract_tb(error.__traceback__)[-1:]
+        message += "".join(f" [{frame.name}, line {frame.lineno}]" for frame in origin)
+    return Failure(
+        material_id=material_id,
+        key=key,
+        stage=stage,
+        error_class=type(error).__name__,
+        message=message,
+        remedy=getattr(error, "remedy", _DEFAULT_REMEDY),
+        transient=isinstance(error, _TRANSIENT),
+        source_record=source_record,
+    )

@@ -1,0 +1,329 @@
+"""From a source to a plan: read, classify, decide, and commit the decisions."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from potentials import PotentialCard
+from tasks.failures import Failure, RemediableError, failure_of
+from tasks.planning import (
+    STAGE_NAMES,
+    Work,
+    digest,
+    estimate_cost,
+    first_open_stage,
+    material_key,
+    require_computable,
+    stage_keys,
+)
+from tasks.settings import ScreenSettings
+from tasks.stages import structure_columns
+from tasks.storage import Dataset
+from tasks.structures import Material, read_materials, reduced_formula
+from tasks.symmetry import SymmetryRecord, analyze_symmetry
+
+STAGE = "plan"
+_BATCH = 200
+_SYMMETRY_COLUMNS = (
+    "point_group",
+    "chirality_class",
+    "helicity_wave",
+    "tensor_components",
+    "wyckoff_letters",
+    "allowed",
+    "realised",
+)
+_HANDS = {-1: "left", 0: None, +1: "right"}
+_KEY_COLUMNS = ("material_key", "relaxation_key", "phonon_key", "chirality_key")
+_CENTROSYMMETRIC = "centrosymmetric: phonons carry no angular momentum"
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What all decisions of a run share.
+
+    Attributes
+    ----------
+    run_id : str
+        The run.
+    started_at : datetime
+        Its beginning (UTC).
+    source : pathlib.Path
+        Where structures are read.
+    dataset : Dataset
+        Where decisions are committed, and where earlier results are.
+    settings : ScreenSettings
+        All settings.
+    card : callable
+        Gives the card of the potential; called only when a structure is to be screened.
+    """
+
+    run_id: str
+    started_at: datetime
+    source: Path
+    dataset: Dataset
+    settings: ScreenSettings
+    card: Callable[[], PotentialCard]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a run does with one input record.
+
+    Attributes
+    ----------
+    plan_row : dict
+        Row of ``plan``.
+    material_row : dict or None
+        Row of ``materials``; None when the record is not a usable crystal.
+    failure : Failure or None
+        Why it cannot be screened.
+    work : Work or None
+        What is to be screened.
+    open_stage : str or None
+        First stage with something left to do.
+    """
+
+    plan_row: Mapping[str, Any]
+    material_row: Mapping[str, Any] | None = None
+    failure: Failure | None = None
+    work: Work | None = None
+    open_stage: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All decisions of a run, counted, and the work they leave.
+
+    Attributes
+    ----------
+    outcomes : mapping from str to int
+        Input records by decision: ``screen``, ``skipped`` or ``failed``.
+    classes : mapping from str to int
+        Crystals by chirality class.
+    open : mapping from str to tuple of Work
+        Structures by the first stage that has something left to do.
+    failures : tuple of Failure
+        Records that cannot be screened.
+    """
+
+    outcomes: Mapping[str, int]
+    classes: Mapping[str, int]
+    open: Mapping[str, tuple[Work, ...]]
+    failures: tuple[Failure, ...]
+
+    @property
+    def n_open(self) -> int:
+        """Structures with something left to do."""
+        return sum(map(len, self.open.values()))
+
+    @property
+    def cost(self) -> float:
+        """Estimated seconds on one CPU thread for all that is left."""
+        return sum(work.cost for works in self.open.values() for work in works)
+
+
+def plan_screening(
+    intake: Intake,
+    *,
+    limit: int | None = None,
+    retry_failures: bool = False,
+    commit: bool = True,
+    on_read: Callable[[int], None] = lambda _: None,
+) -> Plan:
+    """Read a source, decide what to do with each record, and commit the decisions.
+
+    Parameters
+    ----------
+    intake : Intake
+        Source, dataset and settings.
+    limit : int, optional
+        Stop reading once so many structures have something left to do.
+    retry_failures : bool
+        Try again what failed for good in an earlier run.
+    commit : bool
+        Write the decisions into the dataset.
+    on_read : callable
+        Told the number of records after each batch.
+
+    Returns
+    -------
+    Plan
+        Counts, and the work that is left.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        When the source is missing or empty, or the potential cannot be loaded.
+    """
+    finder = _StageFinder.of(intake.dataset, retry_failures=retry_failures)
+    decisions = _limited(_decisions(intake, finder), limit)
+    outcomes: Counter[str] = Counter()
+    classes: Counter[str] = Counter()
+    opened: dict[str, list[Work]] = {stage: [] for stage in STAGE_NAMES}
+    failures: list[Failure] = []
+    while batch := list(itertools.islice(decisions, _BATCH)):
+        if commit:
+            _commit(intake.dataset, batch)
+        for decision in batch:
+            outcomes[decision.plan_row["outcome"]] += 1
+            if decision.material_row:
+                classes[decision.material_row["chirality_class"]] += 1
+            if decision.failure:
+                failures.append(decision.failure)
+            if decision.work and decision.open_stage:
+                opened[decision.open_stage].append(decision.work)
+        on_read(outcomes.total())
+    open_works = {stage: tuple(works) for stage, works in opened.items() if works}
+    return Plan(outcomes, classes, open_works, tuple(failures))
+
+
+@dataclass(frozen=True)
+class _StageFinder:
+    """Tells where a structure stands, from what is committed."""
+
+    done: Mapping[str, frozenset[str]]
+    succeeded: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, dataset: Dataset, *, retry_failures: bool) -> "_StageFinder":
+        """Read the receipts; with `retry_failures` only results count as done."""
+        succeeded = {stage: dataset.succeeded_keys(stage) for stage in STAGE_NAMES}
+        if retry_failures:
+            return cls(succeeded, succeeded)
+        return cls({stage: dataset.done_keys(stage) for stage in STAGE_NAMES}, succeeded)
+
+    def open_stage(self, work: Work | None) -> str | None:
+        """First stage with something left to do."""
+        return first_open_stage(work, self.done, self.succeeded) if work else None
+
+
+def _limited(decisions: Iterable[Decision], limit: int | None) -> Iterator[Decision]:
+    """Stop after so many decisions that leave work."""
+    n_open = 0
+    for decision in decisions:
+        yield decision
+        n_open += decision.open_stage is not None
+        if n_open == limit:
+            return
+
+
+def _decisions(intake: Intake, finder: _StageFinder) -> Iterator[Decision]:
+    """Decide on each record of the source."""
+    for item in read_materials(intake.source, intake.settings.symmetry.symprec):
+        decision = _failed(intake, item) if isinstance(item, Failure) else _classified(intake, item)
+        yield replace(decision, open_stage=finder.open_stage(decision.work))
+
+
+def _failed(intake: Intake, failure: Failure, row: Mapping[str, Any] | None = None) -> Decision:
+    """Decision on what cannot be screened."""
+    plan_row = _plan_row(intake, failure.material_id, "failed", failure.message)
+    keys = {"key": failure.key, "material_key": row["key"] if row else None}
+    return Decision(plan_row | keys, row, failure)
+
+
+def _classified(intake: Intake, material: Material) -> Decision:
+    """Decision on a crystal: by symmetry first, which costs nothing, then by what can be done."""
+    try:
+        row = _material_row(intake, material)
+    except Exception as error:  # noqa: BLE001 - one crystal must not end the reading
+        return _failed(intake, _failure(intake, material, error))
+    if row["chirality_class"] == "I" and not intake.settings.include_centrosymmetric:
+        plan_row = _plan_row(intake, material.material_id, "skipped", _CENTROSYMMETRIC)
+        return Decision(plan_row | {"material_key": row["key"]}, row)
+    try:
+        work = _work(intake, material, row["key"])
+    except RemediableError as error:
+        return _failed(intake, _failure(intake, material, error), row)
+    keys = dict(zip(_KEY_COLUMNS, (work.material_key, *work.keys), strict=True))
+    plan_row = _plan_row(intake, material.material_id, "screen", None, *work.keys)
+    return Decision(plan_row | keys, row, work=work)
+
+
+def _work(intake: Intake, material: Material, key: str) -> Work:
+    """Keys and cost of a structure that is to be screened."""
+    card = intake.card()
+    require_computable(material.atoms, card, intake.settings)
+    keys = stage_keys(material, card, intake.settings)
+    cost = estimate_cost(material.atoms, card, intake.settings)
+    return Work(material.material_id, key, keys, cost)
+
+
+def _material_row(intake: Intake, material: Material) -> dict[str, Any]:
+    """Row of ``materials``: the crystal and its symmetry."""
+    symprec = intake.settings.symmetry.symprec
+    symmetry = analyze_symmetry(material.atoms, symprec)
+    return (
+        structure_columns(material.atoms)
+        | symmetry_columns(symmetry)
+        | {
+            "material_id": material.material_id,
+            "key": material_key(material, intake.settings),
+            "formula": reduced_formula(material.atoms),
+            "n_atoms": len(material.atoms),
+            "structure_hash": material.structure_hash,
+            "source": str(intake.source),
+            "source_record": material.source_record,
+            "symprec": symprec,
+        }
+    )
+
+
+def symmetry_columns(symmetry: SymmetryRecord) -> dict[str, Any]:
+    """Columns that hold a symmetry analysis.
+
+    Parameters
+    ----------
+    symmetry : SymmetryRecord
+        The analysis.
+
+    Returns
+    -------
+    dict
+        Values by column of ``materials``.
+    """
+    columns = {name: getattr(symmetry, name) for name in _SYMMETRY_COLUMNS}
+    return columns | {
+        "space_group_number": symmetry.number,
+        "space_group_symbol": symmetry.symbol,
+        "hand": _HANDS[symmetry.hand],
+    }
+
+
+def _plan_row(
+    intake: Intake, material_id: str, outcome: str, reason: str | None, *keys: str
+) -> dict[str, Any]:
+    """Row of ``plan``; its key tells decisions apart, not runs."""
+    return {
+        "material_id": material_id,
+        "key": digest(material_id, outcome, reason, keys),
+        "run_id": intake.run_id,
+        "planned_at": intake.started_at,
+        "outcome": outcome,
+        "reason": reason,
+    }
+
+
+def _failure(intake: Intake, material: Material, error: Exception) -> Failure:
+    """Failure of a crystal that could be read, at the planning."""
+    return failure_of(
+        error,
+        material_id=material.material_id,
+        key=digest(STAGE, material_key(material, intake.settings), str(error)),
+        stage=STAGE,
+        source_record=material.source_record,
+    )
+
+
+def _commit(dataset: Dataset, decisions: Iterable[Decision]) -> None:
+    """Commit the rows of some decisions."""
+    plan = [decision.plan_row for decision in decisions]
+    materials = [decision.material_row for decision in decisions if decision.material_row]
+    failures = [asdict(decision.failure) for decision in decisions if decision.failure]
+    keys = [row["key"] for rows in (plan, materials, failures) for row in rows]
+    tables = {"plan": plan, "materials": materials, "failures": failures}
+    dataset.commit(STAGE, {name: rows for name, rows in tables.items() if rows}, keys)

@@ -1,0 +1,241 @@
+"""Relaxation of cell and positions inside the space group.
+
+Only the symmetry-allowed coordinates move: invariant strains and invariant displacements. The
+crystal keeps every operation it began with, whatever noise the potential has, and a quasi-Newton
+method works in a handful of dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from potentials import Evaluation, Potential
+from tasks.invariants import invariant_displacements, invariant_strains, space_group_of
+
+FloatArray = NDArray[np.float64]
+
+CONVERGED = "converged"
+# Curvatures that the first step assumes; every later step corrects them.
+_DISPLACEMENT_CURVATURE = 15.0  # eV/Å^2
+_STRAIN_CURVATURE = 0.8  # eV/Å^3, a stiffness of 130 GPa
+_SOFTEST = 0.1  # eV/Å^2, below which a curvature is not trusted
+_MAX_DISPLACEMENT = 0.15  # Å per step
+_MAX_STRAIN = 0.04  # per step
+_PARALLEL = 1e-8  # cosine below which a step tells nothing of the curvature along it
+# Beyond these a relaxation has left the crystal it was asked about.
+_VOLUME_RATIOS = (0.4, 2.5)
+
+
+class RelaxationSettings(BaseModel):
+    """When a relaxation is finished, and when it is given up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_force: float = Field(1e-4, gt=0, description="largest force on an atom (eV/Å)")
+    max_stress: float = Field(1e-5, gt=0, description="largest stress component (eV/Å^3)")
+    max_evaluations: int = Field(200, ge=1, description="evaluations before giving up")
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """The last point of a relaxation.
+
+    Attributes
+    ----------
+    atoms : ase.Atoms
+        The crystal as last evaluated.
+    reason : str
+        Why it stopped; ``converged`` when forces and stress are below their limits.
+    n_evaluations : int
+        Evaluations of the potential.
+    energy : float
+        Energy in eV per atom.
+    max_force : float
+        Largest symmetry-allowed force on an atom in eV/Å.
+    max_stress : float
+        Largest component of the symmetry-allowed stress in eV/Å^3.
+    potential_time : float
+        Seconds spent inside the potential.
+    """
+
+    atoms: Atoms
+    reason: str
+    n_evaluations: int
+    energy: float
+    max_force: float
+    max_stress: float
+    potential_time: float
+
+    @property
+    def converged(self) -> bool:
+        """Whether forces and stress are below their limits."""
+        return self.reason == CONVERGED
+
+
+def relax(
+    structures: Sequence[Atoms], potential: Potential, settings: RelaxationSettings
+) -> list[Relaxation]:
+    """Relax crystals together, each inside its own space group.
+
+    Every round evaluates all unfinished crystals at once, so that a device that gains from
+    batches gets them; the path of a crystal does not depend on its company.
+
+    Parameters
+    ----------
+    structures : sequence of ase.Atoms
+        Crystals whose coordinates obey their space group.
+    potential : Potential
+        An O(3)-invariant potential.
+    settings : RelaxationSettings
+        Limits.
+
+    Returns
+    -------
+    list of Relaxation
+        One per crystal, converged or not.
+    """
+    states = [_begin(atoms) for atoms in structures]
+    while active := [i for i, state in enumerate(states) if not state.reached.reason]:
+        crystals = [states[i].reached.atoms for i in active]
+        evaluations = potential.evaluate(crystals).split()
+        for i, found in zip(active, evaluations, strict=True):
+            states[i] = _advanced(states[i], found, settings)
+    return [state.reached for state in states]
+
+
+@dataclass(frozen=True)
+class _Coordinates:
+    """The symmetry-allowed coordinates x of a crystal: r = (r0 + u(x)) F(x), F = 1 + strain(x)."""
+
+    start: Atoms
+    strains: FloatArray  # (k, 3, 3)
+    displacements: FloatArray  # (m, n_atoms, 3)
+
+    def curvatures(self) -> FloatArray:
+        """Diagonal of the first Hessian, shape (k + m,)."""
+        strain = np.full(len(self.strains), _STRAIN_CURVATURE * self.start.get_volume())
+        return np.append(strain, np.full(len(self.displacements), _DISPLACEMENT_CURVATURE))
+
+    def expand(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Strain (3, 3) and displacement field (n_atoms, 3) of coordinates x."""
+        k = len(self.strains)
+        strain = np.tensordot(x[:k], self.strains, axes=1)
+        return strain, np.tensordot(x[k:], self.displacements, axes=1)
+
+    def project(self, strain: FloatArray, displacement: FloatArray) -> FloatArray:
+        """Coordinates (k + m,) of the invariant part of a strain and a displacement field."""
+        return np.append(
+            np.einsum("kab,ab->k", self.strains, strain),
+            np.einsum("mia,ia->m", self.displacements, displacement),
+        )
+
+    def atoms(self, x: FloatArray) -> Atoms:
+        """Crystal at coordinates x."""
+        strain, displacement = self.expand(x)
+        deformation = np.eye(3) + strain
+        return Atoms(
+            numbers=self.start.numbers,
+            positions=(self.start.positions + displacement) @ deformation,
+            cell=np.asarray(self.start.cell) @ deformation,
+            pbc=True,
+        )
+
+    def gradient(self, x: FloatArray, forces: FloatArray, virial: FloatArray) -> FloatArray:
+        """Derivative of the energy by x (k + m,), from forces and volume times stress."""
+        deformation = np.eye(3) + self.expand(x)[0]
+        by_strain = np.linalg.inv(deformation).T @ virial
+        return self.project(by_strain, -forces @ deformation.T)
+
+    def bounded(self, step: FloatArray) -> FloatArray:
+        """Scale a step back into the trust region."""
+        strain, displacement = self.expand(step)
+        length = np.linalg.norm(displacement, axis=-1).max()
+        excess = max(np.abs(strain).max() / _MAX_STRAIN, length / _MAX_DISPLACEMENT, 1.0)
+        bounded: FloatArray = step / excess
+        return bounded
+
+
+@dataclass(frozen=True)
+class _State:
+    """One relaxation on its way: where it is, how it came there, and what it knows."""
+
+    coordinates: _Coordinates
+    x: FloatArray
+    step: FloatArray
+    gradient: FloatArray
+    hessian: FloatArray
+    reached: Relaxation
+
+
+def _begin(atoms: Atoms) -> _State:
+    """State before the first evaluation."""
+    group = space_group_of(atoms)
+    coordinates = _Coordinates(atoms, invariant_strains(group), invariant_displacements(group))
+    curvatures = coordinates.curvatures()
+    zero = np.zeros_like(curvatures)
+    reached = Relaxation(atoms, "", 0, np.nan, np.nan, np.nan, 0.0)
+    return _State(coordinates, zero, zero, zero, np.diag(curvatures), reached)
+
+
+def _advanced(state: _State, found: Evaluation, settings: RelaxationSettings) -> _State:
+    """State after an evaluation: finished, or one quasi-Newton step on."""
+    measured = _measured(state, found, settings)
+    if measured.reason:
+        return replace(state, reached=measured)
+    virial = measured.atoms.get_volume() * found.stresses[0]
+    gradient = state.coordinates.gradient(state.x, found.forces[0], virial)
+    hessian = _updated_hessian(state.hessian, state.step, gradient - state.gradient)
+    step = state.coordinates.bounded(_newton_step(hessian, gradient))
+    x = state.x + step
+    reached = replace(measured, atoms=state.coordinates.atoms(x))
+    return _State(state.coordinates, x, step, gradient, hessian, reached)
+
+
+def _updated_hessian(hessian: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
+    """BFGS update (Nocedal & Wright, Numerical Optimization, eq. 6.19); none before a step."""
+    hs = hessian @ s
+    floor = _PARALLEL * np.linalg.norm(s)
+    if abs(s @ y) <= floor * np.linalg.norm(y) or abs(s @ hs) <= floor * np.linalg.norm(hs):
+        return hessian
+    return hessian - np.outer(hs, hs) / (s @ hs) + np.outer(y, y) / (s @ y)
+
+
+def _newton_step(hessian: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Downhill step -|H|^-1 g, which leaves saddles along negative curvatures."""
+    curvatures, modes = np.linalg.eigh(hessian)
+    step: FloatArray = -modes @ ((modes.T @ gradient) / np.maximum(np.abs(curvatures), _SOFTEST))
+    return step
+
+
+def _measured(state: _State, found: Evaluation, settings: RelaxationSettings) -> Relaxation:
+    """Record an evaluation, with the reason to stop, which is empty while there is none."""
+    before, coordinates = state.reached, state.coordinates
+    stress, forces = coordinates.expand(coordinates.project(found.stresses[0], found.forces[0]))
+    result = Relaxation(
+        atoms=before.atoms,
+        reason="",
+        n_evaluations=before.n_evaluations + 1,
+        energy=float(found.energies[0]) / len(before.atoms),
+        max_force=float(np.linalg.norm(forces, axis=1).max()),
+        max_stress=float(np.abs(stress).max()),
+        potential_time=before.potential_time + found.wall_time,
+    )
+    return replace(result, reason=_reason_to_stop(result, coordinates.start, settings))
+
+
+def _reason_to_stop(result: Relaxation, start: Atoms, settings: RelaxationSettings) -> str:
+    """Why a relaxation ends here; empty when it goes on."""
+    ratio = result.atoms.get_volume() / start.get_volume()
+    if not np.isfinite([result.energy, result.max_force, result.max_stress]).all():
+        return "the potential gave a value that is not a number"
+    if result.max_force <= settings.max_force and result.max_stress <= settings.max_stress:
+        return CONVERGED
+    if not _VOLUME_RATIOS[0] < ratio < _VOLUME_RATIOS[1]:
+        return f"the volume changed by a factor of {ratio:.2f}"
+    if result.n_evaluations >= settings.max_evaluations:
+        return f"no convergence in {settings.max_evaluations} evaluations"
+    return ""

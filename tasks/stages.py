@@ -1,0 +1,378 @@
+"""The stages: rows of one table in, rows of the next tables out, failures as rows.
+
+A stage reads its input for a chunk of structures from the dataset, treats one structure after the
+other, and commits what it found. Nothing but names, keys and settings passes between stages.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import spglib
+from ase import Atoms
+from phonopy import Phonopy
+
+from potentials import Potential
+from tasks.chirality import analyze_force_constants, judge
+from tasks.failures import Failure, RemediableError, failure_of
+from tasks.phonons import commensurate_frequencies, force_constants, phonopy_of
+from tasks.planning import STAGE_NAMES, Work
+from tasks.relaxation import Relaxation, relax
+from tasks.settings import ScreenSettings
+from tasks.storage import Dataset
+from tasks.symmetry import classify_space_group
+
+Row = Mapping[str, Any]
+
+# The space group of a relaxed crystal is told at each of these tolerances (Å).
+TOLERANCES = (1e-5, 1e-3, 0.01, 0.1)
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What a stage did with a chunk; small enough to travel between processes.
+
+    Attributes
+    ----------
+    stage : str
+        Name of the stage.
+    succeeded : tuple of str
+        Structures with a result the next stage can go on with.
+    failures : tuple of Failure
+        The others, and why.
+    wall_time : float
+        Seconds.
+    potential_time : float
+        Seconds of them inside the potential.
+    """
+
+    stage: str
+    succeeded: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    wall_time: float
+    potential_time: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """One structure in one stage: its input row, its key, and what it shares with the others."""
+
+    row: Row
+    key: str
+    settings: ScreenSettings
+    potential: Potential | None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Columns that name what a row belongs to."""
+        return {"material_id": self.row["material_id"], "key": self.key}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one stage found for one structure.
+
+    Attributes
+    ----------
+    tables : mapping from str to dict or pyarrow.Table
+        A row, or many, by name of the table.
+    failure : Failure or None
+        Why no further stage makes sense; rows may stand beside it.
+    potential_time : float
+        Seconds inside the potential.
+    """
+
+    tables: Mapping[str, Row | pa.Table]
+    failure: Failure | None = None
+    potential_time: float = 0.0
+
+
+def run_stage(
+    stage: str,
+    works: Sequence[Work],
+    dataset: Dataset,
+    settings: ScreenSettings,
+    load: Callable[[], Potential],
+) -> StageReport:
+    """Run one stage for a chunk of structures and commit its rows.
+
+    Parameters
+    ----------
+    stage : str
+        One of `planning.STAGE_NAMES`.
+    works : sequence of Work
+        Structures whose stage above succeeded.
+    dataset : Dataset
+        Where rows are read and committed.
+    settings : ScreenSettings
+        All settings.
+    load : callable
+        Gives the potential; called by stages that need one.
+
+    Returns
+    -------
+    StageReport
+        Structures that failed included.
+
+    Raises
+    ------
+    DatasetError
+        When the dataset cannot be read or written; the structures then remain to be done.
+    """
+    start = time.perf_counter()
+    source, treat, needs_potential = _STAGES[stage]
+    potential = load() if needs_potential else None
+    rows = _input_rows(dataset, source, stage, works)
+    index = STAGE_NAMES.index(stage)
+    outcomes = {
+        work.material_id: _treated(stage, treat, Task(row, work.keys[index], settings, potential))
+        for work, row in zip(works, rows, strict=True)
+    }
+    failures = tuple(o.failure for o in outcomes.values() if o.failure)
+    report = StageReport(
+        stage=stage,
+        succeeded=tuple(name for name, outcome in outcomes.items() if not outcome.failure),
+        failures=failures,
+        wall_time=time.perf_counter() - start,
+        potential_time=sum(outcome.potential_time for outcome in outcomes.values()),
+    )
+    timings = {"wall_time": report.wall_time, "potential_time": report.potential_time}
+    tables = _merged([outcome.tables for outcome in outcomes.values()])
+    tables["failures"] = [asdict(failure) for failure in failures]
+    dataset.commit(stage, tables, [work.keys[index] for work in works], timings=timings)
+    return report
+
+
+def _input_rows(dataset: Dataset, table: str, stage: str, works: Sequence[Work]) -> list[Row]:
+    """Input row of each structure, in order."""
+    index = STAGE_NAMES.index(stage)
+    above = [work.keys[index - 1] if index else work.material_key for work in works]
+    found = {row["key"]: row for row in dataset.read(table, keys=above).to_pylist()}
+    return [found[key] for key in above]
+
+
+def _treated(stage: str, treat: Callable[[Task], Outcome], task: Task) -> Outcome:
+    """Outcome of one structure; whatever it raises becomes its failure."""
+    start = time.perf_counter()
+    try:
+        outcome = treat(task)
+    except Exception as error:  # noqa: BLE001 - one structure must not cost the others theirs
+        return Outcome({}, failure_of(error, stage=stage, **task.identity))
+    wall_time = time.perf_counter() - start
+    cost = {"wall_time": wall_time, "potential_time": outcome.potential_time}
+    timed = {
+        name: {**rows, **cost} for name, rows in outcome.tables.items() if name in _TABLES_WITH_COST
+    }
+    return replace(outcome, tables={**outcome.tables, **timed})
+
+
+def _merged(tables: Sequence[Mapping[str, Row | pa.Table]]) -> dict[str, Any]:
+    """Rows of all structures by table."""
+    merged: dict[str, list[Any]] = defaultdict(list)
+    for found in tables:
+        for name, rows in found.items():
+            merged[name].append(rows)
+    return {
+        name: pa.concat_tables(rows) if isinstance(rows[0], pa.Table) else rows
+        for name, rows in merged.items()
+    }
+
+
+def _relaxation(task: Task) -> Outcome:
+    """Relax one crystal and look at what became of its symmetry."""
+    assert task.potential is not None
+    settings, start = task.settings, atoms_of(task.row)
+    [result] = relax([start], task.potential, settings.relaxation)
+    groups = [space_group_number(result.atoms, tolerance) for tolerance in TOLERANCES]
+    final = space_group_number(result.atoms, settings.symmetry.symprec)
+    initial = task.row["space_group_number"]
+    row = (
+        task.identity
+        | structure_columns(result.atoms)
+        | {
+            "converged": result.converged,
+            "reason": result.reason,
+            "n_evaluations": result.n_evaluations,
+            "energy": result.energy,
+            "max_force": result.max_force,
+            "max_stress": result.max_stress,
+            "volume_change": result.atoms.get_volume() / start.get_volume() - 1,
+            "c_over_a_change": _c_over_a(result.atoms) / _c_over_a(start) - 1,
+            "space_group_number_initial": initial,
+            "space_group_number_final": final,
+            "tolerances": TOLERANCES,
+            "space_groups": groups,
+            "symmetry_changed": final != initial,
+            "potential": task.potential.card.name,
+            "checkpoint_digest": task.potential.card.digest,
+        }
+    )
+    problem = _relaxation_problem(result, initial, final, settings)
+    failure = failure_of(problem, stage="relaxation", **task.identity) if problem else None
+    return Outcome({"relaxations": row}, failure, result.potential_time)
+
+
+def _relaxation_problem(
+    result: Relaxation, initial: int, final: int, settings: ScreenSettings
+) -> RemediableError | None:
+    """Why a relaxed crystal goes no further; None when it does."""
+    if not result.converged:
+        remedy = "look at the structure, raise relaxation.max_evaluations or change the potential"
+        return RemediableError(f"not relaxed: {result.reason}", remedy)
+    lost = final != initial and classify_space_group(final).chirality_class == "I"
+    if lost and not settings.include_centrosymmetric:
+        message = (
+            f"the potential turns space group {initial} into {final}, which is centrosymmetric"
+        )
+        return RemediableError(message, "use a better potential, or find the phase it describes")
+    return None
+
+
+def _phonons(task: Task) -> Outcome:
+    """Compute the force constants of one relaxed crystal."""
+    assert task.potential is not None
+    settings = task.settings.phonons
+    found = force_constants(atoms_of(task.row), task.potential, settings)
+    phonon = found.phonon
+    frequencies = commensurate_frequencies(phonon)
+    matrix = phonon.supercell_matrix.ravel().tolist()
+    cells = {"supercell_matrix": matrix, "primitive_matrix": phonon.primitive_matrix.ravel()}
+    row = (
+        task.identity
+        | cells
+        | {
+            "n_supercell_atoms": len(phonon.supercell),
+            "n_displacements": len(phonon.displacements),
+            "displacement_distance": settings.displacement,
+            "nac": False,
+            "min_frequency_commensurate": float(frequencies.min()),
+            "max_frequency": float(frequencies.max()),
+            "sum_rule_residual": found.sum_rule_residual,
+            "symmetrisation": found.symmetrisation,
+            "potential": task.potential.card.name,
+            "checkpoint_digest": task.potential.card.digest,
+        }
+    )
+    constants = (
+        task.identity
+        | structure_columns(atoms_of(task.row))
+        | cells
+        | {
+            "masses": phonon.masses,
+            "force_constants": phonon.force_constants,
+            "force_constants_shape": phonon.force_constants.shape,
+        }
+    )
+    tables = {"phonons": row, "force_constants": constants}
+    return Outcome(tables, potential_time=found.potential_time)
+
+
+def _chirality(task: Task) -> Outcome:
+    """Analyse the modes of one crystal."""
+    phonon = phonon_of(task.row)
+    analysis = analyze_force_constants(phonon, task.settings.chirality)
+    verdict = judge(analysis.record, commensurate_frequencies(phonon), task.settings.score)
+    record = task.identity | asdict(analysis.record) | asdict(verdict)
+    modes = pa.table(dict(analysis.modes))
+    for name, value in reversed(task.identity.items()):
+        modes = modes.add_column(0, name, pa.array([value] * len(modes)))
+    return Outcome({"chirality": record, "modes": modes})
+
+
+# Stage -> the table it reads, the function for one structure, whether it needs the potential.
+_STAGES: Mapping[str, tuple[str, Callable[[Task], Outcome], bool]] = {
+    "relaxation": ("materials", _relaxation, True),
+    "phonons": ("relaxations", _phonons, True),
+    "chirality": ("force_constants", _chirality, False),
+}
+_TABLES_WITH_COST = {"relaxations", "phonons"}
+
+
+def structure_columns(atoms: Atoms) -> dict[str, Any]:
+    """Columns that hold a crystal.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The crystal.
+
+    Returns
+    -------
+    dict
+        ``numbers``, ``cell`` (Å) and ``positions`` (fractions).
+    """
+    return {
+        "numbers": atoms.numbers,
+        "cell": np.asarray(atoms.cell),
+        "positions": atoms.get_scaled_positions(),
+    }
+
+
+def atoms_of(row: Row) -> Atoms:
+    """Crystal held by the structure columns of a row.
+
+    Parameters
+    ----------
+    row : mapping
+        With ``numbers``, ``cell`` and ``positions``.
+
+    Returns
+    -------
+    ase.Atoms
+        Periodic crystal.
+    """
+    return Atoms(
+        numbers=row["numbers"],
+        cell=np.reshape(row["cell"], (3, 3)),
+        scaled_positions=np.reshape(row["positions"], (-1, 3)),
+        pbc=True,
+    )
+
+
+def phonon_of(row: Row) -> Phonopy:
+    """Phonopy object of a row of ``force_constants``.
+
+    Parameters
+    ----------
+    row : mapping
+        A row.
+
+    Returns
+    -------
+    phonopy.Phonopy
+        With force constants.
+    """
+    phonon = phonopy_of(atoms_of(row), np.reshape(row["supercell_matrix"], (3, 3)))
+    phonon.masses = row["masses"]
+    phonon.force_constants = np.reshape(row["force_constants"], row["force_constants_shape"])
+    return phonon
+
+
+def space_group_number(atoms: Atoms, symprec: float) -> int:
+    """Space-group number of a crystal at a tolerance.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The crystal.
+    symprec : float
+        Distance tolerance in Å.
+
+    Returns
+    -------
+    int
+        1 to 230; 0 when spglib finds none.
+    """
+    cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
+    dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    return int(dataset.number) if dataset else 0
+
+
+def _c_over_a(atoms: Atoms) -> float:
+    """Ratio of the third to the first lattice parameter of the stored cell."""
+    lengths = atoms.cell.lengths()
+    return float(lengths[2] / lengths[0])

@@ -1,0 +1,29 @@
+"""The dataset on disk: tables, commits, catalogue, compaction."""
+
+from tasks.storage.catalog import build_catalog
+from tasks.storage.compaction import compact, prune
+from tasks.storage.dataset import Dataset
+from tasks.storage.dictionary import data_dictionary
+from tasks.storage.errors import DatasetError
+from tasks.storage.receipts import Receipt
+from tasks.storage.schema import CATALOG_TABLES, SCHEMA_VERSION, TABLES, Column, Table, column_info
+from tasks.storage.snapshot import Snapshot
+from tasks.storage.verification import Problem
+
+__all__ = [
+    "CATALOG_TABLES",
+    "SCHEMA_VERSION",
+    "TABLES",
+    "Column",
+    "Dataset",
+    "DatasetError",
+    "Problem",
+    "Receipt",
+    "Snapshot",
+    "Table",
+    "build_catalog",
+    "column_info",
+    "compact",
+    "data_dictionary",
+    "prune",
+]

@@ -1,0 +1,167 @@
+"""The catalogue: what people read.
+
+The newest plan row of each material decides which keys hold. Rows of other keys stay in the parts
+and are not shown.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.storage.dataset import Dataset
+from tasks.storage.durable import discard, publish, stage_file
+from tasks.storage.ordering import rows_in_order
+from tasks.storage.parts import write_rows
+from tasks.storage.rows import identities
+from tasks.storage.schema import CATALOG_ORIGINS, CATALOG_TABLES, PLANNED_KEYS, TABLES
+from tasks.storage.snapshot import Snapshot
+
+_UNCLASSIFIED: Final = 231  # sorts after every space group
+_MATERIALS_AT_ONCE: Final = 20_000
+_KEY_COLUMNS: Final = ("key", *dict.fromkeys(PLANNED_KEYS.values()))
+
+
+def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
+    """Write the catalogue of a dataset, one file per table, sorted by space group.
+
+    ``chirality`` gets one row per planned material, whatever became of it. The other tables get
+    the rows whose keys the newest plan names. All files are written before the first takes the
+    place of its predecessor.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The dataset; programs may go on writing into it.
+
+    Returns
+    -------
+    mapping from str to Path
+        File of each table.
+
+    Raises
+    ------
+    DatasetError
+        When a part is missing or damaged, or the disk refuses the files.
+    """
+    snapshot = dataset.snapshot()
+    plan = _newest_plan(snapshot)
+    folder = dataset.root / "catalog"
+    files = {name: folder / f"{name}.parquet" for name in CATALOG_TABLES}
+    staged: dict[str, Path] = {}
+    try:
+        for name in files:
+            staged[name] = _stage(folder, name, _rows(snapshot, name, plan))
+        for name, final in files.items():
+            publish(staged[name], final)
+    finally:
+        for temporary in staged.values():
+            discard(temporary)
+    return files
+
+
+def _stage(folder: Path, table: str, batches: Iterable[pa.Table]) -> Path:
+    schema = CATALOG_TABLES[table].arrow_schema
+    return stage_file(folder, lambda path: _write(path, schema, batches))
+
+
+def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> None:
+    write_rows(path, schema, batches)
+
+
+def _rows(snapshot: Snapshot, table: str, plan: pa.Table) -> Iterable[pa.Table]:
+    """Rows of one file of the catalogue."""
+    if table == "plan":
+        return [plan]
+    if table == "runs":
+        return [
+            snapshot.read("runs").sort_by([("started_at", "ascending"), ("run_id", "ascending")])
+        ]
+    if table == "chirality":
+        return _wide_rows(snapshot, plan)
+    if table == "failures":
+        keys = [key for key in _distinct(plan, _KEY_COLUMNS) if key not in snapshot.succeeded]
+        return rows_in_order(snapshot, table, keys)
+    return rows_in_order(snapshot, table, _distinct(plan, [PLANNED_KEYS[table]]))
+
+
+def _newest_plan(snapshot: Snapshot) -> pa.Table:
+    """Newest plan row of each material, sorted by space group and material."""
+    order = [(name, "ascending") for name in ("material_id", "planned_at", "run_id", "key")]
+    plan = snapshot.read("plan").sort_by(order)
+    ids = plan["material_id"].combine_chunks()
+    if len(ids) == 0:
+        return plan
+    newest = plan.filter(pa.concat_arrays([pc.not_equal(ids[1:], ids[:-1]), pa.array([True])]))
+    ranks = pa.table({"space_group": _space_groups(snapshot, newest), "id": newest["material_id"]})
+    return newest.take(pc.sort_indices(ranks, [("space_group", "ascending"), ("id", "ascending")]))
+
+
+def _space_groups(snapshot: Snapshot, plan: pa.Table) -> pa.ChunkedArray:
+    """Space-group number of each planned material."""
+    rows = _planned(snapshot, plan, "materials", ["space_group_number"])
+    return pc.fill_null(rows["space_group_number"], _UNCLASSIFIED)
+
+
+def _distinct(plan: pa.Table, columns: Iterable[str]) -> list[str]:
+    """Keys in some columns of the plan, row by row, each once."""
+    rows = zip(*(plan[name].to_pylist() for name in columns), strict=True)
+    return list(dict.fromkeys(key for row in rows for key in row if key is not None))
+
+
+def _wide_rows(snapshot: Snapshot, plan: pa.Table) -> Iterator[pa.Table]:
+    """One row per planned material, a bounded number of them at a time."""
+    for start in range(0, plan.num_rows, _MATERIALS_AT_ONCE):
+        yield _wide(snapshot, plan.slice(start, _MATERIALS_AT_ONCE))
+
+
+def _wide(snapshot: Snapshot, plan: pa.Table) -> pa.Table:
+    """Join what is known about some planned materials."""
+    origins = CATALOG_ORIGINS.values()
+    found = {"plan": plan}
+    for table in ("materials", "relaxations", "phonons", "chirality"):
+        columns = [column for origin, column in origins if origin == table]
+        found[table] = _planned(snapshot, plan, table, columns)
+    outcome, reason = _outcomes(snapshot, plan, pc.is_valid(found["chirality"]["key"]))
+    columns = [found[table][column] for table, column in origins]
+    schema = CATALOG_TABLES["chirality"].arrow_schema
+    return pa.table([plan["material_id"], outcome, reason, *columns], schema=schema)
+
+
+def _planned(snapshot: Snapshot, plan: pa.Table, table: str, columns: Iterable[str]) -> pa.Table:
+    """Row of a table for each planned material; empty where there is none."""
+    key = PLANNED_KEYS[table]
+    names = [*TABLES[table].identity, *columns]
+    rows = snapshot.read(table, keys=_distinct(plan, [key]), columns=names)
+    return rows.take(_index(plan, key, table, rows))
+
+
+def _index(plan: pa.Table, key: str, table: str, rows: pa.Table) -> pa.ChunkedArray:
+    """Position of each material's row under its planned key."""
+    pairs = plan.select(["material_id", key]).rename_columns(list(TABLES[table].identity))
+    return pc.index_in(identities(TABLES[table], pairs), identities(TABLES[table], rows))
+
+
+def _outcomes(
+    snapshot: Snapshot, plan: pa.Table, computed: pa.ChunkedArray
+) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """How far each material came, and why no further."""
+    why = _failure_texts(snapshot, plan)
+    decided = plan["outcome"]
+    to_screen = pc.equal(decided, "screen")
+    unfinished = pc.if_else(pc.is_valid(why), "failed", "pending")
+    outcome = pc.if_else(computed, "screened", pc.if_else(to_screen, unfinished, decided))
+    planned = plan["reason"]
+    reason = pc.if_else(to_screen, pc.coalesce(why, planned), pc.coalesce(planned, why))
+    return outcome, pc.if_else(computed, pa.scalar(None, pa.string()), reason)
+
+
+def _failure_texts(snapshot: Snapshot, plan: pa.Table) -> pa.ChunkedArray:
+    """Stage and message of each material's failure, empty where there is none."""
+    keys = [key for key in _distinct(plan, _KEY_COLUMNS) if key not in snapshot.succeeded]
+    columns = ["material_id", "key", "stage", "message"]
+    rows = snapshot.read("failures", keys=keys, columns=columns)
+    texts = pc.binary_join_element_wise(rows["stage"], rows["message"], ": ")
+    return pc.coalesce(*(texts.take(_index(plan, name, "failures", rows)) for name in _KEY_COLUMNS))

@@ -1,0 +1,132 @@
+"""The commit: parts first, the receipt last."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from tasks.storage.durable import discard, publish
+from tasks.storage.errors import DatasetError, explained
+from tasks.storage.parts import stage_part
+from tasks.storage.receipts import (
+    PartFile,
+    Receipt,
+    chunk_name,
+    read_receipt,
+    receipt_paths,
+    write_receipt,
+)
+from tasks.storage.schema import SCHEMA_VERSION, TABLES
+from tasks.storage.snapshot import part_path, receipts_folder
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A receipt before its files are written; see `Receipt` for the attributes."""
+
+    stage: str
+    keys: Mapping[str, tuple[str, ...]]
+    created: datetime
+    failed: tuple[str, ...] = ()
+    transient: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    generation: int = 0
+    supersedes: tuple[str, ...] = ()
+
+
+def commit_parts(root: Path, draft: Draft, rows: Mapping[str, Iterable[pa.Table]]) -> Receipt:
+    """Write the parts of a chunk beside their final names, publish them, then the receipt.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset.
+    draft : Draft
+        What the receipt will say.
+    rows : mapping from str to iterable of pyarrow.Table
+        Batches of rows by name of the table.
+
+    Returns
+    -------
+    Receipt
+        The receipt as written.
+
+    Raises
+    ------
+    DatasetError
+        When the disk refuses; nothing is committed then.
+    """
+    staged: dict[str, tuple[Path, PartFile]] = {}
+    try:
+        for name, batches in sorted(rows.items()):
+            staged[name] = stage_part(root / "parts" / name, TABLES[name], batches)
+        files = {name: part for name, (_, part) in staged.items() if part.rows}
+        receipt = _receipt(draft, files)
+        for name in files:
+            publish(staged[name][0], part_path(root, name, receipt.chunk))
+    finally:
+        for temporary, _ in staged.values():
+            discard(temporary)
+    write_receipt(receipts_folder(root), receipt)
+    return receipt
+
+
+def retire_earlier(root: Path, receipt: Receipt) -> None:
+    """Remove the receipts of earlier commits of the same keys that this one makes redundant.
+
+    Receipts that know more (a result where this one has a failure) stay, and so do all parts:
+    readers may hold them. Of two commits at the same time at most the older is removed.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset.
+    receipt : Receipt
+        The commit just made.
+
+    Raises
+    ------
+    DatasetError
+        When a receipt cannot be read or removed.
+    """
+    folder = receipts_folder(root)
+    for path in receipt_paths(folder, receipt.chunk.rpartition("-")[0]):
+        try:
+            earlier = read_receipt(path)
+        except DatasetError:
+            if path.exists():
+                raise
+            continue  # a commit at the same time was quicker
+        if _is_redundant(earlier, receipt):
+            with explained("remove", path):
+                path.unlink(missing_ok=True)
+
+
+def _is_redundant(earlier: Receipt, later: Receipt) -> bool:
+    """Whether all an earlier commit of the same keys knows is in a later one."""
+    return (
+        (earlier.created, earlier.chunk) < (later.created, later.chunk)
+        and earlier.generation == later.generation
+        and earlier.succeeded <= later.succeeded
+        and earlier.done <= later.done
+        and earlier.files.keys() <= later.files.keys()
+        and earlier.keys == later.keys
+    )
+
+
+def _receipt(draft: Draft, files: Mapping[str, PartFile]) -> Receipt:
+    return Receipt(
+        chunk=chunk_name(draft.stage, draft.keys, files, draft.generation),
+        stage=draft.stage,
+        schema_version=SCHEMA_VERSION,
+        created=draft.created,
+        keys=draft.keys,
+        files=files,
+        failed=draft.failed,
+        transient=draft.transient,
+        timings=draft.timings,
+        generation=draft.generation,
+        supersedes=draft.supersedes,
+    )

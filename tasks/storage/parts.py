@@ -1,0 +1,243 @@
+"""Parquet files of a dataset: writing them, and reading the rows one asks for."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from tasks.storage.durable import file_digest, stage_file
+from tasks.storage.errors import DatasetError, explained
+from tasks.storage.receipts import PartFile
+from tasks.storage.rows import identities
+from tasks.storage.schema import Table
+
+# A row group is what a reader decodes at least: small enough to read few materials cheaply.
+_ROW_GROUP_ROWS: Final = 32_768
+_ROW_GROUP_BYTES: Final = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows to take from one part.
+
+    Attributes
+    ----------
+    path : Path
+        The Parquet file.
+    filter : pyarrow.dataset.Expression or None
+        Condition that the file's statistics can use to skip row groups; None takes all.
+    dropped : frozenset of str
+        Identities whose rows are taken from another part.
+    """
+
+    path: Path
+    filter: ds.Expression | None = None
+    dropped: frozenset[str] = frozenset()
+
+
+def write_rows(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> int:
+    """Write batches of rows into a Parquet file, one batch in memory at a time.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    schema : pyarrow.Schema
+        Schema of every batch.
+    batches : iterable of pyarrow.Table
+        The rows.
+
+    Returns
+    -------
+    int
+        Size of the rows in memory in bytes.
+    """
+    memory = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches:
+            memory += batch.nbytes
+            writer.write_table(batch, row_group_size=_row_group_rows(batch))
+    return memory
+
+
+def stage_part(folder: Path, table: Table, batches: Iterable[pa.Table]) -> tuple[Path, PartFile]:
+    """Write a part beside its final name and describe it.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the part.
+    table : Table
+        Declaration of the table.
+    batches : iterable of pyarrow.Table
+        Its rows.
+
+    Returns
+    -------
+    Path
+        The temporary file.
+    PartFile
+        What a receipt says about it.
+
+    Raises
+    ------
+    DatasetError
+        When it cannot be written.
+    """
+    memory: list[int] = []
+    schema = table.arrow_schema
+    path = stage_file(folder, lambda file: memory.append(write_rows(file, schema, batches)))
+    rows = pq.read_metadata(path).num_rows
+    return path, PartFile(rows, path.stat().st_size, memory[0], file_digest(path))
+
+
+def count_rows(path: Path) -> int:
+    """Count the rows of a Parquet file from its footer.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    int
+        Number of rows.
+
+    Raises
+    ------
+    DatasetError
+        When it cannot be read.
+    """
+    with _readable(path):
+        return int(pq.read_metadata(path).num_rows)
+
+
+def scan_part(
+    selection: Selection, table: Table, columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """Read the selected rows of a part, one row group in memory at a time.
+
+    Parameters
+    ----------
+    selection : Selection
+        Which rows of which file.
+    table : Table
+        Declaration of the table; columns that an older file lacks are empty.
+    columns : sequence of str, optional
+        Columns to read; all by default.
+
+    Yields
+    ------
+    pyarrow.Table
+        Rows in the order of the file.
+
+    Raises
+    ------
+    DatasetError
+        When the file is missing or damaged.
+    """
+    names = table.names if columns is None else tuple(columns)
+    needed = {*names, *table.identity} if selection.dropped else names
+    schema = pa.schema([table.column(name).field for name in names])
+    schema = schema.with_metadata(table.arrow_schema.metadata)
+    with _readable(selection.path):
+        for batch in _batches(selection, table, list(needed)):
+            kept = _without(batch, table, selection.dropped)
+            if kept.num_rows:
+                yield pa.Table.from_arrays([kept[name] for name in names], schema=schema)
+
+
+def identities_in(selection: Selection, table: Table) -> frozenset[str]:
+    """Name everything that has rows in the selected part.
+
+    Parameters
+    ----------
+    selection : Selection
+        Which rows of which file.
+    table : Table
+        Declaration of the table.
+
+    Returns
+    -------
+    frozenset of str
+        Identities as `tasks.storage.rows.identity` joins them.
+
+    Raises
+    ------
+    DatasetError
+        When the file is missing or damaged.
+    """
+    batches = scan_part(selection, table, table.identity)
+    return frozenset(
+        name for batch in batches for name in identities(table, batch).unique().to_pylist()
+    )
+
+
+def keys_in(selection: Selection, table: Table) -> frozenset[str]:
+    """Return the keys that have rows in the selected part.
+
+    Parameters
+    ----------
+    selection : Selection
+        Which rows of which file.
+    table : Table
+        Declaration of the table.
+
+    Returns
+    -------
+    frozenset of str
+        Keys.
+
+    Raises
+    ------
+    DatasetError
+        When the file is missing or damaged.
+    """
+    key = table.identity[-1]
+    batches = scan_part(selection, table, [key])
+    return frozenset(name for batch in batches for name in batch[key].unique().to_pylist())
+
+
+def _batches(selection: Selection, table: Table, columns: list[str]) -> Iterator[pa.Table]:
+    """Decode row group after row group, without threads of its own or reading far ahead."""
+    part = ds.dataset(str(selection.path), schema=table.arrow_schema, format="parquet")
+    scanner = part.scanner(
+        columns=columns,
+        filter=selection.filter,
+        batch_readahead=1,
+        fragment_readahead=1,
+        use_threads=False,
+    )
+    for batch in scanner.to_batches():
+        yield pa.Table.from_batches([batch])
+
+
+def _without(batch: pa.Table, table: Table, dropped: frozenset[str]) -> pa.Table:
+    if not dropped:
+        return batch
+    unwanted = pa.array(sorted(dropped), pa.string())
+    return batch.filter(pc.invert(pc.is_in(identities(table, batch), value_set=unwanted)))
+
+
+def _row_group_rows(batch: pa.Table) -> int:
+    """Rows of one row group: bounded in number and in bytes."""
+    bytes_per_row = max(1, batch.nbytes // max(1, batch.num_rows))
+    return max(1, min(_ROW_GROUP_ROWS, int(_ROW_GROUP_BYTES // bytes_per_row)))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn whatever Arrow says about a damaged file into a DatasetError."""
+    try:
+        with explained("read", path):
+            yield
+    except pa.ArrowException as error:
+        message = f"{path} is damaged ({error}): remove its receipt and run again"
+        raise DatasetError(message) from error

@@ -1,0 +1,625 @@
+"""The tables of a dataset: every column with its type, unit and meaning.
+
+This module is the only place that declares a column. The Arrow schemas, the data dictionary and
+the checks of committed rows are derived from it.
+
+Nullable columns may be added within one schema version. Any other change needs a new version.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+
+SCHEMA_VERSION: Final = 1
+"""Version written into every receipt and file; a program refuses what is newer."""
+
+# Parquet calls the items of a list "element"; the declared types do so too.
+_FLOATS = pa.list_(pa.field("element", pa.float64()))
+_INTEGERS = pa.list_(pa.field("element", pa.int32()))
+_STRINGS = pa.list_(pa.field("element", pa.string()))
+_TIME = pa.timestamp("us", tz="UTC")
+_VERSION_KEY = b"chiralscreen.schema_version"
+_TABLE_KEY = b"chiralscreen.table"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    name : str
+        Name in the file.
+    type : pyarrow.DataType
+        Type in the file; arrays are flattened in C order.
+    unit : str
+        Unit, or an empty string for numbers without dimension, texts and flags.
+    description : str
+        Meaning in one sentence.
+    nullable : bool
+        Whether a row may leave the column empty.
+    """
+
+    name: str
+    type: pa.DataType
+    unit: str
+    description: str
+    nullable: bool = False
+
+    @property
+    def field(self) -> pa.Field:
+        """Arrow field with unit and description in its metadata."""
+        metadata = {"unit": self.unit, "description": self.description}
+        return pa.field(self.name, self.type, self.nullable, metadata)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a dataset.
+
+    Attributes
+    ----------
+    name : str
+        Folder of its parts and name of its catalogue file.
+    description : str
+        What one row is.
+    columns : tuple of Column
+        Columns in the order of the file.
+    identity : tuple of str
+        Columns that name what a row belongs to; the last one is the stage key.
+    long : bool
+        Whether one identity has many rows.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    identity: tuple[str, ...] = ("material_id", "key")
+    long: bool = False
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """Arrow schema with the schema version in its metadata."""
+        metadata = {_VERSION_KEY: str(SCHEMA_VERSION).encode(), _TABLE_KEY: self.name.encode()}
+        return pa.schema([column.field for column in self.columns], metadata)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """Return one column.
+
+        Parameters
+        ----------
+        name : str
+            Name of a column of this table.
+
+        Returns
+        -------
+        Column
+            Its declaration.
+
+        Raises
+        ------
+        KeyError
+            When the table has no such column.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"table {self.name!r} has no column {name!r}")
+
+
+def _text(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, pa.string(), "", description, nullable)
+
+
+def _flag(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, pa.bool_(), "", description, nullable)
+
+
+def _count(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, pa.int32(), "", description, nullable)
+
+
+def _real(name: str, unit: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, pa.float64(), unit, description, nullable)
+
+
+def _single(name: str, unit: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, pa.float32(), unit, description, nullable)
+
+
+def _reals(name: str, unit: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, _FLOATS, unit, description, nullable)
+
+
+def _integers(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, _INTEGERS, "", description, nullable)
+
+
+def _texts(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, _STRINGS, "", description, nullable)
+
+
+_IDENTITY = (
+    _text("material_id", "Name of the material in its source."),
+    _text("key", "Digest of everything this stage's rows depend on."),
+)
+_STRUCTURE = (
+    _integers("numbers", "Atomic number of each atom."),
+    _reals("cell", "Å", "Lattice vectors as rows, 9 numbers."),
+    _reals("positions", "", "Fractional coordinates, 3 numbers per atom."),
+)
+_COST = (
+    _real("wall_time", "s", "Wall time of the stage for this material."),
+    _real("potential_time", "s", "Part of the wall time spent inside the potential."),
+)
+_POTENTIAL = (
+    _text("potential", "Name of the potential.", nullable=True),
+    _text("checkpoint_digest", "Digest of the potential's parameters.", nullable=True),
+)
+
+_PLAN = Table(
+    "plan",
+    "What a run decided to do with one input record.",
+    (
+        *_IDENTITY,
+        _text("run_id", "Run that made the decision."),
+        Column("planned_at", _TIME, "", "Time of the decision (UTC); the newest one holds."),
+        _text("outcome", 'Decision: "screen", "skipped" or "failed".'),
+        _text("reason", "Why the material is skipped or failed.", nullable=True),
+        _text("material_key", "Key of its row in materials.", nullable=True),
+        _text("relaxation_key", "Key of its row in relaxations.", nullable=True),
+        _text("phonon_key", "Key of its rows in phonons and force_constants.", nullable=True),
+        _text("chirality_key", "Key of its rows in chirality and modes.", nullable=True),
+    ),
+)
+
+_PROVENANCE = (
+    _text("source", "Source the record was read from."),
+    _text("source_record", "File or record inside the source."),
+    _text("database", "Database the structure comes from.", nullable=True),
+    _text("licence", "Licence of the structure's data.", nullable=True),
+    _text("url", "Page of the structure in its database.", nullable=True),
+)
+_SYMMETRY = (
+    _real("symprec", "Å", "Distance tolerance of the symmetry search."),
+    _count("space_group_number", "Space-group number, 1 to 230."),
+    _text("space_group_symbol", "International short symbol of the space group."),
+    _text("point_group", "International symbol of the point group."),
+    _text("chirality_class", 'Class: "I" centrosymmetric, "II" chiral, "III" the others.'),
+    _text("helicity_wave", 'Lowest harmonic of the helicity: "none", "s", "d", "g" or "i".'),
+    _texts("tensor_components", "Independent components of the angular-momentum response."),
+    _text("hand", 'Hand of a chiral structure: "right" or "left".', nullable=True),
+    _flag("allowed", "Whether the space group allows phonon angular momentum."),
+    _flag(
+        "realised",
+        "Whether the occupied Wyckoff positions realise what the space group allows.",
+        nullable=True,
+    ),
+)
+_MATERIALS = Table(
+    "materials",
+    "One input structure: where it is from, and its symmetry.",
+    (
+        *_IDENTITY,
+        _text("formula", "Reduced chemical formula."),
+        _count("n_atoms", "Atoms in the stored cell."),
+        *_STRUCTURE,
+        _text("structure_hash", "Digest of the structure."),
+        *_PROVENANCE,
+        *_SYMMETRY,
+        _texts("wyckoff_letters", "Wyckoff letter of each atom."),
+    ),
+)
+
+_RELAXATIONS = Table(
+    "relaxations",
+    "The crystal after relaxation with a potential.",
+    (
+        *_IDENTITY,
+        _flag("converged", "Whether force and stress went below their limits."),
+        _text("reason", "Why the relaxation stopped.", nullable=True),
+        _count("n_evaluations", "Evaluations of the potential."),
+        _real("energy", "eV/atom", "Energy of the relaxed crystal."),
+        _real("max_force", "eV/Å", "Largest force on an atom."),
+        _real("max_stress", "eV/Å^3", "Largest component of the stress."),
+        *_STRUCTURE,
+        _real("volume_change", "", "Change of the volume as a fraction of the input's."),
+        _real(
+            "c_over_a_change",
+            "",
+            "Change of c/a of the conventional cell as a fraction of the input's.",
+            nullable=True,
+        ),
+        _count("space_group_number_initial", "Space-group number before the relaxation."),
+        _count("space_group_number_final", "Space-group number after it, at the same tolerance."),
+        _reals("tolerances", "Å", "Distance tolerances of the symmetry search afterwards."),
+        _integers("space_groups", "Space-group number at each of these tolerances."),
+        _flag("symmetry_changed", "Whether the space group is another one afterwards."),
+        *_POTENTIAL,
+        *_COST,
+    ),
+)
+
+_PHONONS = Table(
+    "phonons",
+    "Harmonic stability and how the force constants were made.",
+    (
+        *_IDENTITY,
+        _integers("supercell_matrix", "Supercell in units of the unit cell, 9 integers by row."),
+        _reals("primitive_matrix", "", "Primitive cell in units of the unit cell, 9 by row."),
+        _count("n_supercell_atoms", "Atoms in the supercell."),
+        _count("n_displacements", "Displaced supercells whose forces were computed."),
+        _real("displacement_distance", "Å", "Length of each displacement.", nullable=True),
+        _flag("nac", "Whether the non-analytical term correction is included."),
+        _real(
+            "min_frequency_commensurate",
+            "THz",
+            "Lowest frequency at the q-points of the supercell; imaginary ones are negative.",
+        ),
+        _real(
+            "min_frequency_interpolated",
+            "THz",
+            "Lowest frequency on the interpolated mesh; imaginary ones are negative.",
+            nullable=True,
+        ),
+        _real("max_frequency", "THz", "Highest frequency."),
+        _count("n_imaginary", "Imaginary modes at the q-points of the supercell."),
+        _flag("stable", "Whether no such mode lies below minus the tolerance."),
+        _real("stability_tolerance", "THz", "Tolerance of that judgement."),
+        _real(
+            "sum_rule_residual",
+            "eV/Å^2",
+            "Largest violation of the acoustic sum rule before symmetrising.",
+        ),
+        _real(
+            "symmetrisation",
+            "eV/Å^2",
+            "Largest change of a force constant by the symmetrisation.",
+            nullable=True,
+        ),
+        *_POTENTIAL,
+        *_COST,
+    ),
+)
+
+_FORCE_CONSTANTS = Table(
+    "force_constants",
+    "Harmonic force constants, enough to compute phonons anywhere in the Brillouin zone.",
+    (
+        *_IDENTITY,
+        *_STRUCTURE,
+        _reals("masses", "u", "Mass of each atom of the primitive cell.", nullable=True),
+        _integers("supercell_matrix", "Supercell in units of the unit cell, 9 integers by row."),
+        _reals("primitive_matrix", "", "Primitive cell in units of the unit cell, 9 by row."),
+        _reals(
+            "force_constants",
+            "eV/Å^2",
+            "Compact force constants, flattened: atom of the primitive cell, atom of the "
+            "supercell, Cartesian component of each.",
+        ),
+        _integers("force_constants_shape", "Shape of the force constants, 4 integers."),
+        _reals("born", "e", "Born charges, flattened (n_primitive, 3, 3).", nullable=True),
+        _reals("dielectric", "", "High-frequency dielectric tensor, 9 by row.", nullable=True),
+        _real("nac_factor", "eV Å", "Unit factor of the dipole term.", nullable=True),
+    ),
+)
+
+_MODES = Table(
+    "modes",
+    "One phonon mode at one q-point.",
+    (
+        *_IDENTITY,
+        _text("q_label", 'Name of the q-point, or "mesh" or "path".'),
+        _single("q_a", "", "Fractional coordinate along the first primitive reciprocal vector."),
+        _single("q_b", "", "Fractional coordinate along the second one."),
+        _single("q_c", "", "Fractional coordinate along the third one."),
+        _count("segment", "Segment of the path, counted from 0.", nullable=True),
+        _single("path_distance", "1/Å", "Distance along the path, without 2π.", nullable=True),
+        _count("band", "Band, counted from 0 by increasing frequency."),
+        _count("degenerate_set", "Degenerate set at this q-point, counted from 0."),
+        _flag("near_degenerate", "Whether the gap to the next set is suspiciously small."),
+        _single("frequency", "THz", "Frequency; imaginary ones are negative."),
+        _single("l_x", "ħ", "Angular momentum along x, mean over the degenerate set."),
+        _single("l_y", "ħ", "Angular momentum along y, mean over the degenerate set."),
+        _single("l_z", "ħ", "Angular momentum along z, mean over the degenerate set."),
+        _single("helicity", "ħ", "Angular momentum along q.", nullable=True),
+        _single("cycloidicity", "ħ", "Length of the angular momentum across q.", nullable=True),
+        _single("pam_raw", "", "Pseudo-angular momentum with the screw's phase.", nullable=True),
+        _count("pam_integer", "Pseudo-angular momentum without it.", nullable=True),
+        _count("pam_order", "Order n of the rotation axis along q.", nullable=True),
+        _count("pam_screw", "Screw component m of that axis n_m.", nullable=True),
+    ),
+    long=True,
+)
+
+_CHIRALITY = Table(
+    "chirality",
+    "The verdict on one material.",
+    (
+        *_IDENTITY,
+        _count("n_atoms", "Atoms in the primitive cell."),
+        _flag("nac", "Whether the non-analytical term correction is included."),
+        _integers("mesh_numbers", "Divisions of the Gamma-centred mesh, 3 integers."),
+        _count("n_q_points", "q-points of the whole mesh."),
+        _count("n_stars", "q-points computed, one of each star."),
+        _real("mean_angular_momentum", "ħ", "Mean of |l| over the Brillouin zone."),
+        _real("max_angular_momentum", "ħ", "Largest |l| on the mesh."),
+        _real("mean_optical_angular_momentum", "ħ", "Mean of |l| of the optical branches."),
+        _real("max_optical_angular_momentum", "ħ", "Largest |l| of the optical branches."),
+        _real("mean_helicity", "ħ", "Mean of |l.q̂| over the Brillouin zone."),
+        _real("max_helicity", "ħ", "Largest |l.q̂| on the mesh."),
+        _real("mean_optical_helicity", "ħ", "Mean of |l.q̂| of the optical branches."),
+        _real("max_optical_helicity", "ħ", "Largest |l.q̂| of the optical branches."),
+        _real("mean_cycloidicity", "ħ", "Mean of |q̂ x l| over the Brillouin zone."),
+        _real("max_cycloidicity", "ħ", "Largest |q̂ x l| on the mesh."),
+        _real("mean_optical_cycloidicity", "ħ", "Mean of |q̂ x l| of the optical branches."),
+        _real("max_optical_cycloidicity", "ħ", "Largest |q̂ x l| of the optical branches."),
+        _reals(
+            "max_optical_q_point",
+            "",
+            "Where the largest optical |l| is, fractional primitive reciprocal, 3 numbers.",
+        ),
+        _real("max_optical_frequency", "THz", "Frequency of the mode of largest optical |l|."),
+        _reals("atomic_angular_momentum", "ħ", "Mean of |l_k| of each atom of the primitive cell."),
+        _reals(
+            "atomic_polarization",
+            "",
+            "Degree of circular polarisation of each atom: sum of |l_k| over sum of |e_k|^2.",
+        ),
+        _real("min_frequency", "THz", "Lowest frequency on the mesh, negative if imaginary."),
+        _real("max_frequency", "THz", "Highest frequency on the mesh."),
+        _count("n_imaginary", "Imaginary modes of the whole mesh, left out of all sums."),
+        _real("imaginary_fraction", "", "Their share of all modes of the mesh."),
+        _count("n_translations", "Uniform translations at Gamma, left out of all sums."),
+        _real("translation_frequency", "THz", "Largest |frequency| of these translations."),
+        _real("degenerate_fraction", "", "Share of modes in sets of two or more."),
+        _real(
+            "near_degenerate_fraction",
+            "",
+            "Share of modes whose set another one approaches within ten tolerances.",
+        ),
+        _real("sum_rule_violation", "ħ", "Largest |sum of l over the bands| at one q-point."),
+        _real("helicity_bin_width", "THz", "Width of the bins of the helicity density of states."),
+        _reals(
+            "helicity_dos",
+            "ħ/THz",
+            "Helicity density of states per primitive cell, bins from 0 up.",
+        ),
+        _reals("helicity_dos_absolute", "ħ/THz", "The same with |h| in place of h."),
+        _reals(
+            "helicity_harmonics",
+            "ħ/THz",
+            "Its spherical harmonics of order 0, 2, 4 and 6: order, bin.",
+        ),
+        _reals(
+            "helicity_ratios", "", "Sum over the bins of each harmonic, in units of the sum of |h|."
+        ),
+        _text("helicity_wave_found", 'Lowest harmonic found: "none", "s", "d", "g" or "i".'),
+        _reals("temperatures", "K", "Temperatures of the response."),
+        _reals(
+            "tensor",
+            "J s m^-2 K^-1 per s",
+            "Angular momentum per gradient and relaxation time, 9 numbers per temperature; first "
+            "index: angular momentum.",
+        ),
+        _reals(
+            "tensor_pseudoscalar",
+            "J s m^-2 K^-1 per s",
+            "One third of the trace of the tensor, per temperature.",
+        ),
+        _reals(
+            "tensor_polar_vector",
+            "J s m^-2 K^-1 per s",
+            "Antisymmetric part as a vector, 3 numbers per temperature.",
+        ),
+        _reals(
+            "tensor_violation",
+            "",
+            "Part of the tensor that symmetry forbids, before it is removed, per temperature.",
+        ),
+        _reals("window_edges", "THz", "Limits of the frequency windows."),
+        _reals(
+            "tensor_windows",
+            "J s m^-2 K^-1 per s",
+            "Share of each frequency window in the tensor: temperature, window, 9 numbers.",
+        ),
+        _reals(
+            "magnetization",
+            "A K^-1 per s",
+            "Magnetization per gradient and relaxation time, 9 numbers per temperature; empty "
+            "without Born charges.",
+            nullable=True,
+        ),
+        _integers("axis_orders", "Order n of each inequivalent rotation axis with n > 2."),
+        _integers("axis_screws", "Screw part m of each of these axes n_m."),
+        _reals("axis_directions", "", "Their Cartesian directions, 3 numbers each."),
+        _reals(
+            "splitting_max",
+            "THz",
+            "Largest splitting of opposite hands along each axis; empty for achiral crystals.",
+        ),
+        _reals(
+            "splitting_linear",
+            "THz Å",
+            "Linear splitting of largest size among the optical doublets along each axis, with its "
+            "sign.",
+        ),
+        _reals(
+            "splitting_acoustic",
+            "THz Å^2",
+            "Coefficient of k^2 in the splitting of the transverse acoustic pair.",
+        ),
+        _integers(
+            "raman_axes",
+            "Axis (position in axis_orders) of each mode that circular Raman scattering sees.",
+        ),
+        _reals("raman_frequencies", "THz", "Frequency of each of these modes."),
+        _integers("raman_pam", "Pseudo-angular momentum of each of these modes."),
+        _texts("raman_channels", "Channels that see each of these modes, among RR, LL, RL and LR."),
+    ),
+)
+
+_FAILURES = Table(
+    "failures",
+    "One structure that one stage could not finish.",
+    (
+        *_IDENTITY,
+        _text("stage", "Stage that failed."),
+        _text("error_class", "Class of the error."),
+        _text("message", "What was wrong."),
+        _text("remedy", "What to do about it."),
+        _flag("transient", "Whether trying again may help."),
+        _text("source_record", "File or record the structure came from.", nullable=True),
+    ),
+)
+
+_RUNS = Table(
+    "runs",
+    "One run of the program.",
+    (
+        _text("run_id", "Name of the run."),
+        Column("started_at", _TIME, "", "Start of the run (UTC)."),
+        Column("finished_at", _TIME, "", "End of the run (UTC).", nullable=True),
+        _text("source", "Source of the structures."),
+        _text("settings", "Resolved settings as JSON."),
+        _text("versions", "Versions of the program and its libraries as JSON."),
+        *_POTENTIAL,
+        _text("host", "Machine that ran it."),
+        _text("wall_times", "Wall time of each stage in seconds as JSON.", nullable=True),
+        _text("potential_times", "Part spent inside the potential as JSON.", nullable=True),
+        _text("counts", "Materials by outcome as JSON.", nullable=True),
+    ),
+    identity=("run_id",),
+)
+
+TABLES: Final[Mapping[str, Table]] = MappingProxyType(
+    {
+        table.name: table
+        for table in (
+            _PLAN,
+            _MATERIALS,
+            _RELAXATIONS,
+            _PHONONS,
+            _FORCE_CONSTANTS,
+            _MODES,
+            _CHIRALITY,
+            _FAILURES,
+            _RUNS,
+        )
+    }
+)
+"""Every table of the committed parts, by name."""
+
+PLANNED_KEYS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "materials": "material_key",
+        "relaxations": "relaxation_key",
+        "phonons": "phonon_key",
+        "force_constants": "phonon_key",
+        "chirality": "chirality_key",
+        "modes": "chirality_key",
+    }
+)
+"""Column of the plan that names the key of each table."""
+
+_WIDE_COLUMNS: Final = (
+    ("plan", ("run_id", "material_key", "relaxation_key", "phonon_key", "chirality_key")),
+    (
+        "materials",
+        ("formula", "n_atoms", "structure_hash", *(c.name for c in (*_PROVENANCE, *_SYMMETRY))),
+    ),
+    (
+        "relaxations",
+        (
+            "converged",
+            "volume_change",
+            "c_over_a_change",
+            "symmetry_changed",
+            "space_group_number_final",
+            "potential",
+            "checkpoint_digest",
+        ),
+    ),
+    (
+        "phonons",
+        (
+            "n_supercell_atoms",
+            "min_frequency_commensurate",
+            "min_frequency_interpolated",
+            "n_imaginary",
+            "stable",
+        ),
+    ),
+    ("chirality", tuple(name for name in _CHIRALITY.names if name not in _CHIRALITY.identity)),
+)
+_WIDE_NAMES: Final = {
+    ("relaxations", "converged"): "relaxation_converged",
+    ("relaxations", "space_group_number_final"): "space_group_number_relaxed",
+    ("phonons", "n_imaginary"): "n_imaginary_commensurate",
+    ("chirality", "n_atoms"): "n_atoms_primitive",
+}
+
+CATALOG_ORIGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        _WIDE_NAMES.get((table, name), name): (table, name)
+        for table, names in _WIDE_COLUMNS
+        for name in names
+    }
+)
+"""Columns of the catalogue of materials and the (table, column) each is taken from."""
+
+
+def _catalog_columns() -> Iterable[Column]:
+    yield _text("material_id", "Name of the material in its source; unique here.")
+    yield _text("outcome", 'Where it stands: "screened", "skipped", "failed" or "pending".')
+    yield _text("reason", "Why it was skipped or failed.", nullable=True)
+    for name, (table, column) in CATALOG_ORIGINS.items():
+        yield replace(TABLES[table].column(column), name=name, nullable=True)
+
+
+CATALOG_TABLES: Final[Mapping[str, Table]] = MappingProxyType(
+    {
+        **TABLES,
+        "chirality": Table(
+            "chirality",
+            "One planned material: what it is, how far it came, and the verdict.",
+            tuple(_catalog_columns()),
+            identity=("material_id",),
+        ),
+    }
+)
+"""Every table of the catalogue; only ``chirality`` has other columns than its parts."""
+
+
+def column_info(table: str) -> pd.DataFrame:
+    """Describe the columns of a catalogue file, whose metadata pandas does not show.
+
+    Parameters
+    ----------
+    table : str
+        Name of a file in the catalogue, without its ending.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by column name, with columns type, unit, description and nullable.
+
+    Raises
+    ------
+    KeyError
+        When there is no such table.
+    """
+    columns = CATALOG_TABLES[table].columns
+    rows = [(c.name, str(c.type), c.unit, c.description, c.nullable) for c in columns]
+    names = ["name", "type", "unit", "description", "nullable"]
+    return pd.DataFrame(rows, columns=names).set_index("name")

@@ -1,0 +1,128 @@
+"""The check of a dataset against its receipts."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tasks.storage.durable import file_digest
+from tasks.storage.errors import DatasetError
+from tasks.storage.parts import Selection, count_rows, keys_in
+from tasks.storage.receipts import PartFile, Receipt, read_receipt, receipt_paths
+from tasks.storage.schema import TABLES
+from tasks.storage.snapshot import live, part_path, receipts_folder
+
+ProblemKind = Literal["unreadable receipt", "missing part", "corrupt part", "orphan part"]
+"""What can be wrong with a dataset."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a dataset.
+
+    Attributes
+    ----------
+    kind : str
+        What is wrong.
+    path : Path
+        File it is about.
+    message : str
+        Details, and what to do.
+    """
+
+    kind: ProblemKind
+    path: Path
+    message: str
+
+
+def find_problems(root: Path) -> list[Problem]:
+    """Check every file of a dataset against the receipts.
+
+    A part without a receipt is left over from a commit that was killed. It is a problem only as
+    long as its work was not done again.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset.
+
+    Returns
+    -------
+    list of Problem
+        What is wrong, receipts first; empty for a sound dataset.
+    """
+    receipts, problems = _read_all(root)
+    for receipt in receipts:
+        for table, part in receipt.files.items():
+            problems += _check_part(part_path(root, table, receipt.chunk), part)
+    settled = frozenset().union(*(receipt.keys for receipt in live(receipts)))
+    return problems + list(_orphans(unnamed_parts(root, receipts), settled))
+
+
+def unnamed_parts(root: Path, receipts: Iterable[Receipt]) -> list[Path]:
+    """List the parts that no receipt names.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset.
+    receipts : iterable of Receipt
+        All its receipts.
+
+    Returns
+    -------
+    list of Path
+        Parts, in the order of their names.
+    """
+    named = {part_path(root, table, r.chunk) for r in receipts for table in r.files}
+    return sorted(path for path in root.glob("parts/*/*.parquet") if path not in named)
+
+
+def _read_all(root: Path) -> tuple[list[Receipt], list[Problem]]:
+    receipts, problems = [], []
+    for path in receipt_paths(receipts_folder(root)):
+        try:
+            receipts.append(read_receipt(path))
+        except DatasetError as error:
+            problems.append(Problem("unreadable receipt", path, str(error)))
+    return receipts, problems
+
+
+def _check_part(path: Path, part: PartFile) -> list[Problem]:
+    """Compare a file with what its receipt says of it."""
+    remedy = "remove its receipt and run again to redo its work"
+    if not path.is_file():
+        return [Problem("missing part", path, f"{path} is missing: {remedy}")]
+    try:
+        found = (path.stat().st_size, file_digest(path), count_rows(path))
+    except DatasetError as error:
+        return [Problem("corrupt part", path, str(error))]
+    if found == (part.size, part.sha256, part.rows):
+        return []
+    expected = f"{part.rows} rows in {part.size} bytes, sha256 {part.sha256}"
+    actual = f"{found[2]} rows in {found[0]} bytes, sha256 {found[1]}"
+    message = f"{path} is not what was committed ({expected}; found {actual}): {remedy}"
+    return [Problem("corrupt part", path, message)]
+
+
+def _orphans(paths: Iterable[Path], settled: frozenset[str]) -> Iterator[Problem]:
+    """Report the parts whose work no receipt vouches for."""
+    for path in paths:
+        lost = _keys_of(path) - settled
+        if lost:
+            message = (
+                f"{path} has no receipt, so its work on {len(lost)} keys does not count: "
+                "run again to redo it, or prune"
+            )
+            yield Problem("orphan part", path, message)
+
+
+def _keys_of(path: Path) -> frozenset[str]:
+    """Keys in a part; a part that cannot be read counts as one lost key."""
+    unknown = frozenset({"?"})
+    if path.parent.name not in TABLES:
+        return unknown
+    try:
+        return keys_in(Selection(path), TABLES[path.parent.name])
+    except DatasetError:
+        return unknown

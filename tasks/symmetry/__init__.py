@@ -1,0 +1,54 @@
+"""Symmetry of phonon chirality: space-group classes, selection rules, hand, record of a crystal."""
+
+from tasks.symmetry.classification import SpaceGroupClass, classify_space_group
+from tasks.symmetry.hand import Handedness, handedness
+from tasks.symmetry.mechanical import IsotypicComponent, isotypic_components
+from tasks.symmetry.operations import (
+    CrystalSymmetry,
+    SymmetryOperations,
+    crystal_symmetry,
+    database_operations,
+)
+from tasks.symmetry.point_groups import (
+    helicity_multiplicity,
+    tensor_basis,
+    tensor_projector,
+)
+from tasks.symmetry.record import SymmetryRecord, analyze_symmetry
+from tasks.symmetry.selection import (
+    SelectionRule,
+    allowed_angular_momentum,
+    crystal_selection_rules,
+    is_helicity_allowed,
+    is_realised,
+    realised_angular_momentum,
+    selection_rules,
+)
+from tasks.symmetry.wave_vectors import WaveVectorSet, special_wave_vectors
+
+__all__ = [
+    "CrystalSymmetry",
+    "Handedness",
+    "IsotypicComponent",
+    "SelectionRule",
+    "SpaceGroupClass",
+    "SymmetryOperations",
+    "SymmetryRecord",
+    "WaveVectorSet",
+    "allowed_angular_momentum",
+    "analyze_symmetry",
+    "classify_space_group",
+    "crystal_selection_rules",
+    "crystal_symmetry",
+    "database_operations",
+    "handedness",
+    "helicity_multiplicity",
+    "is_helicity_allowed",
+    "is_realised",
+    "isotypic_components",
+    "realised_angular_momentum",
+    "selection_rules",
+    "special_wave_vectors",
+    "tensor_basis",
+    "tensor_projector",
+]

@@ -1,0 +1,72 @@
+"""Receipts and the names of chunks."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tasks.storage import Receipt
+from tasks.storage.receipts import (
+    PartFile,
+    chunk_name,
+    read_receipt,
+    receipt_paths,
+    write_receipt,
+)
+
+FILES = {"phonons": PartFile(2, 100, 80, "ab" * 32)}
+
+
+def receipt() -> Receipt:
+    """A receipt with something in every field."""
+    return Receipt(
+        chunk=chunk_name("phonons", ["k1", "k2"], FILES, 2),
+        stage="phonons",
+        schema_version=1,
+        created=datetime(2026, 1, 1, 12, 30, 0, 123456, tzinfo=UTC),
+        keys={"k1": ("mp-1",), "k2": ("mp-2", "ü\n\u2028")},
+        files=FILES,
+        failed=("k1",),
+        transient=("k1",),
+        timings={"wall": 1.5},
+        generation=2,
+        supersedes=("phonons-a-b",),
+    )
+
+
+def test_receipt_comes_back_as_written(tmp_path: Path) -> None:
+    """Every field survives."""
+    write_receipt(tmp_path, receipt())
+    [path] = receipt_paths(tmp_path)
+    assert read_receipt(path) == receipt()
+
+
+def test_name_depends_on_keys_and_content_but_not_on_order() -> None:
+    """Chunks of other keys, content or generation have other names."""
+    name = chunk_name("phonons", ["a", "b"], FILES)
+    other = {"phonons": replace(FILES["phonons"], sha256="cd" * 32)}
+    assert chunk_name("phonons", ["b", "a"], FILES) == name
+    assert name.startswith("phonons-")
+    names = {
+        name,
+        chunk_name("phonons", ["a"], FILES),
+        chunk_name("phonons", ["a", "b"], other),
+        chunk_name("phonons", ["a", "b"], FILES, 1),
+        chunk_name("relaxation", ["a", "b"], FILES),
+    }
+    assert len(names) == 5
+
+
+def test_done_and_succeeded_follow_from_the_failures() -> None:
+    """A passing failure is not done, one for good is; neither is a success."""
+    made = replace(receipt(), failed=("k1", "k2"), transient=("k2",))
+    assert made.done == {"k1"}
+    assert made.succeeded == frozenset()
+
+
+@pytest.mark.parametrize("chunk", ["phonons-../x", "other-1", "phonons", "phonons-1/2", "phonons-"])
+def test_receipts_refuse_names_that_are_no_chunks(chunk: str) -> None:
+    """No receipt can name a path, nor a chunk of another stage."""
+    with pytest.raises(ValueError, match="chunk"):
+        replace(receipt(), chunk=chunk)

@@ -1,0 +1,118 @@
+"""The schema and the pages made from it."""
+
+from dataclasses import fields
+from pathlib import Path
+from types import UnionType
+from typing import get_type_hints
+
+import pyarrow as pa
+import pytest
+
+from tasks.chirality.record import ChiralityRecord
+from tasks.storage import CATALOG_TABLES, TABLES, Table, column_info, data_dictionary
+from tasks.storage.schema import CATALOG_ORIGINS, PLANNED_KEYS
+
+REPOSITORY = Path(__file__).parents[3]
+
+MODE_COLUMNS = {
+    *("material_id", "q_label", "q_a", "q_b", "q_c", "band", "degenerate_set", "frequency"),
+    *("l_x", "l_y", "l_z", "helicity", "cycloidicity"),
+    *("pam_raw", "pam_integer", "pam_order", "pam_screw"),
+}
+
+
+def test_data_dictionary_is_up_to_date() -> None:
+    """The page in the documentation is the one the schema gives."""
+    page = REPOSITORY / "docs" / "data-dictionary.md"
+    assert page.read_text() == data_dictionary(), (
+        "write it anew with: python -m tasks.storage > docs/data-dictionary.md"
+    )
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_material_table_has_material_and_key(name: str) -> None:
+    """Each table about materials can be joined by material and key."""
+    expected = ("run_id",) if name == "runs" else ("material_id", "key")
+    assert TABLES[name].identity == expected
+    assert not any(TABLES[name].column(column).nullable for column in expected)
+
+
+@pytest.mark.parametrize("table", [*TABLES.values(), CATALOG_TABLES["chirality"]])
+def test_columns_are_unique_and_described(table: Table) -> None:
+    """No name is declared twice, and each says what it means, with a unit where it has one."""
+    assert len(set(table.names)) == len(table.names)
+    for column in table.columns:
+        assert column.description.endswith((".", ";")), column.name
+        field = table.arrow_schema.field(column.name)
+        assert field.metadata[b"description"].decode() == column.description
+        assert field.metadata[b"unit"].decode() == column.unit
+
+
+def test_modes_have_the_promised_columns_in_single_precision() -> None:
+    """The mode table has the published names; its reals are float32."""
+    table = TABLES["modes"]
+    assert set(table.names) >= MODE_COLUMNS
+    reals = [c for c in table.columns if pa.types.is_floating(c.type)]
+    assert {c.type for c in reals} == {pa.float32()}
+    assert table.column("frequency").unit == "THz"
+    assert table.column("l_z").unit == "ħ"
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("relaxations", "energy"),
+        ("materials", "cell"),
+        ("relaxations", "cell"),
+        ("force_constants", "force_constants"),
+        ("force_constants", "born"),
+    ],
+)
+def test_energies_cells_and_force_constants_have_double_precision(table: str, column: str) -> None:
+    """What is differentiated or summed later keeps all its digits."""
+    kind = TABLES[table].column(column).type
+    assert (kind.value_type if pa.types.is_list(kind) else kind) == pa.float64()
+
+
+def test_plan_names_a_key_for_every_stage_table() -> None:
+    """Each table the catalogue selects by key has its column in the plan."""
+    assert set(PLANNED_KEYS.values()) <= set(TABLES["plan"].names)
+    assert set(TABLES) - set(PLANNED_KEYS) == {"plan", "failures", "runs"}
+
+
+def test_column_info_of_an_unknown_table_is_an_error() -> None:
+    """A misspelt table is not an empty description."""
+    with pytest.raises(KeyError, match="mods"):
+        column_info("mods")
+
+
+def test_unknown_column_is_named() -> None:
+    """A misspelt column is named together with its table."""
+    with pytest.raises(KeyError, match=r"modes.*frequncy"):
+        TABLES["modes"].column("frequncy")
+
+
+def test_chirality_table_is_the_record_of_the_chirality_stage() -> None:
+    """Names, units, descriptions and emptiness of the columns are those of the record's fields."""
+    hints = get_type_hints(ChiralityRecord)
+    record = {
+        field.name: (
+            field.metadata["unit"],
+            field.metadata["description"],
+            isinstance(hints[field.name], UnionType),
+        )
+        for field in fields(ChiralityRecord)
+    }
+    table = TABLES["chirality"]
+    columns = [column for column in table.columns if column.name not in table.identity]
+    assert {c.name: (c.unit, c.description, c.nullable) for c in columns} == record
+
+
+def test_catalogue_of_materials_takes_no_name_twice() -> None:
+    """No column of one stage hides that of another."""
+    taken = {origin: name for name, origin in CATALOG_ORIGINS.items()}
+    for column in TABLES["chirality"].names[2:]:
+        assert ("chirality", column) in taken
+    for column in ("nac", "max_frequency", "n_imaginary"):
+        assert taken["chirality", column] == column
+    assert taken["phonons", "n_imaginary"] == "n_imaginary_commensurate"

@@ -1,0 +1,194 @@
+"""Selection rules: brute force for every set of every group, textbook cases, realised or not."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from tasks.symmetry import (
+    allowed_angular_momentum,
+    classify_space_group,
+    crystal_selection_rules,
+    crystal_symmetry,
+    database_operations,
+    is_helicity_allowed,
+    is_realised,
+    realised_angular_momentum,
+    selection_rules,
+)
+from tests.crystals import (
+    diamond,
+    honeycomb,
+    random_crystal,
+    rocksalt,
+    rutile,
+    sampled_groups,
+    spring_crystal,
+    wurtzite,
+    zincblende,
+)
+
+CELLS = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3), axis=-1).reshape(-1, 3)
+
+
+def random_fields(operations, q_point, n_fields=5):
+    """Values at q of random periodic fields with l(Rq) = det(R) R l(q) and l(-q) = -l(q).
+
+    Each field is an odd Fourier series with random vector coefficients, averaged over the group.
+    """
+    rng = np.random.default_rng(7)
+    cells = rng.choice(CELLS, size=30, replace=False)
+    coefficients = rng.normal(size=(n_fields, len(cells), 3))
+    waves = np.sin(2 * np.pi * q_point @ operations.rotations @ cells.T)
+    series = np.tensordot(waves, coefficients, axes=(1, 1))
+    R = operations.cartesian_rotations
+    axial = np.linalg.det(R)[:, None, None] * R
+    return np.tensordot(series, axial, axes=([0, 2], [0, 2])) / len(R)
+
+
+def averaged_direction(operations, q_point):
+    """Mean unit vector of the equivalent shortest images of q."""
+    images = (q_point + CELLS) @ np.linalg.inv(operations.lattice).T
+    lengths = np.linalg.norm(images, axis=1)
+    shortest = images[lengths < lengths.min() + 1e-9]
+    return (shortest / max(lengths.min(), 1e-12)).mean(axis=0)
+
+
+def rank(vectors):
+    return int((np.linalg.svd(vectors, compute_uv=False) > 1e-8).sum())
+
+
+@pytest.mark.parametrize("number", range(1, 231))
+def test_rules_hold_for_random_fields_and_are_exhausted_by_them(number):
+    """On every point, line and plane the random fields span exactly the allowed space."""
+    operations = database_operations(number)
+    for rule in selection_rules(number):
+        fields = random_fields(operations, rule.wave_vectors.sample())
+        basis = rule.angular_momentum
+        np.testing.assert_allclose(fields - fields @ basis.T @ basis, 0, atol=1e-9)
+        assert rank(fields) == len(basis), rule.wave_vectors.label
+
+
+@pytest.mark.parametrize("number", range(1, 231))
+def test_helicity_rule_against_the_averaged_direction(number):
+    """With h = l . <q/|q|> over the shortest images, of the same random fields."""
+    operations = database_operations(number)
+    for rule in selection_rules(number):
+        q_point = rule.wave_vectors.sample()
+        helicity = random_fields(operations, q_point) @ averaged_direction(operations, q_point)
+        assert rule.helicity_allowed == bool(np.abs(helicity).max() > 1e-7)
+
+
+@pytest.mark.parametrize("number", range(1, 231, 2))
+def test_general_position_tells_the_class(number):
+    """Class I forbids l everywhere; the others allow all of l and h in general position."""
+    general = selection_rules(number)[-1]
+    allowed = classify_space_group(number).allows_angular_momentum
+    assert len(general.angular_momentum) == 3 * allowed
+    assert general.helicity_allowed == allowed
+    if not allowed:
+        assert not any(len(rule.angular_momentum) for rule in selection_rules(number))
+
+
+@pytest.mark.parametrize("number", sampled_groups())
+def test_nothing_at_time_reversal_invariant_points(number):
+    corners = np.stack(np.meshgrid(*[(0, 0.5)] * 3), axis=-1).reshape(-1, 3)
+    operations = database_operations(number)
+    assert not any(len(allowed_angular_momentum(operations, q)) for q in corners)
+
+
+def test_mirror_plane_leaves_its_normal_and_no_helicity():
+    """Group Pm, axis along y: in the planes q_b = 0 and 1/2 l is along y."""
+    operations = database_operations(6)
+    for q_b in (0, 0.5):
+        q_point = (0.21, q_b, 0.37)
+        np.testing.assert_allclose(allowed_angular_momentum(operations, q_point), [[0, 1, 0]])
+        assert not is_helicity_allowed(operations, q_point)
+
+
+@pytest.mark.parametrize("number", [144, 76, 169, 152, 180])
+def test_rotation_axis_of_a_chiral_crystal_leaves_l_along_q(number):
+    operations = database_operations(number)
+    np.testing.assert_allclose(allowed_angular_momentum(operations, (0, 0, 0.3)), [[0, 0, 1]])
+    assert is_helicity_allowed(operations, (0, 0, 0.3))
+
+
+def test_two_fold_axis_with_time_reversal_confines_l_to_the_plane_across_it():
+    """Group P2: C_2 carries q = (u, 0, v) to -q, so l_y = 0 there."""
+    basis = allowed_angular_momentum(database_operations(3), (0.21, 0, 0.37))
+    np.testing.assert_allclose(basis @ basis.T, np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(basis[:, 1], 0, atol=1e-12)
+
+
+def test_honeycomb_at_its_corner():
+    """At K of hBN l is along the layer normal and the helicity zero: a valley mode."""
+    crystal = crystal_symmetry(honeycomb())
+    rules = crystal_selection_rules(crystal)
+    (corner,) = [r for r in rules if r.wave_vectors.label == "(1/3, 1/3, 0)"]
+    np.testing.assert_allclose(corner.angular_momentum, [[0, 0, 1]], atol=1e-12)
+    assert not corner.helicity_allowed
+
+
+def test_zincblende_lines():
+    """No angular momentum on Gamma-X and Gamma-L."""
+    operations = crystal_symmetry(zincblende()).operations
+    to_fractional = operations.lattice @ np.diag([1, 1, 1]) / np.abs(operations.lattice).max() / 2
+    for direction in ((0.31, 0, 0), (0.17, 0.17, 0.17)):
+        q_point = to_fractional @ np.array(direction)
+        assert len(allowed_angular_momentum(operations, q_point)) == 0
+
+
+def test_wurtzite_lines():
+    """No l on Gamma-A; on Gamma-M and Gamma-K l is in the plane, normal to q."""
+    operations = crystal_symmetry(wurtzite()).operations
+    assert len(allowed_angular_momentum(operations, (0, 0, 0.2))) == 0
+    for q_point in ((0.2, 0, 0), (0.15, 0.15, 0)):
+        (normal,) = allowed_angular_momentum(operations, q_point)
+        q_cartesian = q_point @ np.linalg.inv(operations.lattice).T
+        assert abs(normal[2]) < 1e-9
+        assert abs(normal @ q_cartesian) < 1e-9
+        assert not is_helicity_allowed(operations, q_point)
+
+
+@pytest.mark.parametrize("make", [rocksalt, diamond, rutile])
+def test_centrosymmetric_crystals_realise_nothing(make):
+    crystal = crystal_symmetry(make())
+    assert not is_realised(crystal)
+    assert len(realised_angular_momentum(crystal, (0.11, 0.23, 0.31))) == 0
+
+
+@pytest.mark.parametrize("make", [zincblende, wurtzite, honeycomb])
+def test_crystals_without_inversion_centre_realise_angular_momentum(make):
+    assert is_realised(crystal_symmetry(make()))
+
+
+def test_sites_of_a_group_without_inversion_may_realise_nothing():
+    """Zincblende with one species is diamond; with both sites of rocksalt it is rocksalt."""
+    atoms = zincblende()
+    atoms.numbers[:] = 6
+    assert not is_realised(crystal_symmetry(atoms))
+    cell = zincblende().cell.array
+    moved = Atoms("ZnS", cell=cell, scaled_positions=[(0, 0, 0), (0.5, 0.5, 0.5)], pbc=True)
+    assert not is_realised(crystal_symmetry(moved))
+
+
+@pytest.mark.parametrize("number", sampled_groups()[::2])
+def test_modes_of_spring_models_obey_the_rules(number):
+    """Tr(P M) of every degenerate set of a spring model lies in the allowed space."""
+    phonon = spring_crystal(number)
+    crystal = crystal_symmetry(random_crystal(number))
+    for rule in crystal_selection_rules(crystal):
+        q_point = rule.wave_vectors.sample()
+        basis = rule.angular_momentum
+        totals = set_totals(phonon, q_point)
+        np.testing.assert_allclose(totals - totals @ basis.T @ basis, 0, atol=1e-6)
+        assert (np.abs(totals).max() > 1e-6) == (len(basis) > 0), rule.wave_vectors.label
+
+
+def set_totals(phonon, q_point):
+    """Angular momentum of each degenerate set of modes at q, shape (n_sets, 3)."""
+    result = phonon.run_qpoints([q_point], with_eigenvectors=True)
+    frequencies, vectors = result.frequencies[0], result.eigenvectors[0]
+    e = vectors.reshape(-1, 3, len(frequencies))
+    momenta = np.imag(np.cross(e.conj(), e, axis=1)).sum(axis=0).T
+    starts = np.flatnonzero(np.diff(frequencies, prepend=-np.inf) > 1e-5)
+    return np.add.reduceat(momenta, starts, axis=0)

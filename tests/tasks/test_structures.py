@@ -1,0 +1,142 @@
+"""Crystals are read one by one; what is no crystal becomes a failure with a reason."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.io import write
+
+from tasks.failures import Failure, RemediableError
+from tasks.structures import (
+    Material,
+    check_crystal,
+    read_materials,
+    reduced_formula,
+    safe_id,
+    source_files,
+    standardize,
+    structure_hash,
+)
+from tests.bad_inputs import (
+    LIMIT_RECORDS,
+    REASONS,
+    SOUND_RECORDS,
+    TRAVERSAL_RECORDS,
+    write_bad_inputs,
+)
+
+SYMPREC = 0.01
+
+
+@pytest.fixture(scope="module")
+def items(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Material | Failure]:
+    folder = tmp_path_factory.mktemp("bad inputs")
+    write_bad_inputs(folder)
+    return {item.source_record: item for item in read_materials(folder, SYMPREC)}
+
+
+@pytest.mark.parametrize("record", set(REASONS) - set(LIMIT_RECORDS) - set(TRAVERSAL_RECORDS))
+def test_each_defect_is_a_failure_with_its_reason(items, record):
+    failure = items[record]
+    assert isinstance(failure, Failure)
+    assert REASONS[record] in failure.message.lower()
+    assert failure.remedy
+    assert failure.stage == "read"
+
+
+@pytest.mark.parametrize("record", [*SOUND_RECORDS, *LIMIT_RECORDS])
+def test_sound_records_come_through(items, record):
+    assert isinstance(items[record], Material)
+
+
+def test_no_record_is_lost_or_counted_twice(items):
+    expected = {*SOUND_RECORDS, *LIMIT_RECORDS, *TRAVERSAL_RECORDS, *REASONS}
+    assert set(items) == expected
+
+
+def test_names_are_unique(items):
+    names = [item.material_id for item in items.values()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("record", TRAVERSAL_RECORDS)
+def test_names_from_files_cannot_leave_a_folder(items, record):
+    name = items[record].material_id
+    assert "/" not in name
+    assert not name.startswith(".")
+    assert (Path("/folder") / name).resolve().parent == Path("/folder")
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a\\b", "nul\0", "", "é" * 300])
+def test_any_text_becomes_a_harmless_file_name(name):
+    found = safe_id(name)
+    assert found
+    assert (Path("/folder") / found).resolve().parent == Path("/folder")
+    assert len(found) <= 120
+
+
+def test_poscar_and_its_cif_are_the_same_crystal(tmp_path):
+    write(tmp_path / "salt.cif", bulk("NaCl", "rocksalt", a=5.64))
+    write(tmp_path / "POSCAR-salt", bulk("NaCl", "rocksalt", a=5.64), format="vasp")
+    found = {item.material_id: item for item in read_materials(tmp_path, SYMPREC)}
+    assert set(found) == {"salt", "POSCAR-salt"}
+    assert [reduced_formula(item.atoms) for item in found.values()] == ["NaCl", "NaCl"]
+    assert all(len(item.atoms) == 2 for item in found.values())
+
+
+def test_a_file_named_poscar_takes_its_folders_name(tmp_path):
+    (tmp_path / "mgo").mkdir()
+    write(tmp_path / "mgo" / "POSCAR", bulk("MgO", "rocksalt", a=4.2), format="vasp")
+    [found] = read_materials(tmp_path, SYMPREC)
+    assert found.material_id == "mgo"
+
+
+def test_standard_cell_is_primitive_and_keeps_distances():
+    supercell = bulk("Si", cubic=True) * (2, 1, 1)
+    primitive = standardize(supercell, SYMPREC)
+    assert len(primitive) == 2
+    assert primitive.get_distance(0, 1, mic=True) == pytest.approx(
+        supercell.get_distance(0, 1, mic=True)
+    )
+
+
+def test_hash_sees_a_move_of_the_atoms_and_no_rounding():
+    atoms = bulk("ZnS", "zincblende", a=5.4)
+    moved, noisy = atoms.copy(), atoms.copy()
+    moved.positions[1, 0] += 1e-3
+    noisy.positions += 1e-9
+    assert structure_hash(atoms) == structure_hash(noisy)
+    assert structure_hash(atoms) != structure_hash(moved)
+
+
+def test_negative_zero_is_zero_to_the_hash():
+    atoms = bulk("Cu")
+    other = atoms.copy()
+    other.positions = np.copysign(other.positions, -1.0)
+    assert structure_hash(atoms) == structure_hash(other)
+
+
+def test_two_atoms_at_one_site_are_refused():
+    atoms = bulk("Si")
+    atoms.positions[1] = [0.1, 0.0, 0.0]
+    with pytest.raises(RemediableError, match=r"overlapping atoms: Si0 and Si1 are 0\.100 Å apart"):
+        check_crystal(atoms)
+
+
+def test_missing_source_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        source_files(tmp_path / "nowhere")
+
+
+def test_folder_without_structures_is_told(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing here")
+    with pytest.raises(ValueError, match="no structure file"):
+        source_files(tmp_path)
+
+
+def test_hidden_files_are_left_alone(tmp_path):
+    write(tmp_path / "seen.cif", bulk("Si"))
+    (tmp_path / ".cache").mkdir()
+    write(tmp_path / ".cache" / "unseen.cif", bulk("Si"))
+    assert [path.name for path in source_files(tmp_path)] == ["seen.cif"]
