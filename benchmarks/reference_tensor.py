@@ -7,13 +7,14 @@ without and, where it has Born charges, with the non-analytical term:
 
 Columns: ratios R_L of the helicity harmonics at the bin width given, the wave found and the one
 of the point group, parts of alpha / tau at 300 K (J s m^-2 K^-1 per s), the violation of its
-symmetry, and, along the principal axis, the lowest purity of the labels, the largest difference
-between Tr T(g) and the sum of exp(-2 pi i l_ph / n), the range of l along the axis among modes of
-label 0, and the largest splitting of opposite hands. The force constants are used as published,
-not symmetrised, and the whole mesh is summed, so that what symmetry forbids is seen. The exit status is 1 where a wave differs from that of the point group, a
-violation exceeds 5 %, or a label is not sound.
+symmetry and the largest share of one q-point, and, along the principal axis, the lowest purity of
+the labels, the largest difference between Tr T(g) and the sum of exp(-2 pi i l_ph / n), the range
+of l along the axis among modes of label 0, and the largest splitting of opposite hands.
 
-The quartz file takes minutes to parse.
+The force constants are used as published, not symmetrised, and the whole mesh is summed, so that
+what symmetry forbids is seen. The exit status is 1 where a wave differs from that of the point
+group, a violation exceeds 5 %, or a label is not sound. The DFPT quartz file takes minutes to
+parse.
 """
 
 import argparse
@@ -134,7 +135,8 @@ def show_tensor(name: str, result: TensorResult) -> None:
     print("    " + matrix.replace("\n", "\n    "))
     print(
         f"    trace/3 {result.pseudoscalar[index]:.3e}, polar vector along z "
-        f"{result.polar_vector[index, 2]:.3e}, imaginary modes {result.n_imaginary}"
+        f"{result.polar_vector[index, 2]:.3e}, largest share {result.largest_share[index]:.3f}, "
+        f"imaginary modes {result.n_imaginary}"
     )
 
 

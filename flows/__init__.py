@@ -12,6 +12,8 @@ _DEFAULTS = {
     "RAYON_NUM_THREADS": "1",
     # A Prefect server takes up to half a minute to start on a small machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # Worker processes warn that logs outside of a run go nowhere; they go to the terminal.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # Nothing is sent to anybody.
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

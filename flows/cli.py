@@ -1,6 +1,7 @@
 """The command line."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +22,13 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-console = Console()
-errors = Console(stderr=True)
+# Tables that go to a file or a pager have no terminal to take their width from.
+_WIDTH = None if sys.stdout.isatty() else 120
+console = Console(width=_WIDTH)
+if sys.stderr.isatty():
+    # The progress bar tells what the log lines would.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+errors = Console(stderr=True, width=_WIDTH)
 
 Source = Annotated[
     Path,
@@ -30,6 +36,10 @@ Source = Annotated[
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the dataset.")]
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes; one per CPU by default.")
+]
+QSpacing = Annotated[float | None, typer.Option(help="Spacing of the q-mesh (1/Å).")]
 PotentialName = Annotated[
     str | None,
     typer.Option(help="7net-l3i5 (default), 7net-0, chgnet, or ase:package.module:callable."),
@@ -69,12 +79,10 @@ def screen(
     config: Config = None,
     potential: PotentialName = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Compute at most so many.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    workers: Workers = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
     max_atoms: Annotated[int | None, typer.Option(min=1, help="Largest supercell (atoms).")] = None,
-    q_spacing: Annotated[
-        float | None, typer.Option(min=0.0, help="Spacing of the q-mesh (1/Å).")
-    ] = None,
+    q_spacing: QSpacing = None,
     include_centrosymmetric: Annotated[
         bool, typer.Option("--all", help="Compute centrosymmetric crystals as well.")
     ] = False,
@@ -113,6 +121,32 @@ def screen(
             print_plan(console, plan, workers or os.cpu_count() or 1)
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
         result = flow(located(source), output, settings, limit, workers, device, retry_failures)
+        failed = print_screening(console, output, result)
+    raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
+
+
+@app.command()
+def analyze(
+    files: Annotated[list[Path], typer.Argument(help="phonopy YAML files, plain or .xz.")],
+    output: Output,
+    config: Config = None,
+    workers: Workers = None,
+    q_spacing: QSpacing = None,
+) -> None:
+    """Analyse force constants from anywhere, DFT included.
+
+    Takes `phonopy_params.yaml`, or `phonopy.yaml` with `FORCE_SETS` or `FORCE_CONSTANTS`, and
+    `BORN`, beside it. Writes the tables that `screen` writes. Example:
+
+        chiralscreen analyze quartz/phonopy_params.yaml --output results/dft
+    """
+    from flows.screening import analyze as flow
+    from flows.summary import print_screening
+    from tasks.settings import read_settings
+
+    with _errors_told():
+        settings = read_settings(config, {"chirality.mesh_spacing": q_spacing})
+        result = flow(files, output, settings, workers)
         failed = print_screening(console, output, result)
     raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
 
@@ -203,3 +237,7 @@ def existing_dataset(folder: Path) -> Path:
         message = f"{folder} holds no dataset"
         raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")
     return folder
+
+
+if __name__ == "__main__":
+    app()

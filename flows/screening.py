@@ -27,6 +27,7 @@ from flows.progress import Meter, metered
 from flows.result import ScreenResult, stage_seconds
 from flows.server import shared_api
 from potentials import Potential, load_potential
+from tasks.external import plan_analysis
 from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
 from tasks.settings import PotentialSettings, ScreenSettings
@@ -141,13 +142,71 @@ def screen(
     settings = settings or ScreenSettings()
     workers = workers or os.cpu_count() or 1
     intake = intake_of(source, output, settings, device)
-    plan = plan_screening(intake, limit=limit, retry_failures=retry_failures)
-    get_run_logger().info("%s: %s to compute", plan.outcomes, plan.n_open)
+    logger = get_run_logger()
+    plan = plan_screening(
+        intake,
+        limit=limit,
+        retry_failures=retry_failures,
+        on_read=lambda count: logger.info("%d records read", count),
+    )
+    return execute(intake, plan, workers, device)
+
+
+@flow(name="analyze")
+def analyze(
+    paths: list[Path],
+    output: Path,
+    settings: ScreenSettings | None = None,
+    workers: int | None = None,
+) -> ScreenResult:
+    """Analyse force constants from phonopy files, with the chirality stage of the screening.
+
+    Parameters
+    ----------
+    paths : list of pathlib.Path
+        phonopy YAML files, plain or ``.xz``.
+    output : pathlib.Path
+        Folder of the dataset.
+    settings : ScreenSettings, optional
+        All settings; those of potential, relaxation and phonons do not matter here.
+    workers : int, optional
+        Worker processes; one per CPU by default.
+
+    Returns
+    -------
+    ScreenResult
+        Decisions, reports and lost chunks.
+    """
+    settings = settings or ScreenSettings()
+    intake = intake_of(paths[0].parent, output, settings, "cpu")
+    return execute(intake, plan_analysis(intake, paths), workers or os.cpu_count() or 1, "cpu")
+
+
+def execute(intake: Intake, plan: Plan, workers: int, device: str) -> ScreenResult:
+    """Compute what a plan leaves open, record the run, and build the catalogue.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    plan : Plan
+        What is left to do.
+    workers : int
+        Worker processes.
+    device : str
+        Device of the potential.
+
+    Returns
+    -------
+    ScreenResult
+        Decisions, reports and lost chunks.
+    """
+    get_run_logger().info("%s; %d to compute", dict(plan.outcomes), plan.n_open)
     with shared_api(), metered(plan.cost, key=f"progress-{intake.run_id}") as meter:
         result = _compute(intake, plan, workers, device, meter)
     _commit_run(intake, result)
     build_catalog(intake.dataset)
-    publish_outcomes(output, result)
+    publish_outcomes(intake.dataset.root, result)
     return result
 
 
@@ -273,7 +332,8 @@ def _note(chunk: Chunk, unfinished: Iterable[Chunk]) -> str:
 
 def _commit_run(intake: Intake, result: ScreenResult) -> None:
     """Record settings, versions, machine and times of a run."""
-    card = intake.card() if result.plan.outcomes.get("screen") else None
+    used = any(report.potential_time for report in result.reports)
+    card = intake.card() if used else None
     row = {
         "run_id": intake.run_id,
         "started_at": intake.started_at,

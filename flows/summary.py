@@ -23,7 +23,7 @@ _CANDIDATE_COLUMNS = {
     "score": "score",
     "mean_optical_angular_momentum": "mean |l| (ħ)",
     "mean_optical_helicity": "mean |h| (ħ)",
-    "largest_splitting": "splitting (THz)",
+    "largest_splitting": "splitting (THz Å)",
     "min_frequency_commensurate": "min ν (THz)",
 }
 

@@ -36,12 +36,12 @@ def ranked(chirality: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        With the column ``largest_splitting`` (THz) added.
+        With the column ``largest_splitting`` (THz Å) added.
     """
     found = chirality[chirality["score"].notna()].sort_values(
         ["score", "material_id"], ascending=[False, True]
     )
-    largest = [max(values, default=0.0) for values in found["splitting_max"]]
+    largest = [max(map(abs, values), default=0.0) for values in found["splitting_linear"]]
     return found.assign(largest_splitting=largest)
 
 

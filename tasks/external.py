@@ -7,19 +7,52 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import phonopy
-from ase import Atoms
 from phonopy import Phonopy
 from phonopy.harmonic.force_constants import full_fc_to_compact_fc
 
-from tasks.failures import RemediableError
-from tasks.phonons import FloatArray, symmetrize
+from tasks.failures import Failure, RemediableError, failure_of
+from tasks.intake import (
+    Decision,
+    Intake,
+    Plan,
+    carried_out,
+    material_row,
+    plan_row_of,
+    rejected,
+)
+from tasks.phonons import FloatArray, atoms_of_cell, symmetrize
+from tasks.planning import STAGE_VERSIONS, Work, chirality_key, digest
+from tasks.stages import cell_columns, phonon_columns
+from tasks.structures import Material, safe_id, structure_hash
 
 _MAX_BYTES = 2**31
+_SECONDS = 5.0  # typical time of an analysis; enters the progress bar only
 _TAG = re.compile(r"^[^#\n]*!", re.MULTILINE)
 _FORCE_SETS, _FORCE_CONSTANTS, _BORN = "FORCE_SETS", "FORCE_CONSTANTS", "BORN"
+
+
+def plan_analysis(intake: Intake, paths: Iterable[Path]) -> Plan:
+    """Read force constants from files, commit them, and plan the stage that analyses them.
+
+    Parameters
+    ----------
+    intake : Intake
+        Dataset and settings.
+    paths : iterable of pathlib.Path
+        phonopy YAML files.
+
+    Returns
+    -------
+    Plan
+        The chirality stage of all files that could be read.
+    """
+    done = intake.dataset.done_keys("chirality")
+    decisions = (_decision(intake, path, done) for path in paths)
+    return carried_out(decisions, intake.dataset, lambda _: None)
 
 
 @dataclass(frozen=True)
@@ -42,12 +75,6 @@ class ExternalPhonons:
     digest: str
     sum_rule_residual: float
     symmetrisation: float
-
-    @property
-    def primitive(self) -> Atoms:
-        """Primitive cell."""
-        cell = self.phonon.primitive
-        return Atoms(numbers=cell.numbers, cell=cell.cell, positions=cell.positions, pbc=True)
 
 
 def read_phonopy(path: Path) -> ExternalPhonons:
@@ -143,3 +170,62 @@ def _digest(paths: Iterable[Path]) -> str:
     for path in paths:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _decision(intake: Intake, path: Path, done: frozenset[str]) -> Decision:
+    """Decision on one file, with the rows it brings."""
+    try:
+        found = read_phonopy(path)
+        atoms = atoms_of_cell(found.phonon.primitive)
+        material = Material(_name(path), atoms, structure_hash(atoms), str(path))
+        rows = _rows(intake, material, found)
+    except Exception as error:  # noqa: BLE001 - one file must not cost the others theirs
+        return rejected(intake, _failure(error, path))
+    phonons = rows["phonons"]["key"]
+    score, chirality = intake.settings.score, intake.settings.chirality
+    keys = ("", phonons, chirality_key(phonons, chirality, score))
+    work = Work(material.material_id, rows["materials"]["key"], keys, _SECONDS)
+    named = {"material_key": work.material_key, "phonon_key": keys[1], "chirality_key": keys[2]}
+    plan_row = plan_row_of(intake, material.material_id, "screen", None, *keys)
+    open_stage = None if keys[2] in done else "chirality"
+    return Decision(plan_row | named, rows, work=work, open_stage=open_stage)
+
+
+def _rows(intake: Intake, material: Material, found: ExternalPhonons) -> dict[str, dict[str, Any]]:
+    """Rows of ``materials``, ``phonons`` and ``force_constants``."""
+    key = digest(STAGE_VERSIONS["phonons"], material.material_id, found.digest)
+    identity = {"material_id": material.material_id, "key": key}
+    phonons = (
+        identity
+        | cell_columns(found.phonon)
+        | {
+            "n_displacements": 0,
+            "sum_rule_residual": found.sum_rule_residual,
+            "symmetrisation": found.symmetrisation,
+            "wall_time": 0.0,
+            "potential_time": 0.0,
+        }
+    )
+    return {
+        "materials": material_row(intake, material),
+        "phonons": phonons,
+        "force_constants": identity | phonon_columns(found.phonon),
+    }
+
+
+def _name(path: Path) -> str:
+    """Name of a material by its file; a file with phonopy's own name takes its folder's."""
+    stem = path.name.removesuffix(".xz").removesuffix(".yaml").removesuffix(".yml")
+    generic = stem in {"phonopy", "phonopy_params", "phonopy_disp"}
+    return safe_id(path.resolve().parent.name if generic else stem)
+
+
+def _failure(error: Exception, path: Path) -> Failure:
+    """Failure of a file, named by its path."""
+    return failure_of(
+        error,
+        material_id=safe_id(str(path)),
+        key=digest(str(path), str(error)),
+        stage="read",
+        source_record=str(path),
+    )

@@ -1,9 +1,9 @@
 """From a source to a plan: read, classify, decide, and commit the decisions."""
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,9 @@ class Decision:
     ----------
     plan_row : dict
         Row of ``plan``.
-    material_row : dict or None
-        Row of ``materials``; None when the record is not a usable crystal.
+    rows : mapping from str to dict
+        Row of ``materials``, and of other tables where the record brings them; empty when it is
+        not a usable crystal.
     failure : Failure or None
         Why it cannot be screened.
     work : Work or None
@@ -89,7 +90,7 @@ class Decision:
     """
 
     plan_row: Mapping[str, Any]
-    material_row: Mapping[str, Any] | None = None
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failure: Failure | None = None
     work: Work | None = None
     open_stage: str | None = None
@@ -162,19 +163,39 @@ def plan_screening(
     """
     finder = _StageFinder.of(intake.dataset, retry_failures=retry_failures)
     decisions = _limited(_decisions(intake, finder), limit)
+    return carried_out(decisions, intake.dataset if commit else None, on_read)
+
+
+def carried_out(
+    decisions: Iterator[Decision], dataset: Dataset | None, on_read: Callable[[int], None]
+) -> Plan:
+    """Commit decisions batch by batch and gather what they leave to do.
+
+    Parameters
+    ----------
+    decisions : iterator of Decision
+        Taken as they come.
+    dataset : Dataset or None
+        Where they are committed; None to write nothing.
+    on_read : callable
+        Told the number of records after each batch.
+
+    Returns
+    -------
+    Plan
+        Counts, and the work that is left.
+    """
     outcomes: Counter[str] = Counter()
     classes: Counter[str] = Counter()
     opened: dict[str, list[Work]] = {stage: [] for stage in STAGE_NAMES}
     failures: list[Failure] = []
     while batch := list(itertools.islice(decisions, _BATCH)):
-        if commit:
-            _commit(intake.dataset, batch)
+        if dataset:
+            _commit(dataset, batch)
+        outcomes.update(decision.plan_row["outcome"] for decision in batch)
+        classes.update(d.rows["materials"]["chirality_class"] for d in batch if d.rows)
+        failures.extend(decision.failure for decision in batch if decision.failure)
         for decision in batch:
-            outcomes[decision.plan_row["outcome"]] += 1
-            if decision.material_row:
-                classes[decision.material_row["chirality_class"]] += 1
-            if decision.failure:
-                failures.append(decision.failure)
             if decision.work and decision.open_stage:
                 opened[decision.open_stage].append(decision.work)
         on_read(outcomes.total())
@@ -215,33 +236,55 @@ def _limited(decisions: Iterable[Decision], limit: int | None) -> Iterator[Decis
 def _decisions(intake: Intake, finder: _StageFinder) -> Iterator[Decision]:
     """Decide on each record of the source."""
     for item in read_materials(intake.source, intake.settings.symmetry.symprec):
-        decision = _failed(intake, item) if isinstance(item, Failure) else _classified(intake, item)
+        decision = (
+            rejected(intake, item) if isinstance(item, Failure) else _classified(intake, item)
+        )
         yield replace(decision, open_stage=finder.open_stage(decision.work))
 
 
-def _failed(intake: Intake, failure: Failure, row: Mapping[str, Any] | None = None) -> Decision:
-    """Decision on what cannot be screened."""
-    plan_row = _plan_row(intake, failure.material_id, "failed", failure.message)
-    keys = {"key": failure.key, "material_key": row["key"] if row else None}
-    return Decision(plan_row | keys, row, failure)
+def rejected(
+    intake: Intake, failure: Failure, rows: Mapping[str, Mapping[str, Any]] | None = None
+) -> Decision:
+    """Decide that a record cannot be used.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    failure : Failure
+        Why.
+    rows : mapping from str to dict, optional
+        What is known of it all the same.
+
+    Returns
+    -------
+    Decision
+        With the outcome ``failed``.
+    """
+    rows = rows or {}
+    plan_row = plan_row_of(intake, failure.material_id, "failed", failure.message)
+    material_key = rows["materials"]["key"] if rows else None
+    return Decision(plan_row | {"key": failure.key, "material_key": material_key}, rows, failure)
 
 
 def _classified(intake: Intake, material: Material) -> Decision:
     """Decision on a crystal: by symmetry first, which costs nothing, then by what can be done."""
     try:
-        row = _material_row(intake, material)
+        rows = {"materials": material_row(intake, material)}
     except Exception as error:  # noqa: BLE001 - one crystal must not end the reading
-        return _failed(intake, _failure(intake, material, error))
-    if row["chirality_class"] == "I" and not intake.settings.include_centrosymmetric:
-        plan_row = _plan_row(intake, material.material_id, "skipped", _CENTROSYMMETRIC)
-        return Decision(plan_row | {"material_key": row["key"]}, row)
+        return rejected(intake, _failure(intake, material, error))
+    key = rows["materials"]["key"]
+    skipped = rows["materials"]["chirality_class"] == "I"
+    if skipped and not intake.settings.include_centrosymmetric:
+        plan_row = plan_row_of(intake, material.material_id, "skipped", _CENTROSYMMETRIC)
+        return Decision(plan_row | {"material_key": key}, rows)
     try:
-        work = _work(intake, material, row["key"])
+        work = _work(intake, material, key)
     except RemediableError as error:
-        return _failed(intake, _failure(intake, material, error), row)
+        return rejected(intake, _failure(intake, material, error), rows)
+    plan_row = plan_row_of(intake, material.material_id, "screen", None, *work.keys)
     keys = dict(zip(_KEY_COLUMNS, (work.material_key, *work.keys), strict=True))
-    plan_row = _plan_row(intake, material.material_id, "screen", None, *work.keys)
-    return Decision(plan_row | keys, row, work=work)
+    return Decision(plan_row | keys, rows, work=work)
 
 
 def _work(intake: Intake, material: Material, key: str) -> Work:
@@ -253,8 +296,21 @@ def _work(intake: Intake, material: Material, key: str) -> Work:
     return Work(material.material_id, key, keys, cost)
 
 
-def _material_row(intake: Intake, material: Material) -> dict[str, Any]:
-    """Row of ``materials``: the crystal and its symmetry."""
+def material_row(intake: Intake, material: Material) -> dict[str, Any]:
+    """Row of ``materials``: the crystal and its symmetry.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    material : Material
+        The crystal.
+
+    Returns
+    -------
+    dict
+        Values by column.
+    """
     symprec = intake.settings.symmetry.symprec
     symmetry = analyze_symmetry(material.atoms, symprec)
     return (
@@ -294,10 +350,29 @@ def symmetry_columns(symmetry: SymmetryRecord) -> dict[str, Any]:
     }
 
 
-def _plan_row(
+def plan_row_of(
     intake: Intake, material_id: str, outcome: str, reason: str | None, *keys: str
 ) -> dict[str, Any]:
-    """Row of ``plan``; its key tells decisions apart, not runs."""
+    """Row of ``plan``; its key tells decisions apart, not runs.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    material_id : str
+        The structure.
+    outcome : {"screen", "skipped", "failed"}
+        The decision.
+    reason : str or None
+        Why it is not screened.
+    *keys : str
+        Stage keys the decision names.
+
+    Returns
+    -------
+    dict
+        Values by column.
+    """
     return {
         "material_id": material_id,
         "key": digest(material_id, outcome, reason, keys),
@@ -321,9 +396,11 @@ def _failure(intake: Intake, material: Material, error: Exception) -> Failure:
 
 def _commit(dataset: Dataset, decisions: Iterable[Decision]) -> None:
     """Commit the rows of some decisions."""
-    plan = [decision.plan_row for decision in decisions]
-    materials = [decision.material_row for decision in decisions if decision.material_row]
-    failures = [asdict(decision.failure) for decision in decisions if decision.failure]
-    keys = [row["key"] for rows in (plan, materials, failures) for row in rows]
-    tables = {"plan": plan, "materials": materials, "failures": failures}
-    dataset.commit(STAGE, {name: rows for name, rows in tables.items() if rows}, keys)
+    tables: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for decision in decisions:
+        tables["plan"].append(decision.plan_row)
+        for name, row in decision.rows.items():
+            tables[name].append(row)
+        if decision.failure:
+            tables["failures"].append(asdict(decision.failure))
+    dataset.commit(STAGE, tables, {row["key"] for rows in tables.values() for row in rows})

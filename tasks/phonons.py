@@ -1,5 +1,6 @@
 """Force constants by finite displacements, and the stability they imply."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +106,7 @@ def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings
         When the cell is too large or a force is not a number.
     """
     phonon = displaced_supercells(atoms, settings)
-    cells = [_atoms_of(cell) for cell in phonon.supercells_with_displacements]
+    cells = [atoms_of_cell(cell) for cell in phonon.supercells_with_displacements]
     evaluation = potential.evaluate([atoms, *cells])
     at_rest = evaluation.forces[0][_unit_cell_sites(phonon)]
     forces = np.array(evaluation.forces[1:]) - at_rest
@@ -167,15 +168,24 @@ def commensurate_frequencies(phonon: Phonopy) -> FloatArray:
     return np.concatenate([others, np.delete(frequencies, gamma, axis=0).ravel()])
 
 
-def phonopy_of(atoms: Atoms, supercell_matrix: NDArray[np.int64]) -> Phonopy:
-    """Build a phonopy object whose primitive cell is the given cell.
+def phonopy_of(
+    atoms: Atoms,
+    supercell_matrix: NDArray[np.int64],
+    primitive_matrix: FloatArray | None = None,
+    masses: Sequence[float] | None = None,
+) -> Phonopy:
+    """Build a phonopy object.
 
     Parameters
     ----------
     atoms : ase.Atoms
-        Primitive cell.
+        Unit cell.
     supercell_matrix : ndarray of int, shape (3, 3)
         Supercell in phonopy's convention.
+    primitive_matrix : ndarray, shape (3, 3), optional
+        Primitive cell in units of the unit cell; by default the unit cell itself.
+    masses : sequence of float, optional
+        Mass of each atom of the unit cell (u); by default those of the elements.
 
     Returns
     -------
@@ -186,11 +196,25 @@ def phonopy_of(atoms: Atoms, supercell_matrix: NDArray[np.int64]) -> Phonopy:
         numbers=atoms.numbers,
         cell=np.asarray(atoms.cell),
         scaled_positions=atoms.get_scaled_positions(),
+        masses=masses,
     )
-    return Phonopy(unit_cell, supercell_matrix, primitive_matrix=np.eye(3), symprec=_SYMPREC)
+    matrix = np.eye(3) if primitive_matrix is None else primitive_matrix
+    return Phonopy(unit_cell, supercell_matrix, primitive_matrix=matrix, symprec=_SYMPREC)
 
 
-def _atoms_of(cell: PhonopyAtoms) -> Atoms:
+def atoms_of_cell(cell: PhonopyAtoms) -> Atoms:
+    """Turn a cell of phonopy into atoms of ASE.
+
+    Parameters
+    ----------
+    cell : phonopy.structure.atoms.PhonopyAtoms
+        Any cell.
+
+    Returns
+    -------
+    ase.Atoms
+        The same crystal.
+    """
     return Atoms(numbers=cell.numbers, cell=cell.cell, positions=cell.positions, pbc=True)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ase import Atoms
 
 from potentials import PotentialCard
+from tasks.chirality import ChiralitySettings, ScoreSettings
 from tasks.failures import RemediableError
 from tasks.phonons import displaced_supercells
 from tasks.settings import ScreenSettings
@@ -34,7 +35,7 @@ class Work:
     material_key : str
         Key of its row in ``materials``.
     keys : tuple of str
-        One key per stage of `STAGE_NAMES`.
+        One key per stage of `STAGE_NAMES`; those of stages that do not apply are empty.
     cost : float
         Estimated seconds on one CPU thread.
     """
@@ -75,13 +76,28 @@ def stage_keys(
     phonons = digest(
         STAGE_VERSIONS["phonons"], relaxation, settings.phonons.model_dump(mode="json"), potential
     )
-    chirality = digest(
-        STAGE_VERSIONS["chirality"],
-        phonons,
-        settings.chirality.model_dump(mode="json"),
-        settings.score.model_dump(mode="json"),
-    )
-    return relaxation, phonons, chirality
+    return relaxation, phonons, chirality_key(phonons, settings.chirality, settings.score)
+
+
+def chirality_key(phonon_key: str, chirality: ChiralitySettings, score: ScoreSettings) -> str:
+    """Digest that identifies the analysis of some force constants.
+
+    Parameters
+    ----------
+    phonon_key : str
+        Key of the force constants.
+    chirality : ChiralitySettings
+        Sampling and tolerances.
+    score : ScoreSettings
+        Thresholds and weights.
+
+    Returns
+    -------
+    str
+        SHA-256 (hex).
+    """
+    groups = [group.model_dump(mode="json") for group in (chirality, score)]
+    return digest(STAGE_VERSIONS["chirality"], phonon_key, groups)
 
 
 def material_key(material: Material, settings: ScreenSettings) -> str:

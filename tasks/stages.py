@@ -19,7 +19,12 @@ from phonopy import Phonopy
 from potentials import Potential
 from tasks.chirality import analyze_force_constants, judge
 from tasks.failures import Failure, RemediableError, failure_of
-from tasks.phonons import commensurate_frequencies, force_constants, phonopy_of
+from tasks.phonons import (
+    atoms_of_cell,
+    commensurate_frequencies,
+    force_constants,
+    phonopy_of,
+)
 from tasks.planning import STAGE_NAMES, Work
 from tasks.relaxation import Relaxation, relax
 from tasks.settings import ScreenSettings
@@ -237,36 +242,19 @@ def _phonons(task: Task) -> Outcome:
     assert task.potential is not None
     settings = task.settings.phonons
     found = force_constants(atoms_of(task.row), task.potential, settings)
-    phonon = found.phonon
-    frequencies = commensurate_frequencies(phonon)
-    matrix = phonon.supercell_matrix.ravel().tolist()
-    cells = {"supercell_matrix": matrix, "primitive_matrix": phonon.primitive_matrix.ravel()}
     row = (
         task.identity
-        | cells
+        | cell_columns(found.phonon)
         | {
-            "n_supercell_atoms": len(phonon.supercell),
-            "n_displacements": len(phonon.displacements),
+            "n_displacements": len(found.phonon.displacements),
             "displacement_distance": settings.displacement,
-            "nac": False,
-            "min_frequency_commensurate": float(frequencies.min()),
-            "max_frequency": float(frequencies.max()),
             "sum_rule_residual": found.sum_rule_residual,
             "symmetrisation": found.symmetrisation,
             "potential": task.potential.card.name,
             "checkpoint_digest": task.potential.card.digest,
         }
     )
-    constants = (
-        task.identity
-        | structure_columns(atoms_of(task.row))
-        | cells
-        | {
-            "masses": phonon.masses,
-            "force_constants": phonon.force_constants,
-            "force_constants_shape": phonon.force_constants.shape,
-        }
-    )
+    constants = task.identity | phonon_columns(found.phonon)
     tables = {"phonons": row, "force_constants": constants}
     return Outcome(tables, potential_time=found.potential_time)
 
@@ -346,10 +334,70 @@ def phonon_of(row: Row) -> Phonopy:
     phonopy.Phonopy
         With force constants.
     """
-    phonon = phonopy_of(atoms_of(row), np.reshape(row["supercell_matrix"], (3, 3)))
-    phonon.masses = row["masses"]
+    phonon = phonopy_of(
+        atoms_of(row),
+        np.reshape(row["supercell_matrix"], (3, 3)),
+        np.reshape(row["primitive_matrix"], (3, 3)),
+        row["masses"],
+    )
     phonon.force_constants = np.reshape(row["force_constants"], row["force_constants_shape"])
+    if row["born"] is not None:
+        phonon.nac_params = {
+            "born": np.reshape(row["born"], (-1, 3, 3)),
+            "dielectric": np.reshape(row["dielectric"], (3, 3)),
+            "factor": row["nac_factor"],
+        }
     return phonon
+
+
+def phonon_columns(phonon: Phonopy) -> dict[str, Any]:
+    """Columns of ``force_constants`` that hold a phonopy object.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With compact force constants, with or without Born charges.
+
+    Returns
+    -------
+    dict
+        Values by column; `phonon_of` reads them.
+    """
+    charges = phonon.nac_params or {}
+    return structure_columns(atoms_of_cell(phonon.unitcell)) | {
+        "masses": phonon.unitcell.masses,
+        "supercell_matrix": phonon.supercell_matrix,
+        "primitive_matrix": phonon.primitive_matrix,
+        "force_constants": phonon.force_constants,
+        "force_constants_shape": phonon.force_constants.shape,
+        "born": charges.get("born"),
+        "dielectric": charges.get("dielectric"),
+        "nac_factor": charges.get("factor"),
+    }
+
+
+def cell_columns(phonon: Phonopy) -> dict[str, Any]:
+    """Columns of ``phonons`` that tell which frequencies the forces determine.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+
+    Returns
+    -------
+    dict
+        Values by column.
+    """
+    frequencies = commensurate_frequencies(phonon)
+    return {
+        "supercell_matrix": phonon.supercell_matrix,
+        "primitive_matrix": phonon.primitive_matrix,
+        "n_supercell_atoms": len(phonon.supercell),
+        "nac": phonon.nac_params is not None,
+        "min_frequency_commensurate": float(frequencies.min()),
+        "max_frequency": float(frequencies.max()),
+    }
 
 
 def space_group_number(atoms: Atoms, symprec: float) -> int:

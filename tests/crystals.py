@@ -641,7 +641,7 @@ def quartz(number: int = 152) -> Atoms:
     """Alpha-quartz, one hand in space group 152, the other in 154."""
     parameters = (4.914, 4.914, 5.405, 90, 90, 120)
     if number == 152:
-        sites = [(0.4697, 0, 1 / 3), (0.4135, 0.2669, 0.1191 + 1 / 3)]
+        sites = [(0.4697, 0, 1 / 3), (0.4135, 0.2669, 1 / 3 - 0.1191)]
     elif number == 154:
         sites = [(0.4697, 0, 2 / 3), (0.4135 - 0.2669, -0.2669, -0.1191 + 2 / 3)]
     else:

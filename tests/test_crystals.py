@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase.neighborlist import neighbor_list
 from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 
 from tests.crystals import (
@@ -49,6 +50,18 @@ def test_real_crystals_have_the_space_groups_of_the_textbooks():
     found = [space_group_number(make()) for make in makers]
     assert found == [225, 227, 216, 186, 136, 187, 152]
     assert [space_group_number(quartz(n)) for n in (152, 154)] == [152, 154]
+
+
+def test_the_two_quartzes_are_mirror_images_made_of_tetrahedra():
+    """Four oxygen atoms at 1.60-1.62 A around each silicon atom, and one set of distances."""
+    distances = []
+    for number in (152, 154):
+        atoms = quartz(number)
+        i, d = neighbor_list("id", atoms, 3.4)
+        assert np.bincount(i[d < 1.9]).tolist() == [4] * 3 + [2] * 6
+        assert 1.60 < d.min() < d[d < 1.9].max() < 1.62
+        distances.append(np.sort(d))
+    np.testing.assert_allclose(*distances, atol=1e-9)
 
 
 @pytest.mark.parametrize("number", sampled_groups()[::3])

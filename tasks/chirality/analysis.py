@@ -207,20 +207,19 @@ def mode_table(phonon: Phonopy, path: BandPath, settings: ChiralitySettings) -> 
     joined = _joined_at_special_points(phonon, path)
     tolerance = settings.degeneracy_tolerance
     sample = sample_modes(phonon, modes, tolerance, joined)
-    n_q, n_bands = modes.frequencies.shape
-    pam = pam_along_path(phonon, modes, sample.sets).columns
-    per_mode = {
-        "band": np.broadcast_to(np.arange(n_bands, dtype=np.int32), (n_q, n_bands)),
-        "degenerate_set": sample.sets.astype(np.int32),
-        "near_degenerate": near_degenerate(modes.frequencies, sample.sets, tolerance),
-        "frequency": modes.frequencies.astype(np.float32),
-        "l_x": sample.momentum[..., 0].astype(np.float32),
-        "l_y": sample.momentum[..., 1].astype(np.float32),
-        "l_z": sample.momentum[..., 2].astype(np.float32),
-        "helicity": helicity(sample.momentum, sample.images).astype(np.float32),
-        "cycloidicity": cycloidicity(sample.momentum, sample.images).astype(np.float32),
-    }
-    per_q = {
+    labels = pam_along_path(phonon, modes, sample.sets).columns
+    order = labels["pam_order"].ravel()
+    columns = _columns_per_mode(sample, near_degenerate(modes.frequencies, sample.sets, tolerance))
+    return (
+        {name: np.repeat(column, modes.n_bands) for name, column in _columns_per_q(path).items()}
+        | {name: column.ravel() for name, column in columns.items()}
+        | {name: _masked(column.ravel(), order) for name, column in labels.items()}
+    )
+
+
+def _columns_per_q(path: BandPath) -> dict[str, NDArray[Any]]:
+    """Columns with one value per q-point."""
+    return {
         "q_label": np.array(path.labels),
         "q_a": path.q_points[:, 0].astype(np.float32),
         "q_b": path.q_points[:, 1].astype(np.float32),
@@ -228,11 +227,25 @@ def mode_table(phonon: Phonopy, path: BandPath, settings: ChiralitySettings) -> 
         "segment": path.segments.astype(np.int32),
         "path_distance": path.distances.astype(np.float32),
     }
-    return (
-        {name: np.repeat(column, n_bands) for name, column in per_q.items()}
-        | {name: column.ravel() for name, column in per_mode.items()}
-        | {name: _masked(column.ravel(), pam["pam_order"].ravel()) for name, column in pam.items()}
-    )
+
+
+def _columns_per_mode(sample: ModeSample, near: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """Columns with one value per mode, shape (nq, nb) each."""
+    shape = sample.sets.shape
+    singles = {
+        "frequency": sample.modes.frequencies,
+        "l_x": sample.momentum[..., 0],
+        "l_y": sample.momentum[..., 1],
+        "l_z": sample.momentum[..., 2],
+        "helicity": helicity(sample.momentum, sample.images),
+        "cycloidicity": cycloidicity(sample.momentum, sample.images),
+    }
+    return {
+        "band": np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape),
+        "degenerate_set": sample.sets.astype(np.int32),
+        "near_degenerate": near,
+        **{name: column.astype(np.float32) for name, column in singles.items()},
+    }
 
 
 def _masked(values: NDArray[Any], order: NDArray[Any]) -> NDArray[Any]:
@@ -382,6 +395,7 @@ def _tensor_fields(responses: Responses) -> dict[str, Any]:
         "tensor_pseudoscalar": _flat(tensor.pseudoscalar),
         "tensor_polar_vector": _flat(tensor.polar_vector),
         "tensor_violation": _flat(tensor.violation),
+        "tensor_largest_share": _flat(tensor.largest_share),
         "window_edges": _flat(tensor.window_edges),
         "tensor_windows": _flat(tensor.by_window),
         "magnetization": None if magnetization is None else _flat(magnetization.response),

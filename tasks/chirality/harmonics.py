@@ -24,7 +24,7 @@ from scipy.special import sph_harm_y
 
 from tasks.chirality.angular_momentum import mean_angular_momentum
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, crystal_operations
-from tasks.chirality.brillouin import ZoneImages, helicity, zone_images
+from tasks.chirality.brillouin import ZoneImages, helicity_size, zone_images
 from tasks.chirality.degeneracy import set_mean
 from tasks.chirality.histogram import bin_edges, bin_matrix
 from tasks.chirality.modes import Modes
@@ -50,7 +50,7 @@ class HelicitySpectrum:
     chi : ndarray, shape (n_bins,)
         Helicity density of states, hbar per THz and primitive cell, with its sign.
     absolute : ndarray, shape (n_bins,)
-        The same with |h| in place of h.
+        The same with |h| in place of h; on the zone boundary the mean of |h| over the images of q.
     orders : tuple of int
         L = 0, 2, 4, 6.
     amplitudes : ndarray, shape (4, n_bins)
@@ -137,7 +137,7 @@ def helicity_spectrum(
     gather = bin_matrix(frequencies, edges)
     pseudoscalar = share[..., None] * np.einsum("qba,qha->qbh", momentum, fields)
     harmonics = gather @ pseudoscalar.reshape(-1, len(_ORDER))
-    absolute = gather @ (share * np.abs(helicity(momentum, images))).ravel()
+    absolute = gather @ (share * helicity_size(momentum, images)).ravel()
     amplitudes = _amplitudes(harmonics)
     ratios = amplitudes.sum(axis=1) / (absolute.sum() or 1.0)
     return HelicitySpectrum(

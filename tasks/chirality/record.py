@@ -139,6 +139,11 @@ class ChiralityRecord:
             "", "Part of the tensor that symmetry forbids, before it is removed, per temperature."
         )
     )
+    tensor_largest_share: tuple[float, ...] = field(
+        metadata=_stored(
+            "", "Largest share of one star of q-points in the sum of sizes, per temperature."
+        )
+    )
     window_edges: tuple[float, ...] = field(
         metadata=_stored("THz", "Limits of the frequency windows.")
     )

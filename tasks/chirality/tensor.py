@@ -112,6 +112,11 @@ class TensorResult:
     violation : ndarray, shape (n_temperatures,)
         ||(1 - P) response|| / ||response|| before the projection; NaN where the whole response is
         rounding noise, below 1e-6 of ``scale``.
+    largest_share : ndarray, shape (n_temperatures,)
+        Norm of the largest contribution of one q-point (with its star, where the q-points are
+        irreducible) in units of the norm of the response. Above about 0.2 the number is not to be
+        trusted: the mesh is too coarse, or interpolation has left a false soft mode near Gamma,
+        where the contribution grows as the inverse square of the frequency.
     by_band : ndarray, shape (n_temperatures, nb, 3, 3)
         Share of each band, bands numbered by frequency at each q; their sum is ``response``.
     window_edges : ndarray, shape (n_windows + 1,)
@@ -130,6 +135,7 @@ class TensorResult:
     response: FloatArray
     scale: FloatArray
     violation: FloatArray
+    largest_share: FloatArray
     by_band: FloatArray
     window_edges: FloatArray
     by_window: FloatArray
@@ -277,6 +283,7 @@ def thermal_response(
     kelvin = np.asarray(temperatures, dtype=float)
     traces, factors = _summands(sample, quantity, kelvin, frequency_cutoff)
     by_band = np.einsum("tqb,qbij->tbij", factors, traces)
+    by_q = _project(np.einsum("tqb,qbij->tqij", factors, traces), sample.projector)
     frequencies = set_mean(sample.modes.frequencies, sample.sets)
     edges = bin_edges(frequencies, window_width)
     products = np.einsum("tqb,qbij->qbtij", factors, traces).reshape(frequencies.size, -1)
@@ -287,6 +294,7 @@ def thermal_response(
         response=_project(by_band.sum(axis=1), sample.projector),
         scale=_scale(traces, factors),
         violation=_violation(sample.stars or sample, quantity, kelvin, frequency_cutoff),
+        largest_share=_largest_share(by_q),
         by_band=_project(by_band, sample.projector),
         window_edges=edges,
         by_window=_project(np.moveaxis(sums, 0, 1), sample.projector),
@@ -340,6 +348,13 @@ def _scale(traces: FloatArray, factors: FloatArray) -> FloatArray:
     return np.asarray(
         np.einsum("tqb,qb->t", np.abs(factors), np.linalg.norm(traces, axis=(-2, -1)))
     )
+
+
+def _largest_share(by_q: FloatArray) -> FloatArray:
+    """Largest contribution of one q-point over the response; NaN where nothing contributes."""
+    largest = np.linalg.norm(by_q, axis=(-2, -1)).max(axis=1)
+    total = np.linalg.norm(by_q.sum(axis=1), axis=(-2, -1))
+    return np.asarray(np.where(total > 0, largest / np.where(total > 0, total, 1.0), np.nan))
 
 
 def _violation(

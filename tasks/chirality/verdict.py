@@ -37,9 +37,11 @@ class ScoreSettings(BaseModel):
     isolation_weight: float = Field(0.5, ge=0, description="weight of isolation between bands")
     splitting_weight: float = Field(1.0, ge=0, description="weight of the splitting of hands")
     tensor_weight: float = Field(0.5, ge=0, description="weight of the response tensor")
-    splitting_scale: float = Field(0.5, gt=0, description="splitting that counts half (THz)")
+    splitting_scale: float = Field(
+        2.0, gt=0, description="linear splitting of hands that counts half (THz Å)"
+    )
     tensor_scale: float = Field(
-        1e6, gt=0, description="response at 300 K that counts half (J s m^-2 K^-1 per s)"
+        3e-6, gt=0, description="response at 300 K that counts half (J s m^-2 K^-1 per s)"
     )
 
 
@@ -109,7 +111,8 @@ def score_terms(record: ChiralityRecord, settings: ScoreSettings) -> dict[str, f
     """Terms of the score, each between 0 and 1.
 
     The largest |l| is not among them: near Γ it is 1 in every crystal with a three-, four- or
-    six-fold axis. Splitting s and tensor norm t enter as s / (s + s0), t / (t + t0).
+    six-fold axis. Neither is the largest splitting, which on a screw axis is a band width. The
+    largest linear splitting s and the tensor norm t enter as s / (s + s0) and t / (t + t0).
 
     Parameters
     ----------
@@ -124,7 +127,7 @@ def score_terms(record: ChiralityRecord, settings: ScoreSettings) -> dict[str, f
         Value by name of the term: ``momentum``, ``helicity``, ``isolation``, ``splitting``,
         ``tensor``.
     """
-    splitting = max(record.splitting_max, default=0.0)
+    splitting = max(map(abs, record.splitting_linear), default=0.0)
     response = response_norm(record, _ROOM_TEMPERATURE)
     return {
         "momentum": record.mean_optical_angular_momentum,
@@ -183,8 +186,9 @@ def _explanation(record: ChiralityRecord, n_imaginary: int, *, significant: bool
         f"mean optical |h| {record.mean_optical_helicity:.3f} ħ",
         f"helicity wave {record.helicity_wave_found}",
     ]
-    if record.splitting_max:
-        parts.append(f"hands split by up to {max(record.splitting_max):.2f} THz on an axis")
+    if record.splitting_linear:
+        slope = max(map(abs, record.splitting_linear))
+        parts.append(f"hands of optical doublets split by up to {slope:.2f} THz Å along an axis")
     if n_imaginary:
         parts.append(f"unstable: {n_imaginary} imaginary modes at commensurate q-points")
     return "; ".join(parts)

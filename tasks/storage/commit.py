@@ -77,7 +77,9 @@ def retire_earlier(root: Path, receipt: Receipt) -> None:
     """Remove the receipts of earlier commits of the same keys that this one makes redundant.
 
     Receipts that know more (a result where this one has a failure) stay, and so do all parts:
-    readers may hold them. Of two commits at the same time at most the older is removed.
+    readers may hold them. A receipt gives way only to one that follows it in the order of names,
+    which never changes: so of any number of commits at the same time the last one stays. Of n
+    commits one after the other about log n stay.
 
     Parameters
     ----------
@@ -107,7 +109,8 @@ def retire_earlier(root: Path, receipt: Receipt) -> None:
 def _is_redundant(earlier: Receipt, later: Receipt) -> bool:
     """Whether all an earlier commit of the same keys knows is in a later one."""
     return (
-        (earlier.created, earlier.chunk) < (later.created, later.chunk)
+        earlier.chunk < later.chunk
+        and earlier.created <= later.created
         and earlier.generation == later.generation
         and earlier.succeeded <= later.succeeded
         and earlier.done <= later.done

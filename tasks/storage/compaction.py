@@ -88,7 +88,12 @@ def prune(dataset: Dataset, *, older_than: timedelta) -> list[Path]:
     for receipt in _outlived(root, receipts, before):
         parts = [part_path(root, table, receipt.chunk) for table in receipt.files]
         removed += _remove([_receipt_path(root, receipt.chunk), *parts])
-    leftovers = [*unnamed_parts(root, receipts), *root.glob(f"**/.*{TEMPORARY_SUFFIX}")]
+    temporary = (
+        path
+        for folder in ("parts/*", "receipts", "catalog")
+        for path in root.glob(f"{folder}/.*{TEMPORARY_SUFFIX}")
+    )
+    leftovers = [*unnamed_parts(root, receipts), *temporary]
     return removed + _remove(path for path in leftovers if _modified(path) < before)
 
 

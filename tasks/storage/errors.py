@@ -11,7 +11,7 @@ _REMEDIES = {
     errno.EACCES: "permission denied: check the owner and mode of the folder",
     errno.EPERM: "not permitted: check the owner and mode of the folder",
     errno.EROFS: "the file system is read-only: choose another folder",
-    errno.ENOENT: "it does not exist: run `verify` on the dataset to see what is missing",
+    errno.ENOENT: "no such file or folder: run `verify` on a dataset, or choose another folder",
     errno.ENOTDIR: "a part of the path is a file: choose another folder",
     errno.EIO: "the disk reports an error: run `verify` on the dataset",
 }

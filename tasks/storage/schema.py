@@ -6,14 +6,17 @@ the checks of committed rows are derived from it.
 Nullable columns may be added within one schema version. Any other change needs a new version.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Final
+from typing import Final, get_args, get_type_hints
 
 import pandas as pd
 import pyarrow as pa
+
+from tasks.chirality.record import ChiralityRecord
+from tasks.chirality.verdict import Verdict
 
 SCHEMA_VERSION: Final = 1
 """Version written into every receipt and file; a program refuses what is newer."""
@@ -252,7 +255,7 @@ _RELAXATIONS = Table(
 
 _PHONONS = Table(
     "phonons",
-    "Harmonic stability and how the force constants were made.",
+    "How the force constants were made.",
     (
         *_IDENTITY,
         _integers("supercell_matrix", "Supercell in units of the unit cell, 9 integers by row."),
@@ -266,16 +269,7 @@ _PHONONS = Table(
             "THz",
             "Lowest frequency at the q-points of the supercell; imaginary ones are negative.",
         ),
-        _real(
-            "min_frequency_interpolated",
-            "THz",
-            "Lowest frequency on the interpolated mesh; imaginary ones are negative.",
-            nullable=True,
-        ),
         _real("max_frequency", "THz", "Highest frequency."),
-        _count("n_imaginary", "Imaginary modes at the q-points of the supercell."),
-        _flag("stable", "Whether no such mode lies below minus the tolerance."),
-        _real("stability_tolerance", "THz", "Tolerance of that judgement."),
         _real(
             "sum_rule_residual",
             "eV/Å^2",
@@ -285,7 +279,6 @@ _PHONONS = Table(
             "symmetrisation",
             "eV/Å^2",
             "Largest change of a force constant by the symmetrisation.",
-            nullable=True,
         ),
         *_POTENTIAL,
         *_COST,
@@ -342,131 +335,36 @@ _MODES = Table(
     long=True,
 )
 
+_TYPES: Final[Mapping[object, pa.DataType]] = MappingProxyType(
+    {
+        bool: pa.bool_(),
+        int: pa.int32(),
+        float: pa.float64(),
+        str: pa.string(),
+        tuple[int, ...]: _INTEGERS,
+        tuple[float, ...]: _FLOATS,
+        tuple[str, ...]: _STRINGS,
+    }
+)
+
+
+def _columns_of(record: type) -> Iterator[Column]:
+    """Columns of a dataclass whose fields carry unit and description in their metadata.
+
+    A field of type ``kind | None`` becomes a nullable column.
+    """
+    hints = get_type_hints(record)
+    for item in fields(record):
+        hint = hints[item.name]
+        nullable = hint not in _TYPES
+        kind = _TYPES[get_args(hint)[0] if nullable else hint]
+        yield Column(item.name, kind, item.metadata["unit"], item.metadata["description"], nullable)
+
+
 _CHIRALITY = Table(
     "chirality",
-    "The verdict on one material.",
-    (
-        *_IDENTITY,
-        _count("n_atoms", "Atoms in the primitive cell."),
-        _flag("nac", "Whether the non-analytical term correction is included."),
-        _integers("mesh_numbers", "Divisions of the Gamma-centred mesh, 3 integers."),
-        _count("n_q_points", "q-points of the whole mesh."),
-        _count("n_stars", "q-points computed, one of each star."),
-        _real("mean_angular_momentum", "ħ", "Mean of |l| over the Brillouin zone."),
-        _real("max_angular_momentum", "ħ", "Largest |l| on the mesh."),
-        _real("mean_optical_angular_momentum", "ħ", "Mean of |l| of the optical branches."),
-        _real("max_optical_angular_momentum", "ħ", "Largest |l| of the optical branches."),
-        _real("mean_helicity", "ħ", "Mean of |l.q̂| over the Brillouin zone."),
-        _real("max_helicity", "ħ", "Largest |l.q̂| on the mesh."),
-        _real("mean_optical_helicity", "ħ", "Mean of |l.q̂| of the optical branches."),
-        _real("max_optical_helicity", "ħ", "Largest |l.q̂| of the optical branches."),
-        _real("mean_cycloidicity", "ħ", "Mean of |q̂ x l| over the Brillouin zone."),
-        _real("max_cycloidicity", "ħ", "Largest |q̂ x l| on the mesh."),
-        _real("mean_optical_cycloidicity", "ħ", "Mean of |q̂ x l| of the optical branches."),
-        _real("max_optical_cycloidicity", "ħ", "Largest |q̂ x l| of the optical branches."),
-        _reals(
-            "max_optical_q_point",
-            "",
-            "Where the largest optical |l| is, fractional primitive reciprocal, 3 numbers.",
-        ),
-        _real("max_optical_frequency", "THz", "Frequency of the mode of largest optical |l|."),
-        _reals("atomic_angular_momentum", "ħ", "Mean of |l_k| of each atom of the primitive cell."),
-        _reals(
-            "atomic_polarization",
-            "",
-            "Degree of circular polarisation of each atom: sum of |l_k| over sum of |e_k|^2.",
-        ),
-        _real("min_frequency", "THz", "Lowest frequency on the mesh, negative if imaginary."),
-        _real("max_frequency", "THz", "Highest frequency on the mesh."),
-        _count("n_imaginary", "Imaginary modes of the whole mesh, left out of all sums."),
-        _real("imaginary_fraction", "", "Their share of all modes of the mesh."),
-        _count("n_translations", "Uniform translations at Gamma, left out of all sums."),
-        _real("translation_frequency", "THz", "Largest |frequency| of these translations."),
-        _real("degenerate_fraction", "", "Share of modes in sets of two or more."),
-        _real(
-            "near_degenerate_fraction",
-            "",
-            "Share of modes whose set another one approaches within ten tolerances.",
-        ),
-        _real("sum_rule_violation", "ħ", "Largest |sum of l over the bands| at one q-point."),
-        _real("helicity_bin_width", "THz", "Width of the bins of the helicity density of states."),
-        _reals(
-            "helicity_dos",
-            "ħ/THz",
-            "Helicity density of states per primitive cell, bins from 0 up.",
-        ),
-        _reals("helicity_dos_absolute", "ħ/THz", "The same with |h| in place of h."),
-        _reals(
-            "helicity_harmonics",
-            "ħ/THz",
-            "Its spherical harmonics of order 0, 2, 4 and 6: order, bin.",
-        ),
-        _reals(
-            "helicity_ratios", "", "Sum over the bins of each harmonic, in units of the sum of |h|."
-        ),
-        _text("helicity_wave_found", 'Lowest harmonic found: "none", "s", "d", "g" or "i".'),
-        _reals("temperatures", "K", "Temperatures of the response."),
-        _reals(
-            "tensor",
-            "J s m^-2 K^-1 per s",
-            "Angular momentum per gradient and relaxation time, 9 numbers per temperature; first "
-            "index: angular momentum.",
-        ),
-        _reals(
-            "tensor_pseudoscalar",
-            "J s m^-2 K^-1 per s",
-            "One third of the trace of the tensor, per temperature.",
-        ),
-        _reals(
-            "tensor_polar_vector",
-            "J s m^-2 K^-1 per s",
-            "Antisymmetric part as a vector, 3 numbers per temperature.",
-        ),
-        _reals(
-            "tensor_violation",
-            "",
-            "Part of the tensor that symmetry forbids, before it is removed, per temperature.",
-        ),
-        _reals("window_edges", "THz", "Limits of the frequency windows."),
-        _reals(
-            "tensor_windows",
-            "J s m^-2 K^-1 per s",
-            "Share of each frequency window in the tensor: temperature, window, 9 numbers.",
-        ),
-        _reals(
-            "magnetization",
-            "A K^-1 per s",
-            "Magnetization per gradient and relaxation time, 9 numbers per temperature; empty "
-            "without Born charges.",
-            nullable=True,
-        ),
-        _integers("axis_orders", "Order n of each inequivalent rotation axis with n > 2."),
-        _integers("axis_screws", "Screw part m of each of these axes n_m."),
-        _reals("axis_directions", "", "Their Cartesian directions, 3 numbers each."),
-        _reals(
-            "splitting_max",
-            "THz",
-            "Largest splitting of opposite hands along each axis; empty for achiral crystals.",
-        ),
-        _reals(
-            "splitting_linear",
-            "THz Å",
-            "Linear splitting of largest size among the optical doublets along each axis, with its "
-            "sign.",
-        ),
-        _reals(
-            "splitting_acoustic",
-            "THz Å^2",
-            "Coefficient of k^2 in the splitting of the transverse acoustic pair.",
-        ),
-        _integers(
-            "raman_axes",
-            "Axis (position in axis_orders) of each mode that circular Raman scattering sees.",
-        ),
-        _reals("raman_frequencies", "THz", "Frequency of each of these modes."),
-        _integers("raman_pam", "Pseudo-angular momentum of each of these modes."),
-        _texts("raman_channels", "Channels that see each of these modes, among RR, LL, RL and LR."),
-    ),
+    "Chirality of the phonons of one material, and the verdict.",
+    (*_IDENTITY, *_columns_of(Verdict), *_columns_of(ChiralityRecord)),
 )
 
 _FAILURES = Table(
@@ -532,7 +430,7 @@ PLANNED_KEYS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Column of the plan that names the key of each table."""
 
-_WIDE_COLUMNS: Final = (
+WIDE_COLUMNS: Final = (
     ("plan", ("run_id", "material_key", "relaxation_key", "phonon_key", "chirality_key")),
     (
         "materials",
@@ -550,29 +448,21 @@ _WIDE_COLUMNS: Final = (
             "checkpoint_digest",
         ),
     ),
-    (
-        "phonons",
-        (
-            "n_supercell_atoms",
-            "min_frequency_commensurate",
-            "min_frequency_interpolated",
-            "n_imaginary",
-            "stable",
-        ),
-    ),
+    ("phonons", ("n_supercell_atoms", "n_displacements")),
     ("chirality", tuple(name for name in _CHIRALITY.names if name not in _CHIRALITY.identity)),
 )
+"""Columns of each table that the catalogue of materials joins."""
+
 _WIDE_NAMES: Final = {
     ("relaxations", "converged"): "relaxation_converged",
     ("relaxations", "space_group_number_final"): "space_group_number_relaxed",
-    ("phonons", "n_imaginary"): "n_imaginary_commensurate",
     ("chirality", "n_atoms"): "n_atoms_primitive",
 }
 
 CATALOG_ORIGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         _WIDE_NAMES.get((table, name), name): (table, name)
-        for table, names in _WIDE_COLUMNS
+        for table, names in WIDE_COLUMNS
         for name in names
     }
 )

@@ -27,8 +27,8 @@ from tests.crystals import (
 )
 from tests.tasks.chirality.mixing import mix
 
-# Fine enough to have points off the mirror planes of wurtzite.
-COARSE = ChiralitySettings(mesh_spacing=0.07, path_spacing=0.08)
+# Wurtzite then has points inside the zone and off its mirror planes.
+COARSE = ChiralitySettings(mesh_spacing=0.06, path_spacing=0.08)
 COLUMNS = (
     "q_label q_a q_b q_c segment path_distance band degenerate_set near_degenerate frequency "
     "l_x l_y l_z helicity cycloidicity pam_raw pam_integer pam_order pam_screw"

@@ -91,20 +91,20 @@ def test_form_of_the_tensor(number):
     assert (singular > 1e-4 * singular[0]).sum() == ALLOWED[number]
 
 
-@pytest.mark.parametrize("number", ALLOWED)
+@pytest.mark.parametrize("number", [1, 3, 6, 81, 99, 143, 168, 195])
 def test_violation_of_the_symmetry_is_rounding_noise(number):
     phonon = spring_phonon(random_crystal(number, 1))
     for sample in (whole_mesh(phonon), reduced_mesh(phonon)):
         assert velocity_angular_momentum_tensor(sample).violation.max() < 1e-7
 
 
-@pytest.mark.parametrize("number", [174, 188, 189, 215, 216, 2, 14, 221])
+@pytest.mark.parametrize("number", [174, 189, 215, 2, 14])
 def test_tensor_vanishes_where_the_point_group_forbids_it(number):
     """-6, -6m2 and -43m have l != 0 at general q and no response; with inversion l is 0 too."""
     sample = whole_mesh(spring_phonon(random_crystal(number, 0)))
     bare, result = unprojected(sample), velocity_angular_momentum_tensor(sample)
     largest = np.abs(mean_angular_momentum(sample.modes.eigenvectors, sample.sets)).max()
-    assert (largest > 1e-6) == (number not in {2, 14, 221})
+    assert (largest > 1e-6) == (number not in {2, 14})
     if largest < 1e-6:
         # 1e-13 of what a mode with l = 1 and v = 10 Å THz contributes at 1/f of 1 THz.
         assert bare.scale.max() < 1e-16
@@ -113,7 +113,7 @@ def test_tensor_vanishes_where_the_point_group_forbids_it(number):
     assert np.isnan(result.violation).all()
 
 
-@pytest.mark.parametrize("number", [1, 3, 81, 144, 152, 183, 198, 212])
+@pytest.mark.parametrize("number", [3, 81, 152, 183, 198])
 def test_stars_stand_for_the_whole_mesh(number):
     phonon = spring_phonon(random_crystal(number, 0))
     whole, reduced = (
@@ -126,7 +126,7 @@ def test_stars_stand_for_the_whole_mesh(number):
     np.testing.assert_allclose(reduced.scale, whole.scale, rtol=1e-6)
 
 
-@pytest.mark.parametrize("number", [1, 6, 76, 81, 152, 186, 198])
+@pytest.mark.parametrize("number", [1, 6, 81, 152])
 @pytest.mark.parametrize("parity", [1, -1])
 def test_tensor_turns_with_the_crystal(number, parity):
     """The rule alpha -> det(R) R alpha R^T; a mirror image has the opposite pseudoscalar part."""
@@ -241,6 +241,17 @@ def test_imaginary_modes_are_left_out_and_counted():
     assert not unstable.response.any()
     assert unstable.n_imaginary == 27 * n_q - 3
     assert 0.9 < unstable.imaginary_fraction < 1
+
+
+def test_share_of_one_q_point():
+    """A single q-point holds the whole response, one of many a part of it."""
+    phonon = spring_phonon(random_crystal(1, 0))
+    modes = modes_at(phonon, [[0.2, 0.1, 0.3]])
+    sets = degenerate_sets(modes.frequencies, TOLERANCE)
+    lone = thermal_sample(phonon, modes, sets, [1], irreducible=True)
+    np.testing.assert_allclose(velocity_angular_momentum_tensor(lone).largest_share, 1)
+    shares = velocity_angular_momentum_tensor(whole_mesh(phonon, 5)).largest_share
+    assert 1 / 125 < shares.max() < 0.5
 
 
 def test_broken_force_constants_show_in_the_violation():

@@ -174,22 +174,26 @@ def kill_at_random(root: Path) -> None:
 
 
 def write_at_once(root: Path) -> None:
-    """Let four programs commit the same and overlapping chunks at the same time."""
+    """Let four programs commit the same and overlapping chunks while two others compact."""
 
     def work(shift: int) -> None:
-        for start in range(shift, 24 + shift):
+        for start in range(shift, 12 + shift):
             samples.commit(Dataset(root), "chirality", [start, start + 1])
-            samples.commit(Dataset(root), "relaxation", list(range(24)), seed=start)
+            samples.commit(Dataset(root), "relaxation", list(range(12)), seed=start)
 
-    for child in [forked(lambda shift=shift: work(shift)) for shift in (0, 0, 1, 2)]:
+    def tidy() -> None:
+        for _ in range(8):
+            compact(Dataset(root))
+            build_catalog(Dataset(root))
+
+    writers = [forked(lambda shift=shift: work(shift)) for shift in (0, 0, 1, 2)]
+    for child in [*writers, forked(tidy), forked(tidy)]:
         survived(child)
 
 
 if __name__ == "__main__":
-    name, folder = sys.argv[1], Path(sys.argv[2])
-    if name == "random":
-        kill_at_random(folder)
-    elif name == "writers":
-        write_at_once(folder)
-    else:
-        kill_at_every_step(name, folder)
+    folder = Path(sys.argv[1])
+    for name in SCENARIOS:
+        kill_at_every_step(name, folder / name)
+    kill_at_random(folder / "random")
+    write_at_once(folder / "writers")

@@ -163,6 +163,7 @@ def test_pruning_removes_leftovers_of_killed_programs(tmp_path: Path) -> None:
     receipt = samples.commit(dataset, "chirality", [2])
     (tmp_path / f"receipts/{receipt.chunk}.json").unlink()
     (tmp_path / "catalog/.7-abc.tmp").write_bytes(b"half")
+    assert prune(dataset, older_than=HOUR) == []
     age(dataset, 2)
     removed = {str(path.relative_to(tmp_path)) for path in prune(dataset, older_than=HOUR)}
     assert removed == {
@@ -172,6 +173,18 @@ def test_pruning_removes_leftovers_of_killed_programs(tmp_path: Path) -> None:
     }
     assert dataset.verify() == []
     assert (tmp_path / "catalog/chirality.parquet").exists()
+
+
+def test_pruning_leaves_other_files_of_the_folder_alone(tmp_path: Path) -> None:
+    """What people put beside the dataset is not ours to remove."""
+    dataset = samples.screened(tmp_path, [1])
+    notes = [tmp_path / ".draft.tmp", tmp_path / "site" / ".draft.tmp"]
+    for path in notes:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    age(dataset, 2)
+    assert prune(dataset, older_than=HOUR) == []
+    assert all(path.exists() for path in notes)
 
 
 def test_pruning_refuses_while_a_receipt_is_damaged(tmp_path: Path) -> None:

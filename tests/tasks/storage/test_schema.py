@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from tasks.chirality.record import ChiralityRecord
+from tasks.chirality.verdict import Verdict
 from tasks.storage import CATALOG_TABLES, TABLES, Table, column_info, data_dictionary
-from tasks.storage.schema import CATALOG_ORIGINS, PLANNED_KEYS
+from tasks.storage.schema import CATALOG_ORIGINS, PLANNED_KEYS, WIDE_COLUMNS
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -92,27 +93,44 @@ def test_unknown_column_is_named() -> None:
         TABLES["modes"].column("frequncy")
 
 
-def test_chirality_table_is_the_record_of_the_chirality_stage() -> None:
-    """Names, units, descriptions and emptiness of the columns are those of the record's fields."""
-    hints = get_type_hints(ChiralityRecord)
-    record = {
+def test_chirality_table_is_the_verdict_and_the_record_of_the_stage() -> None:
+    """Names, units, descriptions and emptiness of the columns are those of the fields."""
+    stored = {
         field.name: (
             field.metadata["unit"],
             field.metadata["description"],
-            isinstance(hints[field.name], UnionType),
+            isinstance(get_type_hints(record)[field.name], UnionType),
         )
-        for field in fields(ChiralityRecord)
+        for record in (Verdict, ChiralityRecord)
+        for field in fields(record)
     }
     table = TABLES["chirality"]
     columns = [column for column in table.columns if column.name not in table.identity]
-    assert {c.name: (c.unit, c.description, c.nullable) for c in columns} == record
+    assert {c.name: (c.unit, c.description, c.nullable) for c in columns} == stored
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("stable", pa.bool_()),
+        ("n_imaginary", pa.int32()),
+        ("score", pa.float64()),
+        ("explanation", pa.string()),
+        ("mesh_numbers", "list<element: int32>"),
+        ("magnetization", "list<element: double>"),
+        ("raman_channels", "list<element: string>"),
+    ],
+)
+def test_chirality_columns_have_the_types_of_the_fields(column: str, kind: object) -> None:
+    """Flags, numbers, texts, lists and optional fields become the Arrow types that hold them."""
+    assert str(TABLES["chirality"].column(column).type) == str(kind)
 
 
 def test_catalogue_of_materials_takes_no_name_twice() -> None:
     """No column of one stage hides that of another."""
     taken = {origin: name for name, origin in CATALOG_ORIGINS.items()}
+    assert len(taken) == sum(len(names) for _, names in WIDE_COLUMNS)
     for column in TABLES["chirality"].names[2:]:
-        assert ("chirality", column) in taken
-    for column in ("nac", "max_frequency", "n_imaginary"):
-        assert taken["chirality", column] == column
-    assert taken["phonons", "n_imaginary"] == "n_imaginary_commensurate"
+        assert taken["chirality", column] == (
+            "n_atoms_primitive" if column == "n_atoms" else column
+        )

@@ -1,0 +1,62 @@
+"""A Prefect server of the tests' own, and the command line as a user runs it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+DEMO = Path(__file__).parents[2] / "data" / "demo"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+# Small supercells and coarse meshes: the physics of the demo in seconds.
+QUICK = """
+potential: {name: 7net-0}
+phonons: {min_supercell_length: 6.0, max_atoms: 40}
+chirality: {mesh_spacing: 0.05, path_spacing: 0.1}
+"""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """URL of a real Prefect server with a database of its own."""
+    with prefect_test_harness(server_startup_timeout=180):
+        from prefect.settings import get_current_settings
+
+        yield str(get_current_settings().api.url)
+
+
+@pytest.fixture(scope="session")
+def environment(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of a user whose server runs."""
+    home = tmp_path_factory.mktemp("prefect home")
+    return os.environ | {"PREFECT_API_URL": server, "PREFECT_HOME": str(home)}
+
+
+@pytest.fixture(scope="session")
+def chiralscreen(environment: dict[str, str]) -> Run:
+    """Run the command line in a process of its own."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Settings file for quick runs."""
+    path = tmp_path_factory.mktemp("settings") / "quick.yaml"
+    path.write_text(QUICK)
+    return path
