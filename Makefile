@@ -19,7 +19,8 @@ setup: .venv/installed  ## Make .venv with the versions of requirements.lock
 	touch .venv/installed
 
 screen: setup  ## Screen the demo crystals into results/demo
-	$(BIN)/chiralscreen screen data/demo --output results/demo --config data/demo.yaml
+	@# Exit code 1 tells of recorded failures: the demo's small potential loses tellurium.
+	$(BIN)/chiralscreen screen data/demo --output results/demo --config data/demo.yaml || [ $$? -eq 1 ]
 
 test: lint types unit  ## Lint, types and tests
 

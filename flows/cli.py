@@ -104,8 +104,10 @@ def screen(
     from flows.screening import intake_of
     from flows.screening import screen as flow
     from flows.summary import print_plan, print_screening
+    from potentials import require_known
     from tasks.intake import plan_screening
     from tasks.settings import read_settings
+    from tasks.structures import source_files
 
     overrides: dict[str, object] = {
         "potential.name": potential,
@@ -115,6 +117,9 @@ def screen(
     }
     with _errors_told():
         settings = read_settings(config, overrides)
+        # Told here, before the flow starts, where they would end in its traceback.
+        require_known(settings.potential.name, device, settings.potential.dtype)
+        source_files(located(source))
         if dry_run:
             intake = intake_of(located(source), output, settings, device)
             plan = plan_screening(intake, limit=limit, retry_failures=retry_failures, commit=False)
@@ -181,6 +186,42 @@ def verify(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")])
         console.print(str(problem))
     console.print(f"{len(problems)} problems")
     raise typer.Exit(DONE_WITH_FAILURES if problems else DONE)
+
+
+@app.command()
+def compact(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")]) -> None:
+    """Merge small committed files into large ones, sorted by space group.
+
+    Safe while others read or write. Example:
+
+        chiralscreen compact results/demo
+    """
+    from tasks.storage import Dataset
+    from tasks.storage import compact as merge
+
+    with _errors_told():
+        receipts = merge(Dataset(existing_dataset(folder)))
+    console.print(f"{len(receipts)} merged chunks")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")],
+    material_id: Annotated[str, typer.Argument(help="Name of a material.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path(),
+) -> None:
+    """Write a relaxed crystal as CIF and its force constants as phonopy YAML.
+
+    Example:
+
+        chiralscreen export results/demo quartz-154 --output exported
+    """
+    from tasks.export import export_material
+    from tasks.storage import Dataset
+
+    with _errors_told():
+        for path in export_material(Dataset(existing_dataset(folder)), material_id, output):
+            console.print(f"written: {path}")
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Energies: batches of atoms in; energies, forces and stresses out."""
 
 from potentials.interface import Equivariance, Evaluation, Potential, PotentialCard
-from potentials.parity import inverted
-from potentials.registry import load_potential
+from potentials.parity import inverted, unaveraged
+from potentials.registry import load_potential, require_known
 
 __all__ = [
     "Equivariance",
@@ -11,4 +11,6 @@ __all__ = [
     "PotentialCard",
     "inverted",
     "load_potential",
+    "require_known",
+    "unaveraged",
 ]

@@ -59,6 +59,25 @@ class InversionAverage:
         )
 
 
+def unaveraged(potential: Potential) -> Potential:
+    """Return a potential without its average over the inversion.
+
+    On a crystal that some improper operation maps onto itself, energy and symmetry-allowed forces
+    and stress are the same with and without the average, which costs twice as much.
+
+    Parameters
+    ----------
+    potential : Potential
+        Averaged or not.
+
+    Returns
+    -------
+    Potential
+        The potential inside the average, or the given one.
+    """
+    return potential.potential if isinstance(potential, InversionAverage) else potential
+
+
 def inverted(atoms: Atoms) -> Atoms:
     """Return the image of a crystal under the inversion through the origin.
 

@@ -1,17 +1,18 @@
-"""Potentials by name."""
+"""Potentials by name.
+
+torch and the packages of the models take seconds to import; they are imported by the functions that
+need them, so that whoever only asks for a card or an error message does not wait.
+"""
 
 from collections.abc import Mapping
 from functools import cache
 
-import torch
-
-from potentials.ase_calculator import AseCalculator, Option, load_ase_calculator, load_chgnet
+from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
 from potentials.interface import Equivariance, Potential
 from potentials.parity import InversionAverage
-from potentials.sevennet import MILLISECONDS_PER_ATOM as SEVENNET_MODELS
-from potentials.sevennet import SevenNet, load_sevennet
 
-_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+_SEVENNET_MODELS = ("7net-0", "7net-l3i5")
+_DTYPES = ("float32", "float64")
 
 
 def load_potential(
@@ -56,18 +57,35 @@ def load_potential(
     >>> load_potential("7net-0").evaluate([bulk("Si")]).forces[0].shape
     (2, 3)
     """
+    require_known(name, device, dtype)
+    return _load(name, _device_name(device), dtype, parity, tuple(sorted((options or {}).items())))
+
+
+def require_known(name: str, device: str, dtype: str) -> None:
+    """Refuse what `load_potential` would refuse, without loading anything.
+
+    Parameters
+    ----------
+    name, device, dtype : str
+        As `load_potential` takes them.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, dtype or device.
+    """
     if dtype not in _DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(_DTYPES)}")
-    return _load(name, _device(device), dtype, parity, tuple(sorted((options or {}).items())))
+    if name not in (*_SEVENNET_MODELS, "chgnet") and not name.startswith("ase:"):
+        known = ", ".join([*_SEVENNET_MODELS, "chgnet", "ase:package.module:callable"])
+        raise ValueError(f"unknown potential {name!r}; choose one of {known}")
+    if device != "cpu":
+        _device_name(device)
 
 
 @cache
 def _load(
-    name: str,
-    device: torch.device,
-    dtype: str,
-    parity: bool,
-    options: tuple[tuple[str, Option], ...],
+    name: str, device: str, dtype: str, parity: bool, options: tuple[tuple[str, Option], ...]
 ) -> Potential:
     potential = _bare(name, device, dtype, dict(options))
     if parity and potential.card.equivariance is Equivariance.SO3:
@@ -75,28 +93,27 @@ def _load(
     return potential
 
 
-def _bare(
-    name: str, device: torch.device, dtype: str, options: dict[str, Option]
-) -> SevenNet | AseCalculator:
+def _bare(name: str, device: str, dtype: str, options: dict[str, Option]) -> Potential:
     """Load the potential as its authors published it."""
-    if name in SEVENNET_MODELS:
-        return load_sevennet(name, device, _DTYPES[dtype])
     if name == "chgnet":
-        return load_chgnet(device.type)
+        return load_chgnet(device)
     if name.startswith("ase:"):
         return load_ase_calculator(name.removeprefix("ase:"), options)
-    known = ", ".join([*SEVENNET_MODELS, "chgnet", "ase:package.module:callable"])
-    raise ValueError(f"unknown potential {name!r}; choose one of {known}")
+    from potentials.sevennet import load_sevennet  # noqa: PLC0415 - see the module's docstring
+
+    return load_sevennet(name, device, dtype)
 
 
-def _device(name: str) -> torch.device:
-    """Turn a device name into a device that exists here."""
+def _device_name(name: str) -> str:
+    """Turn a device name into that of a device that exists here."""
+    import torch  # noqa: PLC0415 - see the module's docstring
+
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
+        kind = torch.device(name).type
     except RuntimeError as error:
         raise ValueError(f"unknown device {name!r}; choose cpu, cuda, cuda:N or auto") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {name!r} asked for, but torch sees no GPU; use cpu or auto")
-    return device
+    return name

@@ -105,17 +105,17 @@ class SevenNet:
         )
 
 
-def load_sevennet(name: str, device: torch.device, dtype: torch.dtype) -> SevenNet:
+def load_sevennet(name: str, device: str, dtype: str) -> SevenNet:
     """Load a SevenNet model from the installed wheel.
 
     Parameters
     ----------
     name : str
         ``7net-0`` or ``7net-l3i5``.
-    device : torch.device
+    device : str
         Where to put the model.
-    dtype : torch.dtype
-        ``torch.float32`` or ``torch.float64``.
+    dtype : str
+        ``float32`` or ``float64``.
 
     Returns
     -------
@@ -126,8 +126,9 @@ def load_sevennet(name: str, device: torch.device, dtype: torch.dtype) -> SevenN
     checkpoint = util.load_checkpoint(path)
     model = checkpoint.build_model()
     model.set_is_batch_data(True)
-    model.to(device=device, dtype=dtype).eval()
-    _one_hot_in(model, dtype)
+    place, precision = torch.device(device), getattr(torch, dtype)
+    model.to(device=place, dtype=precision).eval()
+    _one_hot_in(model, precision)
     card = PotentialCard(
         name=name,
         digest=sha256_of_file(path),
@@ -137,7 +138,7 @@ def load_sevennet(name: str, device: torch.device, dtype: torch.dtype) -> SevenN
         citation=CITATION,
         milliseconds_per_atom=MILLISECONDS_PER_ATOM[name],
     )
-    return SevenNet(card, model, float(checkpoint.config[key.CUTOFF]), device, dtype)
+    return SevenNet(card, model, float(checkpoint.config[key.CUTOFF]), place, precision)
 
 
 def _one_hot_in(model: torch.nn.Module, dtype: torch.dtype) -> None:

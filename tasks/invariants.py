@@ -63,7 +63,7 @@ def space_group_of(atoms: Atoms, symprec: float = 1e-5) -> SpaceGroup:
     to_cartesian = lattice.T
     rotations = to_cartesian @ found["rotations"] @ np.linalg.inv(to_cartesian)
     permutations = [
-        _permutation(positions, rotation, translation, lattice)
+        permutation_of(positions, rotation, translation, lattice)
         for rotation, translation in zip(found["rotations"], found["translations"], strict=True)
     ]
     return SpaceGroup(rotations, np.array(permutations))
@@ -119,10 +119,30 @@ def _range(projector: FloatArray) -> FloatArray:
     return basis
 
 
-def _permutation(
-    positions: FloatArray, rotation: FloatArray, translation: FloatArray, lattice: FloatArray
+def permutation_of(
+    positions: FloatArray,
+    rotation: NDArray[np.int64],
+    translation: FloatArray,
+    lattice: FloatArray,
 ) -> NDArray[np.int64]:
-    """Index of the site to which an operation carries each atom."""
+    """Find the site to which an operation carries each atom.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (n_atoms, 3)
+        Fractional coordinates.
+    rotation : ndarray of int, shape (3, 3)
+        Rotation in fractional coordinates.
+    translation : ndarray, shape (3,)
+        Translation in fractional coordinates.
+    lattice : ndarray, shape (3, 3)
+        Basis vectors in rows (Å).
+
+    Returns
+    -------
+    ndarray of int, shape (n_atoms,)
+        Index of the nearest site.
+    """
     images = positions @ rotation.T + translation
     offsets = images[:, None] - positions[None]
     distances = np.linalg.norm((offsets - np.rint(offsets)) @ lattice, axis=-1)

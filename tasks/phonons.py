@@ -1,6 +1,5 @@
 """Force constants by finite displacements, and the stability they imply."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from pydantic import BaseModel, ConfigDict, Field
 
 from potentials import Potential
+from tasks.mirror import averaged_forces
 from tasks.supercells import choose_supercell
 
 FloatArray = NDArray[np.float64]
@@ -19,6 +19,7 @@ FloatArray = NDArray[np.float64]
 N_TRANSLATIONS = 3
 _SYMPREC = 1e-5
 _PROJECTOR_ATOMS = 256
+_POSITION_DECIMALS = 12
 _TURNS = 3
 
 
@@ -75,7 +76,7 @@ def displaced_supercells(atoms: Atoms, settings: PhononSettings) -> Phonopy:
         When the primitive cell alone exceeds the largest number of atoms.
     """
     matrix = choose_supercell(atoms, settings.min_supercell_length, settings.max_atoms, _SYMPREC)
-    phonon = phonopy_of(atoms, matrix)
+    phonon = phonopy_of(cell_of_atoms(atoms), matrix)
     phonon.generate_displacements(distance=settings.displacement)
     return phonon
 
@@ -107,9 +108,9 @@ def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings
     """
     phonon = displaced_supercells(atoms, settings)
     cells = [atoms_of_cell(cell) for cell in phonon.supercells_with_displacements]
-    evaluation = potential.evaluate([atoms, *cells])
-    at_rest = evaluation.forces[0][_unit_cell_sites(phonon)]
-    forces = np.array(evaluation.forces[1:]) - at_rest
+    at_rest = potential.evaluate([atoms])
+    displaced, displaced_time = averaged_forces(phonon, cells, potential)
+    forces = displaced - at_rest.forces[0][_unit_cell_sites(phonon)]
     if not np.isfinite(forces).all():
         raise ValueError("the potential gave a force that is not a number")
     phonon.forces = forces
@@ -120,7 +121,7 @@ def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings
         phonon,
         sum_rule_residual=float(np.abs(raw.sum(axis=1)).max()),
         symmetrisation=float(np.abs(phonon.force_constants - raw).max()),
-        potential_time=evaluation.wall_time,
+        potential_time=at_rest.wall_time + displaced_time,
     )
 
 
@@ -169,37 +170,48 @@ def commensurate_frequencies(phonon: Phonopy) -> FloatArray:
 
 
 def phonopy_of(
-    atoms: Atoms,
+    unit_cell: PhonopyAtoms,
     supercell_matrix: NDArray[np.int64],
     primitive_matrix: FloatArray | None = None,
-    masses: Sequence[float] | None = None,
 ) -> Phonopy:
     """Build a phonopy object.
 
     Parameters
     ----------
-    atoms : ase.Atoms
+    unit_cell : phonopy.structure.atoms.PhonopyAtoms
         Unit cell.
     supercell_matrix : ndarray of int, shape (3, 3)
         Supercell in phonopy's convention.
     primitive_matrix : ndarray, shape (3, 3), optional
         Primitive cell in units of the unit cell; by default the unit cell itself.
-    masses : sequence of float, optional
-        Mass of each atom of the unit cell (u); by default those of the elements.
 
     Returns
     -------
     phonopy.Phonopy
         Without displacements and force constants.
     """
-    unit_cell = PhonopyAtoms(
-        numbers=atoms.numbers,
-        cell=np.asarray(atoms.cell),
-        scaled_positions=atoms.get_scaled_positions(),
-        masses=masses,
-    )
     matrix = np.eye(3) if primitive_matrix is None else primitive_matrix
     return Phonopy(unit_cell, supercell_matrix, primitive_matrix=matrix, symprec=_SYMPREC)
+
+
+def cell_of_atoms(atoms: Atoms) -> PhonopyAtoms:
+    """Turn atoms of ASE into a cell of phonopy.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Any crystal.
+
+    Returns
+    -------
+    phonopy.structure.atoms.PhonopyAtoms
+        The same crystal.
+    """
+    # Rounded, so that writing and reading the cell as text cannot move an atom across a face.
+    positions = np.round(atoms.get_scaled_positions(wrap=False), _POSITION_DECIMALS) % 1.0
+    return PhonopyAtoms(
+        numbers=atoms.numbers, cell=np.asarray(atoms.cell), scaled_positions=positions
+    )
 
 
 def atoms_of_cell(cell: PhonopyAtoms) -> Atoms:

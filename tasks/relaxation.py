@@ -13,7 +13,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from potentials import Evaluation, Potential
+from potentials import Evaluation, Potential, unaveraged
 from tasks.invariants import invariant_displacements, invariant_strains, space_group_of
 
 FloatArray = NDArray[np.float64]
@@ -82,7 +82,9 @@ def relax(
     """Relax crystals together, each inside its own space group.
 
     Every round evaluates all unfinished crystals at once, so that a device that gains from
-    batches gets them; the path of a crystal does not depend on its company.
+    batches gets them; the path of a crystal does not depend on its company. A crystal that some
+    improper operation maps onto itself needs no average over the inversion: its symmetry-allowed
+    forces and stress are the same without.
 
     Parameters
     ----------
@@ -100,10 +102,12 @@ def relax(
     """
     states = [_begin(atoms) for atoms in structures]
     while active := [i for i, state in enumerate(states) if not state.reached.reason]:
-        crystals = [states[i].reached.atoms for i in active]
-        evaluations = potential.evaluate(crystals).split()
-        for i, found in zip(active, evaluations, strict=True):
-            states[i] = _advanced(states[i], found, settings)
+        for mirrored, evaluate in ((True, unaveraged(potential)), (False, potential)):
+            members = [i for i in active if states[i].coordinates.mirrored is mirrored]
+            crystals = [states[i].reached.atoms for i in members]
+            evaluations = evaluate.evaluate(crystals).split() if members else []
+            for i, found in zip(members, evaluations, strict=True):
+                states[i] = _advanced(states[i], found, settings)
     return [state.reached for state in states]
 
 
@@ -114,6 +118,7 @@ class _Coordinates:
     start: Atoms
     strains: FloatArray  # (k, 3, 3)
     displacements: FloatArray  # (m, n_atoms, 3)
+    mirrored: bool  # whether some improper operation maps the crystal onto itself
 
     def curvatures(self) -> FloatArray:
         """Diagonal of the first Hessian, shape (k + m,)."""
@@ -174,7 +179,8 @@ class _State:
 def _begin(atoms: Atoms) -> _State:
     """State before the first evaluation."""
     group = space_group_of(atoms)
-    coordinates = _Coordinates(atoms, invariant_strains(group), invariant_displacements(group))
+    strains, displacements = invariant_strains(group), invariant_displacements(group)
+    coordinates = _Coordinates(atoms, strains, displacements, group.has_improper)
     curvatures = coordinates.curvatures()
     zero = np.zeros_like(curvatures)
     reached = Relaxation(atoms, "", 0, np.nan, np.nan, np.nan, 0.0)

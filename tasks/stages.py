@@ -15,12 +15,12 @@ import pyarrow as pa
 import spglib
 from ase import Atoms
 from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
 
 from potentials import Potential
 from tasks.chirality import analyze_force_constants, judge
 from tasks.failures import Failure, RemediableError, failure_of
 from tasks.phonons import (
-    atoms_of_cell,
     commensurate_frequencies,
     force_constants,
     phonopy_of,
@@ -29,6 +29,7 @@ from tasks.planning import STAGE_NAMES, Work
 from tasks.relaxation import Relaxation, relax
 from tasks.settings import ScreenSettings
 from tasks.storage import Dataset
+from tasks.supercells import nearest_image_distance
 from tasks.symmetry import classify_space_group
 
 Row = Mapping[str, Any]
@@ -334,12 +335,17 @@ def phonon_of(row: Row) -> Phonopy:
     phonopy.Phonopy
         With force constants.
     """
-    phonon = phonopy_of(
-        atoms_of(row),
-        np.reshape(row["supercell_matrix"], (3, 3)),
-        np.reshape(row["primitive_matrix"], (3, 3)),
-        row["masses"],
+    # Coordinates are taken as they were stored, bit by bit: the order of the supercell's atoms,
+    # which the force constants follow, can depend on the last digit.
+    unit_cell = PhonopyAtoms(
+        numbers=row["numbers"],
+        cell=np.reshape(row["cell"], (3, 3)),
+        scaled_positions=np.reshape(row["positions"], (-1, 3)),
+        masses=row["masses"],
     )
+    supercell_matrix = np.reshape(row["supercell_matrix"], (3, 3))
+    primitive_matrix = np.reshape(row["primitive_matrix"], (3, 3))
+    phonon = phonopy_of(unit_cell, supercell_matrix, primitive_matrix)
     phonon.force_constants = np.reshape(row["force_constants"], row["force_constants_shape"])
     if row["born"] is not None:
         phonon.nac_params = {
@@ -364,7 +370,10 @@ def phonon_columns(phonon: Phonopy) -> dict[str, Any]:
         Values by column; `phonon_of` reads them.
     """
     charges = phonon.nac_params or {}
-    return structure_columns(atoms_of_cell(phonon.unitcell)) | {
+    return {
+        "numbers": phonon.unitcell.numbers,
+        "cell": phonon.unitcell.cell,
+        "positions": phonon.unitcell.scaled_positions,
         "masses": phonon.unitcell.masses,
         "supercell_matrix": phonon.supercell_matrix,
         "primitive_matrix": phonon.primitive_matrix,
@@ -394,6 +403,7 @@ def cell_columns(phonon: Phonopy) -> dict[str, Any]:
         "supercell_matrix": phonon.supercell_matrix,
         "primitive_matrix": phonon.primitive_matrix,
         "n_supercell_atoms": len(phonon.supercell),
+        "image_distance": nearest_image_distance(phonon.supercell.cell),
         "nac": phonon.nac_params is not None,
         "min_frequency_commensurate": float(frequencies.min()),
         "max_frequency": float(frequencies.max()),

@@ -141,7 +141,9 @@ class ChiralityRecord:
     )
     tensor_largest_share: tuple[float, ...] = field(
         metadata=_stored(
-            "", "Largest share of one star of q-points in the sum of sizes, per temperature."
+            "",
+            "Largest contribution of one star of q-points in units of the tensor, per temperature; "
+            "above 0.2 the tensor is not to be trusted.",
         )
     )
     window_edges: tuple[float, ...] = field(

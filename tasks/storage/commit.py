@@ -1,14 +1,14 @@
 """The commit: parts first, the receipt last."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 
 from tasks.storage.durable import discard, publish
-from tasks.storage.errors import DatasetError, explained
+from tasks.storage.errors import DatasetError
 from tasks.storage.parts import stage_part
 from tasks.storage.receipts import (
     PartFile,
@@ -69,44 +69,33 @@ def commit_parts(root: Path, draft: Draft, rows: Mapping[str, Iterable[pa.Table]
     finally:
         for temporary, _ in staged.values():
             discard(temporary)
+    if not receipt.supersedes:
+        receipt = replace(receipt, supersedes=_redundant(root, receipt))
     write_receipt(receipts_folder(root), receipt)
     return receipt
 
 
-def retire_earlier(root: Path, receipt: Receipt) -> None:
-    """Remove the receipts of earlier commits of the same keys that this one makes redundant.
+def _redundant(root: Path, receipt: Receipt) -> tuple[str, ...]:
+    """Name the earlier commits of the same keys that a new one makes redundant.
 
-    Receipts that know more (a result where this one has a failure) stay, and so do all parts:
-    readers may hold them. A receipt gives way only to one that follows it in the order of names,
-    which never changes: so of any number of commits at the same time the last one stays. Of n
-    commits one after the other about log n stay.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of the dataset.
-    receipt : Receipt
-        The commit just made.
-
-    Raises
-    ------
-    DatasetError
-        When a receipt cannot be read or removed.
+    A commit gives way only to one that follows it in the order of names, which never changes: so
+    of any number of commits at the same time one stays. Of n commits one after the other about
+    log n stay.
     """
-    folder = receipts_folder(root)
-    for path in receipt_paths(folder, receipt.chunk.rpartition("-")[0]):
+    found = []
+    for path in receipt_paths(receipts_folder(root), receipt.chunk.rpartition("-")[0]):
         try:
             earlier = read_receipt(path)
         except DatasetError:
             if path.exists():
                 raise
-            continue  # a commit at the same time was quicker
-        if _is_redundant(earlier, receipt):
-            with explained("remove", path):
-                path.unlink(missing_ok=True)
+            continue  # it was pruned a moment ago
+        if _knows_less(earlier, receipt):
+            found.append(earlier.chunk)
+    return tuple(found)
 
 
-def _is_redundant(earlier: Receipt, later: Receipt) -> bool:
+def _knows_less(earlier: Receipt, later: Receipt) -> bool:
     """Whether all an earlier commit of the same keys knows is in a later one."""
     return (
         earlier.chunk < later.chunk

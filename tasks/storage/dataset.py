@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.storage.commit import Draft, commit_parts, retire_earlier
+from tasks.storage.commit import Draft, commit_parts
 from tasks.storage.errors import DatasetError
 from tasks.storage.receipts import Receipt
 from tasks.storage.rows import Rows, to_arrow
@@ -83,9 +83,7 @@ class Dataset:
             created=datetime.now(UTC),
             timings=dict(timings or {}),
         )
-        receipt = commit_parts(self.root, draft, {name: [rows] for name, rows in arrow.items()})
-        retire_earlier(self.root, receipt)
-        return receipt
+        return commit_parts(self.root, draft, {name: [rows] for name, rows in arrow.items()})
 
     def receipts(self, stage: str | None = None) -> tuple[Receipt, ...]:
         """Return the receipts that hold, oldest first.

@@ -72,7 +72,8 @@ class Receipt:
     generation : int
         0 for a commit, one more than its sources for a compaction.
     supersedes : tuple of str
-        Chunks whose rows are all in this one and those compacted before it.
+        Chunks that readers pass over: all they hold is in this one and, after a compaction, in
+        those compacted before it.
     """
 
     chunk: str

@@ -261,6 +261,7 @@ _PHONONS = Table(
         _integers("supercell_matrix", "Supercell in units of the unit cell, 9 integers by row."),
         _reals("primitive_matrix", "", "Primitive cell in units of the unit cell, 9 by row."),
         _count("n_supercell_atoms", "Atoms in the supercell."),
+        _real("image_distance", "Å", "Shortest distance between an atom and its periodic images."),
         _count("n_displacements", "Displaced supercells whose forces were computed."),
         _real("displacement_distance", "Å", "Length of each displacement.", nullable=True),
         _flag("nac", "Whether the non-analytical term correction is included."),
@@ -448,7 +449,7 @@ WIDE_COLUMNS: Final = (
             "checkpoint_digest",
         ),
     ),
-    ("phonons", ("n_supercell_atoms", "n_displacements")),
+    ("phonons", ("n_supercell_atoms", "image_distance", "n_displacements")),
     ("chirality", tuple(name for name in _CHIRALITY.names if name not in _CHIRALITY.identity)),
 )
 """Columns of each table that the catalogue of materials joins."""

@@ -53,7 +53,7 @@ def receipts_folder(root: Path) -> Path:
 
 
 def load_receipts(root: Path, stage: str | None = None) -> tuple[Receipt, ...]:
-    """Load the receipts that hold, oldest first; those a compaction superseded are left out.
+    """Load the receipts that hold, oldest first; superseded ones are left out.
 
     Parameters
     ----------
@@ -78,13 +78,13 @@ def load_receipts(root: Path, stage: str | None = None) -> tuple[Receipt, ...]:
         try:
             return live(read_receipt(path) for path in paths)
         except DatasetError:
-            # A receipt may have given way to a newer one since the folder was listed.
+            # A superseded receipt may have been pruned since the folder was listed.
             if all(path.exists() for path in paths):
                 raise
 
 
 def live(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
-    """Leave out what a compaction superseded.
+    """Leave out what other chunks superseded.
 
     Parameters
     ----------

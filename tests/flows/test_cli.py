@@ -53,9 +53,9 @@ def test_unusable_input_is_told_with_exit_code_two(chiralscreen, tmp_path, argum
 
 
 def test_centrosymmetric_sources_need_no_potential(chiralscreen, tmp_path):
-    """A screening of silicon alone ends without loading even a potential that does not exist."""
+    """A screening of silicon alone does not even import a calculator that does not exist."""
     result = chiralscreen(
-        "screen", DEMO / "si.cif", "-o", tmp_path / "out", "--potential", "7net-9"
+        "screen", DEMO / "si.cif", "-o", tmp_path / "out", "--potential", "ase:no.module:thing"
     )
     assert result.returncode == 0, result.stderr
     assert "skipped 1" in result.stdout

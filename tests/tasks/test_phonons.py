@@ -9,6 +9,7 @@ from tasks.failures import RemediableError
 from tasks.invariants import space_group_of
 from tasks.phonons import (
     PhononSettings,
+    cell_of_atoms,
     commensurate_frequencies,
     displaced_supercells,
     force_constants,
@@ -104,6 +105,6 @@ def test_unstable_crystal_shows_imaginary_frequencies():
 
 def test_phonopy_uses_the_given_cell_as_primitive():
     atoms = bulk("ZnS", "zincblende", a=5.42)
-    phonon = phonopy_of(atoms, np.diag([2, 2, 2]))
+    phonon = phonopy_of(cell_of_atoms(atoms), np.diag([2, 2, 2]))
     assert np.allclose(phonon.primitive.cell, atoms.cell)
     assert len(phonon.primitive) == 2

@@ -1,0 +1,50 @@
+"""One material in the formats of other programs."""
+
+from pathlib import Path
+
+from ase.io import write
+
+from tasks.catalogue import read_catalog
+from tasks.failures import RemediableError
+from tasks.phonons import atoms_of_cell
+from tasks.stages import phonon_of
+from tasks.storage import Dataset
+from tasks.structures import safe_id
+
+
+def export_material(dataset: Dataset, material_id: str, folder: Path) -> list[Path]:
+    """Write the relaxed crystal as CIF and its force constants as phonopy YAML.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With a catalogue.
+    material_id : str
+        The material.
+    folder : pathlib.Path
+        Where to write; made where it is missing.
+
+    Returns
+    -------
+    list of pathlib.Path
+        ``<id>.cif`` and ``<id>-phonopy.yaml``; phonopy, and `tasks.external.read_phonopy`, read
+        the second.
+
+    Raises
+    ------
+    RemediableError
+        When there are no force constants of this material.
+    """
+    plan = read_catalog(dataset.root, "plan").set_index("material_id")
+    key = plan["phonon_key"].get(material_id)
+    rows = dataset.read("force_constants", keys=[key]).to_pylist() if isinstance(key, str) else []
+    if not rows:
+        message = f"the dataset has no force constants of {material_id!r}"
+        raise RemediableError(message, "see `chiralscreen status` for what became of it")
+    phonon = phonon_of(rows[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    name = safe_id(material_id)
+    cif, yaml = folder / f"{name}.cif", folder / f"{name}-phonopy.yaml"
+    write(cif, atoms_of_cell(phonon.primitive))
+    phonon.save(yaml, settings={"force_constants": True})
+    return [cif, yaml]

@@ -1,0 +1,110 @@
+"""Alloys, a potential for them that costs nothing, and a screening of them in seconds."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from ase.io import write
+from ase.spacegroup import crystal
+from phonopy import Phonopy
+
+from potentials import Potential, PotentialCard, load_potential
+from tasks.intake import Intake, Plan
+from tasks.phonons import atoms_of_cell
+from tasks.planning import STAGE_NAMES
+from tasks.settings import ScreenSettings
+from tasks.stages import StageReport, run_stage
+from tasks.storage import Dataset
+from tests.crystals import to_phonopy
+
+EMT = "ase:ase.calculators.emt:EMT"
+SETTINGS = ScreenSettings(
+    potential={"name": EMT},
+    phonons={"min_supercell_length": 5.0, "max_atoms": 32},
+    chirality={"mesh_spacing": 0.1, "path_spacing": 0.2},
+)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _alloys() -> dict[str, Atoms]:
+    return {
+        # Chiral and stable.
+        "b20": crystal(
+            ["Cu", "Al"],
+            [(0.137, 0.137, 0.137), (0.845, 0.845, 0.845)],
+            spacegroup=198,
+            cellpar=[4.9, 4.9, 4.9, 90, 90, 90],
+        ),
+        # Neither centrosymmetric nor chiral, and unstable.
+        "zincblende": bulk("CuAu", "zincblende", a=5.74),
+        # Becomes centrosymmetric (186 to 194) under this potential.
+        "wurtzite": bulk("CuAu", "wurtzite", a=4.1, c=6.7),
+        # Centrosymmetric.
+        "copper": bulk("Cu"),
+        # The potential does not know silicon, and says so when asked for forces.
+        "carbide": bulk("SiC", "zincblende", a=4.36),
+    }
+
+
+def write_alloys(folder: Path, *names: str) -> Path:
+    """Write alloys as CIF files; all when none is named."""
+    for name, atoms in _alloys().items():
+        if not names or name in names:
+            write(folder / f"{name}.cif", atoms)
+    return folder
+
+
+def emt() -> Potential:
+    """The potential of `SETTINGS`."""
+    return load_potential(EMT)
+
+
+def no_card() -> PotentialCard:
+    """Card that nobody may ask for."""
+    raise AssertionError("the potential was asked for")
+
+
+def intake_of(
+    source: Path,
+    root: Path,
+    settings: ScreenSettings = SETTINGS,
+    *,
+    run: int = 0,
+    card: Callable[[], PotentialCard] = lambda: emt().card,
+) -> Intake:
+    """Run number `run` of a screening, an hour after the one before."""
+    started = START + timedelta(hours=run)
+    return Intake(f"run-{run}", started, source, Dataset(root), settings, card)
+
+
+def carry_out(
+    plan: Plan,
+    intake: Intake,
+    load: Callable[[], Potential] = emt,
+    stages: Iterable[str] = STAGE_NAMES,
+) -> dict[str, StageReport]:
+    """Run what a plan leaves open, each stage as one chunk."""
+    reports: dict[str, StageReport] = {}
+    above: tuple[str, ...] = ()
+    for stage in stages:
+        everything = [work for works in plan.open.values() for work in works]
+        works = [w for w in everything if w.material_id in above or w in plan.open.get(stage, ())]
+        if works:
+            reports[stage] = run_stage(stage, works, intake.dataset, intake.settings, load)
+            above = reports[stage].succeeded
+    return reports
+
+
+def face_centred_phonon() -> Phonopy:
+    """Zincblende alloy in its cubic cell of 8 atoms, with the primitive cell of 2 atoms set."""
+    cubic = bulk("CuAu", "zincblende", a=5.6, cubic=True)
+    phonon = Phonopy(to_phonopy(cubic), np.eye(3, dtype=int), primitive_matrix="F")
+    phonon.generate_displacements(distance=0.01)
+    cells = [atoms_of_cell(cell) for cell in phonon.supercells_with_displacements]
+    phonon.forces = np.array(emt().evaluate(cells).forces)
+    phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
+    phonon.symmetrize_force_constants(use_symfc_projector=True, show_drift=False)
+    return phonon

@@ -1,0 +1,321 @@
+"""Keys change exactly with what results depend on; chunks hold each structure once."""
+
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from potentials import PotentialCard
+from tasks import planning
+from tasks.failures import RemediableError
+from tasks.planning import (
+    STAGE_NAMES,
+    Work,
+    balanced_chunks,
+    digest,
+    estimate_cost,
+    first_open_stage,
+    material_key,
+    require_computable,
+    stage_keys,
+)
+from tasks.settings import ScreenSettings, read_settings
+from tasks.structures import Material, structure_hash
+from tests.crystals import random_crystal, wurtzite
+from tests.tasks.alloys import emt
+
+REPOSITORY = Path(__file__).parents[2]
+ALL = frozenset(STAGE_NAMES)
+NONE: frozenset[str] = frozenset()
+BELOW_RELAXATION = frozenset({"phonons", "chirality"})
+CHIRALITY = frozenset({"chirality"})
+PROGRAM = """
+from tests.crystals import wurtzite
+from tests.tasks.alloys import emt
+from tests.tasks.test_planning import material, material_key, stage_keys
+from tasks.settings import ScreenSettings
+settings = ScreenSettings()
+print(*stage_keys(material(), emt().card, settings), material_key(material(), settings))
+"""
+
+
+@pytest.fixture(scope="module")
+def card() -> PotentialCard:
+    """A card that knows zinc and oxygen only."""
+    return replace(emt().card, elements=frozenset({8, 30}))
+
+
+def material(**changes) -> Material:
+    """A crystal of zinc oxide."""
+    atoms = wurtzite()
+    return replace(Material("zno", atoms, structure_hash(atoms), "zno.cif"), **changes)
+
+
+def changed_stages(card, before, after) -> frozenset[str]:
+    """Stages whose keys differ between two pairs of material and settings."""
+    keys = [stage_keys(crystal, card, settings) for crystal, settings in (before, after)]
+    return frozenset(s for s, a, b in zip(STAGE_NAMES, *keys, strict=True) if a != b)
+
+
+def other_value(value):
+    """A valid value of a setting that differs from the given one."""
+    if isinstance(value, tuple):
+        return value[:1]
+    return value + 1 if isinstance(value, int) else 0.9 * value
+
+
+def numeric_settings():
+    """Every numeric setting by dotted name, another value, and the stages it matters to."""
+    groups = {
+        "symmetry": ALL,
+        "relaxation": ALL,
+        "phonons": BELOW_RELAXATION,
+        "chirality": CHIRALITY,
+        "score": CHIRALITY,
+    }
+    for group, stages in groups.items():
+        for name, value in getattr(ScreenSettings(), group):
+            yield f"{group}.{name}", other_value(value), stages
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "stages"), [*numeric_settings(), ("potential.dtype", "float64", ALL)]
+)
+def test_a_setting_changes_the_keys_of_its_stage_and_those_below(card, name, value, stages):
+    """A finer q-mesh needs no new forces; the relaxation is judged at the symmetry's tolerance."""
+    before, after = ScreenSettings(), read_settings(None, {name: value})
+    assert changed_stages(card, (material(), before), (material(), after)) == stages
+
+
+@pytest.mark.parametrize("changes", [{"material_id": "other"}, {"structure_hash": "other"}])
+def test_another_name_or_structure_is_another_result(card, changes):
+    pair = ((material(), ScreenSettings()), (material(**changes), ScreenSettings()))
+    assert changed_stages(card, *pair) == ALL
+
+
+def test_another_checkpoint_changes_everything(card):
+    other = replace(card, digest="another checkpoint")
+    before, after = (stage_keys(material(), c, ScreenSettings()) for c in (card, other))
+    assert not set(before) & set(after)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"licence": "other"}, {"citation": "other"}, {"milliseconds_per_atom": 1.0}]
+)
+def test_what_a_card_says_besides_changes_nothing(card, changes):
+    other = replace(card, **changes)
+    before, after = (stage_keys(material(), c, ScreenSettings()) for c in (card, other))
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ("stage", "stages"),
+    [("relaxation", ALL), ("phonons", BELOW_RELAXATION), ("chirality", CHIRALITY)],
+)
+def test_a_new_version_of_a_stage_redoes_it_and_those_below(card, monkeypatch, stage, stages):
+    before = stage_keys(material(), card, ScreenSettings())
+    monkeypatch.setitem(planning.STAGE_VERSIONS, stage, 99)
+    after = stage_keys(material(), card, ScreenSettings())
+    assert {s for s, a, b in zip(STAGE_NAMES, before, after, strict=True) if a != b} == stages
+
+
+@pytest.mark.parametrize(
+    ("changes", "overrides", "same"),
+    [
+        ({"material_id": "other"}, {}, False),
+        ({"structure_hash": "other"}, {}, False),
+        ({"source_record": "elsewhere.cif"}, {}, False),
+        ({}, {"symmetry.symprec": 0.1}, False),
+        ({}, {"phonons.displacement": 0.02, "potential.dtype": "float64"}, True),
+    ],
+)
+def test_material_key_names_structure_record_and_tolerance(changes, overrides, same):
+    before = material_key(material(), ScreenSettings())
+    after = material_key(material(**changes), read_settings(None, overrides))
+    assert (before == after) is same
+
+
+def test_the_same_number_written_otherwise_is_the_same_setting(card, tmp_path):
+    keys = set()
+    for text in ("10", "10.0", "1.0e+1"):
+        path = tmp_path / "settings.yaml"
+        path.write_text(f"phonons: {{min_supercell_length: {text}, max_atoms: 200}}")
+        keys.add(stage_keys(material(), card, read_settings(path, {})))
+    assert keys == {stage_keys(material(), card, ScreenSettings())}
+
+
+def test_keys_are_the_same_in_every_process():
+    """No key depends on the seed of Python's hashes, or on the order of a set or mapping."""
+    settings = ScreenSettings()
+    here = [*stage_keys(material(), emt().card, settings), material_key(material(), settings)]
+    there = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert there.stdout.split() == here
+
+
+def test_digest_tells_nesting_and_order_apart_but_not_the_order_of_a_mapping():
+    assert digest("a", "b") != digest(["a", "b"])
+    assert digest("ab", "c") != digest("a", "bc")
+    assert digest("a", "b") != digest("b", "a")
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_unknown_elements_are_named_with_the_potential(card):
+    atoms = bulk("ZnS", "zincblende", a=5.4)
+    with pytest.raises(RemediableError, match=rf"{card.name} does not know the element S$"):
+        require_computable(atoms, card, ScreenSettings())
+
+
+def test_all_unknown_elements_are_named_once_and_in_order(card):
+    atoms = bulk("GaAs", "zincblende", a=5.65, cubic=True)
+    with pytest.raises(RemediableError, match=r"the element As, Ga$"):
+        require_computable(atoms, card, ScreenSettings())
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(4, True), (3, False)])
+def test_a_cell_may_have_as_many_atoms_as_the_limit(card, limit, fits):
+    settings = read_settings(None, {"phonons.max_atoms": limit})
+    if fits:
+        require_computable(wurtzite(), card, settings)
+    else:
+        with pytest.raises(RemediableError, match="4 atoms, more than the limit of 3"):
+            require_computable(wurtzite(), card, settings)
+
+
+def test_cost_grows_with_the_time_per_atom(card):
+    slow = replace(card, milliseconds_per_atom=3 * card.milliseconds_per_atom)
+    costs = [estimate_cost(wurtzite(), c, ScreenSettings()) for c in (card, slow)]
+    free = estimate_cost(wurtzite(), replace(card, milliseconds_per_atom=0.0), ScreenSettings())
+    assert free > 0
+    assert costs[1] - free == pytest.approx(3 * (costs[0] - free))
+
+
+def test_cost_is_that_of_the_displaced_supercells(card):
+    """Zincblende has two displacements; 2 x 2 x 2 cells have 16 atoms, 3 x 3 x 3 have 54."""
+    atoms = bulk("ZnO", "zincblende", a=4.6)
+    costs = [
+        estimate_cost(atoms, card, read_settings(None, {"phonons.max_atoms": limit}))
+        for limit in (16, 54)
+    ]
+    expected = 2 * (54 - 16) * card.milliseconds_per_atom / 1000
+    assert costs[1] - costs[0] == pytest.approx(expected)
+
+
+def test_low_symmetry_costs_more(card):
+    """Without symmetry each atom is displaced along each axis both ways."""
+    settings = read_settings(None, {"phonons.min_supercell_length": 1.0})
+    high, low = wurtzite(), wurtzite()
+    low.rattle(0.05, seed=1)
+    n_atoms = len(low)
+    costs = [estimate_cost(atoms, card, settings) for atoms in (high, low)]
+    displacements = (costs[1] - costs[0]) * 1000 / card.milliseconds_per_atom / n_atoms
+    assert displacements > 2 * n_atoms
+
+
+KEYS = ("r", "p", "c")
+WORK = Work("mp-1", "m", KEYS, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("done", "failed", "expected"),
+    [
+        ("", "", "relaxation"),
+        ("r", "", "phonons"),
+        ("rp", "", "chirality"),
+        ("rpc", "", None),
+        ("r", "r", None),
+        ("rp", "p", None),
+        ("rpc", "c", None),
+        # Results that a new version of the stage above made useless.
+        ("pc", "", "relaxation"),
+        ("c", "", "relaxation"),
+        ("rc", "", "phonons"),
+    ],
+)
+def test_first_open_stage(done, failed, expected):
+    finished = {
+        stage: frozenset(key) & set(done) for stage, key in zip(STAGE_NAMES, KEYS, strict=True)
+    }
+    succeeded = {stage: keys - set(failed) for stage, keys in finished.items()}
+    assert first_open_stage(WORK, finished, succeeded) == expected
+
+
+def test_retrying_takes_failures_for_undone():
+    """With results alone counted as done, the stage that failed is open."""
+    succeeded = {"relaxation": frozenset("r"), "phonons": NONE, "chirality": NONE}
+    assert first_open_stage(WORK, succeeded, succeeded) == "phonons"
+
+
+def works_of(costs) -> list[Work]:
+    return [Work(f"mp-{i}", f"m{i}", KEYS, cost) for i, cost in enumerate(costs)]
+
+
+COSTS = st.lists(st.floats(1.0, 1e4), max_size=60)
+TARGETS, LIMITS = st.floats(1.0, 1e5), st.integers(1, 70)
+
+
+@given(costs=COSTS, target=TARGETS, limit=LIMITS)
+def test_chunks_hold_each_structure_once_within_the_limit(costs, target, limit):
+    works = works_of(costs)
+    chunks = balanced_chunks(works, target, limit)
+    assert sorted(w.material_id for chunk in chunks for w in chunk) == sorted(
+        w.material_id for w in works
+    )
+    assert all(1 <= len(chunk) <= limit for chunk in chunks)
+
+
+@given(costs=COSTS, target=TARGETS)
+def test_chunks_differ_by_one_structure_at_most(costs, target):
+    """Longest first into the emptiest chunk: the difference is below the dearest structure."""
+    totals = [sum(w.cost for w in chunk) for chunk in balanced_chunks(works_of(costs), target, 99)]
+    if totals:
+        assert max(totals) - min(totals) <= max(costs) * (1 + 1e-9)
+
+
+@given(costs=COSTS, target=TARGETS, limit=LIMITS, seed=st.integers(0, 99))
+def test_chunks_do_not_depend_on_the_order_of_the_input(costs, target, limit, seed):
+    works = works_of(costs)
+    shuffled = random.Random(seed).sample(works, len(works))  # noqa: S311 - no secret
+    assert balanced_chunks(shuffled, target, limit) == balanced_chunks(works, target, limit)
+
+
+@pytest.mark.parametrize(
+    ("n_works", "target", "limit", "n_chunks"),
+    [
+        (100, 100.0, 200, 10),
+        (100, 100.0, 5, 20),
+        (100, 1e6, 200, 1),
+        (3, 0.1, 200, 3),
+        (0, 1, 1, 0),
+    ],
+)
+def test_number_of_chunks_follows_from_cost_and_limit(n_works, target, limit, n_chunks):
+    assert len(balanced_chunks(works_of([10.0] * n_works), target, limit)) == n_chunks
+
+
+def test_the_dearest_structures_come_first():
+    """A chunk that lasts long must not begin last."""
+    chunks = balanced_chunks(works_of([1.0, 50.0, 2.0, 40.0]), 45.0, 10)
+    assert [chunk[0].cost for chunk in chunks] == [50.0, 40.0]
+
+
+@pytest.mark.parametrize("number", [1, 76, 152, 198])
+def test_every_crystal_can_be_planned(card, number):
+    """Neither keys nor cost depend on what spglib finds in an odd cell."""
+    atoms = random_crystal(number, 3, max_atoms=24)
+    settings = read_settings(None, {"phonons.max_atoms": 48})
+    everything = replace(card, elements=frozenset(range(1, 119)))
+    require_computable(atoms, everything, settings)
+    assert estimate_cost(atoms, everything, settings) > 1.0
