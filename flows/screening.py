@@ -28,6 +28,7 @@ from flows.result import ScreenResult, stage_seconds
 from flows.server import shared_api
 from potentials import Potential, load_potential
 from tasks.external import plan_analysis
+from tasks.failures import is_out_of_memory
 from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
 from tasks.settings import PotentialSettings, ScreenSettings
@@ -312,7 +313,7 @@ def _next_chunk(chunk: Chunk, report: StageReport) -> list[Chunk]:
 def _halves(chunk: Chunk, error: object) -> list[Chunk]:
     """The two halves of a chunk that was too large for the memory; nothing in other cases."""
     middle = len(chunk.works) // 2
-    if not middle or not isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if not middle or not is_out_of_memory(error):
         return []
     return [replace(chunk, works=works) for works in (chunk.works[:middle], chunk.works[middle:])]
 

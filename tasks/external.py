@@ -1,9 +1,10 @@
 """Force constants computed elsewhere, by DFT for example, read from phonopy's files."""
 
+import contextlib
 import hashlib
 import io
 import lzma
-import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +28,12 @@ from tasks.intake import (
 from tasks.phonons import FloatArray, atoms_of_cell, symmetrize
 from tasks.planning import STAGE_VERSIONS, Work, chirality_key, digest
 from tasks.stages import cell_columns, phonon_columns
-from tasks.structures import Material, safe_id, structure_hash
+from tasks.structures import Material, require_new, safe_id, structure_hash
 
 _MAX_BYTES = 2**31
 _SECONDS = 5.0  # typical time of an analysis; enters the progress bar only
-_TAG = re.compile(r"^[^#\n]*!", re.MULTILINE)
+# Calculators whose files are in Å, eV and elementary charges.
+_CALCULATORS = (None, "vasp")
 _FORCE_SETS, _FORCE_CONSTANTS, _BORN = "FORCE_SETS", "FORCE_CONSTANTS", "BORN"
 
 
@@ -51,7 +53,8 @@ def plan_analysis(intake: Intake, paths: Iterable[Path]) -> Plan:
         The chirality stage of all files that could be read.
     """
     done = intake.dataset.done_keys("chirality")
-    decisions = (_decision(intake, path, done) for path in paths)
+    seen: dict[str, str] = {}
+    decisions = (_decision(intake, path, done, seen) for path in dict.fromkeys(paths))
     return carried_out(decisions, intake.dataset, lambda _: None)
 
 
@@ -98,22 +101,19 @@ def read_phonopy(path: Path) -> ExternalPhonons:
     RemediableError
         When a file is unreadable or unsafe, or there are no forces.
     """
-    text = _text(path)
-    beside = {
-        name: path.parent / name
-        for name in (_FORCE_SETS, _FORCE_CONSTANTS, _BORN)
-        if (path.parent / name).is_file()
-    }
-    phonon = _loaded(text, path, beside)
+    phonon, used = _loaded(path)
     if phonon.force_constants is None:
         message = f"{path.name} has neither forces nor force constants"
         raise RemediableError(message, f"put {_FORCE_SETS} or {_FORCE_CONSTANTS} beside it")
+    if phonon.calculator not in _CALCULATORS:
+        message = f"{path.name} is in the units of {phonon.calculator}, not in Å and eV"
+        raise RemediableError(message, "convert it to the units of VASP first")
     raw = _compact(phonon)
     phonon.force_constants = raw
     symmetrize(phonon)
     return ExternalPhonons(
         phonon,
-        digest=_digest([path, *beside.values()]),
+        digest=_digest([path, *used]),
         sum_rule_residual=float(np.abs(raw.sum(axis=1)).max()),
         symmetrisation=float(np.abs(phonon.force_constants - raw).max()),
     )
@@ -123,34 +123,47 @@ def _text(path: Path) -> str:
     """Text of a YAML file that constructs nothing but plain values.
 
     phonopy parses with a loader that obeys tags which run code. Every tag of YAML begins with an
-    exclamation mark, which phonopy never writes outside of comments.
+    exclamation mark, which phonopy never writes. Comments are no exception: where one ends is a
+    matter the parser is better not asked about.
     """
     opened = lzma.open if path.suffix == ".xz" else open
     try:
         with opened(path, "rb") as stream:
             content = stream.read(_MAX_BYTES + 1)
         text = content.decode()
-    except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
         message = f"unreadable: {path.name}: {error}"
         raise RemediableError(message, "give a YAML file written by phonopy") from error
     if len(content) > _MAX_BYTES:
         raise RemediableError(f"{path.name} is larger than 2 GiB", "use compact force constants")
-    if _TAG.search(text):
+    if "!" in text:
         message = f"{path.name} has a YAML tag (an exclamation mark), which could run code"
         raise RemediableError(message, "give a YAML file written by phonopy")
     return text
 
 
-def _loaded(text: str, path: Path, beside: Mapping[str, Path]) -> Phonopy:
-    """Phonopy object of a YAML text and the files beside it."""
+def _loaded(path: Path) -> tuple[Phonopy, list[Path]]:
+    """Phonopy object of a YAML file, and the files beside it that it needed."""
+    text = _text(path)
+    phonon = _parsed(text, path, {})
+    wanted: dict[str, str] = {}
+    if phonon.force_constants is None:
+        wanted |= {"force_sets_filename": _FORCE_SETS, "force_constants_filename": _FORCE_CONSTANTS}
+    if phonon.nac_params is None:
+        wanted |= {"born_filename": _BORN}
+    beside = {option: (path.parent / name).resolve() for option, name in wanted.items()}
+    present = {option: file for option, file in beside.items() if file.is_file()}
+    return (_parsed(text, path, present) if present else phonon), list(present.values())
+
+
+def _parsed(text: str, path: Path, files: Mapping[str, Path]) -> Phonopy:
+    """Phonopy object of a YAML text and some files, and of no others.
+
+    phonopy also looks into the working directory, which is therefore an empty one meanwhile.
+    """
     try:
-        return phonopy.load(
-            io.StringIO(text),
-            force_sets_filename=beside.get(_FORCE_SETS),
-            force_constants_filename=beside.get(_FORCE_CONSTANTS),
-            born_filename=beside.get(_BORN),
-            symmetrize_fc=False,
-        )
+        with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
+            return phonopy.load(io.StringIO(text), symmetrize_fc=False, **files)
     except Exception as error:
         message = f"phonopy cannot use {path.name}: {error or type(error).__name__}"
         raise RemediableError(message, "check the file with phonopy itself") from error
@@ -172,9 +185,10 @@ def _digest(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _decision(intake: Intake, path: Path, done: frozenset[str]) -> Decision:
+def _decision(intake: Intake, path: Path, done: frozenset[str], seen: dict[str, str]) -> Decision:
     """Decision on one file, with the rows it brings."""
     try:
+        require_new(_name(path), str(path), seen)
         found = read_phonopy(path)
         atoms = atoms_of_cell(found.phonon.primitive)
         material = Material(_name(path), atoms, structure_hash(atoms), str(path))

@@ -3,7 +3,6 @@
 import traceback
 from dataclasses import dataclass
 
-_TRANSIENT = (OSError, MemoryError)
 _DEFAULT_REMEDY = "look at the message; if the input is sound, report it as a bug"
 
 
@@ -19,8 +18,12 @@ class RemediableError(ValueError):
     """
 
     def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
+        super().__init__(message, remedy)
         self.remedy = remedy
+
+    def __str__(self) -> str:
+        """Message alone."""
+        return str(self.args[0])
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,23 @@ class Failure:
     source_record: str
 
 
+def is_out_of_memory(error: object) -> bool:
+    """Tell whether an error is want of memory, of the host or of a GPU.
+
+    Parameters
+    ----------
+    error : object
+        What was raised.
+
+    Returns
+    -------
+    bool
+        True for `MemoryError` and for ``torch.OutOfMemoryError``, known by its name: torch is not
+        imported for it.
+    """
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
 def failure_of(
     error: Exception, *, material_id: str, key: str, stage: str, source_record: str = ""
 ) -> Failure:
@@ -81,6 +101,6 @@ def failure_of(
         error_class=type(error).__name__,
         message=message,
         remedy=getattr(error, "remedy", _DEFAULT_REMEDY),
-        transient=isinstance(error, _TRANSIENT),
+        transient=isinstance(error, OSError) or is_out_of_memory(error),
         source_record=source_record,
     )

@@ -161,7 +161,9 @@ def plan_screening(
     FileNotFoundError, ValueError
         When the source is missing or empty, or the potential cannot be loaded.
     """
-    finder = _StageFinder.of(intake.dataset, retry_failures=retry_failures)
+    # What was given up because symmetry makes it worthless is wanted now.
+    retry = retry_failures or intake.settings.include_centrosymmetric
+    finder = _StageFinder.of(intake.dataset, retry_failures=retry)
     decisions = _limited(_decisions(intake, finder), limit)
     return carried_out(decisions, intake.dataset if commit else None, on_read)
 

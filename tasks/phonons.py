@@ -26,7 +26,7 @@ _TURNS = 3
 class PhononSettings(BaseModel):
     """How force constants are computed and stability is judged."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     displacement: float = Field(0.01, gt=0, description="length of a displacement (Å)")
     min_supercell_length: float = Field(10.0, gt=0, description="distance between images (Å)")

@@ -70,6 +70,7 @@ def stage_keys(
     relaxation = digest(
         STAGE_VERSIONS["relaxation"],
         [material.material_id, material.structure_hash],
+        settings.symmetry.model_dump(mode="json"),
         settings.relaxation.model_dump(mode="json"),
         potential,
     )

@@ -33,7 +33,7 @@ _VOLUME_RATIOS = (0.4, 2.5)
 class RelaxationSettings(BaseModel):
     """When a relaxation is finished, and when it is given up."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_force: float = Field(1e-4, gt=0, description="largest force on an atom (eV/Å)")
     max_stress: float = Field(1e-5, gt=0, description="largest stress component (eV/Å^3)")

@@ -16,7 +16,7 @@ from tasks.relaxation import RelaxationSettings
 class SymmetrySettings(BaseModel):
     """How symmetry is searched."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     symprec: float = Field(0.01, gt=0, description="distance tolerance (Å)")
 
@@ -24,7 +24,7 @@ class SymmetrySettings(BaseModel):
 class PotentialSettings(BaseModel):
     """Which potential gives the forces."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field("7net-l3i5", description="name as load_potential takes it")
     dtype: Literal["float32", "float64"] = Field("float32", description="precision")
@@ -36,7 +36,7 @@ class PotentialSettings(BaseModel):
 class ScreenSettings(BaseModel):
     """Settings of a screening, one group per stage."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     symmetry: SymmetrySettings = SymmetrySettings()
     potential: PotentialSettings = PotentialSettings()
@@ -95,7 +95,8 @@ def _read_yaml(path: Path) -> dict[str, object]:
     if not isinstance(tree, dict):
         message = f"the settings file {path} holds a {type(tree).__name__}, not groups of fields"
         raise RemediableError(message, "write 'group:' lines with indented 'field: value' lines")
-    return tree
+    # A group with nothing under it is one whose defaults hold.
+    return {name: value for name, value in tree.items() if value is not None}
 
 
 def _assign(tree: dict[str, object], names: list[str], value: object) -> None:

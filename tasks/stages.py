@@ -19,7 +19,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 from potentials import Potential
 from tasks.chirality import analyze_force_constants, judge
-from tasks.failures import Failure, RemediableError, failure_of
+from tasks.failures import Failure, RemediableError, failure_of, is_out_of_memory
 from tasks.phonons import (
     commensurate_frequencies,
     force_constants,
@@ -30,7 +30,7 @@ from tasks.relaxation import Relaxation, relax
 from tasks.settings import ScreenSettings
 from tasks.storage import Dataset
 from tasks.supercells import nearest_image_distance
-from tasks.symmetry import classify_space_group
+from tasks.symmetry import classify_space_group, find_dataset
 
 Row = Mapping[str, Any]
 
@@ -128,15 +128,21 @@ def run_stage(
     ------
     DatasetError
         When the dataset cannot be read or written; the structures then remain to be done.
+    MemoryError, torch.OutOfMemoryError
+        When a chunk of several structures is too large for the memory.
     """
     start = time.perf_counter()
     source, treat, needs_potential = _STAGES[stage]
     potential = load() if needs_potential else None
     rows = _input_rows(dataset, source, stage, works)
     index = STAGE_NAMES.index(stage)
-    outcomes = {
-        work.material_id: _treated(stage, treat, Task(row, work.keys[index], settings, potential))
+    tasks = [
+        Task(row, work.keys[index], settings, potential)
         for work, row in zip(works, rows, strict=True)
+    ]
+    alone = len(tasks) == 1
+    outcomes = {
+        task.row["material_id"]: _treated(stage, treat, task, alone=alone) for task in tasks
     }
     failures = tuple(o.failure for o in outcomes.values() if o.failure)
     report = StageReport(
@@ -161,12 +167,17 @@ def _input_rows(dataset: Dataset, table: str, stage: str, works: Sequence[Work])
     return [found[key] for key in above]
 
 
-def _treated(stage: str, treat: Callable[[Task], Outcome], task: Task) -> Outcome:
-    """Outcome of one structure; whatever it raises becomes its failure."""
+def _treated(stage: str, treat: Callable[[Task], Outcome], task: Task, *, alone: bool) -> Outcome:
+    """Outcome of one structure; whatever it raises becomes its failure.
+
+    Want of memory is a matter of the whole chunk while there is more than one structure in it.
+    """
     start = time.perf_counter()
     try:
         outcome = treat(task)
-    except Exception as error:  # noqa: BLE001 - one structure must not cost the others theirs
+    except Exception as error:
+        if is_out_of_memory(error) and not alone:
+            raise
         return Outcome({}, failure_of(error, stage=stage, **task.identity))
     wall_time = time.perf_counter() - start
     cost = {"wall_time": wall_time, "potential_time": outcome.potential_time}
@@ -207,7 +218,7 @@ def _relaxation(task: Task) -> Outcome:
             "max_force": result.max_force,
             "max_stress": result.max_stress,
             "volume_change": result.atoms.get_volume() / start.get_volume() - 1,
-            "c_over_a_change": _c_over_a(result.atoms) / _c_over_a(start) - 1,
+            "c_over_a_change": _c_over_a_change(start, result.atoms, settings.symmetry.symprec),
             "space_group_number_initial": initial,
             "space_group_number_final": final,
             "tolerances": TOLERANCES,
@@ -229,7 +240,8 @@ def _relaxation_problem(
     if not result.converged:
         remedy = "look at the structure, raise relaxation.max_evaluations or change the potential"
         return RemediableError(f"not relaxed: {result.reason}", remedy)
-    lost = final != initial and classify_space_group(final).chirality_class == "I"
+    changed = final not in (initial, 0)
+    lost = changed and classify_space_group(final).chirality_class == "I"
     if lost and not settings.include_centrosymmetric:
         message = (
             f"the potential turns space group {initial} into {final}, which is centrosymmetric"
@@ -348,11 +360,13 @@ def phonon_of(row: Row) -> Phonopy:
     phonon = phonopy_of(unit_cell, supercell_matrix, primitive_matrix)
     phonon.force_constants = np.reshape(row["force_constants"], row["force_constants_shape"])
     if row["born"] is not None:
-        phonon.nac_params = {
+        charges = {
             "born": np.reshape(row["born"], (-1, 3, 3)),
             "dielectric": np.reshape(row["dielectric"], (3, 3)),
             "factor": row["nac_factor"],
         }
+        method = {"method": row["nac_method"]} if row["nac_method"] else {}
+        phonon.nac_params = charges | method
     return phonon
 
 
@@ -382,6 +396,7 @@ def phonon_columns(phonon: Phonopy) -> dict[str, Any]:
         "born": charges.get("born"),
         "dielectric": charges.get("dielectric"),
         "nac_factor": charges.get("factor"),
+        "nac_method": charges.get("method"),
     }
 
 
@@ -425,12 +440,22 @@ def space_group_number(atoms: Atoms, symprec: float) -> int:
     int
         1 to 230; 0 when spglib finds none.
     """
-    cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
-    dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    dataset = _dataset(atoms, symprec)
     return int(dataset.number) if dataset else 0
 
 
-def _c_over_a(atoms: Atoms) -> float:
-    """Ratio of the third to the first lattice parameter of the stored cell."""
-    lengths = atoms.cell.lengths()
-    return float(lengths[2] / lengths[0])
+def _dataset(atoms: Atoms, symprec: float) -> spglib.SpglibDataset | None:
+    """Symmetry found by spglib; None when it finds none."""
+    try:
+        return find_dataset(atoms, symprec)
+    except ValueError:
+        return None
+
+
+def _c_over_a_change(start: Atoms, end: Atoms, symprec: float) -> float | None:
+    """Relative change of c/a of the conventional cell; None when there is another cell."""
+    first, last = _dataset(start, symprec), _dataset(end, symprec)
+    if not first or not last or first.number != last.number:
+        return None
+    before, after = (np.linalg.norm(found.std_lattice, axis=1) for found in (first, last))
+    return float((after[2] / after[0]) / (before[2] / before[0]) - 1)

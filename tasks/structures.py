@@ -24,6 +24,7 @@ from tasks.failures import Failure, RemediableError, failure_of
 STAGE = "read"
 _ID_CHARACTERS = re.compile(r"[^A-Za-z0-9._+-]")
 _MAX_ID_LENGTH = 120
+_MARK_LENGTH = 8
 # Atoms closer than this share of the sum of their covalent radii are on top of each other.
 _OVERLAP = 0.5
 _VOLUME_PER_ATOM = (1.0, 1000.0)  # Å^3; no crystal under ordinary conditions lies outside
@@ -100,7 +101,7 @@ def read_materials(source: Path, symprec: float) -> Iterator[Material | Failure]
             yield item
             continue
         try:
-            _require_new(item, seen)
+            require_new(item.material_id, item.source_record, seen)
             yield material_of(item, symprec)
         except Exception as error:  # noqa: BLE001 - any defect of one record is a row, not an end
             yield _failure(error, item.source_record)
@@ -217,10 +218,11 @@ def standardize(atoms: Atoms, symprec: float) -> Atoms:
         When spglib finds no symmetry.
     """
     cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
-    found = spglib.standardize_cell(cell, to_primitive=True, symprec=symprec)
-    if found is None:
-        message = f"spglib finds no space group at symprec {symprec} Å"
-        raise RemediableError(message, "check for overlapping atoms, or change symprec")
+    try:
+        found = spglib.standardize_cell(cell, to_primitive=True, symprec=symprec)
+    except spglib.SpglibError as error:
+        message = f"spglib finds no space group at symprec {symprec} Å: {error}"
+        raise RemediableError(message, "check for overlapping atoms, or change symprec") from error
     lattice, positions, numbers = found
     return Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
 
@@ -243,6 +245,29 @@ def structure_hash(atoms: Atoms) -> str:
     fractions = np.round(atoms.get_scaled_positions(), _HASH_DECIMALS) % 1.0 + 0.0
     parts = (atoms.numbers.astype("<i8"), cell.astype("<f8"), fractions.astype("<f8"))
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+
+
+def require_new(material_id: str, source_record: str, seen: dict[str, str]) -> None:
+    """Refuse a name that an earlier record had, and remember it.
+
+    Parameters
+    ----------
+    material_id : str
+        Name of the record.
+    source_record : str
+        Where it stands.
+    seen : dict
+        Names and records so far; the new one is added.
+
+    Raises
+    ------
+    RemediableError
+        When another record has the name.
+    """
+    first = seen.setdefault(material_id, source_record)
+    if first != source_record:
+        message = f"duplicate id {material_id!r}: already read from {first}"
+        raise RemediableError(message, "rename one of the files or records")
 
 
 def reduced_formula(atoms: Atoms) -> str:
@@ -272,14 +297,21 @@ def safe_id(name: str) -> str:
     Returns
     -------
     str
-        Letters, digits and ``. _ + -``, not beginning with a dot, at most 120 characters.
+        Letters, digits and ``. _ + -``, not beginning with a dot, at most 120 characters. A text
+        that had to be changed carries a mark of the original, so that two texts stay apart.
 
     Examples
     --------
+    >>> safe_id("mp-149")
+    'mp-149'
     >>> safe_id("../../etc/passwd")
-    '_.._etc_passwd'
+    '_.._etc_passwd-3754d6cb'
     """
-    return _ID_CHARACTERS.sub("_", name).lstrip(".")[:_MAX_ID_LENGTH] or "unnamed"
+    found = _ID_CHARACTERS.sub("_", name).lstrip(".")[:_MAX_ID_LENGTH]
+    if found == name and found:
+        return found
+    mark = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:_MARK_LENGTH]
+    return f"{found[: _MAX_ID_LENGTH - _MARK_LENGTH - 1]}-{mark}".lstrip("-")
 
 
 def _records(files: Iterable[Path], source: Path) -> Iterator[Record | Failure]:
@@ -388,14 +420,6 @@ _READERS: dict[str, Callable[[Path, str], Iterator[Record | Failure]]] = {
     "poscar": _read_poscar,
     "xyz": _read_xyz,
 }
-
-
-def _require_new(record: Record, seen: dict[str, str]) -> None:
-    """Refuse an identifier that an earlier record had, and remember it."""
-    first = seen.setdefault(record.material_id, record.source_record)
-    if first != record.source_record:
-        message = f"duplicate id {record.material_id!r}: already read from {first}"
-        raise RemediableError(message, "rename one of the files or records")
 
 
 def _refuse_overlaps(atoms: Atoms) -> None:

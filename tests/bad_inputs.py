@@ -76,6 +76,12 @@ def xyz_frame(first: str = "0.0 0.0 0.0", info: str = "") -> str:
     return f"2\n{comment}\nSi {first}\nSi 1.3575 1.3575 1.3575\n"
 
 
+def sphalerite(element: str) -> str:
+    """Write a sulfide of sphalerite type, which has no inversion centre."""
+    sites = [(element, 0.0, 0.0, 0.0, 1.0), ("S", 0.25, 0.25, 0.25, 1.0)]
+    return cif_block("sphalerite", sites, (4.5, 4.5, 4.5, 60.0, 60.0, 60.0))
+
+
 def huge_cell() -> str:
     """Write a cell of 500 atoms that no symmetry makes smaller."""
     edges = np.arange(10) / 10
@@ -108,8 +114,8 @@ def _texts() -> dict[str, str]:
         "nan.extxyz": xyz_frame(first="nan 0.0 0.0"),
         "crushed.cif": cif_block("crushed", [("H", 0.0, 0.0, 0.0, 1.0)], crushed),
         "vacuum.cif": cif_block("vacuum", [("He", 0.0, 0.0, 0.0, 1.0)], vacuum),
-        "oganesson.cif": cif_block("oganesson", [("Og", 0.0, 0.0, 0.0, 1.0)]),
-        "einsteinium.cif": cif_block("einsteinium", [("Es", 0.0, 0.0, 0.0, 1.0)]),
+        "oganesson.cif": sphalerite("Og"),
+        "einsteinium.cif": sphalerite("Es"),
         "huge.cif": huge_cell(),
         "traversal.cif": cif_block("sound", SILICON, SILICON_CELL)
         + cif_block("../../escaped", SILICON, SILICON_CELL),

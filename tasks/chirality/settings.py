@@ -8,7 +8,7 @@ from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE
 class ChiralitySettings(BaseModel):
     """How the chirality of force constants is sampled and judged."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     mesh_spacing: PositiveFloat = Field(
         0.01, description="cube root of the volume per q-point of the mesh (1/Å, without 2π)"

@@ -6,10 +6,11 @@ the occupied Wyckoff positions *realise* it (both in `tasks.symmetry`), and whet
 """
 
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.chirality.record import ChiralityRecord
 
@@ -21,7 +22,7 @@ _ROOM_TEMPERATURE = 300.0
 class ScoreSettings(BaseModel):
     """Thresholds of the verdict and weights of the score."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     stability_tolerance: float = Field(
         0.1, ge=0, description="imaginary frequencies smaller than this are taken as noise (THz)"
@@ -43,6 +44,14 @@ class ScoreSettings(BaseModel):
     tensor_scale: float = Field(
         3e-6, gt=0, description="response at 300 K that counts half (J s m^-2 K^-1 per s)"
     )
+
+    @model_validator(mode="after")
+    def _require_weight(self) -> Self:
+        """Refuse weights that are all zero, of which no mean can be taken."""
+        weights = [value for name, value in self if name.endswith("_weight")]
+        if not any(weights):
+            raise ValueError("all weights of the score are zero; give one of them a weight")
+        return self
 
 
 def _stored(unit: str, description: str) -> dict[str, str]:
@@ -132,7 +141,7 @@ def score_terms(record: ChiralityRecord, settings: ScoreSettings) -> dict[str, f
     return {
         "momentum": record.mean_optical_angular_momentum,
         "helicity": record.mean_optical_helicity,
-        "isolation": 1.0 - record.near_degenerate_fraction - record.degenerate_fraction,
+        "isolation": max(0.0, 1 - record.near_degenerate_fraction - record.degenerate_fraction),
         "splitting": splitting / (splitting + settings.splitting_scale),
         "tensor": response / (response + settings.tensor_scale),
     }

@@ -304,6 +304,7 @@ _FORCE_CONSTANTS = Table(
         _integers("force_constants_shape", "Shape of the force constants, 4 integers."),
         _reals("born", "e", "Born charges, flattened (n_primitive, 3, 3).", nullable=True),
         _reals("dielectric", "", "High-frequency dielectric tensor, 9 by row.", nullable=True),
+        _text("nac_method", 'Treatment of the dipole term: "gonze" or "wang".', nullable=True),
         _real("nac_factor", "eV Å", "Unit factor of the dipole term.", nullable=True),
     ),
 )

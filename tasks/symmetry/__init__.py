@@ -8,6 +8,7 @@ from tasks.symmetry.operations import (
     SymmetryOperations,
     crystal_symmetry,
     database_operations,
+    find_dataset,
 )
 from tasks.symmetry.point_groups import (
     helicity_multiplicity,
@@ -41,6 +42,7 @@ __all__ = [
     "crystal_selection_rules",
     "crystal_symmetry",
     "database_operations",
+    "find_dataset",
     "handedness",
     "helicity_multiplicity",
     "is_helicity_allowed",
