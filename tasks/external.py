@@ -14,6 +14,8 @@ import numpy as np
 import phonopy
 from phonopy import Phonopy
 from phonopy.harmonic.force_constants import full_fc_to_compact_fc
+from phonopy.interface.calculator import get_calculator_physical_units
+from phonopy.structure.atoms import PhonopyAtoms
 
 from tasks.failures import Failure, RemediableError, failure_of
 from tasks.intake import (
@@ -25,15 +27,13 @@ from tasks.intake import (
     plan_row_of,
     rejected,
 )
-from tasks.phonons import FloatArray, atoms_of_cell, symmetrize
+from tasks.phonons import FloatArray, atoms_of_cell, phonopy_of, symmetrize
 from tasks.planning import STAGE_VERSIONS, Work, chirality_key, digest
 from tasks.stages import cell_columns, phonon_columns
 from tasks.structures import Material, require_new, safe_id, structure_hash
 
 _MAX_BYTES = 2**31
 _SECONDS = 5.0  # typical time of an analysis; enters the progress bar only
-# Calculators whose files are in Å, eV and elementary charges.
-_CALCULATORS = (None, "vasp")
 _FORCE_SETS, _FORCE_CONSTANTS, _BORN = "FORCE_SETS", "FORCE_CONSTANTS", "BORN"
 
 
@@ -105,11 +105,8 @@ def read_phonopy(path: Path) -> ExternalPhonons:
     if phonon.force_constants is None:
         message = f"{path.name} has neither forces nor force constants"
         raise RemediableError(message, f"put {_FORCE_SETS} or {_FORCE_CONSTANTS} beside it")
-    if phonon.calculator not in _CALCULATORS:
-        message = f"{path.name} is in the units of {phonon.calculator}, not in Å and eV"
-        raise RemediableError(message, "convert it to the units of VASP first")
-    raw = _compact(phonon)
-    phonon.force_constants = raw
+    phonon = _in_standard_units(phonon)
+    raw = phonon.force_constants.copy()
     symmetrize(phonon)
     return ExternalPhonons(
         phonon,
@@ -167,6 +164,23 @@ def _parsed(text: str, path: Path, files: Mapping[str, Path]) -> Phonopy:
     except Exception as error:
         message = f"phonopy cannot use {path.name}: {error or type(error).__name__}"
         raise RemediableError(message, "check the file with phonopy itself") from error
+
+
+def _in_standard_units(phonon: Phonopy) -> Phonopy:
+    """Same crystal in Å and eV, with compact force constants, whatever calculator it came from."""
+    given, ours = (get_calculator_physical_units(name) for name in (phonon.calculator, "vasp"))
+    cell = phonon.unitcell
+    unit_cell = PhonopyAtoms(
+        numbers=cell.numbers,
+        cell=cell.cell * given.distance_to_A,
+        scaled_positions=cell.scaled_positions,
+        masses=cell.masses,
+    )
+    result = phonopy_of(unit_cell, phonon.supercell_matrix, phonon.primitive_matrix)
+    result.force_constants = _compact(phonon) * given.force_to_eVperA / given.distance_to_A
+    if phonon.nac_params is not None:
+        result.nac_params = phonon.nac_params | {"factor": ours.nac_factor}
+    return result
 
 
 def _compact(phonon: Phonopy) -> FloatArray:

@@ -20,6 +20,7 @@ from tasks.intake import Plan
 from tasks.settings import read_settings
 from tasks.stages import phonon_of
 from tasks.storage import build_catalog
+from tasks.structures import safe_id
 from tests.crystals import spring_phonon, to_phonopy, zincblende
 from tests.tasks.alloys import carry_out, face_centred_phonon, intake_of, no_card
 
@@ -398,7 +399,7 @@ def test_analysis_is_that_of_the_phonopy_object(tmp_path, charged):
         ("mp-7000/phonopy_params.yaml", "mp-7000"),
         ("mp-7000/phonopy_params.yaml.xz", "mp-7000"),
         ("mp-7000/phonopy_disp.yaml", "mp-7000"),
-        ("a folder/my crystal.yaml", "my_crystal"),
+        ("a folder/my crystal.yaml", safe_id("my crystal")),
     ],
 )
 def test_material_is_named_by_the_file_or_its_folder(tmp_path, neutral, path, name):

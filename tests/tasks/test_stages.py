@@ -340,17 +340,26 @@ def test_c_over_a_is_that_of_the_conventional_cell(tmp_path):
 
 
 def test_exhausted_memory_is_another_chance(tmp_path):
-    """The crystal that did not fit is open in the next plan, the others are done."""
+    """A chunk is given back to be halved; a crystal that does not fit alone comes up again."""
     source = write_alloys(tmp_path, "b20", "zincblende")
     intake = intake_of(source, tmp_path / "out")
-    reports = carry_out(plan_screening(intake), intake, lambda: Exhausted(emt(), "Au"))
-    failure = only_failure(reports["relaxation"])
-    assert (failure.material_id, failure.transient) == ("zincblende", True)
-    assert reports["chirality"].succeeded == ("b20",)
+    works = plan_screening(intake).open["relaxation"]
+    small = lambda: Exhausted(emt(), "Au")  # noqa: E731
+    with pytest.raises(MemoryError):
+        run_stage("relaxation", works, intake.dataset, intake.settings, small)
+    for work in works:
+        report = run_stage("relaxation", (work,), intake.dataset, intake.settings, small)
+        if work.material_id == "zincblende":
+            assert only_failure(report).transient
+        else:
+            assert report.succeeded == ("b20",)
     later = replace(intake, run_id="later", started_at=intake.started_at + timedelta(hours=1))
     plan = plan_screening(later)
     assert [work.material_id for work in plan.open["relaxation"]] == ["zincblende"]
-    assert carry_out(plan, later)["chirality"].succeeded == ("zincblende",)
+    assert [work.material_id for work in plan.open["phonons"]] == ["b20"]
+    for stage in ("relaxation", "phonons", "chirality"):
+        ready = works if stage != "relaxation" else plan.open["relaxation"]
+        run_stage(stage, ready, later.dataset, later.settings, emt)
     build_catalog(later.dataset)
     assert set(read_catalog(later.dataset.root, "chirality")["outcome"]) == {"screened"}
     assert len(read_catalog(later.dataset.root, "failures")) == 0
