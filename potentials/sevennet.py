@@ -21,7 +21,7 @@ from potentials.interface import Equivariance, Evaluation, FloatArray, Potential
 
 CITATION = "Park et al., J. Chem. Theory Comput. 20, 4857 (2024), doi:10.1021/acs.jctc.4c00190"
 LICENCE = "MIT (code and weights, SevenNet)"
-MILLISECONDS_PER_ATOM = {"7net-0": 12.0, "7net-l3i5": 33.0}
+MILLISECONDS_PER_ATOM = {"7net-0": 16.0, "7net-l3i5": 41.0}
 
 # sevenn lists a symmetric tensor as xx, yy, zz, xy, yz, zx.
 _VOIGT_ROWS = [[0, 3, 5], [3, 1, 4], [5, 4, 2]]
