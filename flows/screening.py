@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
@@ -26,6 +25,7 @@ from flows.artifacts import publish_outcomes
 from flows.progress import Meter, metered
 from flows.result import ScreenResult, stage_seconds
 from flows.server import shared_api
+from flows.workers import initialize_worker
 from potentials import Potential, load_potential
 from tasks.external import plan_analysis
 from tasks.failures import is_out_of_memory
@@ -203,8 +203,12 @@ def execute(intake: Intake, plan: Plan, workers: int, device: str) -> ScreenResu
         Decisions, reports and lost chunks.
     """
     get_run_logger().info("%s; %d to compute", dict(plan.outcomes), plan.n_open)
-    with shared_api(), metered(plan.cost, key=f"progress-{intake.run_id}") as meter:
-        result = _compute(intake, plan, workers, device, meter)
+    with (
+        shared_api() as server,
+        metered(plan.cost, key=f"progress-{intake.run_id}") as meter,
+        ProcessPoolTaskRunner(workers, initializer=initialize_worker, initargs=(server,)) as runner,
+    ):
+        result = _compute(intake, plan, _Pool(runner, workers, device), meter)
     _commit_run(intake, result)
     build_catalog(intake.dataset)
     publish_outcomes(intake.dataset.root, result)
@@ -239,40 +243,42 @@ def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str)
     )
 
 
-def initialize_worker() -> None:
-    """Give a worker process one thread: processes scale, threads of small cells do not."""
-    torch.set_num_threads(1)
-
-
 def _potential(settings: PotentialSettings, device: str) -> Potential:
     """Load the potential of the settings, once per process."""
     return load_potential(settings.name, device, settings.dtype, options=settings.options)
 
 
-def _compute(intake: Intake, plan: Plan, workers: int, device: str, meter: Meter) -> ScreenResult:
+@dataclass(frozen=True)
+class _Pool:
+    """Worker processes, and the device of their potential."""
+
+    runner: ProcessPoolTaskRunner
+    workers: int
+    device: str
+
+
+def _compute(intake: Intake, plan: Plan, pool: _Pool, meter: Meter) -> ScreenResult:
     """Send all chunks through their stages, a bounded number of them at a time."""
-    queue = deque(_chunks(plan, workers))
+    queue = deque(_chunks(plan, pool.workers))
     pending: dict[PrefectFuture[StageReport], Chunk] = {}
     reports: list[StageReport] = []
     lost: list[str] = []
-    with ProcessPoolTaskRunner(max_workers=workers, initializer=initialize_worker) as runner:
-        while queue or pending:
-            while queue and len(pending) < 2 * workers:
-                chunk = queue.popleft()
-                pending[_submit(runner, chunk, intake, device)] = chunk
-            future = next(as_completed(list(pending)))
-            chunk = pending.pop(future)
-            report = future.result(raise_on_failure=False)
-            if isinstance(report, StageReport):
-                reports.append(report)
-                queue.extendleft(_next_chunk(chunk, report))
-                meter.advance(
-                    _finished_cost(chunk, report), _note(chunk, [*queue, *pending.values()])
-                )
-            else:
-                halves = _halves(chunk, report)
-                queue.extendleft(halves)
-                lost.extend([] if halves else [chunk.name])
+    while queue or pending:
+        while queue and len(pending) < 2 * pool.workers:
+            chunk = queue.popleft()
+            pending[_submit(pool, chunk, intake)] = chunk
+        future = next(as_completed(list(pending)))
+        chunk = pending.pop(future)
+        report = future.result(raise_on_failure=False)
+        if isinstance(report, StageReport):
+            reports.append(report)
+            queue.extendleft(_next_chunk(chunk, report))
+            unfinished = (*queue, *pending.values())
+            meter.advance(_finished_cost(chunk, report), _note(chunk, unfinished))
+        else:
+            halves = _halves(chunk, report)
+            queue.extendleft(halves)
+            lost.extend([] if halves else [chunk.name])
     return ScreenResult(intake.run_id, plan, tuple(reports), tuple(lost))
 
 
@@ -286,9 +292,7 @@ def _chunks(plan: Plan, workers: int) -> Iterator[Chunk]:
             yield Chunk(next(numbers), stage, works)
 
 
-def _submit(
-    runner: ProcessPoolTaskRunner, chunk: Chunk, intake: Intake, device: str
-) -> PrefectFuture[StageReport]:
+def _submit(pool: _Pool, chunk: Chunk, intake: Intake) -> PrefectFuture[StageReport]:
     """Hand a chunk to a worker process."""
     parameters = {
         "name": chunk.name,
@@ -296,9 +300,9 @@ def _submit(
         "works": chunk.works,
         "output": intake.dataset.root,
         "settings": intake.settings,
-        "device": device,
+        "device": pool.device,
     }
-    return runner.submit(run_chunk.with_options(name=chunk.stage), parameters)
+    return pool.runner.submit(run_chunk.with_options(name=chunk.stage), parameters)
 
 
 def _next_chunk(chunk: Chunk, report: StageReport) -> list[Chunk]:

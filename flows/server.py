@@ -8,7 +8,7 @@ from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_se
 
 
 @contextmanager
-def shared_api() -> Iterator[str]:
+def shared_api() -> Iterator[int | None]:
     """Let worker processes report to the API that this process uses.
 
     Where no API is configured, Prefect starts a temporary server for this process; without being
@@ -16,14 +16,13 @@ def shared_api() -> Iterator[str]:
 
     Yields
     ------
-    str
-        URL of the API.
+    int or None
+        Process id of the temporary server; None where an API is configured.
     """
-    configured = get_current_settings().api.url
-    if configured:
-        yield configured
+    if get_current_settings().api.url:
+        yield None
         return
     server = SubprocessASGIServer()
     server.start()
     with temporary_settings({PREFECT_API_URL: server.api_url}):
-        yield server.api_url
+        yield server.server_process.pid if server.server_process else None

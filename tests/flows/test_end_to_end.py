@@ -182,8 +182,9 @@ def test_a_killed_run_is_finished_by_the_next(environment, chiralscreen, quick, 
     )
     wait_for_receipts(output, process)
     time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGKILL)
+    os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    wait_for_the_end_of(process.pid)
     result = chiralscreen(*command)
     assert result.returncode == 0, result.stdout + result.stderr
     assert chiralscreen("verify", output).returncode == 0
@@ -192,6 +193,15 @@ def test_a_killed_run_is_finished_by_the_next(environment, chiralscreen, quick, 
     assert (chirality["outcome"] == "screened").all()
     phonons = read_catalog(output, "phonons")
     assert sorted(phonons["material_id"]) == ["gaas", "wc", "zno"]
+
+
+def wait_for_the_end_of(session: int) -> None:
+    """Wait until no worker process of a killed run is left."""
+    for _ in range(300):
+        if subprocess.run(["pgrep", "-s", str(session)], check=False).returncode:
+            return
+        time.sleep(0.1)
+    raise AssertionError("worker processes outlive the run by half a minute")
 
 
 def wait_for_receipts(output: Path, process: subprocess.Popen[bytes]) -> None:
