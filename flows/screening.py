@@ -206,7 +206,9 @@ def execute(intake: Intake, plan: Plan, workers: int, device: str) -> ScreenResu
     with (
         shared_api() as server,
         metered(plan.cost, key=f"progress-{intake.run_id}") as meter,
-        ProcessPoolTaskRunner(workers, initializer=initialize_worker, initargs=(server,)) as runner,
+        ProcessPoolTaskRunner(
+            workers, initializer=initialize_worker, initargs=(os.getpid(), server)
+        ) as runner,
     ):
         result = _compute(intake, plan, _Pool(runner, workers, device), meter)
     _commit_run(intake, result)

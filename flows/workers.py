@@ -11,7 +11,7 @@ import torch
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
-def initialize_worker(server: int | None) -> None:
+def initialize_worker(parent: int, server: int | None) -> None:
     """Give a worker process one thread, and let it end with its parent.
 
     Processes scale, threads of small cells do not. A parent that is killed without warning cannot
@@ -19,11 +19,13 @@ def initialize_worker(server: int | None) -> None:
 
     Parameters
     ----------
+    parent : int
+        Process id of the run; a worker may come to life after its death.
     server : int or None
         Process id of the run's temporary Prefect server, which is ended as well.
     """
     torch.set_num_threads(1)
-    watch = threading.Thread(target=_end_with, args=(os.getppid(), server), daemon=True)
+    watch = threading.Thread(target=_end_with, args=(parent, server), daemon=True)
     watch.start()
 
 
