@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import spglib
 from ase import Atoms
 from numpy.typing import NDArray
+
+from tasks.symmetry import find_dataset
 
 FloatArray = NDArray[np.float64]
 
@@ -56,15 +57,12 @@ def space_group_of(atoms: Atoms, symprec: float = 1e-5) -> SpaceGroup:
     """
     positions = atoms.get_scaled_positions(wrap=False)
     lattice = np.asarray(atoms.cell)
-    found = spglib.get_symmetry((lattice, positions, atoms.numbers), symprec=symprec)
-    if found is None:
-        message = f"spglib finds no symmetry at symprec {symprec} Å; check for overlapping atoms"
-        raise ValueError(message)
+    found = find_dataset(atoms, symprec)
     to_cartesian = lattice.T
-    rotations = to_cartesian @ found["rotations"] @ np.linalg.inv(to_cartesian)
+    rotations = to_cartesian @ found.rotations @ np.linalg.inv(to_cartesian)
     permutations = [
         permutation_of(positions, rotation, translation, lattice)
-        for rotation, translation in zip(found["rotations"], found["translations"], strict=True)
+        for rotation, translation in zip(found.rotations, found.translations, strict=True)
     ]
     return SpaceGroup(rotations, np.array(permutations))
 

@@ -4,12 +4,12 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
 from tasks.failures import RemediableError
+from tasks.symmetry import find_dataset
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -81,8 +81,7 @@ def choose_supercell(
 
 def _candidates(atoms: Atoms, max_cells: int, symprec: float) -> Iterator[IntArray]:
     """Supercell matrices of at most `max_cells` cells that are invariant under the point group."""
-    cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
-    dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    dataset = find_dataset(atoms, symprec)
     rotations = np.unique(dataset.rotations, axis=0)
     conventional = np.rint(np.linalg.inv(dataset.transformation_matrix)).astype(np.int64)
     bases = [np.eye(3, dtype=np.int64)]
