@@ -1,17 +1,38 @@
 """Classification of a source by symmetry alone."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tasks.failures import Failure, RemediableError, failure_of
-from tasks.intake import symmetry_columns
-from tasks.structures import read_materials, reduced_formula
-from tasks.symmetry import analyze_symmetry
+from flows.spread import spread
+from tasks.failures import Failure, RemediableError
+from tasks.intake import classified, repetition
+from tasks.settings import ScreenSettings, SymmetrySettings
+from tasks.sources import raw_records
+
+_COLUMNS = [
+    "material_id",
+    "formula",
+    "n_atoms",
+    "space_group_number",
+    "space_group_symbol",
+    "point_group",
+    "chirality_class",
+    "helicity_wave",
+    "tensor_components",
+    "hand",
+    "allowed",
+    "realised",
+    "wyckoff_letters",
+]
 
 
-def classify_source(source: Path, symprec: float) -> tuple[pd.DataFrame, list[Failure]]:
+def classify_source(
+    source: Path, symprec: float, workers: int = 1
+) -> tuple[pd.DataFrame, list[Failure]]:
     """Classify every crystal of a source.
 
     Parameters
@@ -20,6 +41,8 @@ def classify_source(source: Path, symprec: float) -> tuple[pd.DataFrame, list[Fa
         File or folder of structures.
     symprec : float
         Distance tolerance in Å.
+    workers : int
+        Processes for large sources.
 
     Returns
     -------
@@ -33,30 +56,19 @@ def classify_source(source: Path, symprec: float) -> tuple[pd.DataFrame, list[Fa
     FileNotFoundError, ValueError
         When the source is missing or empty.
     """
-    rows: list[dict[str, Any]] = []
+    settings = ScreenSettings(symmetry=SymmetrySettings(symprec=symprec))
+    classify = partial(classified, source=source, settings=settings)
+    rows: list[Mapping[str, Any]] = []
     failures: list[Failure] = []
-    for item in read_materials(source, symprec):
+    seen: dict[str, str] = {}
+    for item in spread(classify, raw_records(source), workers):
         if isinstance(item, Failure):
             failures.append(item)
-            continue
-        names = {
-            "material_id": item.material_id,
-            "formula": reduced_formula(item.atoms),
-            "n_atoms": len(item.atoms),
-        }
-        try:
-            rows.append(names | symmetry_columns(analyze_symmetry(item.atoms, symprec)))
-        except ValueError as error:
-            failures.append(
-                failure_of(
-                    error,
-                    material_id=item.material_id,
-                    key=item.structure_hash,
-                    stage="classify",
-                    source_record=item.source_record,
-                )
-            )
-    return pd.DataFrame(rows), failures
+        elif repeated := repetition(item.material, seen):
+            failures.append(repeated)
+        else:
+            rows.append({name: item.row[name] for name in _COLUMNS})
+    return pd.DataFrame(rows, columns=_COLUMNS), failures
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

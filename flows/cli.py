@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,7 @@ def classify(
         Path | None, typer.Option("--output", "-o", help="CSV or Parquet file to write.")
     ] = None,
     symprec: Annotated[float, typer.Option(help="Symmetry tolerance (Å).")] = 0.01,
+    workers: Workers = None,
 ) -> None:
     """Tell from symmetry alone which crystals may host chiral phonons.
 
@@ -64,7 +66,7 @@ def classify(
     from flows.summary import print_classification
 
     with _errors_told():
-        rows, failures = classify_source(located(source), symprec)
+        rows, failures = classify_source(located(source), symprec, workers or os.cpu_count() or 1)
         print_classification(console, rows, failures)
         if output:
             write_table(rows, output)
@@ -89,6 +91,9 @@ def screen(
     retry_failures: Annotated[
         bool, typer.Option(help="Try again what failed in an earlier run.")
     ] = False,
+    both_hands: Annotated[
+        bool, typer.Option(help="Compute both of two enantiomorphs, mirror none.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Show the plan and its cost; write nothing.")
     ] = False,
@@ -103,17 +108,19 @@ def screen(
     """
     from flows.screening import intake_of
     from flows.screening import screen as flow
+    from flows.spread import spread
     from flows.summary import print_plan, print_screening
     from potentials import require_known
     from tasks.intake import plan_screening
     from tasks.settings import read_settings
-    from tasks.structures import source_files
+    from tasks.sources import source_files
 
     overrides: dict[str, object] = {
         "potential.name": potential,
         "phonons.max_atoms": max_atoms,
         "chirality.mesh_spacing": q_spacing,
         "include_centrosymmetric": include_centrosymmetric or None,
+        "both_hands": both_hands or None,
     }
     with _errors_told():
         settings = read_settings(config, overrides)
@@ -122,7 +129,13 @@ def screen(
         source_files(located(source))
         if dry_run:
             intake = intake_of(located(source), output, settings, device)
-            plan = plan_screening(intake, limit=limit, retry_failures=retry_failures, commit=False)
+            plan = plan_screening(
+                intake,
+                limit=limit,
+                retry_failures=retry_failures,
+                commit=False,
+                spread=partial(spread, workers=workers or os.cpu_count() or 1),
+            )
             print_plan(console, plan, workers or os.cpu_count() or 1)
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
         result = flow(located(source), output, settings, limit, workers, device, retry_failures)

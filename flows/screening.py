@@ -10,9 +10,10 @@ import os
 import platform
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,10 +26,10 @@ from flows.artifacts import publish_outcomes
 from flows.progress import Meter, metered
 from flows.result import ScreenResult, stage_seconds
 from flows.server import shared_api
+from flows.spread import spread
 from flows.workers import initialize_worker
 from potentials import Potential, load_potential
 from tasks.external import plan_analysis
-from tasks.failures import is_out_of_memory
 from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
 from tasks.settings import PotentialSettings, ScreenSettings
@@ -41,6 +42,8 @@ RECORDED_PACKAGES = ("chiralscreen", "phonopy", "spglib", "pymatgen", "ase", "to
 _CHUNK_SECONDS = (20.0, 300.0)
 _CHUNKS_PER_WORKER = 6
 _STRUCTURES_PER_CHUNK = 200
+# The server records each stage of a chunk; beyond about a thousand it becomes the slow part.
+_MOST_CHUNKS = 330
 # Share of each stage in the cost of a structure; weights of the progress bar only.
 _STAGE_SHARES = dict(zip(STAGE_NAMES, (0.25, 0.7, 0.05), strict=True))
 
@@ -149,6 +152,7 @@ def screen(
         limit=limit,
         retry_failures=retry_failures,
         on_read=lambda count: logger.info("%d records read", count),
+        spread=partial(spread, workers=workers),
     )
     return execute(intake, plan, workers, device)
 
@@ -260,11 +264,32 @@ class _Pool:
 
 
 def _compute(intake: Intake, plan: Plan, pool: _Pool, meter: Meter) -> ScreenResult:
-    """Send all chunks through their stages, a bounded number of them at a time."""
-    queue = deque(_chunks(plan, pool.workers))
-    pending: dict[PrefectFuture[StageReport], Chunk] = {}
+    """Send all chunks through their stages; mirror images after the crystals they follow from."""
     reports: list[StageReport] = []
     lost: list[str] = []
+    numbers = itertools.count(1)
+    for mirrored in (False, True):
+        works = {
+            stage: tuple(work for work in works if bool(work.image_keys) is mirrored)
+            for stage, works in plan.open.items()
+        }
+        for chunk, report in _carried_through(_chunks(works, pool, numbers), intake, pool, meter):
+            if report:
+                reports.append(report)
+            else:
+                lost.append(chunk.name)
+    return ScreenResult(intake.run_id, plan, tuple(reports), tuple(lost))
+
+
+def _carried_through(
+    chunks: Iterable[Chunk], intake: Intake, pool: _Pool, meter: Meter
+) -> Iterator[tuple[Chunk, StageReport | None]]:
+    """Send chunks through their stages, a bounded number of them at a time.
+
+    A chunk without a report is lost: it failed as a whole, and its structures remain to be done.
+    """
+    queue = deque(chunks)
+    pending: dict[PrefectFuture[StageReport], Chunk] = {}
     while queue or pending:
         while queue and len(pending) < 2 * pool.workers:
             chunk = queue.popleft()
@@ -273,25 +298,25 @@ def _compute(intake: Intake, plan: Plan, pool: _Pool, meter: Meter) -> ScreenRes
         chunk = pending.pop(future)
         report = future.result(raise_on_failure=False)
         if isinstance(report, StageReport):
-            reports.append(report)
             queue.extendleft(_next_chunk(chunk, report))
-            unfinished = (*queue, *pending.values())
-            meter.advance(_finished_cost(chunk, report), _note(chunk, unfinished))
+            meter.advance(_finished_cost(chunk, report), f"{chunk.name} done")
+            yield chunk, report
         else:
-            halves = _halves(chunk, report)
-            queue.extendleft(halves)
-            lost.extend([] if halves else [chunk.name])
-    return ScreenResult(intake.run_id, plan, tuple(reports), tuple(lost))
+            yield chunk, None
 
 
-def _chunks(plan: Plan, workers: int) -> Iterator[Chunk]:
+def _chunks(
+    works: Mapping[str, Sequence[Work]], pool: _Pool, numbers: Iterator[int]
+) -> Iterator[Chunk]:
     """Chunks of all open stages, of even cost, the later stages first."""
-    numbers = itertools.count(1)
+    cost = sum(work.cost for of_stage in works.values() for work in of_stage)
     shortest, longest = _CHUNK_SECONDS
-    target = min(max(plan.cost / (workers * _CHUNKS_PER_WORKER), shortest), longest)
+    target = min(max(cost / (pool.workers * _CHUNKS_PER_WORKER), shortest), longest)
+    target = max(target, cost / _MOST_CHUNKS)
+    limit = max(_STRUCTURES_PER_CHUNK, -(-sum(map(len, works.values())) // _MOST_CHUNKS))
     for stage in reversed(STAGE_NAMES):
-        for works in balanced_chunks(plan.open.get(stage, ()), target, _STRUCTURES_PER_CHUNK):
-            yield Chunk(next(numbers), stage, works)
+        for chunk in balanced_chunks(works.get(stage, ()), target, limit):
+            yield Chunk(next(numbers), stage, chunk)
 
 
 def _submit(pool: _Pool, chunk: Chunk, intake: Intake) -> PrefectFuture[StageReport]:
@@ -316,25 +341,11 @@ def _next_chunk(chunk: Chunk, report: StageReport) -> list[Chunk]:
     return [Chunk(chunk.number, STAGE_NAMES[index], works)]
 
 
-def _halves(chunk: Chunk, error: object) -> list[Chunk]:
-    """The two halves of a chunk that was too large for the memory; nothing in other cases."""
-    middle = len(chunk.works) // 2
-    if not middle or not is_out_of_memory(error):
-        return []
-    return [replace(chunk, works=works) for works in (chunk.works[:middle], chunk.works[middle:])]
-
-
 def _finished_cost(chunk: Chunk, report: StageReport) -> float:
     """Cost that needs no more waiting for: of this stage, and of all stages for what failed."""
     later = sum(_STAGE_SHARES[s] for s in STAGE_NAMES[STAGE_NAMES.index(chunk.stage) + 1 :])
     failed = sum(work.cost for work in chunk.works if work.material_id not in report.succeeded)
     return chunk.cost + later * failed
-
-
-def _note(chunk: Chunk, unfinished: Iterable[Chunk]) -> str:
-    """What the progress bar says beside itself."""
-    left = {work.material_id for other in unfinished for work in other.works}
-    return f"{chunk.name} done, {len(left)} structures to go"
 
 
 def _commit_run(intake: Intake, result: ScreenResult) -> None:

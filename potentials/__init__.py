@@ -1,6 +1,7 @@
 """Energies: batches of atoms in; energies, forces and stresses out."""
 
 from potentials.interface import Equivariance, Evaluation, Potential, PotentialCard
+from potentials.memory import is_out_of_memory
 from potentials.parity import inverted, unaveraged
 from potentials.registry import load_potential, require_known
 
@@ -10,6 +11,7 @@ __all__ = [
     "Potential",
     "PotentialCard",
     "inverted",
+    "is_out_of_memory",
     "load_potential",
     "require_known",
     "unaveraged",

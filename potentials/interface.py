@@ -37,7 +37,10 @@ class PotentialCard:
     licence, citation : str
         Terms of the weights and the work to cite.
     milliseconds_per_atom : float
-        Energy, forces and stress on one CPU thread in float32; scales cost estimates only.
+        Energy, forces and stress of one structure on one CPU thread in float32, without any
+        average; scales cost estimates only.
+    averaged : bool
+        Whether the invariance under mirrors comes from an average over the inversion.
     """
 
     name: str
@@ -47,6 +50,7 @@ class PotentialCard:
     licence: str
     citation: str
     milliseconds_per_atom: float
+    averaged: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,13 @@ class InversionAverage:
 
     @property
     def card(self) -> PotentialCard:
-        """Card of the averaged potential: O(3), another digest, twice the cost."""
+        """Card of the averaged potential: O(3), and another digest."""
         card = self.potential.card
         return replace(
             card,
             digest=f"inversion-average:{card.digest}",
             equivariance=Equivariance.O3,
-            milliseconds_per_atom=2 * card.milliseconds_per_atom,
+            averaged=True,
         )
 
     def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:

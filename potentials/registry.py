@@ -1,7 +1,7 @@
 """Potentials by name.
 
 torch and the packages of the models take seconds to import; they are imported by the functions that
-need them, so that whoever only asks for a card or an error message does not wait.
+need them, so that whoever only asks for an error message does not wait.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from potentials.parity import InversionAverage
 
 _SEVENNET_MODELS = ("7net-0", "7net-l3i5")
 _DTYPES = ("float32", "float64")
+_ALWAYS_HERE = ("cpu", "auto")
 
 
 def load_potential(
@@ -57,8 +58,11 @@ def load_potential(
     >>> load_potential("7net-0").evaluate([bulk("Si")]).forces[0].shape
     (2, 3)
     """
+    from potentials.devices import device_name, forbid_tf32  # noqa: PLC0415 - as above
+
     require_known(name, device, dtype)
-    return _load(name, _device_name(device), dtype, parity, tuple(sorted((options or {}).items())))
+    forbid_tf32()
+    return _load(name, device_name(device), dtype, parity, tuple(sorted((options or {}).items())))
 
 
 def require_known(name: str, device: str, dtype: str) -> None:
@@ -79,41 +83,29 @@ def require_known(name: str, device: str, dtype: str) -> None:
     if name not in (*_SEVENNET_MODELS, "chgnet") and not name.startswith("ase:"):
         known = ", ".join([*_SEVENNET_MODELS, "chgnet", "ase:package.module:callable"])
         raise ValueError(f"unknown potential {name!r}; choose one of {known}")
-    if device != "cpu":
-        _device_name(device)
+    if device not in _ALWAYS_HERE:
+        from potentials.devices import device_name  # noqa: PLC0415 - as above
+
+        device_name(device)
 
 
 @cache
 def _load(
     name: str, device: str, dtype: str, parity: bool, options: tuple[tuple[str, Option], ...]
 ) -> Potential:
-    potential = _bare(name, device, dtype, dict(options))
+    potential = _bare(name, device, dtype, options)
     if parity and potential.card.equivariance is Equivariance.SO3:
         return InversionAverage(potential)
     return potential
 
 
-def _bare(name: str, device: str, dtype: str, options: dict[str, Option]) -> Potential:
+@cache
+def _bare(name: str, device: str, dtype: str, options: tuple[tuple[str, Option], ...]) -> Potential:
     """Load the potential as its authors published it."""
     if name == "chgnet":
         return load_chgnet(device)
     if name.startswith("ase:"):
-        return load_ase_calculator(name.removeprefix("ase:"), options)
-    from potentials.sevennet import load_sevennet  # noqa: PLC0415 - see the module's docstring
+        return load_ase_calculator(name.removeprefix("ase:"), dict(options))
+    from potentials.sevennet import load_sevennet  # noqa: PLC0415 - as above
 
     return load_sevennet(name, device, dtype)
-
-
-def _device_name(name: str) -> str:
-    """Turn a device name into that of a device that exists here."""
-    import torch  # noqa: PLC0415 - see the module's docstring
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(name).type
-    except RuntimeError as error:
-        raise ValueError(f"unknown device {name!r}; choose cpu, cuda, cuda:N or auto") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r} asked for, but torch sees no GPU; use cpu or auto")
-    return name

@@ -11,17 +11,35 @@ import sevenn._keys as key
 import torch
 from ase import Atoms
 from sevenn import util
-from sevenn.atom_graph_data import AtomGraphData
-from sevenn.train.dataload import unlabeled_atoms_to_graph
-from torch_geometric.data import Batch
+from sevenn.nn.convolution import IrrepsConvolution
+from sevenn.nn.cue_helper import is_cue_available
+from sevenn.nn.flash_helper import is_flash_available
+from sevenn.nn.oeq_helper import is_oeq_available
 
-from potentials.batching import atoms_per_batch, pack
+from potentials.batching import Budget, run_in_batches
 from potentials.checkpoint import sha256_of_file
+from potentials.convolution import GROUPS, Convolution
+from potentials.graphs import Graph, graphs_of, union
 from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
+from potentials.memory import MemoryModel
 
 CITATION = "Park et al., J. Chem. Theory Comput. 20, 4857 (2024), doi:10.1021/acs.jctc.4c00190"
 LICENCE = "MIT (code and weights, SevenNet)"
 MILLISECONDS_PER_ATOM = {"7net-0": 16.0, "7net-l3i5": 41.0}
+
+# Measured by benchmarks/memory_model.py.
+MEMORY = {
+    ("7net-0", "float32"): MemoryModel(33e3, 4.6e3),
+    ("7net-0", "float64"): MemoryModel(96e3, 7.9e3),
+    ("7net-l3i5", "float32"): MemoryModel(136e3, 3.9e3),
+    ("7net-l3i5", "float64"): MemoryModel(301e3, 6.7e3),
+}
+
+_KERNELS = {
+    "enable_flash": is_flash_available,
+    "enable_cueq": is_cue_available,
+    "enable_oeq": is_oeq_available,
+}
 
 # sevenn lists a symmetric tensor as xx, yy, zz, xy, yz, zx.
 _VOIGT_ROWS = [[0, 3, 5], [3, 1, 4], [5, 4, 2]]
@@ -45,6 +63,10 @@ class SevenNet:
         Where the model lives.
     dtype : torch.dtype
         Precision of the model.
+    memory : MemoryModel
+        What a forward pass takes.
+    budget : Budget
+        What a forward pass may take.
     """
 
     card: PotentialCard
@@ -52,9 +74,11 @@ class SevenNet:
     cutoff: float
     device: torch.device
     dtype: torch.dtype
+    memory: MemoryModel
+    budget: Budget
 
     def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
-        """Evaluate all structures, small ones packed into common graphs.
+        """Evaluate all structures, as many at a time as the budget allows.
 
         Parameters
         ----------
@@ -65,10 +89,16 @@ class SevenNet:
         -------
         Evaluation
             In the order of `structures`.
+
+        Raises
+        ------
+        torch.OutOfMemoryError, RuntimeError
+            When a single structure is too large for the memory.
         """
         start = time.perf_counter()
-        batches = pack([len(atoms) for atoms in structures], atoms_per_batch(self.device))
-        results = [self._evaluate_batch([structures[i] for i in batch]) for batch in batches]
+        graphs = graphs_of(structures, self.cutoff)
+        sizes = [self.memory.bytes_of(len(g.numbers), len(g.vectors)) for g in graphs]
+        results = run_in_batches(graphs, sizes, self.budget, self._evaluate_batch)
         return Evaluation(
             energies=np.concatenate([energies for energies, _, _ in results]),
             forces=tuple(forces for _, batch, _ in results for forces in batch),
@@ -77,32 +107,31 @@ class SevenNet:
         )
 
     def _evaluate_batch(
-        self, structures: list[Atoms]
+        self, graphs: Sequence[Graph]
     ) -> tuple[FloatArray, list[FloatArray], FloatArray]:
         """Run one forward and backward pass over a disjoint union of graphs."""
-        batch = Batch.from_data_list([self._graph(atoms) for atoms in structures])
-        output = self.model(batch.to(self.device))
-        forces = _array(output[key.PRED_FORCE])
-        ends = np.cumsum([len(atoms) for atoms in structures])
-        # sevenn's sign makes its stress negative under tension.
-        stresses = -_array(output[key.PRED_STRESS]).reshape(-1, 6)[:, _VOIGT_ROWS]
-        energies = _array(output[key.PRED_TOTAL_ENERGY]).reshape(-1)
-        return energies, np.split(forces, ends[:-1]), stresses
-
-    def _graph(self, atoms: Atoms) -> AtomGraphData:
-        """Graph of all pairs within the cutoff, in the precision of the model."""
-        arrays = unlabeled_atoms_to_graph(atoms, self.cutoff)
-        tensors = {
-            name: torch.as_tensor(np.ascontiguousarray(value))
-            for name, value in arrays.items()
-            if name != key.INFO
+        batch = union(graphs)
+        arrays = {
+            key.ATOMIC_NUMBERS: batch.numbers,
+            key.NUM_ATOMS: np.array([len(graph.numbers) for graph in graphs]),
+            key.BATCH: batch.structures,
+            key.CELL_VOLUME: batch.volumes,
+            key.EDGE_IDX: batch.pairs,
+            key.EDGE_VEC: batch.vectors,
         }
-        return AtomGraphData(
-            **{
-                name: tensor.to(self.dtype) if tensor.is_floating_point() else tensor.long()
-                for name, tensor in tensors.items()
-            }
-        )
+        tensors = {name: self._tensor(array) for name, array in arrays.items()}
+        output = self.model({**tensors, GROUPS: batch.groups})
+        forces = _array(output[key.PRED_FORCE])
+        # sevenn's sign makes its stress negative under tension.
+        stresses = -_array(output[key.PRED_STRESS])[:, _VOIGT_ROWS]
+        energies = _array(output[key.PRED_TOTAL_ENERGY])
+        return energies, [forces[places] for places in batch.places], stresses
+
+    def _tensor(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
+        """Array on the device, real numbers in the precision of the model."""
+        tensor = torch.from_numpy(array)
+        dtype = self.dtype if tensor.is_floating_point() else torch.long
+        return tensor.to(device=self.device, dtype=dtype)
 
 
 def load_sevennet(name: str, device: str, dtype: str) -> SevenNet:
@@ -124,11 +153,14 @@ def load_sevennet(name: str, device: str, dtype: str) -> SevenNet:
     """
     path = Path(util.pretrained_name_to_path(name))
     checkpoint = util.load_checkpoint(path)
-    model = checkpoint.build_model()
-    model.set_is_batch_data(True)
     place, precision = torch.device(device), getattr(torch, dtype)
-    model.to(device=place, dtype=precision).eval()
+    model = checkpoint.build_model(**_kernels(place, precision))
+    model.set_is_batch_data(True)
+    model.to(device=place, dtype=precision).eval().requires_grad_(requires_grad=False)
     _one_hot_in(model, precision)
+    for layer, module in list(model.named_children()):
+        if isinstance(module, IrrepsConvolution):
+            model.replace_module(layer, Convolution(module))
     card = PotentialCard(
         name=name,
         digest=sha256_of_file(path),
@@ -138,7 +170,27 @@ def load_sevennet(name: str, device: str, dtype: str) -> SevenNet:
         citation=CITATION,
         milliseconds_per_atom=MILLISECONDS_PER_ATOM[name],
     )
-    return SevenNet(card, model, float(checkpoint.config[key.CUTOFF]), place, precision)
+    return SevenNet(
+        card=card,
+        model=model,
+        cutoff=float(checkpoint.config[key.CUTOFF]),
+        device=place,
+        dtype=precision,
+        memory=MEMORY[name, dtype],
+        budget=Budget(place),
+    )
+
+
+def _kernels(device: torch.device, dtype: torch.dtype) -> dict[str, bool]:
+    """Option of sevenn for the first package of fused GPU kernels that is installed, if any.
+
+    The kernels replace `Convolution` in float32; float64 is for numbers that agree everywhere.
+    """
+    if device.type == "cuda" and dtype == torch.float32:
+        for option, is_available in _KERNELS.items():
+            if is_available():
+                return {option: True}
+    return {}
 
 
 def _one_hot_in(model: torch.nn.Module, dtype: torch.dtype) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 from ase.io import write
 
 from tasks.catalogue import read_catalog
+from tasks.columns import phonon_of
 from tasks.failures import RemediableError
 from tasks.phonons import atoms_of_cell
-from tasks.stages import phonon_of
+from tasks.sources import safe_id
 from tasks.storage import Dataset
-from tasks.structures import safe_id
 
 
 def export_material(dataset: Dataset, material_id: str, folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from phonopy.harmonic.force_constants import full_fc_to_compact_fc
 from phonopy.interface.calculator import get_calculator_physical_units
 from phonopy.structure.atoms import PhonopyAtoms
 
+from tasks.columns import cell_columns, phonon_columns
 from tasks.failures import Failure, RemediableError, failure_of
 from tasks.intake import (
     Decision,
@@ -29,8 +30,8 @@ from tasks.intake import (
 )
 from tasks.phonons import FloatArray, atoms_of_cell, phonopy_of, symmetrize
 from tasks.planning import STAGE_VERSIONS, Work, chirality_key, digest
-from tasks.stages import cell_columns, phonon_columns
-from tasks.structures import Material, require_new, safe_id, structure_hash
+from tasks.sources import require_new, safe_id
+from tasks.structures import Material, structure_hash
 
 _MAX_BYTES = 2**31
 _SECONDS = 5.0  # typical time of an analysis; enters the progress bar only
@@ -235,7 +236,7 @@ def _rows(intake: Intake, material: Material, found: ExternalPhonons) -> dict[st
         }
     )
     return {
-        "materials": material_row(intake, material),
+        "materials": material_row(material, intake.source, intake.settings),
         "phonons": phonons,
         "force_constants": identity | phonon_columns(found.phonon),
     }

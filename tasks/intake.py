@@ -5,14 +5,19 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from potentials import PotentialCard
+from potentials import Equivariance, PotentialCard
+from tasks.columns import structure_columns
+from tasks.enantiomorphs import Gallery
 from tasks.failures import Failure, RemediableError, failure_of
 from tasks.planning import (
     STAGE_NAMES,
     Work,
+    as_image,
+    atoms_to_evaluate,
     digest,
     estimate_cost,
     first_open_stage,
@@ -21,12 +26,14 @@ from tasks.planning import (
     stage_keys,
 )
 from tasks.settings import ScreenSettings
-from tasks.stages import structure_columns
+from tasks.sources import RawRecord, parsed, raw_records, read_failure, require_new
 from tasks.storage import Dataset
-from tasks.structures import Material, read_materials, reduced_formula
+from tasks.structures import Material, material_of, reduced_formula
 from tasks.symmetry import SymmetryRecord, analyze_symmetry
 
 STAGE = "plan"
+# Applies a function to each of many things and gives the results in order, like `map`.
+Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 _BATCH = 200
 _SYMMETRY_COLUMNS = (
     "point_group",
@@ -68,6 +75,25 @@ class Intake:
     dataset: Dataset
     settings: ScreenSettings
     card: Callable[[], PotentialCard]
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A crystal that was read, and its symmetry.
+
+    Attributes
+    ----------
+    material : Material
+        The crystal.
+    row : dict
+        Its row of ``materials``.
+    evaluations : mapping from Equivariance to int
+        Atoms in all displaced supercells; none for a crystal that is not to be screened.
+    """
+
+    material: Material
+    row: Mapping[str, Any]
+    evaluations: Mapping[Equivariance, int]
 
 
 @dataclass(frozen=True)
@@ -135,6 +161,7 @@ def plan_screening(
     retry_failures: bool = False,
     commit: bool = True,
     on_read: Callable[[int], None] = lambda _: None,
+    spread: Spread = map,
 ) -> Plan:
     """Read a source, decide what to do with each record, and commit the decisions.
 
@@ -150,6 +177,8 @@ def plan_screening(
         Write the decisions into the dataset.
     on_read : callable
         Told the number of records after each batch.
+    spread : callable
+        Like `map`; may use other processes, and gives the results in order.
 
     Returns
     -------
@@ -164,7 +193,7 @@ def plan_screening(
     # What was given up because symmetry makes it worthless is wanted now.
     retry = retry_failures or intake.settings.include_centrosymmetric
     finder = _StageFinder.of(intake.dataset, retry_failures=retry)
-    decisions = _limited(_decisions(intake, finder), limit)
+    decisions = _limited(_decisions(intake, finder, spread), limit)
     return carried_out(decisions, intake.dataset if commit else None, on_read)
 
 
@@ -235,13 +264,48 @@ def _limited(decisions: Iterable[Decision], limit: int | None) -> Iterator[Decis
             return
 
 
-def _decisions(intake: Intake, finder: _StageFinder) -> Iterator[Decision]:
-    """Decide on each record of the source."""
-    for item in read_materials(intake.source, intake.settings.symmetry.symprec):
-        decision = (
-            rejected(intake, item) if isinstance(item, Failure) else _classified(intake, item)
-        )
+def _decisions(intake: Intake, finder: _StageFinder, spread: Spread) -> Iterator[Decision]:
+    """Decide on each record of the source, in order."""
+    seen: dict[str, str] = {}
+    gallery = Gallery(intake.settings.symmetry.symprec)
+    classify = partial(classified, source=intake.source, settings=intake.settings)
+    for item in spread(classify, raw_records(intake.source)):
+        decision = _decision(intake, item, seen, gallery)
         yield replace(decision, open_stage=finder.open_stage(decision.work))
+
+
+def classified(
+    record: RawRecord | Failure, source: Path, settings: ScreenSettings
+) -> Crystal | Failure:
+    """Parse a record and classify its crystal by symmetry.
+
+    Parameters
+    ----------
+    record : RawRecord or Failure
+        As read; a failure is passed on.
+    source : pathlib.Path
+        Where it was read.
+    settings : ScreenSettings
+        All settings.
+
+    Returns
+    -------
+    Crystal or Failure
+        Depends on nothing but the arguments, so that records can be classified in any process.
+    """
+    if isinstance(record, Failure):
+        return record
+    try:
+        material = material_of(parsed(record), settings.symmetry.symprec)
+    except Exception as error:  # noqa: BLE001 - any defect of one record is a row, not an end
+        return read_failure(error, record.source_record)
+    try:
+        row = material_row(material, source, settings)
+        skipped = _is_skipped(row, settings)
+        evaluations = {} if skipped else atoms_to_evaluate(material.atoms, settings)
+        return Crystal(material, row, evaluations)
+    except Exception as error:  # noqa: BLE001 - one crystal must not end the reading
+        return _failure(material, settings, error)
 
 
 def rejected(
@@ -269,62 +333,96 @@ def rejected(
     return Decision(plan_row | {"key": failure.key, "material_key": material_key}, rows, failure)
 
 
-def _classified(intake: Intake, material: Material) -> Decision:
-    """Decision on a crystal: by symmetry first, which costs nothing, then by what can be done."""
+def _is_skipped(row: Mapping[str, Any], settings: ScreenSettings) -> bool:
+    """Whether symmetry makes a crystal of ``materials`` worthless to screen."""
+    return row["chirality_class"] == "I" and not settings.include_centrosymmetric
+
+
+def repetition(material: Material, seen: dict[str, str]) -> Failure | None:
+    """Find out whether an earlier record had the name of a crystal, and remember the name.
+
+    Parameters
+    ----------
+    material : Material
+        The crystal.
+    seen : dict
+        Names and records so far; the new one is added.
+
+    Returns
+    -------
+    Failure or None
+        None for a new name.
+    """
     try:
-        rows = {"materials": material_row(intake, material)}
-    except Exception as error:  # noqa: BLE001 - one crystal must not end the reading
-        return rejected(intake, _failure(intake, material, error))
-    key = rows["materials"]["key"]
-    skipped = rows["materials"]["chirality_class"] == "I"
-    if skipped and not intake.settings.include_centrosymmetric:
-        plan_row = plan_row_of(intake, material.material_id, "skipped", _CENTROSYMMETRIC)
-        return Decision(plan_row | {"material_key": key}, rows)
-    try:
-        work = _work(intake, material, key)
+        require_new(material.material_id, material.source_record, seen)
     except RemediableError as error:
-        return rejected(intake, _failure(intake, material, error), rows)
+        return read_failure(error, material.source_record)
+    return None
+
+
+def _decision(
+    intake: Intake, item: Crystal | Failure, seen: dict[str, str], gallery: Gallery
+) -> Decision:
+    """Decision on one record: by symmetry first, which costs nothing, then by what can be done."""
+    if isinstance(item, Failure):
+        return rejected(intake, item)
+    material, rows = item.material, {"materials": item.row}
+    if failure := repetition(material, seen):
+        return rejected(intake, failure)
+    if _is_skipped(item.row, intake.settings):
+        plan_row = plan_row_of(intake, material.material_id, "skipped", _CENTROSYMMETRIC)
+        return Decision(plan_row | {"material_key": item.row["key"]}, rows)
+    try:
+        return _accepted(intake, item, gallery)
+    except RemediableError as error:
+        return rejected(intake, _failure(material, intake.settings, error), rows)
+
+
+def _accepted(intake: Intake, crystal: Crystal, gallery: Gallery) -> Decision:
+    """Decision to screen a crystal, computed itself or mirrored from its enantiomorph."""
+    material, card, settings = crystal.material, intake.card(), intake.settings
+    require_computable(material.atoms, card, settings)
+    keys = stage_keys(material, card, settings)
+    cost = estimate_cost(len(material.atoms), crystal.evaluations, card)
+    work = Work(material.material_id, crystal.row["key"], keys, cost)
+    number = crystal.row["space_group_number"]
+    image = None if settings.both_hands else gallery.image_of(work, material.atoms, number)
+    work = as_image(work, image, settings) if image else work
     plan_row = plan_row_of(intake, material.material_id, "screen", None, *work.keys)
-    keys = dict(zip(_KEY_COLUMNS, (work.material_key, *work.keys), strict=True))
-    return Decision(plan_row | keys, rows, work=work)
+    named = dict(zip(_KEY_COLUMNS, (work.material_key, *work.keys), strict=True))
+    origin = {"enantiomorph_of": image.material_id if image else None}
+    return Decision(plan_row | named | origin, {"materials": crystal.row}, work=work)
 
 
-def _work(intake: Intake, material: Material, key: str) -> Work:
-    """Keys and cost of a structure that is to be screened."""
-    card = intake.card()
-    require_computable(material.atoms, card, intake.settings)
-    keys = stage_keys(material, card, intake.settings)
-    cost = estimate_cost(material.atoms, card, intake.settings)
-    return Work(material.material_id, key, keys, cost)
-
-
-def material_row(intake: Intake, material: Material) -> dict[str, Any]:
+def material_row(material: Material, source: Path, settings: ScreenSettings) -> dict[str, Any]:
     """Row of ``materials``: the crystal and its symmetry.
 
     Parameters
     ----------
-    intake : Intake
-        The run.
     material : Material
         The crystal.
+    source : pathlib.Path
+        Where it was read.
+    settings : ScreenSettings
+        All settings.
 
     Returns
     -------
     dict
         Values by column.
     """
-    symprec = intake.settings.symmetry.symprec
+    symprec = settings.symmetry.symprec
     symmetry = analyze_symmetry(material.atoms, symprec)
     return (
         structure_columns(material.atoms)
         | symmetry_columns(symmetry)
         | {
             "material_id": material.material_id,
-            "key": material_key(material, intake.settings),
+            "key": material_key(material, settings),
             "formula": reduced_formula(material.atoms),
             "n_atoms": len(material.atoms),
             "structure_hash": material.structure_hash,
-            "source": str(intake.source),
+            "source": str(source),
             "source_record": material.source_record,
             "symprec": symprec,
         }
@@ -385,12 +483,12 @@ def plan_row_of(
     }
 
 
-def _failure(intake: Intake, material: Material, error: Exception) -> Failure:
+def _failure(material: Material, settings: ScreenSettings, error: Exception) -> Failure:
     """Failure of a crystal that could be read, at the planning."""
     return failure_of(
         error,
         material_id=material.material_id,
-        key=digest(STAGE, material_key(material, intake.settings), str(error)),
+        key=digest(STAGE, material_key(material, settings), str(error)),
         stage=STAGE,
         source_record=material.source_record,
     )

@@ -1,6 +1,9 @@
 """Force constants by finite displacements, and the stability they imply."""
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -10,17 +13,29 @@ from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
 from phonopy.structure.atoms import PhonopyAtoms
 from pydantic import BaseModel, ConfigDict, Field
 
-from potentials import Potential
-from tasks.mirror import averaged_forces
-from tasks.supercells import choose_supercell
+from potentials import Equivariance, Potential, inverted, unaveraged
+from tasks.convergence import boundary_shift
+from tasks.displacements import choose_directions, count_site_evaluations, site_operations
+from tasks.failures import is_out_of_memory
+from tasks.supercells import (
+    best_sublattice,
+    choose_supercell,
+    nearest_image_distance,
+    require_size,
+)
+from tasks.symmetry import find_dataset
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 N_TRANSLATIONS = 3
 _SYMPREC = 1e-5
 _PROJECTOR_ATOMS = 256
 _POSITION_DECIMALS = 12
 _TURNS = 3
+_GROWTH = 1.25  # of the distance between images, when a supercell is enlarged
 
 
 class PhononSettings(BaseModel):
@@ -31,6 +46,83 @@ class PhononSettings(BaseModel):
     displacement: float = Field(0.01, gt=0, description="length of a displacement (Å)")
     min_supercell_length: float = Field(10.0, gt=0, description="distance between images (Å)")
     max_atoms: int = Field(200, ge=1, description="largest number of atoms in a supercell")
+    max_boundary_shift: float = Field(
+        0.02,
+        gt=0,
+        description="estimated error of interpolated frequencies, as a fraction of the highest "
+        "frequency, above which the supercell is enlarged",
+    )
+    max_enlargements: int = Field(1, ge=0, description="how often a supercell may be enlarged")
+
+
+@dataclass(frozen=True)
+class DisplacedCrystal:
+    """A crystal with the displacements that give its force constants.
+
+    Attributes
+    ----------
+    atoms : ase.Atoms
+        Relaxed primitive cell.
+    phonon : phonopy.Phonopy
+        Supercell and displacements, without forces.
+    paired : ndarray of bool, shape (n_displacements,)
+        Whether the opposite displacement is evaluated as well.
+    averaged : bool
+        Whether the average over the inversion is taken, from a potential that lacks it.
+    """
+
+    atoms: Atoms
+    phonon: Phonopy
+    paired: NDArray[np.bool_]
+    averaged: bool
+
+    @property
+    def n_evaluations(self) -> int:
+        """Displaced supercells to be evaluated."""
+        return len(self.paired) + int(self.paired.sum())
+
+    def structures(self) -> list[Atoms]:
+        """Return all structures whose forces are needed.
+
+        Returns
+        -------
+        list of ase.Atoms
+            The crystal at rest and, for the average, its inverted image; the displaced
+            supercells; supercells with the opposite displacements, inverted for the average.
+        """
+        displaced = [atoms_of_cell(cell) for cell in self.phonon.supercells_with_displacements]
+        twice = 2 * self.phonon.supercell.positions
+        opposite = []
+        for cell in (cell for cell, paired in zip(displaced, self.paired, strict=True) if paired):
+            partner = cell.copy()
+            partner.positions = twice - cell.positions
+            opposite.append(inverted(partner) if self.averaged else partner)
+        at_rest = [self.atoms, inverted(self.atoms)] if self.averaged else [self.atoms]
+        return [*at_rest, *displaced, *opposite]
+
+    def odd_forces(self, forces: Sequence[FloatArray]) -> FloatArray:
+        """Take the part of the forces that is odd in the displacements.
+
+        Parameters
+        ----------
+        forces : sequence of ndarray, each of shape (n_atoms, 3)
+            Forces of `structures` in eV/Å.
+
+        Returns
+        -------
+        ndarray, shape (n_displacements, n_atoms, 3)
+            Forces in eV/Å less those at rest; where an operation of the site reverses the
+            displacement, the even part is left in, which that operation takes out.
+        """
+        sites = _unit_cell_sites(self.phonon)
+        n_rest, n_displaced = 1 + self.averaged, len(self.paired)
+        # Forces of an inverted image, carried back, have the opposite sign.
+        sign = -1.0 if self.averaged else 1.0
+        found: FloatArray = np.array(forces[n_rest : n_rest + n_displaced]) - forces[0][sites]
+        if self.paired.any():
+            mirrored = sign * (np.array(forces[n_rest + n_displaced :]) - forces[n_rest - 1][sites])
+            found[self.paired] = (found[self.paired] - mirrored) / 2
+        return found
 
 
 @dataclass(frozen=True)
@@ -45,47 +137,106 @@ class ForceConstants:
         Largest violation of the acoustic sum rule before symmetrisation (eV/Å^2).
     symmetrisation : float
         Largest change of a force constant by the symmetrisation (eV/Å^2).
+    boundary_shift : float
+        Estimated error of interpolated frequencies, as a fraction of the highest one; see
+        `tasks.convergence`.
+    n_enlargements : int
+        How often the supercell was enlarged because of it.
+    n_evaluations : int
+        Displaced supercells evaluated, those of abandoned supercells included.
     potential_time : float
-        Seconds spent inside the potential.
+        Seconds spent inside the potential, likewise.
     """
 
     phonon: Phonopy
     sum_rule_residual: float
     symmetrisation: float
+    boundary_shift: float
+    n_enlargements: int
+    n_evaluations: int
     potential_time: float
 
 
-def displaced_supercells(atoms: Atoms, settings: PhononSettings) -> Phonopy:
-    """Set up the supercell and its symmetry-inequivalent displacements.
+def displace(
+    atoms: Atoms, supercell_matrix: IntArray, distance: float, equivariance: Equivariance
+) -> DisplacedCrystal:
+    """Set up the displacements of a supercell that take the fewest evaluations.
 
     Parameters
     ----------
     atoms : ase.Atoms
         Relaxed primitive cell.
-    settings : PhononSettings
-        Length of displacements, size of the supercell.
+    supercell_matrix : ndarray of int, shape (3, 3)
+        Supercell in phonopy's convention, invariant under the point group.
+    distance : float
+        Length of a displacement in Å.
+    equivariance : Equivariance
+        Of the potential before any average: where it is SO(3), the average over the inversion is
+        taken.
 
     Returns
     -------
-    phonopy.Phonopy
-        With displacements, without forces.
+    DisplacedCrystal
+        Ready to be evaluated.
+    """
+    phonon = phonopy_of(cell_of_atoms(atoms), supercell_matrix)
+    moves = {
+        int(atom): choose_directions(_site_group(phonon, int(atom)), equivariance)
+        for atom in phonon.symmetry.get_independent_atoms()
+    }
+    phonon.dataset = {
+        "natom": len(phonon.supercell),
+        "first_atoms": [
+            {"number": atom, "displacement": distance * vector}
+            for atom, directions in moves.items()
+            for vector in directions.vectors
+        ],
+    }
+    paired = np.concatenate([directions.paired for directions in moves.values()])
+    return DisplacedCrystal(atoms, phonon, paired, averaged=equivariance is Equivariance.SO3)
+
+
+def count_evaluations(
+    atoms: Atoms, settings: PhononSettings, equivariance: Equivariance, symprec: float = _SYMPREC
+) -> tuple[int, int]:
+    """Count what the force constants of a crystal take, without setting anything up.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Primitive cell.
+    settings : PhononSettings
+        Size of the supercell.
+    equivariance : Equivariance
+        As for `displace`.
+    symprec : float
+        Tolerance of the symmetry search in Å.
+
+    Returns
+    -------
+    n_evaluations : int
+        Displaced supercells.
+    n_atoms : int
+        Atoms in each.
 
     Raises
     ------
-    ValueError
+    RemediableError
         When the primitive cell alone exceeds the largest number of atoms.
     """
-    matrix = choose_supercell(atoms, settings.min_supercell_length, settings.max_atoms, _SYMPREC)
-    phonon = phonopy_of(cell_of_atoms(atoms), matrix)
-    phonon.generate_displacements(distance=settings.displacement)
-    return phonon
+    require_size(atoms, settings.max_atoms)
+    found, lattice = find_dataset(atoms, symprec), np.asarray(atoms.cell)
+    max_index = settings.max_atoms // len(atoms)
+    matrix = best_sublattice(lattice, found.rotations, settings.min_supercell_length, max_index)
+    n_evaluations = sum(
+        count_site_evaluations(found.rotations[site_operations(atoms, found, site)], equivariance)
+        for site in np.unique(found.equivalent_atoms)
+    )
+    return n_evaluations, len(atoms) * round(np.linalg.det(matrix))
 
 
 def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings) -> ForceConstants:
-    """Compute force constants from the forces of all displaced supercells.
-
-    The forces that remain in the undisplaced crystal are subtracted; then the force constants are
-    symmetrised.
+    """Compute the force constants of one crystal; see `force_constants_of_all`.
 
     Parameters
     ----------
@@ -106,14 +257,88 @@ def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings
     ValueError
         When the cell is too large or a force is not a number.
     """
-    phonon = displaced_supercells(atoms, settings)
-    cells = [atoms_of_cell(cell) for cell in phonon.supercells_with_displacements]
-    at_rest = potential.evaluate([atoms])
-    displaced, displaced_time = averaged_forces(phonon, cells, potential)
-    forces = displaced - at_rest.forces[0][_unit_cell_sites(phonon)]
-    if not np.isfinite(forces).all():
+    [found] = force_constants_of_all([atoms], potential, settings)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def force_constants_of_all(
+    crystals: Sequence[Atoms], potential: Potential, settings: PhononSettings
+) -> list[ForceConstants | Exception]:
+    """Compute force constants of several crystals from one evaluation of all displaced supercells.
+
+    The forces that remain in the undisplaced crystal are subtracted; then the force constants are
+    symmetrised. Supercells at whose boundary they have not decayed are enlarged, together.
+
+    Parameters
+    ----------
+    crystals : sequence of ase.Atoms
+        Relaxed primitive cells.
+    potential : Potential
+        An O(3)-invariant potential.
+    settings : PhononSettings
+        Length of displacements, size of the supercell.
+
+    Returns
+    -------
+    list of ForceConstants or Exception
+        One per crystal; what was raised for a crystal stands in its place.
+
+    Raises
+    ------
+    MemoryError, torch.OutOfMemoryError
+        When the crystals together are too large for the memory.
+    """
+    bare = unaveraged(potential)
+    equivariance = Equivariance.O3 if bare is potential else Equivariance.SO3
+
+    def displaced(atoms: Atoms, length: float) -> DisplacedCrystal:
+        matrix = choose_supercell(atoms, length, settings.max_atoms, _SYMPREC)
+        return displace(atoms, matrix, settings.displacement, equivariance)
+
+    first = [_caught(displaced, atoms, settings.min_supercell_length) for atoms in crystals]
+    results = _evaluated(first, bare)
+    for _ in range(settings.max_enlargements):
+        lengths = {
+            i: length
+            for i, (atoms, found) in enumerate(zip(crystals, results, strict=True))
+            if (length := _longer(atoms, found, settings))
+        }
+        larger = [_caught(displaced, crystals[i], length) for i, length in lengths.items()]
+        for i, found in zip(lengths, _evaluated(larger, bare), strict=True):
+            results[i] = _in_place_of(results[i], found)
+    return results
+
+
+def finish(
+    displaced: DisplacedCrystal, forces: Sequence[FloatArray], potential_time: float
+) -> ForceConstants:
+    """Turn forces into symmetrised force constants.
+
+    Parameters
+    ----------
+    displaced : DisplacedCrystal
+        What was evaluated; its phonopy object receives the force constants.
+    forces : sequence of ndarray, each of shape (n_atoms, 3)
+        Forces in eV/Å on `displaced.structures()`.
+    potential_time : float
+        Seconds they took.
+
+    Returns
+    -------
+    ForceConstants
+        With the phonopy object ready for any q-point.
+
+    Raises
+    ------
+    ValueError
+        When a force is not a number.
+    """
+    phonon, odd = displaced.phonon, displaced.odd_forces(forces)
+    if not np.isfinite(odd).all():
         raise ValueError("the potential gave a force that is not a number")
-    phonon.forces = forces
+    phonon.forces = odd
     phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     raw = phonon.force_constants.copy()
     symmetrize(phonon)
@@ -121,8 +346,95 @@ def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings
         phonon,
         sum_rule_residual=float(np.abs(raw.sum(axis=1)).max()),
         symmetrisation=float(np.abs(phonon.force_constants - raw).max()),
-        potential_time=at_rest.wall_time + displaced_time,
+        boundary_shift=boundary_shift(phonon),
+        n_enlargements=0,
+        n_evaluations=displaced.n_evaluations,
+        potential_time=potential_time,
     )
+
+
+def _evaluated(
+    displaced: Sequence[DisplacedCrystal | Exception], potential: Potential
+) -> list[ForceConstants | Exception]:
+    """Force constants of all crystals from one evaluation, errors in their places."""
+    ready = {i: one for i, one in enumerate(displaced) if not isinstance(one, Exception)}
+    forces = _forces_of_all([*ready.values()], potential)
+    finished = {
+        i: found if isinstance(found, Exception) else _caught(finish, one, *found)
+        for (i, one), found in zip(ready.items(), forces, strict=True)
+    }
+    errors = {i: one for i, one in enumerate(displaced) if isinstance(one, Exception)}
+    results = errors | finished
+    return [results[i] for i in range(len(displaced))]
+
+
+def _forces_of_all(
+    displaced: Sequence[DisplacedCrystal], potential: Potential
+) -> list[tuple[tuple[FloatArray, ...], float] | Exception]:
+    """Forces on the structures of each crystal, and its share of the time by number of atoms.
+
+    What cannot be evaluated together is evaluated one crystal after the other.
+    """
+    groups = [crystal.structures() for crystal in displaced]
+    together = [atoms for group in groups for atoms in group]
+    if not together:
+        return []
+    found = _caught(potential.evaluate, together)
+    if isinstance(found, Exception):
+        if len(displaced) == 1:
+            return [found]
+        return [_forces_of_all([crystal], potential)[0] for crystal in displaced]
+    n_atoms = [sum(map(len, group)) for group in groups]
+    times = found.wall_time * np.array(n_atoms) / sum(n_atoms)
+    forces = iter(found.forces)
+    return [
+        (tuple(itertools.islice(forces, len(group))), float(time))
+        for group, time in zip(groups, times, strict=True)
+    ]
+
+
+def _longer(
+    atoms: Atoms, found: ForceConstants | Exception, settings: PhononSettings
+) -> float | None:
+    """Distance between images (Å) to try next; None where that is not needed or not allowed."""
+    if isinstance(found, Exception) or found.boundary_shift <= settings.max_boundary_shift:
+        return None
+    length = _GROWTH * nearest_image_distance(found.phonon.supercell.cell)
+    matrix = choose_supercell(atoms, length, settings.max_atoms, _SYMPREC)
+    reached = nearest_image_distance(matrix.T @ np.asarray(atoms.cell))
+    return length if reached > length - _SYMPREC else None
+
+
+def _in_place_of(
+    before: ForceConstants | Exception, found: ForceConstants | Exception
+) -> ForceConstants | Exception:
+    """Force constants of an enlarged supercell, with the cost of both."""
+    if isinstance(before, Exception) or isinstance(found, Exception):
+        return found
+    return replace(
+        found,
+        n_enlargements=before.n_enlargements + 1,
+        n_evaluations=before.n_evaluations + found.n_evaluations,
+        potential_time=before.potential_time + found.potential_time,
+    )
+
+
+def _caught(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Exception:
+    """Value of a function, or what it raised; want of memory is a matter of all crystals."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        return error
+
+
+def _site_group(phonon: Phonopy, atom: int) -> FloatArray:
+    """Cartesian rotations that leave an atom of the supercell in place, shape (n, 3, 3)."""
+    to_cartesian = phonon.supercell.cell.T
+    rotations = phonon.symmetry.get_site_symmetry(atom)
+    group: FloatArray = to_cartesian @ rotations @ np.linalg.inv(to_cartesian)
+    return group
 
 
 def symmetrize(phonon: Phonopy) -> None:
@@ -171,7 +483,7 @@ def commensurate_frequencies(phonon: Phonopy) -> FloatArray:
 
 def phonopy_of(
     unit_cell: PhonopyAtoms,
-    supercell_matrix: NDArray[np.int64],
+    supercell_matrix: IntArray,
     primitive_matrix: FloatArray | None = None,
 ) -> Phonopy:
     """Build a phonopy object.
@@ -230,7 +542,7 @@ def atoms_of_cell(cell: PhonopyAtoms) -> Atoms:
     return Atoms(numbers=cell.numbers, cell=cell.cell, positions=cell.positions, pbc=True)
 
 
-def _unit_cell_sites(phonon: Phonopy) -> NDArray[np.int64]:
+def _unit_cell_sites(phonon: Phonopy) -> IntArray:
     """Index in the unit cell of each atom of the supercell, shape (n_supercell_atoms,)."""
     supercell = phonon.supercell
     order = {int(s): u for u, s in enumerate(supercell.u2s_map)}

@@ -3,22 +3,23 @@
 import hashlib
 import heapq
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ase import Atoms
 
-from potentials import PotentialCard
+from potentials import Equivariance, PotentialCard
 from tasks.chirality import ChiralitySettings, ScoreSettings
 from tasks.failures import RemediableError
-from tasks.phonons import displaced_supercells
+from tasks.phonons import count_evaluations
 from tasks.settings import ScreenSettings
 from tasks.structures import Material
-from tasks.supercells import choose_supercell
+from tasks.supercells import require_size
 
 STAGE_NAMES = ("relaxation", "phonons", "chirality")
 # Raised when a stage's method changes, so that older results are computed anew.
-STAGE_VERSIONS = {"materials": 1, "relaxation": 1, "phonons": 1, "chirality": 1}
+STAGE_VERSIONS = {"materials": 1, "relaxation": 1, "phonons": 2, "chirality": 1}
 # Evaluations of a typical relaxation; enters cost estimates only.
 _RELAXATION_EVALUATIONS = 15
 _SECONDS_OVERHEAD = 1.0
@@ -38,12 +39,16 @@ class Work:
         One key per stage of `STAGE_NAMES`; those of stages that do not apply are empty.
     cost : float
         Estimated seconds on one CPU thread.
+    image_keys : tuple of str or None
+        Stage keys of the mirror image from whose results those of this structure follow; None for
+        a structure that is computed.
     """
 
     material_id: str
     material_key: str
     keys: tuple[str, str, str]
     cost: float
+    image_keys: tuple[str, str, str] | None = None
 
 
 def stage_keys(
@@ -78,6 +83,29 @@ def stage_keys(
         STAGE_VERSIONS["phonons"], relaxation, settings.phonons.model_dump(mode="json"), potential
     )
     return relaxation, phonons, chirality_key(phonons, settings.chirality, settings.score)
+
+
+def as_image(work: Work, original: Work, settings: ScreenSettings) -> Work:
+    """Turn work on a structure into taking over the results of its mirror image.
+
+    Parameters
+    ----------
+    work : Work
+        The structure.
+    original : Work
+        Its mirror image, which is computed.
+    settings : ScreenSettings
+        All settings.
+
+    Returns
+    -------
+    Work
+        With keys that follow from those of the original.
+    """
+    relaxation = digest("mirror image", work.material_key, original.keys[0])
+    phonons = digest("mirror image", relaxation, original.keys[1])
+    keys = relaxation, phonons, chirality_key(phonons, settings.chirality, settings.score)
+    return replace(work, keys=keys, cost=_SECONDS_OVERHEAD, image_keys=original.keys)
 
 
 def chirality_key(phonon_key: str, chirality: ChiralitySettings, score: ScoreSettings) -> str:
@@ -160,31 +188,55 @@ def require_computable(atoms: Atoms, card: PotentialCard, settings: ScreenSettin
     if unknown:
         message = f"the potential {card.name} does not know the element {', '.join(unknown)}"
         raise RemediableError(message, "choose a potential trained on these elements")
-    choose_supercell(atoms, settings.phonons.min_supercell_length, settings.phonons.max_atoms)
+    require_size(atoms, settings.phonons.max_atoms)
 
 
-def estimate_cost(atoms: Atoms, card: PotentialCard, settings: ScreenSettings) -> float:
+def estimate_cost(
+    n_atoms: int, evaluations: Mapping[Equivariance, int], card: PotentialCard
+) -> float:
     """Estimate the seconds one structure takes on one CPU thread.
+
+    Parameters
+    ----------
+    n_atoms : int
+        Atoms of the primitive cell.
+    evaluations : mapping from Equivariance to int
+        Atoms in all displaced supercells, for a potential of each kind.
+    card : PotentialCard
+        The potential, with its time per atom.
+
+    Returns
+    -------
+    float
+        Seconds for relaxation and forces.
+    """
+    displaced = evaluations[Equivariance.SO3 if card.averaged else card.equivariance]
+    evaluated = _RELAXATION_EVALUATIONS * n_atoms + displaced
+    return _SECONDS_OVERHEAD + evaluated * card.milliseconds_per_atom / 1000
+
+
+def atoms_to_evaluate(atoms: Atoms, settings: ScreenSettings) -> dict[Equivariance, int]:
+    """Count the atoms in all displaced supercells of a crystal.
 
     Parameters
     ----------
     atoms : ase.Atoms
         Primitive cell.
-    card : PotentialCard
-        The potential, with its time per atom.
     settings : ScreenSettings
-        Supercell and displacements.
+        All settings.
 
     Returns
     -------
-    float
-        Seconds for relaxation and forces, from the number of displaced supercells of the given
-        cell.
+    dict
+        Number by the kind of potential; none where the cell is too large for any supercell.
     """
-    phonon = displaced_supercells(atoms, settings.phonons)
-    n_displacements = len(phonon.displacements)
-    n_atoms = _RELAXATION_EVALUATIONS * len(atoms) + n_displacements * len(phonon.supercell)
-    return _SECONDS_OVERHEAD + n_atoms * card.milliseconds_per_atom / 1000
+    if len(atoms) > settings.phonons.max_atoms:
+        return {}
+    symprec = settings.symmetry.symprec
+    return {
+        kind: math.prod(count_evaluations(atoms, settings.phonons, kind, symprec))
+        for kind in Equivariance
+    }
 
 
 def first_open_stage(

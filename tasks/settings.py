@@ -47,6 +47,9 @@ class ScreenSettings(BaseModel):
     include_centrosymmetric: bool = Field(
         False, description="compute crystals whose symmetry forbids angular momentum as well"
     )
+    both_hands: bool = Field(
+        False, description="compute both of two enantiomorphs, instead of mirroring one"
+    )
 
 
 def read_settings(path: Path | None, overrides: dict[str, object]) -> ScreenSettings:

@@ -1,7 +1,7 @@
 """The stages: rows of one table in, rows of the next tables out, failures as rows.
 
-A stage reads its input for a chunk of structures from the dataset, treats one structure after the
-other, and commits what it found. Nothing but names, keys and settings passes between stages.
+A stage reads its input for a chunk of structures from the dataset, treats them together, and
+commits what it found. Nothing but names, keys and settings passes between stages.
 """
 
 import time
@@ -14,25 +14,29 @@ import numpy as np
 import pyarrow as pa
 import spglib
 from ase import Atoms
-from phonopy import Phonopy
-from phonopy.structure.atoms import PhonopyAtoms
 
 from potentials import Potential
 from tasks.chirality import analyze_force_constants, judge
-from tasks.failures import Failure, RemediableError, failure_of, is_out_of_memory
-from tasks.phonons import (
-    commensurate_frequencies,
-    force_constants,
-    phonopy_of,
+from tasks.columns import (
+    Row,
+    atoms_of,
+    cell_columns,
+    phonon_columns,
+    phonon_of,
+    structure_columns,
 )
+from tasks.enantiomorphs import (
+    mirrored_force_constants,
+    mirrored_phonons,
+    mirrored_relaxation,
+)
+from tasks.failures import Failure, RemediableError, failure_of
+from tasks.phonons import ForceConstants, commensurate_frequencies, force_constants_of_all
 from tasks.planning import STAGE_NAMES, Work
 from tasks.relaxation import Relaxation, relax
 from tasks.settings import ScreenSettings
 from tasks.storage import Dataset
-from tasks.supercells import nearest_image_distance
 from tasks.symmetry import classify_space_group, find_dataset
-
-Row = Mapping[str, Any]
 
 # The space group of a relaxed crystal is told at each of these tolerances (Å).
 TOLERANCES = (1e-5, 1e-3, 0.01, 0.1)
@@ -97,6 +101,9 @@ class Outcome:
     potential_time: float = 0.0
 
 
+Treatment = Callable[[Sequence[Task]], list[Outcome]]
+
+
 def run_stage(
     stage: str,
     works: Sequence[Work],
@@ -106,12 +113,16 @@ def run_stage(
 ) -> StageReport:
     """Run one stage for a chunk of structures and commit its rows.
 
+    The structures are treated together, so that the potential can pack them; what fails together
+    is treated in halves, down to the structure that is to blame.
+
     Parameters
     ----------
     stage : str
         One of `planning.STAGE_NAMES`.
     works : sequence of Work
-        Structures whose stage above succeeded.
+        Structures whose stage above succeeded. Mirror images whose originals have not come so far
+        are left as they are.
     dataset : Dataset
         Where rows are read and committed.
     settings : ScreenSettings
@@ -128,58 +139,99 @@ def run_stage(
     ------
     DatasetError
         When the dataset cannot be read or written; the structures then remain to be done.
-    MemoryError, torch.OutOfMemoryError
-        When a chunk of several structures is too large for the memory.
     """
     start = time.perf_counter()
-    source, treat, needs_potential = _STAGES[stage]
-    potential = load() if needs_potential else None
-    rows = _input_rows(dataset, source, stage, works)
     index = STAGE_NAMES.index(stage)
-    tasks = [
-        Task(row, work.keys[index], settings, potential)
-        for work, row in zip(works, rows, strict=True)
-    ]
-    alone = len(tasks) == 1
-    outcomes = {
-        task.row["material_id"]: _treated(stage, treat, task, alone=alone) for task in tasks
-    }
-    failures = tuple(o.failure for o in outcomes.values() if o.failure)
+    images = [work for work in works if work.image_keys and stage in _MIRRORS]
+    computed = [work for work in works if work not in images]
+    found = _computed(stage, computed, dataset, settings, load)
+    found |= _taken_over(stage, images, dataset) if images else {}
     report = StageReport(
         stage=stage,
-        succeeded=tuple(name for name, outcome in outcomes.items() if not outcome.failure),
-        failures=failures,
+        succeeded=tuple(work.material_id for work, out in found.items() if not out.failure),
+        failures=tuple(outcome.failure for outcome in found.values() if outcome.failure),
         wall_time=time.perf_counter() - start,
-        potential_time=sum(outcome.potential_time for outcome in outcomes.values()),
+        potential_time=sum(outcome.potential_time for outcome in found.values()),
     )
     timings = {"wall_time": report.wall_time, "potential_time": report.potential_time}
-    tables = _merged([outcome.tables for outcome in outcomes.values()])
-    tables["failures"] = [asdict(failure) for failure in failures]
-    dataset.commit(stage, tables, [work.keys[index] for work in works], timings=timings)
+    tables = _merged([outcome.tables for outcome in found.values()])
+    tables["failures"] = [asdict(failure) for failure in report.failures]
+    if found:
+        dataset.commit(stage, tables, [work.keys[index] for work in found], timings=timings)
     return report
 
 
-def _input_rows(dataset: Dataset, table: str, stage: str, works: Sequence[Work]) -> list[Row]:
-    """Input row of each structure, in order."""
+def _computed(
+    stage: str,
+    works: Sequence[Work],
+    dataset: Dataset,
+    settings: ScreenSettings,
+    load: Callable[[], Potential],
+) -> dict[Work, Outcome]:
+    """Outcome of each structure that is computed itself."""
+    if not works:
+        return {}
+    source, treat, needs_potential = _STAGES[stage]
+    potential = load() if needs_potential else None
     index = STAGE_NAMES.index(stage)
     above = [work.keys[index - 1] if index else work.material_key for work in works]
-    found = {row["key"]: row for row in dataset.read(table, keys=above).to_pylist()}
-    return [found[key] for key in above]
+    rows = _rows_by_key(dataset, source, above)
+    tasks = [
+        Task(rows[key], work.keys[index], settings, potential)
+        for work, key in zip(works, above, strict=True)
+    ]
+    return dict(zip(works, _treated(stage, treat, tasks), strict=True))
 
 
-def _treated(stage: str, treat: Callable[[Task], Outcome], task: Task, *, alone: bool) -> Outcome:
-    """Outcome of one structure; whatever it raises becomes its failure.
+def _taken_over(stage: str, works: Sequence[Work], dataset: Dataset) -> dict[Work, Outcome]:
+    """Outcome of each structure whose mirror image has one."""
+    index = STAGE_NAMES.index(stage)
+    originals = {work: work.image_keys[index] for work in works if work.image_keys}
+    keys = [*originals.values()]
+    rows = {name: _rows_by_key(dataset, name, keys) for name in (*_MIRRORS[stage], "failures")}
+    return {
+        work: _mirrored(stage, work.keys[index], work.material_id, key, rows)
+        for work, key in originals.items()
+        if any(key in found for found in rows.values())
+    }
 
-    Want of memory is a matter of the whole chunk while there is more than one structure in it.
-    """
+
+def _mirrored(
+    stage: str, key: str, material_id: str, original: str, rows: Mapping[str, Mapping[str, Row]]
+) -> Outcome:
+    """Outcome that follows from the rows of the mirror image."""
+    identity = {"material_id": material_id, "key": key}
+    if original in rows["failures"]:
+        row = rows["failures"][original]
+        message = f"its mirror image {row['material_id']}: {row['message']}"
+        return Outcome({}, Failure(**{**row, **identity, "message": message}))
+    mirrored = {name: mirror(rows[name][original]) for name, mirror in _MIRRORS[stage].items()}
+    return Outcome({name: {**row, **identity} for name, row in mirrored.items()})
+
+
+def _rows_by_key(dataset: Dataset, table: str, keys: Sequence[str]) -> dict[str, Row]:
+    """Rows of a table by their keys."""
+    return {row["key"]: row for row in dataset.read(table, keys=keys).to_pylist()}
+
+
+def _treated(stage: str, treat: Treatment, tasks: Sequence[Task]) -> list[Outcome]:
+    """Outcomes of some structures; what one of them raises becomes its failure."""
     start = time.perf_counter()
     try:
-        outcome = treat(task)
-    except Exception as error:
-        if is_out_of_memory(error) and not alone:
-            raise
-        return Outcome({}, failure_of(error, stage=stage, **task.identity))
-    wall_time = time.perf_counter() - start
+        outcomes = treat(tasks)
+    except Exception as error:  # noqa: BLE001 - one structure must not cost the others theirs
+        if len(tasks) == 1:
+            return [Outcome({}, failure_of(error, stage=stage, **tasks[0].identity))]
+        middle = len(tasks) // 2
+        return [*_treated(stage, treat, tasks[:middle]), *_treated(stage, treat, tasks[middle:])]
+    elapsed = time.perf_counter() - start
+    besides = (elapsed - sum(outcome.potential_time for outcome in outcomes)) / len(outcomes)
+    return [_with_cost(outcome, besides) for outcome in outcomes]
+
+
+def _with_cost(outcome: Outcome, besides: float) -> Outcome:
+    """Add the times to the rows of the tables that record them."""
+    wall_time = outcome.potential_time + besides
     cost = {"wall_time": wall_time, "potential_time": outcome.potential_time}
     timed = {
         name: {**rows, **cost} for name, rows in outcome.tables.items() if name in _TABLES_WITH_COST
@@ -199,11 +251,17 @@ def _merged(tables: Sequence[Mapping[str, Row | pa.Table]]) -> dict[str, Any]:
     }
 
 
-def _relaxation(task: Task) -> Outcome:
-    """Relax one crystal and look at what became of its symmetry."""
-    assert task.potential is not None
+def _relaxation(tasks: Sequence[Task]) -> list[Outcome]:
+    """Relax crystals together and look at what became of their symmetry."""
+    potential, settings = tasks[0].potential, tasks[0].settings
+    assert potential is not None
+    results = relax([atoms_of(task.row) for task in tasks], potential, settings.relaxation)
+    return [_relaxed(task, result, potential) for task, result in zip(tasks, results, strict=True)]
+
+
+def _relaxed(task: Task, result: Relaxation, potential: Potential) -> Outcome:
+    """Row of a relaxed crystal, and what is wrong with it."""
     settings, start = task.settings, atoms_of(task.row)
-    [result] = relax([start], task.potential, settings.relaxation)
     groups = [space_group_number(result.atoms, tolerance) for tolerance in TOLERANCES]
     final = space_group_number(result.atoms, settings.symmetry.symprec)
     initial = task.row["space_group_number"]
@@ -224,8 +282,8 @@ def _relaxation(task: Task) -> Outcome:
             "tolerances": TOLERANCES,
             "space_groups": groups,
             "symmetry_changed": final != initial,
-            "potential": task.potential.card.name,
-            "checkpoint_digest": task.potential.card.digest,
+            "potential": potential.card.name,
+            "checkpoint_digest": potential.card.digest,
         }
     )
     problem = _relaxation_problem(result, initial, final, settings)
@@ -250,21 +308,31 @@ def _relaxation_problem(
     return None
 
 
-def _phonons(task: Task) -> Outcome:
-    """Compute the force constants of one relaxed crystal."""
-    assert task.potential is not None
-    settings = task.settings.phonons
-    found = force_constants(atoms_of(task.row), task.potential, settings)
+def _phonons(tasks: Sequence[Task]) -> list[Outcome]:
+    """Compute the force constants of relaxed crystals together."""
+    potential, settings = tasks[0].potential, tasks[0].settings.phonons
+    assert potential is not None
+    crystals = [atoms_of(task.row) for task in tasks]
+    results = force_constants_of_all(crystals, potential, settings)
+    return [_forced(task, found, potential) for task, found in zip(tasks, results, strict=True)]
+
+
+def _forced(task: Task, found: ForceConstants | Exception, potential: Potential) -> Outcome:
+    """Rows of the force constants of one crystal."""
+    if isinstance(found, Exception):
+        return Outcome({}, failure_of(found, stage="phonons", **task.identity))
     row = (
         task.identity
         | cell_columns(found.phonon)
         | {
-            "n_displacements": len(found.phonon.displacements),
-            "displacement_distance": settings.displacement,
+            "n_displacements": found.n_evaluations,
+            "displacement_distance": task.settings.phonons.displacement,
             "sum_rule_residual": found.sum_rule_residual,
             "symmetrisation": found.symmetrisation,
-            "potential": task.potential.card.name,
-            "checkpoint_digest": task.potential.card.digest,
+            "boundary_shift": found.boundary_shift,
+            "n_enlargements": found.n_enlargements,
+            "potential": potential.card.name,
+            "checkpoint_digest": potential.card.digest,
         }
     )
     constants = task.identity | phonon_columns(found.phonon)
@@ -272,7 +340,12 @@ def _phonons(task: Task) -> Outcome:
     return Outcome(tables, potential_time=found.potential_time)
 
 
-def _chirality(task: Task) -> Outcome:
+def _chirality(tasks: Sequence[Task]) -> list[Outcome]:
+    """Analyse the modes of crystals, one after the other."""
+    return [_analysed(task) for task in tasks]
+
+
+def _analysed(task: Task) -> Outcome:
     """Analyse the modes of one crystal."""
     phonon = phonon_of(task.row)
     analysis = analyze_force_constants(phonon, task.settings.chirality)
@@ -284,145 +357,18 @@ def _chirality(task: Task) -> Outcome:
     return Outcome({"chirality": record, "modes": modes})
 
 
-# Stage -> the table it reads, the function for one structure, whether it needs the potential.
-_STAGES: Mapping[str, tuple[str, Callable[[Task], Outcome], bool]] = {
+# Stage -> the table it reads, what it does with a chunk, whether it needs the potential.
+_STAGES: Mapping[str, tuple[str, Treatment, bool]] = {
     "relaxation": ("materials", _relaxation, True),
     "phonons": ("relaxations", _phonons, True),
     "chirality": ("force_constants", _chirality, False),
 }
+# Stage -> how the rows of a mirror image follow, by table.
+_MIRRORS: Mapping[str, Mapping[str, Callable[[Row], Row]]] = {
+    "relaxation": {"relaxations": mirrored_relaxation},
+    "phonons": {"phonons": mirrored_phonons, "force_constants": mirrored_force_constants},
+}
 _TABLES_WITH_COST = {"relaxations", "phonons"}
-
-
-def structure_columns(atoms: Atoms) -> dict[str, Any]:
-    """Columns that hold a crystal.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        The crystal.
-
-    Returns
-    -------
-    dict
-        ``numbers``, ``cell`` (Å) and ``positions`` (fractions).
-    """
-    return {
-        "numbers": atoms.numbers,
-        "cell": np.asarray(atoms.cell),
-        "positions": atoms.get_scaled_positions(),
-    }
-
-
-def atoms_of(row: Row) -> Atoms:
-    """Crystal held by the structure columns of a row.
-
-    Parameters
-    ----------
-    row : mapping
-        With ``numbers``, ``cell`` and ``positions``.
-
-    Returns
-    -------
-    ase.Atoms
-        Periodic crystal.
-    """
-    return Atoms(
-        numbers=row["numbers"],
-        cell=np.reshape(row["cell"], (3, 3)),
-        scaled_positions=np.reshape(row["positions"], (-1, 3)),
-        pbc=True,
-    )
-
-
-def phonon_of(row: Row) -> Phonopy:
-    """Phonopy object of a row of ``force_constants``.
-
-    Parameters
-    ----------
-    row : mapping
-        A row.
-
-    Returns
-    -------
-    phonopy.Phonopy
-        With force constants.
-    """
-    # Coordinates are taken as they were stored, bit by bit: the order of the supercell's atoms,
-    # which the force constants follow, can depend on the last digit.
-    unit_cell = PhonopyAtoms(
-        numbers=row["numbers"],
-        cell=np.reshape(row["cell"], (3, 3)),
-        scaled_positions=np.reshape(row["positions"], (-1, 3)),
-        masses=row["masses"],
-    )
-    supercell_matrix = np.reshape(row["supercell_matrix"], (3, 3))
-    primitive_matrix = np.reshape(row["primitive_matrix"], (3, 3))
-    phonon = phonopy_of(unit_cell, supercell_matrix, primitive_matrix)
-    phonon.force_constants = np.reshape(row["force_constants"], row["force_constants_shape"])
-    if row["born"] is not None:
-        charges = {
-            "born": np.reshape(row["born"], (-1, 3, 3)),
-            "dielectric": np.reshape(row["dielectric"], (3, 3)),
-            "factor": row["nac_factor"],
-        }
-        method = {"method": row["nac_method"]} if row["nac_method"] else {}
-        phonon.nac_params = charges | method
-    return phonon
-
-
-def phonon_columns(phonon: Phonopy) -> dict[str, Any]:
-    """Columns of ``force_constants`` that hold a phonopy object.
-
-    Parameters
-    ----------
-    phonon : phonopy.Phonopy
-        With compact force constants, with or without Born charges.
-
-    Returns
-    -------
-    dict
-        Values by column; `phonon_of` reads them.
-    """
-    charges = phonon.nac_params or {}
-    return {
-        "numbers": phonon.unitcell.numbers,
-        "cell": phonon.unitcell.cell,
-        "positions": phonon.unitcell.scaled_positions,
-        "masses": phonon.unitcell.masses,
-        "supercell_matrix": phonon.supercell_matrix,
-        "primitive_matrix": phonon.primitive_matrix,
-        "force_constants": phonon.force_constants,
-        "force_constants_shape": phonon.force_constants.shape,
-        "born": charges.get("born"),
-        "dielectric": charges.get("dielectric"),
-        "nac_factor": charges.get("factor"),
-        "nac_method": charges.get("method"),
-    }
-
-
-def cell_columns(phonon: Phonopy) -> dict[str, Any]:
-    """Columns of ``phonons`` that tell which frequencies the forces determine.
-
-    Parameters
-    ----------
-    phonon : phonopy.Phonopy
-        With force constants.
-
-    Returns
-    -------
-    dict
-        Values by column.
-    """
-    frequencies = commensurate_frequencies(phonon)
-    return {
-        "supercell_matrix": phonon.supercell_matrix,
-        "primitive_matrix": phonon.primitive_matrix,
-        "n_supercell_atoms": len(phonon.supercell),
-        "image_distance": nearest_image_distance(phonon.supercell.cell),
-        "nac": phonon.nac_params is not None,
-        "min_frequency_commensurate": float(frequencies.min()),
-        "max_frequency": float(frequencies.max()),
-    }
 
 
 def space_group_number(atoms: Atoms, symprec: float) -> int:

@@ -183,6 +183,7 @@ _PLAN = Table(
         _text("relaxation_key", "Key of its row in relaxations.", nullable=True),
         _text("phonon_key", "Key of its rows in phonons and force_constants.", nullable=True),
         _text("chirality_key", "Key of its rows in chirality and modes.", nullable=True),
+        _text("enantiomorph_of", "Mirror image from whose results its own follow.", nullable=True),
     ),
 )
 
@@ -262,7 +263,10 @@ _PHONONS = Table(
         _reals("primitive_matrix", "", "Primitive cell in units of the unit cell, 9 by row."),
         _count("n_supercell_atoms", "Atoms in the supercell."),
         _real("image_distance", "Å", "Shortest distance between an atom and its periodic images."),
-        _count("n_displacements", "Displaced supercells whose forces were computed."),
+        _count(
+            "n_displacements",
+            "Displaced supercells evaluated, of images and abandoned supercells as well.",
+        ),
         _real("displacement_distance", "Å", "Length of each displacement.", nullable=True),
         _flag("nac", "Whether the non-analytical term correction is included."),
         _real(
@@ -281,6 +285,14 @@ _PHONONS = Table(
             "eV/Å^2",
             "Largest change of a force constant by the symmetrisation.",
         ),
+        _real(
+            "boundary_shift",
+            "",
+            "Estimated error of interpolated frequencies from force constants at the boundary of "
+            "the supercell, as a fraction of the highest frequency.",
+            nullable=True,
+        ),
+        _count("n_enlargements", "How often the supercell was enlarged for it.", nullable=True),
         *_POTENTIAL,
         *_COST,
     ),
@@ -433,7 +445,17 @@ PLANNED_KEYS: Final[Mapping[str, str]] = MappingProxyType(
 """Column of the plan that names the key of each table."""
 
 WIDE_COLUMNS: Final = (
-    ("plan", ("run_id", "material_key", "relaxation_key", "phonon_key", "chirality_key")),
+    (
+        "plan",
+        (
+            "run_id",
+            "material_key",
+            "relaxation_key",
+            "phonon_key",
+            "chirality_key",
+            "enantiomorph_of",
+        ),
+    ),
     (
         "materials",
         ("formula", "n_atoms", "structure_hash", *(c.name for c in (*_PROVENANCE, *_SYMMETRY))),
@@ -450,7 +472,7 @@ WIDE_COLUMNS: Final = (
             "checkpoint_digest",
         ),
     ),
-    ("phonons", ("n_supercell_atoms", "image_distance", "n_displacements")),
+    ("phonons", ("n_supercell_atoms", "image_distance", "n_displacements", "boundary_shift")),
     ("chirality", tuple(name for name in _CHIRALITY.names if name not in _CHIRALITY.identity)),
 )
 """Columns of each table that the catalogue of materials joins."""

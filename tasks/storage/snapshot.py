@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -76,11 +76,25 @@ def load_receipts(root: Path, stage: str | None = None) -> tuple[Receipt, ...]:
     while True:
         paths = receipt_paths(folder, stage)
         try:
-            return live(read_receipt(path) for path in paths)
+            return live(_remembered(path) for path in paths)
         except DatasetError:
             # A superseded receipt may have been pruned since the folder was listed.
             if all(path.exists() for path in paths):
                 raise
+
+
+def _remembered(path: Path) -> Receipt:
+    """Receipt of a file, which a process that reads often parses once."""
+    try:
+        state = path.stat()
+    except OSError:
+        return read_receipt(path)
+    return _parsed(path, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@cache
+def _parsed(path: Path, *_state: int) -> Receipt:
+    return read_receipt(path)
 
 
 def live(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
@@ -186,10 +200,8 @@ class Snapshot:
 
     def _holding(self, table: str, keys: frozenset[str] | None) -> Iterator[Receipt]:
         """Yield the receipts with a part of the table and one of the keys."""
-        every = keys is None
-        names = {r.chunk for key in keys or () for r in self.holders.get(key, ())}
         for receipt in self.receipts:
-            if table in receipt.files and (every or receipt.chunk in names):
+            if table in receipt.files and (keys is None or not keys.isdisjoint(receipt.keys)):
                 yield receipt
 
 

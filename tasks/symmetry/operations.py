@@ -8,7 +8,7 @@ reciprocal lattice, in which {R|t} carries q to the inverse transpose of R times
 """
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 import spglib
@@ -189,13 +189,28 @@ def find_dataset(atoms: Atoms, symprec: float) -> spglib.SpglibDataset:
     if not all(atoms.pbc):
         message = f"{atoms.get_chemical_formula()} is not periodic in three directions: set pbc"
         raise ValueError(message)
+    lattice, positions, numbers = map(np.ascontiguousarray, _spglib_cell(atoms))
     try:
-        dataset = spglib.get_symmetry_dataset(_spglib_cell(atoms), symprec=symprec)
+        # Several decisions on one crystal need it, one after the other.
+        dataset = _dataset(lattice.tobytes(), positions.tobytes(), tuple(numbers.tolist()), symprec)
     except spglib.SpglibError as error:
         raise _no_symmetry(atoms, symprec, str(error)) from error
     if dataset is None:
         raise _no_symmetry(atoms, symprec, "no data set")
     return dataset
+
+
+@lru_cache(maxsize=64)
+def _dataset(
+    lattice: bytes, positions: bytes, numbers: tuple[int, ...], symprec: float
+) -> spglib.SpglibDataset | None:
+    """Data set of a cell given by the bytes of its arrays."""
+    cell = (
+        np.frombuffer(lattice, dtype=np.float64).reshape(3, 3),
+        np.frombuffer(positions, dtype=np.float64).reshape(-1, 3),
+        numbers,
+    )
+    return spglib.get_symmetry_dataset(cell, symprec=symprec)
 
 
 def crystal_symmetry(atoms: Atoms, symprec: float = 1e-5) -> CrystalSymmetry:

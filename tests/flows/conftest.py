@@ -15,7 +15,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 # Small supercells and coarse meshes: the physics of the demo in seconds.
 QUICK = """
 potential: {name: 7net-0}
-phonons: {min_supercell_length: 6.0, max_atoms: 40}
+phonons: {min_supercell_length: 6.0, max_atoms: 40, max_enlargements: 0}
 chirality: {mesh_spacing: 0.05, path_spacing: 0.1}
 """
 

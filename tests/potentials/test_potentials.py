@@ -6,7 +6,6 @@ from ase import Atoms
 from ase.build import bulk
 
 from potentials import Equivariance, inverted, load_potential
-from potentials.batching import pack
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
 NAMES = ("7net-0", "7net-l3i5")
@@ -95,17 +94,6 @@ def test_rotated_crystals_have_equal_energies(name):
     assert found.energies[0] == pytest.approx(found.energies[1], abs=1e-7)
 
 
-def test_batch_equals_single(name):
-    potential = load_potential(name)
-    crystals = [rattled(bulk("Si")), rattled(trigonal_tellurium()), rattled(bulk("Cu", cubic=True))]
-    together = potential.evaluate(crystals)
-    for atoms, found in zip(crystals, together.split(), strict=True):
-        alone = potential.evaluate([atoms])
-        assert found.energies == pytest.approx(alone.energies, rel=1e-12)
-        assert np.allclose(found.forces[0], alone.forces[0], atol=1e-12)
-        assert np.allclose(found.stresses, alone.stresses, atol=1e-12)
-
-
 def test_float32_agrees_with_float64():
     atoms = rattled(trigonal_tellurium())
     double, single = (load_potential("7net-0", dtype=d) for d in ("float64", "float32"))
@@ -114,7 +102,10 @@ def test_float32_agrees_with_float64():
 
 
 def test_same_potential_is_loaded_once():
-    assert load_potential("7net-0") is load_potential("7net-0")
+    averaged, bare = load_potential("7net-0"), load_potential("7net-0", parity=False)
+    assert averaged is load_potential("7net-0")
+    assert averaged.potential is bare
+    assert load_potential("7net-0", dtype="float32", parity=False).model is not bare.model
 
 
 def test_any_ase_calculator_is_made_parity_even():
@@ -145,8 +136,3 @@ def test_options_of_a_calculator_change_its_digest():
 def test_wrong_names_are_told(arguments, word):
     with pytest.raises(ValueError, match=word):
         load_potential(**arguments)
-
-
-def test_batches_are_consecutive_and_bounded():
-    assert pack([2, 2, 9, 3, 20, 1], limit=12) == [[0, 1], [2, 3], [4], [5]]
-    assert pack([], limit=12) == []

@@ -23,7 +23,7 @@ from tests.crystals import to_phonopy
 EMT = "ase:ase.calculators.emt:EMT"
 SETTINGS = ScreenSettings(
     potential={"name": EMT},
-    phonons={"min_supercell_length": 5.0, "max_atoms": 32},
+    phonons={"min_supercell_length": 5.0, "max_atoms": 32, "max_enlargements": 0},
     chirality={"mesh_spacing": 0.1, "path_spacing": 0.2},
 )
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -86,16 +86,31 @@ def carry_out(
     load: Callable[[], Potential] = emt,
     stages: Iterable[str] = STAGE_NAMES,
 ) -> dict[str, StageReport]:
-    """Run what a plan leaves open, each stage as one chunk."""
-    reports: dict[str, StageReport] = {}
-    above: tuple[str, ...] = ()
-    for stage in stages:
-        everything = [work for works in plan.open.values() for work in works]
-        works = [w for w in everything if w.material_id in above or w in plan.open.get(stage, ())]
-        if works:
-            reports[stage] = run_stage(stage, works, intake.dataset, intake.settings, load)
-            above = reports[stage].succeeded
-    return reports
+    """Run what a plan leaves open, each stage as one chunk, mirror images after the others."""
+    reports: dict[str, list[StageReport]] = {}
+    everything = [work for works in plan.open.values() for work in works]
+    for mirrored in (False, True):
+        above: tuple[str, ...] = ()
+        for stage in stages:
+            ready = {*above, *(work.material_id for work in plan.open.get(stage, ()))}
+            works = [w for w in everything if w.material_id in ready]
+            works = [w for w in works if bool(w.image_keys) is mirrored]
+            if works:
+                report = run_stage(stage, works, intake.dataset, intake.settings, load)
+                reports.setdefault(stage, []).append(report)
+                above = report.succeeded
+    return {stage: _joined(found) for stage, found in reports.items()}
+
+
+def _joined(reports: list[StageReport]) -> StageReport:
+    """One report of all chunks of a stage."""
+    return StageReport(
+        reports[0].stage,
+        tuple(name for report in reports for name in report.succeeded),
+        tuple(failure for report in reports for failure in report.failures),
+        sum(report.wall_time for report in reports),
+        sum(report.potential_time for report in reports),
+    )
 
 
 def face_centred_phonon() -> Phonopy:

@@ -14,13 +14,13 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 from tasks.catalogue import read_catalog
 from tasks.chirality import analyze_force_constants
+from tasks.columns import phonon_of
 from tasks.external import plan_analysis, read_phonopy
 from tasks.failures import RemediableError
 from tasks.intake import Plan
 from tasks.settings import read_settings
-from tasks.stages import phonon_of
+from tasks.sources import safe_id
 from tasks.storage import build_catalog
-from tasks.structures import safe_id
 from tests.crystals import spring_phonon, to_phonopy, zincblende
 from tests.tasks.alloys import carry_out, face_centred_phonon, intake_of, no_card
 

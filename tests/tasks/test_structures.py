@@ -13,8 +13,6 @@ from tasks.structures import (
     check_crystal,
     read_materials,
     reduced_formula,
-    safe_id,
-    source_files,
     standardize,
     structure_hash,
 )
@@ -68,14 +66,6 @@ def test_names_from_files_cannot_leave_a_folder(items, record):
     assert (Path("/folder") / name).resolve().parent == Path("/folder")
 
 
-@pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a\\b", "nul\0", "", "é" * 300])
-def test_any_text_becomes_a_harmless_file_name(name):
-    found = safe_id(name)
-    assert found
-    assert (Path("/folder") / found).resolve().parent == Path("/folder")
-    assert len(found) <= 120
-
-
 def test_poscar_and_its_cif_are_the_same_crystal(tmp_path):
     write(tmp_path / "salt.cif", bulk("NaCl", "rocksalt", a=5.64))
     write(tmp_path / "POSCAR-salt", bulk("NaCl", "rocksalt", a=5.64), format="vasp")
@@ -122,21 +112,3 @@ def test_two_atoms_at_one_site_are_refused():
     atoms.positions[1] = [0.1, 0.0, 0.0]
     with pytest.raises(RemediableError, match=r"overlapping atoms: Si0 and Si1 are 0\.100 Å apart"):
         check_crystal(atoms)
-
-
-def test_missing_source_is_told(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such file or folder"):
-        source_files(tmp_path / "nowhere")
-
-
-def test_folder_without_structures_is_told(tmp_path):
-    (tmp_path / "notes.txt").write_text("nothing here")
-    with pytest.raises(ValueError, match="no structure file"):
-        source_files(tmp_path)
-
-
-def test_hidden_files_are_left_alone(tmp_path):
-    write(tmp_path / "seen.cif", bulk("Si"))
-    (tmp_path / ".cache").mkdir()
-    write(tmp_path / ".cache" / "unseen.cif", bulk("Si"))
-    assert [path.name for path in source_files(tmp_path)] == ["seen.cif"]

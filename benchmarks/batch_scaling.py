@@ -1,0 +1,114 @@
+"""Structures per second against the number of structures in a forward pass, as a markdown table.
+
+    python benchmarks/batch_scaling.py --device cuda --potential 7net-l3i5
+
+Every entry is the best of the repeats: copies of a crystal with displaced atoms, energies, forces
+and stresses, without the average over the inversion. Bold is what the potential would choose.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from ase import Atoms
+from ase.build import bulk
+from ase.io import read
+
+from flows.cli import located
+from potentials import load_potential
+from potentials.batching import pack
+from potentials.graphs import graphs_of
+from potentials.memory import is_out_of_memory
+from potentials.sevennet import SevenNet
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A budget of so many bytes, whatever the device has."""
+
+    size: float
+
+    def limit(self) -> float:
+        """Return the budget."""
+        return self.size
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = parsed()
+    torch.set_num_threads(1)
+    potential = load_potential(arguments.potential, arguments.device, arguments.dtype, parity=False)
+    print(f"{arguments.potential}, {arguments.dtype}, {potential.device}: structures per second\n")
+    batches = [count for count in BATCHES if count <= arguments.largest]
+    print(f"| crystal | atoms | {' | '.join(map(str, batches))} |")
+    print(f"|---{'|---:' * (len(batches) + 1)}|")
+    for name, atoms in crystals().items():
+        rates = [rate(potential, atoms, count, arguments.seconds) for count in batches]
+        own = len(pack(sizes(potential, copies(atoms, batches[-1])), potential.budget.limit())[0])
+        entries = [f"**{r}**" if n == own else r for n, r in zip(batches, rates, strict=True)]
+        print(f"| {name} | {len(atoms)} | {' | '.join(entries)} |", flush=True)
+
+
+def parsed() -> argparse.Namespace:
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--potential", default="7net-0", help="7net-0 or 7net-l3i5")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto")
+    parser.add_argument("--dtype", default="float32", help="float32 or float64")
+    parser.add_argument("--largest", type=int, default=16, help="largest number of structures")
+    parser.add_argument("--seconds", type=float, default=2.0, help="least time for each entry")
+    return parser.parse_args()
+
+
+def crystals() -> dict[str, Atoms]:
+    """Cells of 2 to 72 atoms."""
+    demo = located(Path("demo"))
+    quartz = read(demo / "quartz-154.cif")
+    tellurium = read(demo / "te.cif")
+    return {
+        "Si": bulk("Si"),
+        "Te": tellurium,
+        "quartz": quartz,
+        "Te 2x2x2": tellurium * (2, 2, 2),
+        "quartz 2x2x2": quartz * (2, 2, 2),
+    }
+
+
+def copies(atoms: Atoms, count: int) -> list[Atoms]:
+    """Copies with atoms displaced by about 0.01 Å."""
+    result = [atoms.copy() for _ in range(count)]
+    for seed, copy in enumerate(result):
+        copy.rattle(0.01, seed=seed)
+    return result
+
+
+def sizes(potential: SevenNet, structures: list[Atoms]) -> list[float]:
+    """Expected bytes of each structure."""
+    graphs = graphs_of(structures, potential.cutoff)
+    return [potential.memory.bytes_of(len(g.numbers), len(g.vectors)) for g in graphs]
+
+
+def rate(potential: SevenNet, atoms: Atoms, count: int, seconds: float) -> str:
+    """Structures per second in batches of a given number; a dash where they do not fit."""
+    structures = copies(atoms, count)
+    together = replace(potential, budget=Fixed(float("inf")))
+    times: list[float] = []
+    try:
+        together.evaluate(structures)
+        while sum(times) < seconds:
+            start = time.perf_counter()
+            together.evaluate(structures)
+            times.append(time.perf_counter() - start)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return "-"
+    return f"{count / min(times):.3g}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""What the orchestration itself costs: a screening whose stages compute nothing.
+
+    python benchmarks/orchestration.py --structures 100000
+
+Everything is real but the stages: the source is a file of so many crystals, each is parsed and
+classified, planned and committed; chunks travel through a Prefect server to worker processes, which
+read their input rows and commit output rows; the catalogue is built at the end. Instead of
+computing, a stage repeats the rows of one crystal that was screened before.
+
+Reading and symmetry are work on the crystals, and are given apart; all the rest is overhead.
+"""
+
+import argparse
+import itertools
+import logging
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pyarrow as pa
+from ase.build import bulk
+from ase.io import write
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows import screening
+from flows.spread import spread
+from potentials import load_potential
+from tasks import stages
+from tasks.intake import classified, plan_screening
+from tasks.planning import STAGE_NAMES
+from tasks.settings import ScreenSettings
+from tasks.sources import raw_records
+from tasks.storage import Dataset
+
+EMT = "ase:ase.calculators.emt:EMT"
+SETTINGS = ScreenSettings(
+    potential={"name": EMT},
+    phonons={"min_supercell_length": 5.0, "max_atoms": 32, "max_enlargements": 0},
+    chirality={"mesh_spacing": 0.06, "path_spacing": 0.06},
+)
+TABLES = {
+    "relaxation": ("relaxations",),
+    "phonons": ("phonons", "force_constants"),
+    "chirality": ("chirality", "modes"),
+}
+Rows = Mapping[str, Any]
+
+
+def write_source(path: Path, count: int) -> None:
+    """Write crystals that all differ, none with an inversion centre."""
+    rng = np.random.default_rng(0)
+    metals = ("Cu", "Ag", "Au", "Ni", "Pd", "Pt", "Al")
+    with path.open("w") as stream:
+        for i, a in enumerate(rng.uniform(5.4, 6.2, count)):
+            pair = "".join(rng.choice(metals, 2, replace=False))
+            atoms = bulk(pair, "zincblende", a=a)
+            atoms.info["material_id"] = f"crystal-{i}"
+            write(stream, atoms, format="extxyz")
+
+
+def template(folder: Path) -> dict[str, Rows]:
+    """Rows of one crystal that really went through all stages."""
+    source = folder / "template.extxyz"
+    write(source, bulk("CuAu", "zincblende", a=5.74), format="extxyz")
+    intake = screening.intake_of(source, folder / "template", SETTINGS, "cpu")
+    plan = plan_screening(intake)
+    [work] = plan.open["relaxation"]
+    for stage in STAGE_NAMES:
+        stages.run_stage(stage, [work], intake.dataset, SETTINGS, partial(load_potential, EMT))
+    names = [name for tables in TABLES.values() for name in tables if name != "modes"]
+    rows: dict[str, Rows] = {name: intake.dataset.read(name).to_pylist()[0] for name in names}
+    modes = intake.dataset.read("modes").drop_columns(["material_id", "key"])
+    return rows | {"modes": {"table": modes}}
+
+
+def repeated(
+    stage: str, rows: Mapping[str, Rows], tasks: Sequence[stages.Task]
+) -> list[stages.Outcome]:
+    """Outcome of a stage that repeats the template."""
+    return [
+        stages.Outcome({name: _with_identity(name, rows[name], task) for name in TABLES[stage]})
+        for task in tasks
+    ]
+
+
+def _with_identity(name: str, row: Rows, of: stages.Task) -> Rows | pa.Table:
+    if name != "modes":
+        return {**row, **of.identity}
+    modes = row["table"]
+    for column, value in reversed(of.identity.items()):
+        modes = modes.add_column(0, column, pa.array([value] * len(modes)))
+    return modes
+
+
+@task(name="stage", cache_policy=NO_CACHE)
+def null_chunk(stage, works, output, settings, rows):  # noqa: ANN001, ANN201
+    """`screening.run_chunk` without computation."""
+    table, _, _ = stages._STAGES[stage]  # noqa: SLF001
+    null = {stage: (table, partial(repeated, stage, rows), False)}
+    with patch.dict(stages._STAGES, null):  # noqa: SLF001
+        return stages.run_stage(stage, works, Dataset(output), settings, lambda: None)
+
+
+def peak_memory(who: int) -> float:
+    """Largest resident memory in GB."""
+    return resource.getrusage(who).ru_maxrss / 1e6
+
+
+def size_of(paths: Iterator[Path]) -> float:
+    """Bytes of files."""
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+@flow(name="orchestration")
+def measured(source: Path, output: Path, rows: Mapping[str, Rows], workers: int) -> list[float]:
+    """Seconds of the planning and of all the rest."""
+    intake = screening.intake_of(source, output, SETTINGS, "cpu")
+    start = time.perf_counter()
+    plan = plan_screening(intake, spread=partial(spread, workers=workers))
+    planned = time.perf_counter()
+    submit = screening._submit  # noqa: SLF001
+
+    def submit_null(pool, chunk, of):  # noqa: ANN001, ANN202
+        original = pool.runner.submit
+
+        def null(_, parameters):  # noqa: ANN001, ANN202
+            wanted = {name: parameters[name] for name in ("stage", "works", "output", "settings")}
+            return original(null_chunk, {**wanted, "rows": rows})
+
+        with patch.object(pool.runner, "submit", null):
+            return submit(pool, chunk, of)
+
+    with patch.object(screening, "_submit", submit_null):
+        screening.execute(intake, plan, workers, "cpu")
+    return [planned - start, time.perf_counter() - planned]
+
+
+def classification_seconds(source: Path, count: int) -> float:
+    """Seconds of one process for parsing and classifying a crystal of the source."""
+    raw = list(itertools.islice(raw_records(source), count))
+    start = time.perf_counter()
+    for record in raw:
+        classified(record, source, SETTINGS)
+    return (time.perf_counter() - start) / len(raw)
+
+
+def report(options: argparse.Namespace, folder: Path) -> None:
+    """Run all and print a table."""
+    n, source, output = options.structures, folder / "source.extxyz", folder / "dataset"
+    rows = template(folder)
+    write_source(source, n)
+    alone = classification_seconds(source, min(n, 500))
+    planning, rest = measured(source, output, rows, options.workers)
+    found = len(Dataset(output).read("chirality", columns=["material_id"]))
+    if found != n:
+        sys.exit(f"{found} of {n} structures arrived")
+    overhead = rest + max(planning - alone * n / options.workers, 0.0)
+    database = Path(os.environ["PREFECT_HOME"]).glob("*.db*")
+    lines = {
+        "parsing and symmetry, one process": f"{1e3 * alone:.2f} ms",
+        "planning, parsing and symmetry included": f"{1e3 * planning / n:.2f} ms",
+        "chunks, commits, catalogue": f"{1e3 * rest / n:.2f} ms",
+        "overhead: all but parsing and symmetry": f"{1e3 * overhead / n:.2f} ms",
+        "dataset": f"{size_of(output.rglob('*')) / n / 1e3:.1f} kB",
+        "Prefect's database": f"{size_of(database) / n / 1e3:.2f} kB",
+    }
+    modes = len(rows["modes"]["table"])
+    print(f"{n} structures of {modes} modes each, {options.workers} worker processes")
+    print("| what | per structure |\n|---|---|")
+    print("\n".join(f"| {what} | {value} |" for what, value in lines.items()))
+    print(f"peak memory: {peak_memory(resource.RUSAGE_SELF):.2f} GB in the run, ", end="")
+    print(f"{peak_memory(resource.RUSAGE_CHILDREN):.2f} GB in its largest process")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--structures", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    logging.disable(logging.INFO)
+    with tempfile.TemporaryDirectory() as name:
+        report(options, Path(name))
+
+
+if __name__ == "__main__":
+    if "PREFECT_HOME" in os.environ:
+        main()
+    else:
+        # Prefect's database is measured, so it must be a new one.
+        with tempfile.TemporaryDirectory() as home:
+            environment = os.environ | {"PREFECT_HOME": home}
+            sys.exit(subprocess.call([sys.executable, *sys.argv], env=environment))

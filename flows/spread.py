@@ -1,0 +1,51 @@
+"""Mapping over worker processes, in order and without holding the input."""
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from joblib import Parallel, delayed
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Fewer things are done before other processes have even started.
+_WORTH_A_PROCESS = 300
+_BATCH = 50
+
+
+def spread(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Apply a function to many things, in worker processes once there are enough of them.
+
+    Parameters
+    ----------
+    function : callable
+        Pure; a module's own, or a partial of one.
+    items : iterable
+        Taken as they are needed.
+    workers : int
+        Processes.
+
+    Yields
+    ------
+    object
+        Results in the order of the items.
+    """
+    rest = iter(items)
+    yield from map(function, itertools.islice(rest, _WORTH_A_PROCESS))
+    ahead = list(itertools.islice(rest, 1))
+    if ahead and workers > 1:
+        parallel = Parallel(workers, return_as="generator", batch_size=_BATCH)
+        results = parallel(delayed(function)(item) for item in itertools.chain(ahead, rest))
+        try:
+            for result in results:  # noqa: UP028 - the results are closed below, not by the caller
+                yield result
+        finally:
+            # Results that nobody takes any more are no reason for joblib's warning.
+            with warnings.catch_warnings(action="ignore", category=UserWarning):
+                results.close()
+    else:
+        yield from map(function, itertools.chain(ahead, rest))

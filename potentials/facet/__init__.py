@@ -1,0 +1,28 @@
+"""Facet: a small, exactly O(3)-equivariant potential that is fast on one CPU thread.
+
+An atom starts as the embedding of its species (`model`). In each layer it sums its neighbours'
+features, coupled to the harmonics of their directions (`products`) with weights that are linear in
+functions of their distances (`radial`). The sum is combined with itself on a grid on the sphere
+(`updates`, `sphere`), and its scalars are read out as energy. Forces and stresses are the
+derivatives of the sum of all energies, in one backward pass.
+"""
+
+from potentials.facet.checkpoint import read_facet, save_facet
+from potentials.facet.config import FacetConfig
+from potentials.facet.graph import Graph, build_graph
+from potentials.facet.model import Facet, derivatives, hessian_columns
+from potentials.facet.potential import FacetPotential, facet_names, load_facet
+
+__all__ = [
+    "Facet",
+    "FacetConfig",
+    "FacetPotential",
+    "Graph",
+    "build_graph",
+    "derivatives",
+    "facet_names",
+    "hessian_columns",
+    "load_facet",
+    "read_facet",
+    "save_facet",
+]

@@ -1,0 +1,231 @@
+"""The network, and the derivatives of its energy."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from potentials.facet.config import FacetConfig
+from potentials.facet.graph import Graph
+from potentials.facet.products import make_product
+from potentials.facet.radial import RADIALS, envelope
+from potentials.facet.sphere import harmonics
+from potentials.facet.updates import HALF, DegreeLinear, make_update
+
+
+class Layer(nn.Module):
+    """Messages from the neighbours and the atom itself, and the update.
+
+    Parameters
+    ----------
+    config : FacetConfig
+        Architecture.
+    l_in, l_out : int
+        Largest degrees of the features before and after.
+    """
+
+    def __init__(self, config: FacetConfig, l_in: int, l_out: int) -> None:
+        super().__init__()
+        sizes = config.channels, config.n_radial, config.rank
+        self.send = DegreeLinear(l_in, config.channels, config.channels)
+        self.keep = DegreeLinear(l_in, config.channels, config.channels)
+        self.product = make_product(config.product, l_in, config.l_max, *sizes)
+        self.update = make_update(config, l_out)
+        self.message_scale = config.average_neighbours**-0.5
+
+    def forward(
+        self, features: Tensor, radial: Tensor, directions: Tensor, neighbours: Tensor
+    ) -> Tensor:
+        """Pass messages once.
+
+        Parameters
+        ----------
+        features : Tensor, shape (n_atoms, (l_in + 1)^2, channels)
+            Features of all atoms.
+        radial : Tensor, shape (n_atoms, n_neighbours, n_radial)
+            Functions of the distances.
+        directions : Tensor, shape (n_atoms, n_neighbours, (l_max + 1)^2)
+            Harmonics of the directions.
+        neighbours : Tensor of int64, shape (n_atoms, n_neighbours)
+            Indices of the neighbours.
+
+        Returns
+        -------
+        Tensor, shape (n_atoms, (l_out + 1)^2, channels)
+            New features.
+        """
+        messages = self.product(self.send(features), radial, directions, neighbours)
+        missing = messages.shape[1] - features.shape[1]
+        own = nn.functional.pad(self.keep(features), (0, 0, 0, missing))
+        result: Tensor = self.update(HALF * (self.message_scale * messages + own))
+        return result
+
+
+class Facet(nn.Module):
+    """Energies of atoms in their surroundings.
+
+    Built in float64; cast with ``.to(torch.float32)``. Parameters start random, such that energies
+    have a variance of about ``energy_scale^2``.
+
+    Parameters
+    ----------
+    config : FacetConfig
+        Architecture.
+    """
+
+    reference_energies: Tensor
+
+    def __init__(self, config: FacetConfig) -> None:
+        super().__init__()
+        self.config = config
+        n_elements, channels = len(config.elements), config.channels
+        inner = [config.l_hidden] * (config.layers - 1)
+        self.embedding = nn.Parameter(torch.randn(n_elements, channels, dtype=torch.float64))
+        self.radial = RADIALS[config.radial](config.cutoff, config.n_radial)
+        self.layers = nn.ModuleList(
+            Layer(config, *ends) for ends in zip([0, *inner], [*inner, 0], strict=True)
+        )
+        self.readouts = nn.ModuleList([*(_linear(channels, 1) for _ in inner), _readout(channels)])
+        references = torch.zeros(n_elements, dtype=torch.float64)
+        self.register_buffer("reference_energies", references)
+
+    def forward(self, vectors: Tensor, neighbours: Tensor, species: Tensor) -> Tensor:
+        """Compute the energies of all atoms.
+
+        Parameters
+        ----------
+        vectors : Tensor, shape (n_atoms, n_neighbours, 3)
+            To the neighbours, in Å.
+        neighbours : Tensor of int64, shape (n_atoms, n_neighbours)
+            Indices of the neighbours.
+        species : Tensor of int64, shape (n_atoms,)
+            Positions in ``config.elements``.
+
+        Returns
+        -------
+        Tensor, shape (n_atoms,)
+            Energies in eV, reference energies included.
+        """
+        distances = vectors.norm(dim=-1)
+        radial = self.radial(distances) * envelope(distances, self.config.cutoff)[..., None]
+        directions = harmonics(self.config.l_max, vectors)
+        features = self.embedding[species][:, None]
+        energies = self.reference_energies[species]
+        for layer, readout in zip(self.layers, self.readouts, strict=True):
+            features = layer(features, radial, directions, neighbours)
+            energies = energies + self.config.energy_scale * readout(features[:, 0])[:, 0]
+        return energies
+
+
+def energies_of(model: nn.Module, graph: Graph) -> Tensor:
+    """Sum the energies of each structure.
+
+    Parameters
+    ----------
+    model : Facet
+        The network.
+    graph : Graph
+        The structures.
+
+    Returns
+    -------
+    Tensor of float64, shape (n_structures,)
+        Energies in eV.
+    """
+    atomic: Tensor = model(graph.vectors, graph.neighbours, graph.species)
+    sums = torch.zeros(len(graph.volumes), dtype=torch.float64, device=atomic.device)
+    return sums.index_add(0, graph.structure, atomic.double())
+
+
+def derivatives(
+    model: nn.Module, graph: Graph, *, create_graph: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute energies, forces and stresses in one forward and one backward pass.
+
+    With ``g_ij = dE/dr_ij``, the force on atom i is ``sum_j g_ij - sum_j g_ji``, and the stress is
+    the virial ``sum_ij r_ij g_ij / volume``, which rotational invariance makes symmetric.
+
+    Parameters
+    ----------
+    model : Facet
+        The network.
+    graph : Graph
+        The structures.
+    create_graph : bool
+        Whether the results are to be differentiated in turn, as in training.
+
+    Returns
+    -------
+    energies : Tensor of float64, shape (n_structures,)
+        In eV.
+    forces : Tensor, shape (n_atoms, 3)
+        In eV/Å.
+    stresses : Tensor, shape (n_structures, 3, 3)
+        In eV/Å^3, positive under tension.
+    """
+    energies, _, gradient = _pair_gradient(model, graph, create_graph=create_graph)
+    virials = torch.einsum("nkx,nky->nxy", graph.vectors, gradient)
+    sums = virials.new_zeros(len(graph.volumes), 3, 3).index_add(0, graph.structure, virials)
+    stresses = (sums + sums.mT) / (2 * graph.volumes[:, None, None])
+    return energies, _on_atoms(gradient, graph.neighbours), stresses
+
+
+def hessian_columns(model: nn.Module, graph: Graph, indices: Tensor) -> Tensor:
+    """Compute columns of the matrix of second derivatives, by differentiating twice.
+
+    Parameters
+    ----------
+    model : Facet
+        The network.
+    graph : Graph
+        The structures.
+    indices : Tensor of int64, shape (n_columns,)
+        Degrees of freedom, ``3 atom + axis``.
+
+    Returns
+    -------
+    Tensor, shape (n_columns, n_atoms, 3)
+        ``d^2 E / dx_column dx_atom`` in eV/Å^2.
+    """
+    _, vectors, gradient = _pair_gradient(model, graph, create_graph=True)
+    columns = vectors.new_zeros(len(indices), len(vectors), 3)
+    for column, index in zip(columns, indices.tolist(), strict=True):
+        motion = _pair_motion(vectors, graph.neighbours, *divmod(index, 3))
+        (product,) = torch.autograd.grad(gradient, vectors, motion, retain_graph=True)
+        column.copy_(-_on_atoms(product, graph.neighbours))
+    return columns
+
+
+def _pair_gradient(
+    model: nn.Module, graph: Graph, *, create_graph: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Energies, vectors between neighbours, and the derivatives of the energy by them."""
+    vectors = graph.vectors.detach().requires_grad_()
+    energies = energies_of(model, replace(graph, vectors=vectors))
+    (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph)
+    return energies if create_graph else energies.detach(), vectors, gradient
+
+
+def _on_atoms(gradient: Tensor, neighbours: Tensor) -> Tensor:
+    """Forces (n_atoms, 3) that derivatives by the vectors between neighbours make."""
+    return gradient.sum(1).index_add(0, neighbours.flatten(), -gradient.flatten(0, 1))
+
+
+def _pair_motion(vectors: Tensor, neighbours: Tensor, atom: int, axis: int) -> Tensor:
+    """Change of all vectors between neighbours when one atom moves along an axis."""
+    motion = torch.zeros_like(vectors)
+    motion[..., axis] = (neighbours == atom).to(vectors.dtype)
+    motion[atom, :, axis] -= 1
+    return motion
+
+
+def _linear(channels_in: int, channels_out: int) -> nn.Linear:
+    """Linear map that keeps the variance."""
+    linear = nn.Linear(channels_in, channels_out, bias=False, dtype=torch.float64)
+    nn.init.normal_(linear.weight, std=channels_in**-0.5)
+    return linear
+
+
+def _readout(channels: int) -> nn.Sequential:
+    """Perceptron from the last scalars to an energy."""
+    return nn.Sequential(_linear(channels, channels), nn.SiLU(), _linear(channels, 1))

@@ -1,0 +1,164 @@
+"""The network as a potential of this project."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from potentials.batching import pack
+from potentials.checkpoint import sha256_of_file
+from potentials.facet.checkpoint import read_facet
+from potentials.facet.graph import IntArray, build_graph
+from potentials.facet.model import Facet, derivatives, hessian_columns
+from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
+
+WEIGHTS = Path(__file__).parent / "weights"
+LICENCE = "MIT"
+CITATION = "chiralscreen; after arXiv:2509.08418, arXiv:2401.10216 and arXiv:2507.01131"
+# On a CPU the cost per atom falls up to here, eightfold from a two-atom cell, and rises beyond.
+_ATOMS_PER_BATCH = {"cpu": 128, "cuda": 4096}
+
+
+@dataclass(frozen=True)
+class FacetPotential:
+    """A Facet model.
+
+    Its features have natural parity and its default kernels are exact, so that energies are O(3)-
+    invariant without any averaging.
+
+    Attributes
+    ----------
+    card : PotentialCard
+        Identity.
+    model : Facet
+        The network in evaluation mode, in `dtype` on `device`.
+    device : torch.device
+        Where the model lives.
+    dtype : torch.dtype
+        Precision of the model.
+    """
+
+    card: PotentialCard
+    model: Facet
+    device: torch.device
+    dtype: torch.dtype
+
+    def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
+        """Evaluate all structures, small ones packed into common graphs.
+
+        Parameters
+        ----------
+        structures : sequence of ase.Atoms
+            Periodic structures.
+
+        Returns
+        -------
+        Evaluation
+            In the order of `structures`.
+        """
+        start = time.perf_counter()
+        limit = _ATOMS_PER_BATCH.get(self.device.type, _ATOMS_PER_BATCH["cpu"])
+        batches = pack([len(atoms) for atoms in structures], limit)
+        results = [self._evaluate_batch([structures[i] for i in batch]) for batch in batches]
+        return Evaluation(
+            energies=np.concatenate([energies for energies, _, _ in results]),
+            forces=tuple(forces for _, batch, _ in results for forces in batch),
+            stresses=np.concatenate([stresses for _, _, stresses in results]),
+            wall_time=time.perf_counter() - start,
+        )
+
+    def hessian_columns(self, atoms: Atoms, indices: Sequence[int] | IntArray) -> FloatArray:
+        """Compute columns of the matrix of second derivatives, without finite differences.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            A periodic structure.
+        indices : sequence of int, length n_columns
+            Degrees of freedom, ``3 atom + axis``.
+
+        Returns
+        -------
+        ndarray, shape (n_columns, n_atoms, 3)
+            ``d^2 E / dx_column dx_atom`` in eV/Å^2.
+        """
+        graph = build_graph([atoms], self.model.config, self.device, self.dtype)
+        return _array(hessian_columns(self.model, graph, torch.as_tensor(indices)))
+
+    def _evaluate_batch(
+        self, structures: list[Atoms]
+    ) -> tuple[FloatArray, list[FloatArray], FloatArray]:
+        """Run one forward and backward pass over a disjoint union of graphs."""
+        graph = build_graph(structures, self.model.config, self.device, self.dtype)
+        energies, forces, stresses = (_array(part) for part in derivatives(self.model, graph))
+        ends = np.cumsum([len(atoms) for atoms in structures])
+        return energies, np.split(forces, ends[:-1]), stresses
+
+
+def load_facet(name_or_path: str | Path, device: str, dtype: str) -> FacetPotential:
+    """Load a model from the package or from a file.
+
+    Parameters
+    ----------
+    name_or_path : str or pathlib.Path
+        A name from `facet_names`, or a file written by `potentials.facet.save_facet`.
+    device : str
+        Where to put the model.
+    dtype : str
+        ``float32`` or ``float64``.
+
+    Returns
+    -------
+    FacetPotential
+        Ready to evaluate.
+
+    Raises
+    ------
+    ValueError
+        When there is no such model.
+    """
+    path = _checkpoint(name_or_path)
+    model, metadata = read_facet(path)
+    place, precision = torch.device(device), getattr(torch, dtype)
+    model.to(device=place, dtype=precision).eval().requires_grad_(requires_grad=False)
+    card = PotentialCard(
+        name=str(metadata.get("name", path.stem)),
+        digest=sha256_of_file(path),
+        equivariance=Equivariance.O3 if model.config.is_exact else Equivariance.SO3,
+        elements=frozenset(model.config.elements),
+        licence=str(metadata.get("licence", LICENCE)),
+        citation=str(metadata.get("citation", CITATION)),
+        milliseconds_per_atom=float(metadata.get("milliseconds_per_atom", 1.0)),
+    )
+    return FacetPotential(card, model, place, precision)
+
+
+def facet_names() -> tuple[str, ...]:
+    """List the models that travel with the package.
+
+    Returns
+    -------
+    tuple of str
+        Names for `load_facet`.
+    """
+    return tuple(sorted(path.stem for path in WEIGHTS.glob("*.pt")))
+
+
+def _checkpoint(name_or_path: str | Path) -> Path:
+    """File of a shipped model, or the given one."""
+    if name_or_path in facet_names():
+        return WEIGHTS / f"{name_or_path}.pt"
+    if not Path(name_or_path).is_file():
+        known = ", ".join(facet_names()) or "none"
+        raise ValueError(f"no model {name_or_path}: no such file, and shipped are: {known}")
+    return Path(name_or_path)
+
+
+def _array(tensor: Tensor) -> FloatArray:
+    """Detached float64 copy on the host."""
+    return tensor.detach().cpu().numpy().astype(np.float64)

@@ -1,0 +1,161 @@
+"""Structures as graphs of neighbours, and many graphs as one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sevenn._keys as key
+from ase import Atoms
+from numpy.typing import NDArray
+from sevenn.train.dataload import unlabeled_atoms_to_graph
+
+from potentials.interface import FloatArray
+
+IntArray = NDArray[np.int64]
+
+# Pairs of a crystal are searched once for all copies whose atoms are no farther away than this (Å);
+# the displacements of phonon calculations are 0.01 to 0.03 Å.
+_SKIN = 0.05
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A structure and all its pairs within the cutoff.
+
+    Attributes
+    ----------
+    numbers : ndarray of int, shape (n_atoms,)
+        Atomic numbers.
+    volume : float
+        Volume of the cell in Å^3.
+    pairs : ndarray of int, shape (2, n_edges)
+        An atom and one of its neighbours; each pair of atoms appears in both directions.
+    vectors : ndarray, shape (n_edges, 3)
+        From the atom to its neighbour in Å.
+    """
+
+    numbers: IntArray
+    volume: float
+    pairs: IntArray
+    vectors: FloatArray
+
+
+@dataclass(frozen=True)
+class Union:
+    """Several graphs side by side, atoms with equally many neighbours in a row.
+
+    Attributes
+    ----------
+    numbers, structures : ndarray of int, shape (n_atoms,)
+        Atomic number and index of the structure of each atom, sorted by the number of neighbours.
+    pairs : ndarray of int, shape (2, n_edges)
+        Sorted by the first atom.
+    vectors : ndarray, shape (n_edges, 3)
+        From the first atom to the second in Å.
+    volumes : ndarray, shape (n_structures,)
+        Volumes of the cells in Å^3.
+    groups : tuple of (int, int)
+        Number of neighbours, and how many atoms have it.
+    places : tuple of ndarray of int
+        Where the atoms of each structure are, in their original order.
+    """
+
+    numbers: IntArray
+    structures: IntArray
+    pairs: IntArray
+    vectors: FloatArray
+    volumes: FloatArray
+    groups: tuple[tuple[int, int], ...]
+    places: tuple[IntArray, ...]
+
+
+def graphs_of(structures: Sequence[Atoms], cutoff: float) -> list[Graph]:
+    """Find all pairs within the cutoff.
+
+    Pairs are searched once for consecutive copies of a crystal with slightly displaced atoms.
+
+    Parameters
+    ----------
+    structures : sequence of ase.Atoms
+        Periodic structures.
+    cutoff : float
+        Largest distance of a pair in Å.
+
+    Returns
+    -------
+    list of Graph
+        One per structure, the same as if each had been searched.
+    """
+    graphs = []
+    candidates: _Candidates | None = None
+    for atoms in structures:
+        if candidates is None or not candidates.hold_for(atoms):
+            candidates = _candidates_of(atoms, cutoff)
+        graphs.append(candidates.graph(atoms, cutoff))
+    return graphs
+
+
+def union(graphs: Sequence[Graph]) -> Union:
+    """Put graphs side by side.
+
+    Parameters
+    ----------
+    graphs : sequence of Graph
+        At least one.
+
+    Returns
+    -------
+    Union
+        All atoms and pairs.
+    """
+    sizes = [len(graph.numbers) for graph in graphs]
+    starts = np.cumsum([0, *sizes])
+    pairs = np.hstack([graph.pairs + start for graph, start in zip(graphs, starts, strict=False)])
+    n_neighbours = np.bincount(pairs[0], minlength=starts[-1])
+    atoms = np.argsort(n_neighbours, kind="stable")
+    places = np.argsort(atoms)
+    edges = np.argsort(places[pairs[0]], kind="stable")
+    groups = zip(*np.unique(n_neighbours, return_counts=True), strict=True)
+    return Union(
+        numbers=np.concatenate([graph.numbers for graph in graphs])[atoms],
+        structures=np.repeat(np.arange(len(sizes)), sizes)[atoms],
+        pairs=places[pairs[:, edges]],
+        vectors=np.concatenate([graph.vectors for graph in graphs])[edges],
+        volumes=np.array([graph.volume for graph in graphs]),
+        groups=tuple((int(neighbours), int(count)) for neighbours, count in groups),
+        places=tuple(np.split(places, starts[1:-1])),
+    )
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Pairs of a crystal that small displacements may bring within the cutoff."""
+
+    atoms: Atoms
+    pairs: IntArray
+    shifts: FloatArray  # (n_pairs, 3), lattice vectors between the cells of the two atoms
+
+    def hold_for(self, atoms: Atoms) -> bool:
+        """Whether a structure is this crystal, its atoms displaced by less than the skin."""
+        mine = self.atoms
+        if not (
+            np.array_equal(mine.numbers, atoms.numbers)
+            and np.array_equal(mine.cell.array, atoms.cell.array)
+            and np.array_equal(mine.pbc, atoms.pbc)
+        ):
+            return False
+        return bool((np.linalg.norm(mine.positions - atoms.positions, axis=1) <= _SKIN).all())
+
+    def graph(self, atoms: Atoms, cutoff: float) -> Graph:
+        """Graph of a structure for which the pairs hold."""
+        first, second = self.pairs
+        vectors = atoms.positions[second] - atoms.positions[first] + self.shifts
+        near = np.einsum("ex,ex->e", vectors, vectors) < cutoff**2
+        return Graph(atoms.numbers, atoms.get_volume(), self.pairs[:, near], vectors[near])
+
+
+def _candidates_of(atoms: Atoms, cutoff: float) -> _Candidates:
+    """Pairs within the cutoff and twice the skin."""
+    found = unlabeled_atoms_to_graph(atoms, cutoff + 2 * _SKIN, with_shift=True)
+    shifts = found[key.CELL_SHIFT] @ found[key.CELL]
+    return _Candidates(atoms.copy(), found[key.EDGE_IDX], shifts)

@@ -1,0 +1,146 @@
+"""Crystals and force constants as columns of a row, and back, bit by bit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
+
+from tasks.phonons import commensurate_frequencies, phonopy_of
+from tasks.supercells import nearest_image_distance
+
+Row = Mapping[str, Any]
+
+
+def structure_columns(atoms: Atoms) -> dict[str, Any]:
+    """Columns that hold a crystal.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The crystal.
+
+    Returns
+    -------
+    dict
+        ``numbers``, ``cell`` (Å) and ``positions`` (fractions).
+    """
+    return {
+        "numbers": atoms.numbers,
+        "cell": np.asarray(atoms.cell),
+        "positions": atoms.get_scaled_positions(),
+    }
+
+
+def atoms_of(row: Row) -> Atoms:
+    """Crystal held by the structure columns of a row.
+
+    Parameters
+    ----------
+    row : mapping
+        With ``numbers``, ``cell`` and ``positions``.
+
+    Returns
+    -------
+    ase.Atoms
+        Periodic crystal.
+    """
+    return Atoms(
+        numbers=row["numbers"],
+        cell=np.reshape(row["cell"], (3, 3)),
+        scaled_positions=np.reshape(row["positions"], (-1, 3)),
+        pbc=True,
+    )
+
+
+def phonon_of(row: Row) -> Phonopy:
+    """Phonopy object of a row of ``force_constants``.
+
+    Parameters
+    ----------
+    row : mapping
+        A row.
+
+    Returns
+    -------
+    phonopy.Phonopy
+        With force constants.
+    """
+    # Coordinates are taken as they were stored, bit by bit: the order of the supercell's atoms,
+    # which the force constants follow, can depend on the last digit.
+    unit_cell = PhonopyAtoms(
+        numbers=row["numbers"],
+        cell=np.reshape(row["cell"], (3, 3)),
+        scaled_positions=np.reshape(row["positions"], (-1, 3)),
+        masses=row["masses"],
+    )
+    supercell_matrix = np.reshape(row["supercell_matrix"], (3, 3))
+    primitive_matrix = np.reshape(row["primitive_matrix"], (3, 3))
+    phonon = phonopy_of(unit_cell, supercell_matrix, primitive_matrix)
+    phonon.force_constants = np.reshape(row["force_constants"], row["force_constants_shape"])
+    if row["born"] is not None:
+        charges = {
+            "born": np.reshape(row["born"], (-1, 3, 3)),
+            "dielectric": np.reshape(row["dielectric"], (3, 3)),
+            "factor": row["nac_factor"],
+        }
+        method = {"method": row["nac_method"]} if row["nac_method"] else {}
+        phonon.nac_params = charges | method
+    return phonon
+
+
+def phonon_columns(phonon: Phonopy) -> dict[str, Any]:
+    """Columns of ``force_constants`` that hold a phonopy object.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With compact force constants, with or without Born charges.
+
+    Returns
+    -------
+    dict
+        Values by column; `phonon_of` reads them.
+    """
+    charges = phonon.nac_params or {}
+    return {
+        "numbers": phonon.unitcell.numbers,
+        "cell": phonon.unitcell.cell,
+        "positions": phonon.unitcell.scaled_positions,
+        "masses": phonon.unitcell.masses,
+        "supercell_matrix": phonon.supercell_matrix,
+        "primitive_matrix": phonon.primitive_matrix,
+        "force_constants": phonon.force_constants,
+        "force_constants_shape": phonon.force_constants.shape,
+        "born": charges.get("born"),
+        "dielectric": charges.get("dielectric"),
+        "nac_factor": charges.get("factor"),
+        "nac_method": charges.get("method"),
+    }
+
+
+def cell_columns(phonon: Phonopy) -> dict[str, Any]:
+    """Columns of ``phonons`` that tell which frequencies the forces determine.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+
+    Returns
+    -------
+    dict
+        Values by column.
+    """
+    frequencies = commensurate_frequencies(phonon)
+    return {
+        "supercell_matrix": phonon.supercell_matrix,
+        "primitive_matrix": phonon.primitive_matrix,
+        "n_supercell_atoms": len(phonon.supercell),
+        "image_distance": nearest_image_distance(phonon.supercell.cell),
+        "nac": phonon.nac_params is not None,
+        "min_frequency_commensurate": float(frequencies.min()),
+        "max_frequency": float(frequencies.max()),
+    }
