@@ -38,7 +38,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(chiralscreen, quick, tmp_path
         (["classify", "."], ["no structure file"]),
         (["status", "."], ["holds no dataset", "what to do"]),
         (["screen", "demo", "-o", "out", "--potential", "7net-9"], ["unknown potential", "7net-9"]),
-        (["screen", "demo", "-o", "out", "--device", "cuda"], ["no GPU"]),
+        (["screen", "demo", "-o", "out", "--device", "cuda"], ["no device 'cuda'"]),
         (["screen", "demo", "-o", "out", "--config", "absent.yaml"], ["absent.yaml"]),
         (["screen", "demo"], ["--output"]),
         (["screen", "demo", "-o", "out", "--limit", "0"], ["--limit"]),
