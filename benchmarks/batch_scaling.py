@@ -3,7 +3,8 @@
     python benchmarks/batch_scaling.py --device cuda --potential 7net-l3i5
 
 Every entry is the best of the repeats: copies of a crystal with displaced atoms, energies, forces
-and stresses, without the average over the inversion. Bold is what the potential would choose.
+and stresses, without the average over the inversion. The last column is the number of structures
+that the potential chooses by its memory model.
 """
 
 import argparse
@@ -18,7 +19,6 @@ from ase.io import read
 
 from flows.cli import located
 from potentials import load_potential
-from potentials.batching import pack
 from potentials.graphs import graphs_of
 from potentials.memory import is_out_of_memory
 from potentials.sevennet import SevenNet
@@ -44,13 +44,11 @@ def main() -> None:
     potential = load_potential(arguments.potential, arguments.device, arguments.dtype, parity=False)
     print(f"{arguments.potential}, {arguments.dtype}, {potential.device}: structures per second\n")
     batches = [count for count in BATCHES if count <= arguments.largest]
-    print(f"| crystal | atoms | {' | '.join(map(str, batches))} |")
-    print(f"|---{'|---:' * (len(batches) + 1)}|")
+    print(f"| crystal | atoms | {' | '.join(map(str, batches))} | chosen |")
+    print(f"|---{'|---:' * (len(batches) + 2)}|")
     for name, atoms in crystals().items():
         rates = [rate(potential, atoms, count, arguments.seconds) for count in batches]
-        own = len(pack(sizes(potential, copies(atoms, batches[-1])), potential.budget.limit())[0])
-        entries = [f"**{r}**" if n == own else r for n, r in zip(batches, rates, strict=True)]
-        print(f"| {name} | {len(atoms)} | {' | '.join(entries)} |", flush=True)
+        print(f"| {name} | {len(atoms)} | {' | '.join(rates)} | {chosen(potential, atoms)} |")
 
 
 def parsed() -> argparse.Namespace:
@@ -86,10 +84,11 @@ def copies(atoms: Atoms, count: int) -> list[Atoms]:
     return result
 
 
-def sizes(potential: SevenNet, structures: list[Atoms]) -> list[float]:
-    """Expected bytes of each structure."""
-    graphs = graphs_of(structures, potential.cutoff)
-    return [potential.memory.bytes_of(len(g.numbers), len(g.vectors)) for g in graphs]
+def chosen(potential: SevenNet, atoms: Atoms) -> int:
+    """How many copies the potential would put into one forward pass."""
+    [graph] = graphs_of([atoms], potential.cutoff)
+    size = potential.memory.bytes_of(len(atoms), len(graph.vectors))
+    return max(int(potential.budget.limit() // size), 1)
 
 
 def rate(potential: SevenNet, atoms: Atoms, count: int, seconds: float) -> str:

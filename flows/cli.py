@@ -82,7 +82,7 @@ def screen(
     potential: PotentialName = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Compute at most so many.")] = None,
     workers: Workers = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     max_atoms: Annotated[int | None, typer.Option(min=1, help="Largest supercell (atoms).")] = None,
     q_spacing: QSpacing = None,
     include_centrosymmetric: Annotated[

@@ -27,7 +27,7 @@ from flows.progress import Meter, metered
 from flows.result import ScreenResult, stage_seconds
 from flows.server import shared_api
 from flows.spread import spread
-from flows.workers import initialize_worker
+from flows.workers import initialize_worker, worker_count
 from potentials import Potential, load_potential
 from tasks.external import plan_analysis
 from tasks.intake import Intake, Plan, plan_screening
@@ -111,7 +111,7 @@ def screen(
     settings: ScreenSettings | None = None,
     limit: int | None = None,
     workers: int | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     retry_failures: bool = False,
 ) -> ScreenResult:
     """Screen all structures of a source into a dataset.
@@ -127,7 +127,7 @@ def screen(
     limit : int, optional
         Compute at most so many structures.
     workers : int, optional
-        Worker processes; one per CPU by default.
+        Worker processes; by default one per CPU, two on a GPU.
     device : str
         Device of the potential.
     retry_failures : bool
@@ -144,7 +144,7 @@ def screen(
         When the source is missing or empty, or the potential cannot be loaded.
     """
     settings = settings or ScreenSettings()
-    workers = workers or os.cpu_count() or 1
+    workers = worker_count(workers, device)
     intake = intake_of(source, output, settings, device)
     logger = get_run_logger()
     plan = plan_screening(
@@ -175,7 +175,7 @@ def analyze(
     settings : ScreenSettings, optional
         All settings; those of potential, relaxation and phonons do not matter here.
     workers : int, optional
-        Worker processes; one per CPU by default.
+        Worker processes; by default one per CPU, two on a GPU.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def analyze(
     """
     settings = settings or ScreenSettings()
     intake = intake_of(paths[0].parent, output, settings, "cpu")
-    return execute(intake, plan_analysis(intake, paths), workers or os.cpu_count() or 1, "cpu")
+    return execute(intake, plan_analysis(intake, paths), worker_count(workers, "cpu"), "cpu")
 
 
 def execute(intake: Intake, plan: Plan, workers: int, device: str) -> ScreenResult:

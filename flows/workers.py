@@ -8,7 +8,31 @@ import time
 
 import torch
 
+from potentials.devices import device_name
+
+# One prepares supercells and analyses modes while the other one has the GPU.
+_WORKERS_ON_A_GPU = 2
 _SECONDS_BETWEEN_LOOKS = 1.0
+
+
+def worker_count(asked: int | None, device: str) -> int:
+    """Number of worker processes of a run.
+
+    Parameters
+    ----------
+    asked : int or None
+        What the user wants.
+    device : str
+        Device of the potential.
+
+    Returns
+    -------
+    int
+        As asked; else one per CPU, and two where they share a GPU.
+    """
+    if asked:
+        return asked
+    return _WORKERS_ON_A_GPU if device_name(device) != "cpu" else os.cpu_count() or 1
 
 
 def initialize_worker(parent: int, server: int | None) -> None:

@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # On a CPU not the memory decides but the cache: packing pays while a batch is small.
-_CPU_BYTES = 2.0**26
+_CPU_BYTES = 2.0**24
 # Of the free memory of a GPU; the rest is for the workspace of kernels and for fragmentation.
 _GPU_SHARE = 0.7
 

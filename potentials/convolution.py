@@ -1,7 +1,7 @@
 """The equivariant convolution of SevenNet, without its large intermediate tensors.
 
 With neighbours j of atom n, spherical harmonics Y, a radial network w and the coupling C of the
-tensor product, path p of the convolution of Batzner et al. (Nat. Commun. 13, 2453 (2022), eq. 5) is
+tensor product, row k of path p of the convolution (Batzner et al., Nat. Commun. 13, 2453 (2022)) is
 
     m_nku = sum_j sum_ab C_kab Y_a(r_nj) w_pu(|r_nj|) x_jbu.
 

@@ -148,10 +148,12 @@ class _Candidates:
 
     def graph(self, atoms: Atoms, cutoff: float) -> Graph:
         """Graph of a structure for which the pairs hold."""
-        first, second = self.pairs
-        vectors = atoms.positions[second] - atoms.positions[first] + self.shifts
-        near = np.einsum("ex,ex->e", vectors, vectors) < cutoff**2
-        return Graph(atoms.numbers, atoms.get_volume(), self.pairs[:, near], vectors[near])
+        # take is several times faster than indexing.
+        first, second = (atoms.positions.take(indices, axis=0) for indices in self.pairs)
+        vectors = second - first + self.shifts
+        near = np.flatnonzero(np.einsum("ex,ex->e", vectors, vectors) < cutoff**2)
+        pairs = self.pairs.take(near, axis=1)
+        return Graph(atoms.numbers, atoms.get_volume(), pairs, vectors.take(near, axis=0))
 
 
 def _candidates_of(atoms: Atoms, cutoff: float) -> _Candidates:

@@ -3,6 +3,8 @@
 import traceback
 from dataclasses import dataclass
 
+from potentials import is_out_of_memory
+
 _DEFAULT_REMEDY = "look at the message; if the input is sound, report it as a bug"
 
 
@@ -54,23 +56,6 @@ class Failure:
     remedy: str
     transient: bool
     source_record: str
-
-
-def is_out_of_memory(error: object) -> bool:
-    """Tell whether an error is want of memory, of the host or of a GPU.
-
-    Parameters
-    ----------
-    error : object
-        What was raised.
-
-    Returns
-    -------
-    bool
-        True for `MemoryError` and for ``torch.OutOfMemoryError``, known by its name: torch is not
-        imported for it.
-    """
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def failure_of(

@@ -13,10 +13,9 @@ from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
 from phonopy.structure.atoms import PhonopyAtoms
 from pydantic import BaseModel, ConfigDict, Field
 
-from potentials import Equivariance, Potential, inverted, unaveraged
+from potentials import Equivariance, Potential, inverted, is_out_of_memory, unaveraged
 from tasks.convergence import boundary_shift
 from tasks.displacements import choose_directions, count_site_evaluations, site_operations
-from tasks.failures import is_out_of_memory
 from tasks.supercells import (
     best_sublattice,
     choose_supercell,

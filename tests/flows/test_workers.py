@@ -1,0 +1,16 @@
+"""How many worker processes a run starts."""
+
+import os
+
+import pytest
+
+from flows import workers
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "expected"),
+    [(3, "cpu", 3), (None, "cpu", os.cpu_count()), (None, "cuda:0", 2), (5, "cuda:0", 5)],
+)
+def test_processes_on_cpu_and_gpu(monkeypatch, asked, device, expected):
+    monkeypatch.setattr(workers, "device_name", lambda name: name)
+    assert workers.worker_count(asked, device) == expected
