@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read
 
-from flows.cli import located
+from flows.console import located
 from potentials import load_potential
 from potentials.graphs import graphs_of
 from potentials.memory import is_out_of_memory

@@ -20,7 +20,7 @@ from ase.build import bulk
 from ase.io import read
 from scipy.spatial.transform import Rotation
 
-from flows.cli import located
+from flows.console import located
 from potentials import load_potential
 from potentials.facet import Facet, FacetConfig, build_graph, derivatives
 from potentials.facet.products import cp_factors

@@ -22,7 +22,7 @@ from phonopy.interface.symfc import SymfcFCSolver
 from rich.console import Console
 from rich.table import Table
 
-from flows.cli import located
+from flows.console import located
 from potentials import Equivariance, Potential, load_potential, unaveraged
 from tasks.phonons import (
     DisplacedCrystal,

@@ -15,7 +15,7 @@ from ase.io import read
 from rich.console import Console
 from rich.table import Table
 
-from flows.cli import located
+from flows.console import located
 from potentials import load_potential
 
 NAMES = ("7net-0", "7net-l3i5")

@@ -1,20 +1,27 @@
 """The command line."""
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from tasks.failures import RemediableError
-from tasks.storage import DatasetError
-
-DONE, DONE_WITH_FAILURES, UNUSABLE = 0, 1, 2
+from flows.console import (
+    DONE,
+    DONE_WITH_FAILURES,
+    Config,
+    Folder,
+    Output,
+    PotentialName,
+    QSpacing,
+    Source,
+    Workers,
+    console,
+    errors_told,
+    existing_dataset,
+    located,
+)
 
 app = typer.Typer(
     name="chiralscreen",
@@ -23,28 +30,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-# Tables that go to a file or a pager have no terminal to take their width from.
-_WIDTH = None if sys.stdout.isatty() else 120
-console = Console(width=_WIDTH)
-if sys.stderr.isatty():
-    # The progress bar tells what the log lines would.
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
-errors = Console(stderr=True, width=_WIDTH)
-
-Source = Annotated[
-    Path,
-    typer.Argument(help="CIF, POSCAR or extended XYZ file, a folder of them, or `demo`."),
-]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the dataset.")]
-Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Worker processes; one per CPU by default.")
-]
-QSpacing = Annotated[float | None, typer.Option(help="Spacing of the q-mesh (1/Å).")]
-PotentialName = Annotated[
-    str | None,
-    typer.Option(help="7net-l3i5 (default), 7net-0, chgnet, or ase:package.module:callable."),
-]
 
 
 @app.command()
@@ -65,7 +50,7 @@ def classify(
     from flows.classification import classify_source, write_table
     from flows.summary import print_classification
 
-    with _errors_told():
+    with errors_told():
         rows, failures = classify_source(located(source), symprec, workers or os.cpu_count() or 1)
         print_classification(console, rows, failures)
         if output:
@@ -122,7 +107,7 @@ def screen(
         "include_centrosymmetric": include_centrosymmetric or None,
         "both_hands": both_hands or None,
     }
-    with _errors_told():
+    with errors_told():
         settings = read_settings(config, overrides)
         # Told here, before the flow starts, where they would end in its traceback.
         require_known(settings.potential.name, device, settings.potential.dtype)
@@ -162,7 +147,7 @@ def analyze(
     from flows.summary import print_screening
     from tasks.settings import read_settings
 
-    with _errors_told():
+    with errors_told():
         settings = read_settings(config, {"chirality.mesh_spacing": q_spacing})
         result = flow(files, output, settings, workers)
         failed = print_screening(console, output, result)
@@ -170,7 +155,7 @@ def analyze(
 
 
 @app.command()
-def status(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")]) -> None:
+def status(folder: Folder) -> None:
     """Tell how far a dataset is, without a server.
 
     Example:
@@ -179,12 +164,12 @@ def status(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")])
     """
     from flows.summary import print_status
 
-    with _errors_told():
+    with errors_told():
         print_status(console, existing_dataset(folder))
 
 
 @app.command()
-def verify(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")]) -> None:
+def verify(folder: Folder) -> None:
     """Check every committed file against its receipt.
 
     Example:
@@ -193,7 +178,7 @@ def verify(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")])
     """
     from tasks.storage import Dataset
 
-    with _errors_told():
+    with errors_told():
         problems = Dataset(existing_dataset(folder)).verify()
     for problem in problems:
         console.print(str(problem))
@@ -202,7 +187,7 @@ def verify(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")])
 
 
 @app.command()
-def compact(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")]) -> None:
+def compact(folder: Folder) -> None:
     """Merge small committed files into large ones, sorted by space group.
 
     Safe while others read or write. Example:
@@ -212,14 +197,14 @@ def compact(folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")]
     from tasks.storage import Dataset
     from tasks.storage import compact as merge
 
-    with _errors_told():
+    with errors_told():
         receipts = merge(Dataset(existing_dataset(folder)))
     console.print(f"{len(receipts)} merged chunks")
 
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")],
+    folder: Folder,
     material_id: Annotated[str, typer.Argument(help="Name of a material.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path(),
 ) -> None:
@@ -232,65 +217,9 @@ def export(
     from tasks.export import export_material
     from tasks.storage import Dataset
 
-    with _errors_told():
+    with errors_told():
         for path in export_material(Dataset(existing_dataset(folder)), material_id, output):
             console.print(f"written: {path}")
-
-
-@contextmanager
-def _errors_told() -> Iterator[None]:
-    """Print an expected error without a traceback and exit with the code for unusable input."""
-    try:
-        yield
-    except (RemediableError, DatasetError, OSError, ValueError) as error:
-        errors.print(f"[bold red]error:[/] {error}", highlight=False)
-        if remedy := getattr(error, "remedy", ""):
-            errors.print(f"what to do: {remedy}", highlight=False)
-        raise typer.Exit(UNUSABLE) from error
-
-
-def located(source: Path) -> Path:
-    """Path of a source; the word ``demo`` stands for the crystals of the package.
-
-    Parameters
-    ----------
-    source : pathlib.Path
-        As given by the user.
-
-    Returns
-    -------
-    pathlib.Path
-        A path that exists, or the given one.
-    """
-    from importlib.resources import files
-
-    if str(source) == "demo" and not source.exists():
-        return Path(str(files("chiralscreen_data") / "demo"))
-    return source
-
-
-def existing_dataset(folder: Path) -> Path:
-    """Refuse a folder that holds no dataset.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        As given by the user.
-
-    Returns
-    -------
-    pathlib.Path
-        The same.
-
-    Raises
-    ------
-    RemediableError
-        When there is nothing to read.
-    """
-    if not (folder / "receipts").is_dir():
-        message = f"{folder} holds no dataset"
-        raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")
-    return folder
 
 
 if __name__ == "__main__":
