@@ -62,8 +62,13 @@ class AseCalculator:
         """Energy, forces and stress matrix of one structure."""
         atoms = structure.copy()
         atoms.calc = self.calculator
-        forces = atoms.get_forces()
-        return atoms.get_potential_energy(), forces, atoms.get_stress(voigt=False)
+        try:
+            forces = atoms.get_forces()
+            return atoms.get_potential_energy(), forces, atoms.get_stress(voigt=False)
+        except Exception:
+            # Some calculators take what they failed at for done when asked again.
+            self.calculator.reset()
+            raise
 
 
 def load_ase_calculator(path: str, options: Mapping[str, Option]) -> AseCalculator:

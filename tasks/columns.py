@@ -8,7 +8,9 @@ from ase import Atoms
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
+from tasks.elasticity import StrainResponse
 from tasks.phonons import commensurate_frequencies, phonopy_of
+from tasks.sum_rules import SumRules, impose_sum_rules
 from tasks.supercells import nearest_image_distance
 
 Row = Mapping[str, Any]
@@ -119,6 +121,59 @@ def phonon_columns(phonon: Phonopy) -> dict[str, Any]:
         "nac_factor": charges.get("factor"),
         "nac_method": charges.get("method"),
     }
+
+
+def strain_columns(response: StrainResponse) -> dict[str, Any]:
+    """Columns of ``force_constants`` that hold the response to strain.
+
+    Parameters
+    ----------
+    response : StrainResponse
+        Of the primitive cell.
+
+    Returns
+    -------
+    dict
+        Values by column; `response_of` reads them.
+    """
+    return {"clamped_stiffness": response.stiffness, "strain_forces": response.forces}
+
+
+def response_of(row: Row) -> StrainResponse | None:
+    """Response to strain of a row of ``force_constants``.
+
+    Parameters
+    ----------
+    row : mapping
+        A row.
+
+    Returns
+    -------
+    StrainResponse or None
+        None where it is not known, as of force constants from elsewhere.
+    """
+    if row["strain_forces"] is None:
+        return None
+    return StrainResponse(
+        np.reshape(row["clamped_stiffness"], (3, 3, 3, 3)),
+        np.reshape(row["strain_forces"], (-1, 3, 3, 3)),
+    )
+
+
+def interpolation_of(row: Row) -> SumRules:
+    """Force constants of a row, made fit for all q-points.
+
+    Parameters
+    ----------
+    row : mapping
+        A row of ``force_constants``.
+
+    Returns
+    -------
+    SumRules
+        Its `phonon` serves between the q-points commensurate with the supercell as well.
+    """
+    return impose_sum_rules(phonon_of(row), response_of(row))
 
 
 def cell_columns(phonon: Phonopy) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Under inversion every position changes its sign and force constants do not,
     r -> -r,    Phi(-r_i, -r_j) = Phi(r_i, r_j),
 
 so that the force constants of the mirror image are those of the crystal with its atoms renamed.
+Forces under strain, a tensor of odd rank, change their sign; the stiffness does not.
 Everything else is then derived from them as for any crystal. The energy of an O(3)-invariant
 potential is the same for both; nothing is lost.
 """
@@ -190,7 +191,12 @@ def mirrored_force_constants(row: Row) -> Row:
     mapping
         That of the inverted crystal.
     """
-    return phonon_columns(mirror_image(phonon_of(row)))
+    forces = row["strain_forces"]
+    return {
+        **phonon_columns(mirror_image(phonon_of(row))),
+        "clamped_stiffness": row["clamped_stiffness"],
+        "strain_forces": None if forces is None else -np.asarray(forces),
+    }
 
 
 def _partner(number: int) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 from ase.io import write
 
 from tasks.catalogue import read_catalog
-from tasks.columns import phonon_of
+from tasks.columns import interpolation_of, phonon_of
 from tasks.failures import RemediableError
 from tasks.phonons import atoms_of_cell
 from tasks.sources import safe_id
@@ -27,8 +27,9 @@ def export_material(dataset: Dataset, material_id: str, folder: Path) -> list[Pa
     Returns
     -------
     list of pathlib.Path
-        ``<id>.cif`` and ``<id>-phonopy.yaml``; phonopy, and `tasks.external.read_phonopy`, read
-        the second.
+        ``<id>.cif``; ``<id>-phonopy.yaml`` with the force constants as they were computed; and
+        ``<id>-interpolated.yaml`` with those that obey the sum rules, in a supercell twice as long,
+        from which phonopy obtains the frequencies of the catalogue at all q-points.
 
     Raises
     ------
@@ -41,10 +42,11 @@ def export_material(dataset: Dataset, material_id: str, folder: Path) -> list[Pa
     if not rows:
         message = f"the dataset has no force constants of {material_id!r}"
         raise RemediableError(message, "see `chiralscreen status` for what became of it")
-    phonon = phonon_of(rows[0])
+    phonon, interpolated = phonon_of(rows[0]), interpolation_of(rows[0]).phonon
     folder.mkdir(parents=True, exist_ok=True)
     name = safe_id(material_id)
-    cif, yaml = folder / f"{name}.cif", folder / f"{name}-phonopy.yaml"
-    write(cif, atoms_of_cell(phonon.primitive))
-    phonon.save(yaml, settings={"force_constants": True})
-    return [cif, yaml]
+    paths = [folder / f"{name}{end}" for end in (".cif", "-phonopy.yaml", "-interpolated.yaml")]
+    write(paths[0], atoms_of_cell(phonon.primitive))
+    phonon.save(paths[1], settings={"force_constants": True})
+    interpolated.save(paths[2], settings={"force_constants": True})
+    return paths

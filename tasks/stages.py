@@ -21,9 +21,20 @@ from tasks.columns import (
     Row,
     atoms_of,
     cell_columns,
+    interpolation_of,
     phonon_columns,
     phonon_of,
+    response_of,
+    strain_columns,
     structure_columns,
+)
+from tasks.elasticity import (
+    GPA,
+    StrainResponse,
+    elastic_constants,
+    least_stiffness,
+    strain_responses,
+    voigt_matrix,
 )
 from tasks.enantiomorphs import (
     mirrored_force_constants,
@@ -31,7 +42,12 @@ from tasks.enantiomorphs import (
     mirrored_relaxation,
 )
 from tasks.failures import Failure, RemediableError, failure_of
-from tasks.phonons import ForceConstants, commensurate_frequencies, force_constants_of_all
+from tasks.phonons import (
+    ForceConstants,
+    atoms_of_cell,
+    commensurate_frequencies,
+    force_constants_of_all,
+)
 from tasks.planning import STAGE_NAMES, Work
 from tasks.relaxation import Relaxation, relax
 from tasks.settings import ScreenSettings
@@ -314,13 +330,21 @@ def _phonons(tasks: Sequence[Task]) -> list[Outcome]:
     assert potential is not None
     crystals = [atoms_of(task.row) for task in tasks]
     results = force_constants_of_all(crystals, potential, settings)
-    return [_forced(task, found, potential) for task, found in zip(tasks, results, strict=True)]
+    found = [result for result in results if isinstance(result, ForceConstants)]
+    primitive = [atoms_of_cell(result.phonon.primitive) for result in found]
+    responses = iter(strain_responses(primitive, potential))
+    return [
+        _forced(task, result, next(responses), potential)
+        if isinstance(result, ForceConstants)
+        else Outcome({}, failure_of(result, stage="phonons", **task.identity))
+        for task, result in zip(tasks, results, strict=True)
+    ]
 
 
-def _forced(task: Task, found: ForceConstants | Exception, potential: Potential) -> Outcome:
+def _forced(
+    task: Task, found: ForceConstants, response: StrainResponse, potential: Potential
+) -> Outcome:
     """Rows of the force constants of one crystal."""
-    if isinstance(found, Exception):
-        return Outcome({}, failure_of(found, stage="phonons", **task.identity))
     row = (
         task.identity
         | cell_columns(found.phonon)
@@ -331,13 +355,14 @@ def _forced(task: Task, found: ForceConstants | Exception, potential: Potential)
             "symmetrisation": found.symmetrisation,
             "boundary_shift": found.boundary_shift,
             "n_enlargements": found.n_enlargements,
+            "elastic_constants": GPA * voigt_matrix(elastic_constants(found.phonon, response)),
             "potential": potential.card.name,
             "checkpoint_digest": potential.card.digest,
         }
     )
-    constants = task.identity | phonon_columns(found.phonon)
+    constants = task.identity | phonon_columns(found.phonon) | strain_columns(response)
     tables = {"phonons": row, "force_constants": constants}
-    return Outcome(tables, potential_time=found.potential_time)
+    return Outcome(tables, potential_time=found.potential_time + response.potential_time)
 
 
 def _chirality(tasks: Sequence[Task]) -> list[Outcome]:
@@ -347,10 +372,17 @@ def _chirality(tasks: Sequence[Task]) -> list[Outcome]:
 
 def _analysed(task: Task) -> Outcome:
     """Analyse the modes of one crystal."""
-    phonon = phonon_of(task.row)
-    analysis = analyze_force_constants(phonon, task.settings.chirality)
-    verdict = judge(analysis.record, commensurate_frequencies(phonon), task.settings.score)
-    record = task.identity | asdict(analysis.record) | asdict(verdict)
+    phonon, response, rules = phonon_of(task.row), response_of(task.row), interpolation_of(task.row)
+    analysis = analyze_force_constants(rules.phonon, task.settings.chirality)
+    stiffness = least_stiffness(elastic_constants(phonon, response)) if response else None
+    frequencies = commensurate_frequencies(phonon)
+    verdict = judge(analysis.record, frequencies, task.settings.score, stiffness)
+    divided = {
+        "rotational_violation": rules.rotational_before,
+        "huang_violation": rules.huang_before,
+        "sum_rules_skipped": rules.skipped or None,
+    }
+    record = task.identity | asdict(analysis.record) | asdict(verdict) | divided
     modes = pa.table(dict(analysis.modes))
     for name, value in reversed(task.identity.items()):
         modes = modes.add_column(0, name, pa.array([value] * len(modes)))

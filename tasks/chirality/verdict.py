@@ -27,6 +27,9 @@ class ScoreSettings(BaseModel):
     stability_tolerance: float = Field(
         0.1, ge=0, description="imaginary frequencies smaller than this are taken as noise (THz)"
     )
+    stiffness_tolerance: float = Field(
+        0.5, ge=0, description="negative elastic constants smaller than this are noise (GPa)"
+    )
     significance: float = Field(
         1e-3, gt=0, description="mean |l| above which angular momentum is significant (ħ)"
     )
@@ -71,7 +74,16 @@ class Verdict:
     n_imaginary_commensurate: int = field(
         metadata=_stored("", "Modes there below minus the stability tolerance.")
     )
-    stable: bool = field(metadata=_stored("", "Whether there are no such modes."))
+    least_stiffness: float | None = field(
+        metadata=_stored(
+            "GPa",
+            "Smallest eigenvalue of the elastic constants, for strains of unit length; empty for "
+            "force constants without response to strain.",
+        )
+    )
+    stable: bool = field(
+        metadata=_stored("", "Whether there are no such modes and no strain lowers the energy.")
+    )
     significant: bool = field(
         metadata=_stored("", "Whether the mean |l| exceeds the significance threshold.")
     )
@@ -83,7 +95,10 @@ class Verdict:
 
 
 def judge(
-    record: ChiralityRecord, commensurate_frequencies: FloatArray, settings: ScoreSettings
+    record: ChiralityRecord,
+    commensurate_frequencies: FloatArray,
+    settings: ScoreSettings,
+    least_stiffness: float | None = None,
 ) -> Verdict:
     """Judge one material by the numbers of the chirality stage.
 
@@ -95,6 +110,8 @@ def judge(
         Frequencies at the q-points of the supercell, translations left out (THz).
     settings : ScoreSettings
         Thresholds and weights.
+    least_stiffness : float, optional
+        Smallest eigenvalue of the elastic constants (GPa), where they are known.
 
     Returns
     -------
@@ -102,17 +119,21 @@ def judge(
         With the reasons in words.
     """
     n_imaginary = int(np.sum(commensurate_frequencies < -settings.stability_tolerance))
+    soft = least_stiffness is not None and least_stiffness < -settings.stiffness_tolerance
+    stable = n_imaginary == 0 and not soft
     significant = record.mean_angular_momentum > settings.significance
-    ranked = significant and n_imaginary == 0
-    score = score_of(record, settings) if ranked else None
+    score = score_of(record, settings) if significant and stable else None
     return Verdict(
         min_frequency_commensurate=float(commensurate_frequencies.min()),
         n_imaginary_commensurate=n_imaginary,
-        stable=n_imaginary == 0,
+        least_stiffness=least_stiffness,
+        stable=stable,
         significant=significant,
         score=score,
         shortlisted=score is not None and score >= settings.shortlist_score,
-        explanation=_explanation(record, n_imaginary, significant=significant),
+        explanation=_explanation(
+            record, n_imaginary, least_stiffness if soft else None, significant=significant
+        ),
     )
 
 
@@ -186,7 +207,9 @@ def response_norm(record: ChiralityRecord, temperature: float) -> float:
     return float(np.linalg.norm(np.reshape(record.tensor, (-1, 9))[index]))
 
 
-def _explanation(record: ChiralityRecord, n_imaginary: int, *, significant: bool) -> str:
+def _explanation(
+    record: ChiralityRecord, n_imaginary: int, softness: float | None, *, significant: bool
+) -> str:
     """The verdict in words."""
     if not significant:
         return f"no significant angular momentum: mean |l| {record.mean_angular_momentum:.1e} ħ"
@@ -200,4 +223,6 @@ def _explanation(record: ChiralityRecord, n_imaginary: int, *, significant: bool
         parts.append(f"hands of optical doublets split by up to {slope:.2f} THz Å along an axis")
     if n_imaginary:
         parts.append(f"unstable: {n_imaginary} imaginary modes at commensurate q-points")
+    if softness is not None:
+        parts.append(f"elastically unstable: a strain of negative stiffness, {softness:.1f} GPa")
     return "; ".join(parts)

@@ -293,6 +293,12 @@ _PHONONS = Table(
             nullable=True,
         ),
         _count("n_enlargements", "How often the supercell was enlarged for it.", nullable=True),
+        _reals(
+            "elastic_constants",
+            "GPa",
+            "Elastic constants with relaxed atoms, 36 by row; xx, yy, zz, yz, xz, xy (Cartesian).",
+            nullable=True,
+        ),
         *_POTENTIAL,
         *_COST,
     ),
@@ -318,6 +324,19 @@ _FORCE_CONSTANTS = Table(
         _reals("dielectric", "", "High-frequency dielectric tensor, 9 by row.", nullable=True),
         _text("nac_method", 'Treatment of the dipole term: "gonze" or "wang".', nullable=True),
         _real("nac_factor", "eV Å", "Unit factor of the dipole term.", nullable=True),
+        _reals(
+            "clamped_stiffness",
+            "eV/Å^3",
+            "Change of the stress with the strain while atoms keep their fractional coordinates, "
+            "81 in C order.",
+            nullable=True,
+        ),
+        _reals(
+            "strain_forces",
+            "eV/Å",
+            "Minus the change of the forces with such a strain, flattened (n_primitive, 3, 3, 3).",
+            nullable=True,
+        ),
     ),
 )
 
@@ -375,10 +394,21 @@ def _columns_of(record: type) -> Iterator[Column]:
         yield Column(item.name, kind, item.metadata["unit"], item.metadata["description"], nullable)
 
 
+_INTERPOLATION = (
+    _real(
+        "rotational_violation",
+        "eV/Å",
+        "How far the usual division of force constants among periodic images is from the "
+        "rotational sum rule, which was then imposed.",
+        nullable=True,
+    ),
+    _real("huang_violation", "GPa", "The same for Huang's sum rule.", nullable=True),
+    _text("sum_rules_skipped", "Why the sum rules were not imposed.", nullable=True),
+)
 _CHIRALITY = Table(
     "chirality",
     "Chirality of the phonons of one material, and the verdict.",
-    (*_IDENTITY, *_columns_of(Verdict), *_columns_of(ChiralityRecord)),
+    (*_IDENTITY, *_columns_of(Verdict), *_INTERPOLATION, *_columns_of(ChiralityRecord)),
 )
 
 _FAILURES = Table(

@@ -31,12 +31,12 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def _alloys() -> dict[str, Atoms]:
     return {
-        # Chiral and stable.
-        "b20": crystal(
-            ["Cu", "Al"],
-            [(0.137, 0.137, 0.137), (0.845, 0.845, 0.845)],
-            spacegroup=198,
-            cellpar=[4.9, 4.9, 4.9, 90, 90, 90],
+        # Chiral and stable: gold on helices in a face-centred lattice.
+        "helix": crystal(
+            ["Au", "Cu", "Cu"],
+            [(0.82, 0, 1 / 3), (0.33, 0, 1 / 3), (0.326, 0.502, 0.342)],
+            spacegroup=152,
+            cellpar=[5.25, 5.25, 6.46, 90, 90, 120],
         ),
         # Neither centrosymmetric nor chiral, and unstable.
         "zincblende": bulk("CuAu", "zincblende", a=5.74),

@@ -93,7 +93,7 @@ def test_mirrored_force_constants_give_the_spectrum_and_the_opposite_angular_mom
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Intake, Plan]:
     """A chiral alloy, its mirror image, and what follows of it."""
-    source = write_alloys(tmp_path_factory.mktemp("pair"), "b20")
+    source = write_alloys(tmp_path_factory.mktemp("pair"), "helix")
     with_image(source)
     intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
     plan = plan_screening(intake)
@@ -106,7 +106,7 @@ def with_image(source: Path) -> None:
     """Add the mirror image of the chiral alloy."""
     from ase.io import read
 
-    write(source / "b20_image.cif", inverted(read(source / "b20.cif")))
+    write(source / "helix_image.cif", inverted(read(source / "helix.cif")))
 
 
 def opened(plan: Plan) -> dict[str, list[str]]:
@@ -126,8 +126,8 @@ def test_one_of_two_enantiomorphs_is_computed(pair):
 def test_both_have_all_results_and_the_catalogue_says_whose_they_are(pair):
     found = read_catalog(pair[0].dataset.root, "chirality").set_index("material_id")
     assert found["outcome"].tolist() == ["screened", "screened"]
-    assert found["enantiomorph_of"].dropna().tolist() == ["b20"]
-    assert found.loc["b20", "score"] == pytest.approx(found.loc["b20_image", "score"], rel=1e-4)
+    assert found["enantiomorph_of"].dropna().tolist() == ["helix"]
+    assert found.loc["helix", "score"] == pytest.approx(found.loc["helix_image", "score"], rel=1e-4)
     assert pair[0].dataset.verify() == []
 
 
@@ -158,11 +158,11 @@ def test_an_image_waits_for_its_original(pair, tmp_path):
     images = [w for w in plan.open["relaxation"] if w.image_keys]
     report = run_stage("relaxation", images, intake.dataset, intake.settings, emt)
     assert (report.succeeded, report.failures) == ((), ())
-    assert sorted(opened(plan_screening(intake))["relaxation"]) == ["b20", "b20_image"]
+    assert sorted(opened(plan_screening(intake))["relaxation"]) == ["helix", "helix_image"]
 
 
 def test_an_image_shares_the_failure_of_its_original(tmp_path):
-    source = write_alloys(tmp_path, "b20")
+    source = write_alloys(tmp_path, "helix")
     with_image(source)
     impatient = SETTINGS.model_copy(
         update={"relaxation": SETTINGS.relaxation.model_copy(update={"max_evaluations": 1})}
@@ -170,5 +170,5 @@ def test_an_image_shares_the_failure_of_its_original(tmp_path):
     intake = intake_of(source, tmp_path / "out", impatient)
     reports = carry_out(plan_screening(intake), intake, stages=["relaxation"])
     failures: dict[str, Failure] = {f.material_id: f for f in reports["relaxation"].failures}
-    assert failures["b20_image"].message == f"its mirror image b20: {failures['b20'].message}"
+    assert failures["helix_image"].message == f"its mirror image helix: {failures['helix'].message}"
     assert plan_screening(intake).n_open == 0

@@ -155,6 +155,18 @@ def test_the_tolerance_of_stability_is_a_setting(chiral):
     assert not judge(chiral, frequencies, ScoreSettings(stability_tolerance=0.0)).stable
 
 
+@pytest.mark.parametrize(
+    ("stiffness", "stable"), [(None, True), (30.0, True), (-0.4, True), (-0.6, False)]
+)
+def test_a_strain_of_negative_stiffness_is_an_instability(chiral, stiffness, stable):
+    """No commensurate q-point shows it: SrSi2, for one, has no imaginary mode there."""
+    found = judge(chiral, STABLE, SETTINGS, stiffness)
+    assert found.stable is stable
+    assert (found.score is None) is not stable
+    assert ("elastically unstable" in found.explanation) is not stable
+    assert found.least_stiffness == stiffness
+
+
 @pytest.mark.parametrize(("factor", "significant"), [(0.99, False), (1.0, False), (1.01, True)])
 def test_significance_is_a_mean_above_the_threshold(chiral, factor, significant):
     mean = factor * SETTINGS.significance

@@ -1,0 +1,407 @@
+"""Force constants between commensurate q-points: interpolated so that sound is what it must be.
+
+A supercell gives, of each pair of atoms, the sum of the force constants over all periodic images of
+the pair. The sum fixes the dynamical matrix at the q-points commensurate with the supercell; how it
+is divided among the images is left open, and all other q-points depend on that. The usual choice
+gives it to the nearest image, in equal parts where several are equally near. It violates what holds
+for every crystal at rest whose energy is invariant under rotations (M. Born, K. Huang, Dynamical
+Theory of Crystal Lattices, 1954, chapter V). With r the vector from atom 0k to atom l'k',
+
+    M_kαβγ = Σ_l'k' Φ_αβ(0k,l'k') r_γ          is symmetric in βγ             (no forces)
+    S_αβγδ = Σ_k Σ_l'k' Φ_αβ(0k,l'k') r_γ r_δ = S_γδαβ                        (no shear stress)
+
+The sum Σ_k M_kαβγ is the term of the dynamical matrix of the translations that is linear in q. It
+is antisymmetric in αβ, by the first rule symmetric in βγ, hence zero. Where it is not, ω² ∝ ±|q|
+near Γ: one branch is imaginary, and sound is circularly polarised. As an axial vector linear in q,
+the term obeys the same selection rule as the velocity-angular-momentum tensor, which it spoils.
+
+Here the sums are divided among the images such that both rules hold and
+
+    Σ |Φ(0k,l'k')|² |r|^(2p)     is least, with p = 4:
+
+the force constants of the infinite crystal are taken to fall off with distance, no more. The
+dynamical matrices at all commensurate q-points stay exactly as they are. So do space group,
+exchange of indices and acoustic sum rule, since the condition treats equivalent pairs alike.
+
+Where the response to homogeneous strain is known, M and S are not only symmetric but equal to it,
+
+    M_kαβγ = −∂F_kα/∂ε_βγ,     −S_αβγδ / (2V) = (C_αγβδ + C_αδβγ) / 2         (clamped ions)
+
+which makes all velocities of sound exact (method of long waves, the same chapter). Born charges
+enter through the derivatives of their interaction at Γ; what is divided is the short-range part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from phonopy import Phonopy
+from phonopy.harmonic.dynamical_matrix import get_dynamical_matrix
+from scipy.sparse.linalg import LinearOperator, minres
+
+from tasks.elasticity import GPA, MANDEL, VOIGT, StrainResponse, in_mandel_basis
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Images of a pair are counted in a supercell twice as long.
+_LONGER = 2
+# Force constants of the infinite crystal are expected to fall off as r^-p.
+_DECAY = 4
+_CLOSEST = 1.0  # Å, below which no other atom is
+_PRECISION = 1e-13
+_ROUNDS = 2
+_MAX_IMAGES = 1_000_000
+_SAME = 1e-4  # Å
+_STEP = 1e-3  # 1/Å, of derivatives by q
+# Under the exchange of two atoms r changes sign, r r^T does not.
+_PARITY = np.repeat([-1.0, 1.0], [3, 6])
+
+
+@dataclass(frozen=True)
+class SumRules:
+    """Force constants that obey the sum rules, and how far they were from it.
+
+    Attributes
+    ----------
+    phonon : phonopy.Phonopy
+        The same crystal in a supercell twice as long, for all q-points.
+    rotational_before, rotational_after : float
+        Largest |M_kαβγ − M_kαγβ| with the usual division among images, and now (eV/Å).
+    huang_before, huang_after : float
+        Largest |S_αβγδ − S_γδαβ| / (2V), likewise (GPa).
+    change : float
+        Largest change of a force constant of the infinite crystal (eV/Å^2).
+    skipped : str
+        Why nothing was done and `phonon` is the one given; empty where the rules were imposed.
+    """
+
+    phonon: Phonopy
+    rotational_before: float
+    rotational_after: float
+    huang_before: float
+    huang_after: float
+    change: float
+    skipped: str = ""
+
+
+def impose_sum_rules(phonon: Phonopy, response: StrainResponse | None = None) -> SumRules:
+    """Divide force constants among periodic images such that the sum rules hold.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With compact force constants that obey space group, exchange of indices and the acoustic
+        sum rule.
+    response : StrainResponse, optional
+        Response of its primitive cell to strain, which force constants alone do not determine.
+
+    Returns
+    -------
+    SumRules
+        Dynamical matrices at the q-points commensurate with the given supercell are unchanged.
+    """
+    if reason := _reason_to_skip(phonon):
+        before = _violations(*_own_moments(phonon), phonon.primitive.volume)
+        return SumRules(phonon, before[0], before[0], before[1], before[1], 0.0, reason)
+    longer = _longer(phonon)
+    images, charges = _images(phonon, longer), _neutral(phonon.nac_params)
+    sums, dipoles = _short_range(phonon, charges), _dipoles(longer, charges)
+    longrange = dipoles.moments(images.length)
+    usual = images.divided(sums, images.nearest)
+    conditions = _Conditions(images.coupling(), exact=response is not None)
+    wanted = conditions.moments_wanted(response, phonon.primitive.volume, images.length)
+    found = images.divided(sums, images.variances)
+    for _ in range(_ROUNDS):
+        lacking = wanted - conditions.reduced(images.moments(found) + longrange)
+        found = found + images.spread(conditions.multipliers(lacking))
+    longer.force_constants = images.gathered(found, len(longer.supercell)) + dipoles.constants
+    before, after = (
+        _violations(images.moments(x) + longrange, images.length, phonon.primitive.volume)
+        for x in (usual, found)
+    )
+    change = float(np.abs(found - usual).max())
+    return SumRules(longer, before[0], after[0], before[1], after[1], change)
+
+
+def _reason_to_skip(phonon: Phonopy) -> str:
+    """Why the sum rules cannot be imposed; empty where they can."""
+    n_images = _LONGER**3 * len(phonon.primitive) * len(phonon.supercell)
+    if n_images > _MAX_IMAGES:
+        return f"{n_images} images of atomic pairs, more than {_MAX_IMAGES}: take a smaller cell"
+    if ((phonon.nac_params or {}).get("method") or "gonze") != "gonze":
+        return "Born charges are treated by Wang's method: take that of Gonze and Lee"
+    return ""
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Periodic images of all pairs of an atom k of the primitive cell and j of the supercell.
+
+    members (n, N, m) are the images in the longer supercell, partners (N,) the atom of the
+    primitive cell that j belongs to. variances (n, N, m) are r^-2p, features (n, N, m, 9)
+    r and the six components of r r^T in units of `length` (Å) and its square. nearest (n, N, m) is
+    1 for the nearest images, else 0.
+    """
+
+    members: IntArray
+    partners: IntArray
+    variances: FloatArray
+    nearest: FloatArray
+    features: FloatArray
+    length: float
+
+    def divided(self, constants: FloatArray, weights: FloatArray) -> FloatArray:
+        """Force constants (n, N, m, 3, 3) of all images from their sums, by given weights."""
+        shares = weights / weights.sum(axis=-1, keepdims=True)
+        divided: FloatArray = shares[..., None, None] * constants[:, :, None]
+        return divided
+
+    def gathered(self, divided: FloatArray, n_atoms: int) -> FloatArray:
+        """Compact force constants (n, n_atoms, 3, 3) of the longer supercell."""
+        n = len(self.members)
+        compact = np.empty((n, n_atoms, 3, 3))
+        compact[np.arange(n)[:, None], self.members.reshape(n, -1)] = divided.reshape(n, -1, 3, 3)
+        return compact
+
+    def moments(self, divided: FloatArray) -> FloatArray:
+        """Sums of force constants times features over all images, shape (n, 3, 3, 9)."""
+        return np.asarray(np.einsum("kjmab,kjmf->kabf", divided, self.features, optimize=True))
+
+    def centred(self) -> FloatArray:
+        """Features less their mean over the images of a pair, (n, N, m, 9)."""
+        shares = self.variances / self.variances.sum(axis=-1, keepdims=True)
+        means = np.einsum("kjm,kjmf->kjf", shares, self.features)
+        return np.asarray(self.features - means[:, :, None])
+
+    def coupling(self) -> FloatArray:
+        """Covariance of the moments of all pairs between two atoms, shape (n, n, 9, 9)."""
+        centred, n = self.centred(), len(self.members)
+        pairs = np.einsum("kjm,kjmf,kjmg->jkfg", self.variances, centred, centred, optimize=True)
+        coupling = np.zeros((n, n, 9, 9))
+        np.add.at(coupling, self.partners, pairs)
+        return coupling.swapaxes(0, 1)
+
+    def spread(self, multipliers: FloatArray) -> FloatArray:
+        """Change of the force constants that multipliers (n, 3, 3, 9) of the moments make."""
+        reversed_ = (_PARITY * multipliers.swapaxes(1, 2))[self.partners]
+        centred = self.centred()
+        here = np.einsum("kabf,kjmf->kjmab", multipliers, centred, optimize=True)
+        there = np.einsum("jabf,kjmf->kjmab", reversed_, centred, optimize=True)
+        change: FloatArray = self.variances[..., None, None] * (here + there) / 2
+        return change
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """Linear conditions on the moments, as a vector of 27 n first and 36 second ones.
+
+    Either the moments are given (exact), or merely their antisymmetric parts must vanish.
+    """
+
+    coupling: FloatArray
+    exact: bool
+
+    def reduced(self, moments: FloatArray) -> FloatArray:
+        """Conditioned part of moments (n, 3, 3, 9)."""
+        first = moments[..., :3]
+        second = np.einsum("pab,kabq->pq", MANDEL, moments[..., 3:])
+        return np.append(*self._kept(first, second))
+
+    def expanded(self, vector: FloatArray) -> FloatArray:
+        """Transpose of `reduced`, to shape (n, 3, 3, 9)."""
+        first, second = self._kept(vector[:-36].reshape(-1, 3, 3, 3), vector[-36:].reshape(6, 6))
+        spread = np.einsum("pab,pq->abq", MANDEL, second)
+        return np.concatenate([first, np.broadcast_to(spread, (len(first), 3, 3, 6))], axis=-1)
+
+    def multipliers(self, lacking: FloatArray) -> FloatArray:
+        """Multipliers (n, 3, 3, 9) whose spread adds what is lacking."""
+        size = len(lacking)
+        gram = LinearOperator((size, size), matvec=self._gram, dtype=np.float64)
+        scale = np.abs(lacking).max() or 1.0
+        solution, _ = minres(gram, lacking / scale, rtol=_PRECISION, maxiter=10 * size)
+        return scale * self.expanded(solution)
+
+    def moments_wanted(
+        self, response: StrainResponse | None, volume: float, length: float
+    ) -> FloatArray:
+        """Moments that follow from the response to strain; zero antisymmetric parts without."""
+        if response is None:
+            return np.zeros(27 * len(self.coupling) + 36)
+        C = response.stiffness
+        brackets = (C.transpose(0, 2, 1, 3) + C.transpose(0, 2, 3, 1)) / 2
+        second = -2 * volume * in_mandel_basis(brackets)
+        return np.append(response.forces / length, second / length**2)
+
+    def _kept(self, first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Antisymmetric parts unless all moments are conditioned."""
+        if self.exact:
+            return first, second
+        return (first - first.swapaxes(2, 3)) / 2, (second - second.T) / 2
+
+    def _gram(self, vector: FloatArray) -> FloatArray:
+        """Moments that multipliers make."""
+        multipliers = self.expanded(vector)
+        own = self.coupling.sum(axis=1)
+        here = np.einsum("kfg,kabg->kabf", own, multipliers)
+        there = np.einsum("kpfg,pbag->kabf", self.coupling, _PARITY * multipliers, optimize=True)
+        return self.reduced(here + there) / 2
+
+
+def _longer(phonon: Phonopy) -> Phonopy:
+    """Same crystal in a supercell that holds several images of each pair, no force constants."""
+    matrix = _LONGER * phonon.supercell_matrix
+    # The search for the symmetry of a large supercell is slow and tells nothing new.
+    longer = Phonopy(
+        phonon.unitcell, matrix, primitive_matrix=phonon.primitive_matrix, is_symmetry=False
+    )
+    longer._primitive_symmetry = phonon.primitive_symmetry  # noqa: SLF001 - phonopy has no setter
+    return longer
+
+
+def _images(phonon: Phonopy, longer: Phonopy) -> _Images:
+    """Find which pairs of the longer supercell are images of which pair of the supercell."""
+    n, n_sites = len(phonon.primitive), len(phonon.supercell)
+    # Both lists of keys hold the same values, so that sorting brings them together.
+    order = np.argsort(_pair_keys(longer, phonon), axis=1, kind="stable").reshape(n, n_sites, -1)
+    places = np.argsort(_pair_keys(phonon, phonon), axis=1)
+    members = np.empty_like(order)
+    members[np.arange(n)[:, None], places] = order
+    features, distances = _features(longer)
+    rows = np.arange(n)[:, None, None]
+    features, distances = features[rows, members], distances[rows, members]
+    length = float(phonon.supercell.volume ** (1 / 3))
+    return _Images(
+        members,
+        _atoms_of_sites(phonon),
+        variances=np.maximum(distances / length, _CLOSEST / length) ** (-2 * _DECAY),
+        nearest=(distances < distances.min(axis=-1, keepdims=True) + _SAME).astype(float),
+        features=features / np.repeat([length, length**2], [3, 6]),
+        length=length,
+    )
+
+
+@dataclass(frozen=True)
+class _Dipoles:
+    """Interaction of Born charges: compact force constants (n, N, 3, 3) of the longer supercell.
+
+    first (n, 3, 3, 3) and second (n, 3, 3, 6) are the derivatives of its analytical part at Γ that
+    stand for sums over r and r r^T, in eV/Å and eV.
+    """
+
+    constants: FloatArray
+    first: FloatArray
+    second: FloatArray
+
+    def moments(self, length: float) -> FloatArray:
+        """Moments (n, 3, 3, 9) in the units of `_Images`."""
+        return np.concatenate([self.first / length, self.second / length**2], axis=-1)
+
+
+def _neutral(charges: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Born charges that add up to zero, without which the derivatives at Γ do not exist."""
+    if charges is None:
+        return None
+    born = np.asarray(charges["born"])
+    return {**charges, "born": born - born.mean(axis=0)}
+
+
+def _short_range(phonon: Phonopy, charges: Mapping[str, Any] | None) -> FloatArray:
+    """Force constants less the interaction of Born charges, where there are any (Gonze & Lee)."""
+    constants = phonon.force_constants
+    if charges is not None:
+        matrix = get_dynamical_matrix(
+            constants, phonon.supercell, phonon.primitive, nac_params=charges
+        )
+        matrix.make_Gonze_nac_dataset()
+        constants = matrix.short_range_force_constants
+    return np.asarray(constants)
+
+
+def _dipoles(longer: Phonopy, charges: Mapping[str, Any] | None) -> _Dipoles:
+    """Interaction of Born charges in the longer supercell, which is given the charges."""
+    n = len(longer.primitive)
+    nothing = np.zeros((n, len(longer.supercell), 3, 3))
+    if charges is None:
+        return _Dipoles(nothing, np.zeros((n, 3, 3, 3)), np.zeros((n, 3, 3, 6)))
+    longer.force_constants = nothing
+    longer.force_constants = -_short_range(longer, charges)
+    longer.nac_params = charges
+    first, second = _derivatives_at_gamma(longer)
+    return _Dipoles(longer.force_constants, first, second)
+
+
+def _derivatives_at_gamma(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
+    """Sums over r (n, 3, 3, 3) and r r^T (n, 3, 3, 6) from dynamical matrices near Γ.
+
+    The non-analytical term drops out of the sum over all atoms, whose charges add up to zero.
+    """
+    n, steps = len(phonon.primitive), _STEP * np.array([0.0, 1.0, 2.0])
+    directions = np.array([np.eye(3)[a] + (a != b) * np.eye(3)[b] for a, b in VOIGT])
+    q_points = (steps[:, None, None] * directions).reshape(-1, 3) @ phonon.primitive.cell.T
+    matrices = phonon.run_qpoints(q_points, with_dynamical_matrices=True).dynamical_matrices
+    root = np.sqrt(phonon.primitive.masses)
+    weighted = matrices.reshape(3, 6, n, 3, n, 3) * root[:, None, None, None] * root[:, None]
+    at_0, at_1, at_2 = weighted.sum(axis=4)
+    # Errors of the second and fourth order in the step cancel (Richardson).
+    slopes = (8 * at_1.imag - at_2.imag) / (6 * _STEP * 2 * np.pi)
+    bends = -(16 * at_1.real - at_2.real - 15 * at_0.real) / (6 * (_STEP * 2 * np.pi) ** 2)
+    mixed = bends[3:] - np.array([bends[a] + bends[b] for a, b in VOIGT[3:]])
+    second = np.concatenate([bends[:3], np.sqrt(0.5) * mixed])
+    return np.moveaxis(slopes[:3], 0, -1), np.moveaxis(second, 0, -1)
+
+
+def _atoms_of_sites(phonon: Phonopy) -> IntArray:
+    """Atom of the primitive cell that each site of the supercell is an image of."""
+    order = {int(site): k for k, site in enumerate(phonon.primitive.p2s_map)}
+    return np.array([order[int(site)] for site in phonon.primitive.s2p_map])
+
+
+def _pair_keys(phonon: Phonopy, reference: Phonopy) -> IntArray:
+    """Number for each pair (k, j) that is the same for periodic images in the reference supercell.
+
+    Shape (n, N) for the N sites of `phonon`, which has the primitive cell of `reference`.
+    """
+    atoms, to_lattice = _atoms_of_sites(phonon), np.linalg.inv(phonon.primitive.cell)
+    origins = reference.supercell.positions[reference.primitive.p2s_map]
+    cells = np.rint((phonon.supercell.positions - origins[atoms]) @ to_lattice)
+    relative = cells - cells[phonon.primitive.p2s_map][:, None]
+    to_supercell = np.rint(reference.supercell.cell @ to_lattice)
+    size = round(abs(np.linalg.det(to_supercell)))
+    adjugate = np.rint(size * np.linalg.inv(to_supercell)).astype(np.int64)
+    digits = (relative.astype(np.int64) @ adjugate) % size
+    weights = size ** np.array([2, 1, 0])
+    keys: IntArray = atoms * size**3 + digits @ weights
+    return keys
+
+
+def _features(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
+    """Shortest vectors r and r r^T of all pairs, averaged over equal ones, and distances.
+
+    Shapes (n, N, 9) in Å and Å^2, and (n, N) in Å.
+    """
+    vectors, addresses = phonon.primitive.get_smallest_vectors()
+    vectors = vectors @ phonon.primitive.cell
+    squares = np.einsum("ia,ib,qab->iq", vectors, vectors, MANDEL)
+    stacked = np.concatenate([vectors, squares], axis=1)
+    counts, starts = addresses.reshape(-1, 2).T
+    means = np.add.reduceat(stacked, starts, axis=0) / counts[:, None]
+    features = means.reshape(*addresses.shape[:2], 9).swapaxes(0, 1)
+    distances = np.linalg.norm(vectors[starts], axis=1).reshape(addresses.shape[:2]).T
+    return features, distances
+
+
+def _own_moments(phonon: Phonopy) -> tuple[FloatArray, float]:
+    """Moments with phonopy's own division among images, in units of 1 Å."""
+    features, _ = _features(phonon)
+    return np.einsum("kjab,kjf->kabf", phonon.force_constants, features, optimize=True), 1.0
+
+
+def _violations(moments: FloatArray, length: float, volume: float) -> tuple[float, float]:
+    """Largest violation of the rotational rule (eV/Å) and of Huang's (GPa)."""
+    first = length * moments[..., :3]
+    second = length**2 * np.einsum("kabq,qcd->abcd", moments[..., 3:], MANDEL)
+    huang = np.abs(second - second.transpose(2, 3, 0, 1)).max() / (2 * volume)
+    return float(np.abs(first - first.swapaxes(2, 3)).max()), float(GPA * huang)
