@@ -24,6 +24,7 @@ from tasks.chirality.brillouin import (
 from tasks.chirality.degeneracy import (
     degenerate_sets,
     near_degenerate,
+    obeys_space_group,
     set_size,
     symmetry_partners,
 )
@@ -204,8 +205,8 @@ def mode_table(phonon: Phonopy, path: BandPath, settings: ChiralitySettings) -> 
         Columns as described in `ChiralityAnalysis`.
     """
     modes = _path_modes(phonon, path)
-    joined = _joined_at_special_points(phonon, path)
     tolerance = settings.degeneracy_tolerance
+    joined = _joined_at_special_points(phonon, path, tolerance)
     sample = sample_modes(phonon, modes, tolerance, joined)
     labels = pam_along_path(phonon, modes, sample.sets).columns
     order = labels["pam_order"].ravel()
@@ -267,9 +268,13 @@ def _path_modes(phonon: Phonopy, path: BandPath) -> Modes:
     return Modes(modes.q_points, frequencies, eigenvectors)
 
 
-def _joined_at_special_points(phonon: Phonopy, path: BandPath) -> NDArray[np.bool_]:
+def _joined_at_special_points(
+    phonon: Phonopy, path: BandPath, tolerance: float
+) -> NDArray[np.bool_]:
     """Bands joined by symmetry at the named points; with charges not at Gamma."""
     joined = np.zeros((len(path.q_points), 3 * len(phonon.primitive) - 1), dtype=bool)
+    if obeys_space_group(phonon, tolerance / 10):
+        return joined
     rows = path.is_labelled
     if phonon.nac_params is not None:
         rows &= path.q_points.any(axis=1)

@@ -13,8 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
 
+from tasks.chirality.modes import modes_at
+
 DEGENERACY_TOLERANCE: Final = 1e-3
 NEAR_FACTOR: Final = 10.0
+_GENERAL_POINT = np.array([0.1234, 0.2871, 0.3719])
 
 
 def degenerate_sets(
@@ -51,8 +54,8 @@ def symmetry_partners(phonon: Phonopy, q_points: ArrayLike) -> NDArray[np.bool_]
     """Find neighbouring bands that belong to one irreducible co-representation.
 
     The little group of q includes time reversal, so that pairs stuck together by it count as well.
-    Costs milliseconds per q-point: meant for special points, where the degeneracy of imperfect
-    force constants may exceed any tolerance.
+    Costs milliseconds per q-point: meant for the special points of force constants that do not
+    obey their space group (see `obeys_space_group`), whose degeneracies may exceed any tolerance.
 
     Parameters
     ----------
@@ -74,6 +77,26 @@ def symmetry_partners(phonon: Phonopy, q_points: ArrayLike) -> NDArray[np.bool_]
         sizes = [len(bands) for bands in modes.degenerate_sets]
         row[:] = np.diff(np.repeat(np.arange(len(sizes)), sizes)) == 0
     return joined
+
+
+def obeys_space_group(phonon: Phonopy, tolerance: float = DEGENERACY_TOLERANCE) -> bool:
+    """Tell whether frequencies are the same at all q-points of a general star.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+    tolerance : float
+        Allowed difference (THz).
+
+    Returns
+    -------
+    bool
+        True where bands that symmetry joins are degenerate within the tolerance.
+    """
+    rotations = np.asarray(phonon.primitive_symmetry.symmetry_operations["rotations"])
+    frequencies = modes_at(phonon, _GENERAL_POINT @ rotations).frequencies
+    return float(np.ptp(frequencies, axis=0).max()) < tolerance
 
 
 def near_degenerate(

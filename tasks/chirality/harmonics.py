@@ -37,6 +37,8 @@ _WAVES: dict[int, Wave] = {0: "s", 2: "d", 4: "g", 6: "i"}
 # Order L and m >= 0 of the harmonics summed; those of m < 0 are their conjugates.
 _ORDER = np.repeat(ORDERS, [order + 1 for order in ORDERS])
 _M = np.concatenate([np.arange(order + 1) for order in ORDERS])
+_ORDER_ALL = np.repeat(ORDERS, [2 * order + 1 for order in ORDERS])
+_M_ALL = np.concatenate([np.arange(-order, order + 1) for order in ORDERS])
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,14 +162,29 @@ def _harmonic_fields(images: ZoneImages, rotations: FloatArray) -> ComplexArray:
 
     A member R q of the star has l(Rq) . F(Rq) = l(q) . det(R) R^T F(Rq).
     """
-    directions = images.directions
-    fields = np.zeros((len(directions), len(_ORDER), 3), dtype=np.complex128)
-    for rotation in rotations:
-        x, y, z = np.moveaxis(directions @ rotation.T, -1, 0)[..., None]
-        polar, azimuth = np.arccos(np.clip(z, -1, 1)), np.arctan2(y, x)
-        values = sph_harm_y(_ORDER, _M, polar, azimuth) * images.weights[..., None]
-        fields += np.linalg.det(rotation) * np.einsum("qmh,qma->qha", values, directions)
-    return fields / len(rotations)
+    weighted = images.directions * images.weights[..., None]
+    values = _all_harmonics(images.directions) @ _pseudoscalar_average(rotations)
+    return np.asarray(values.swapaxes(-1, -2) @ weighted)
+
+
+def _pseudoscalar_average(rotations: FloatArray) -> ComplexArray:
+    """Matrix A with mean_R det(R) Y_LM(R n) = sum_h Y_h(n) A_h,LM for all n.
+
+    The harmonics of one order turn among themselves; twenty-eight of them are told apart by their
+    values in a hundred directions.
+    """
+    directions = np.random.default_rng(0).normal(size=(100, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    turned = _all_harmonics(directions @ rotations.swapaxes(1, 2))[..., _M_ALL >= 0]
+    average = np.mean(np.linalg.det(rotations)[:, None, None] * turned, axis=0)
+    return np.asarray(np.linalg.lstsq(_all_harmonics(directions), average)[0])
+
+
+def _all_harmonics(directions: FloatArray) -> ComplexArray:
+    """Y_LM of unit vectors (..., 3) for all M of `ORDERS`; shape (..., 28)."""
+    x, y, z = np.moveaxis(directions, -1, 0)[..., None]
+    polar, azimuth = np.arccos(np.clip(z, -1, 1)), np.arctan2(y, x)
+    return np.asarray(sph_harm_y(_ORDER_ALL, _M_ALL, polar, azimuth))
 
 
 def _amplitudes(harmonics: ComplexArray) -> FloatArray:

@@ -15,6 +15,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
+from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
+
+from tasks.chirality.fourier import fourier_series
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,13 @@ def modes_at(
     """
     _check_input(phonon)
     points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
-    result = phonon.run_qpoints(points, with_eigenvectors=True, nac_q_direction=nac_direction)
-    return Modes(points, result.frequencies, result.eigenvectors)
+    if phonon.nac_params is not None:
+        result = phonon.run_qpoints(points, with_eigenvectors=True, nac_q_direction=nac_direction)
+        return Modes(points, result.frequencies, result.eigenvectors)
+    matrices = fourier_series(phonon).matrices(points)
+    squares, eigenvectors = diagonalize_dynamical_matrices(matrices)
+    frequencies = phonon.unit_conversion_factor * np.sign(squares) * np.sqrt(np.abs(squares))
+    return Modes(points, frequencies, eigenvectors)
 
 
 def _check_input(phonon: Phonopy) -> None:

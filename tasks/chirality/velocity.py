@@ -23,6 +23,7 @@ from phonopy.harmonic.derivative_dynmat import DerivativeOfDynamicalMatrix
 
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray
 from tasks.chirality.degeneracy import set_mean, set_size
+from tasks.chirality.fourier import fourier_series
 from tasks.chirality.modes import Modes
 
 METRE_PER_SECOND = 100.0
@@ -51,6 +52,8 @@ def dynamical_matrix_gradient(phonon: Phonopy, q_points: FloatArray) -> ComplexA
     ndarray, shape (nq, 3, 3 n_atoms, 3 n_atoms)
         dD/dq_j, Hermitian, in phonopy's unit of D times Å (q in Å^-1 without 2 pi).
     """
+    if phonon.nac_params is None:
+        return fourier_series(phonon).gradients(q_points)
     derivative = DerivativeOfDynamicalMatrix(phonon.dynamical_matrix)
     gradient = np.stack(list(_gradients(derivative, q_points)))
     return (gradient + gradient.conj().swapaxes(-1, -2)) / 2
