@@ -268,7 +268,8 @@ def force_constants_of_all(
     """Compute force constants of several crystals from one evaluation of all displaced supercells.
 
     The forces that remain in the undisplaced crystal are subtracted; then the force constants are
-    symmetrised. Supercells at whose boundary they have not decayed are enlarged, together.
+    symmetrised. Supercells at whose boundary they have not decayed are enlarged, together; where
+    that fails the smaller supercell's result stands.
 
     Parameters
     ----------
@@ -305,7 +306,7 @@ def force_constants_of_all(
             if (length := _longer(atoms, found, settings))
         }
         larger = [_caught(displaced, crystals[i], length) for i, length in lengths.items()]
-        for i, found in zip(lengths, _evaluated(larger, bare), strict=True):
+        for i, found in zip(lengths, _evaluated_larger(larger, bare), strict=True):
             results[i] = _in_place_of(results[i], found)
     return results
 
@@ -367,6 +368,20 @@ def _evaluated(
     return [results[i] for i in range(len(displaced))]
 
 
+def _evaluated_larger(
+    displaced: Sequence[DisplacedCrystal | Exception], potential: Potential
+) -> list[ForceConstants | Exception]:
+    """As `_evaluated`; what has no room beside the others is evaluated alone, or not at all."""
+    try:
+        return _evaluated(displaced, potential)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(displaced) == 1:
+            return [error]
+    return [_evaluated_larger([one], potential)[0] for one in displaced]
+
+
 def _forces_of_all(
     displaced: Sequence[DisplacedCrystal], potential: Potential
 ) -> list[tuple[tuple[FloatArray, ...], float] | Exception]:
@@ -407,9 +422,9 @@ def _longer(
 def _in_place_of(
     before: ForceConstants | Exception, found: ForceConstants | Exception
 ) -> ForceConstants | Exception:
-    """Force constants of an enlarged supercell, with the cost of both."""
+    """Force constants of an enlarged supercell, with the cost of both; the old ones without it."""
     if isinstance(before, Exception) or isinstance(found, Exception):
-        return found
+        return before
     return replace(
         found,
         n_enlargements=before.n_enlargements + 1,

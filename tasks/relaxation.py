@@ -2,7 +2,7 @@
 
 Only the symmetry-allowed coordinates move: invariant strains and invariant displacements. The
 crystal keeps every operation it began with, whatever noise the potential has, and a quasi-Newton
-method works in a handful of dimensions.
+method works in a handful of dimensions. It begins with the curvatures of springs.
 """
 
 from collections.abc import Sequence
@@ -15,17 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from potentials import Evaluation, Potential, unaveraged
 from tasks.invariants import invariant_displacements, invariant_strains, space_group_of
+from tasks.relaxation_model import newton_step, spring_hessian, updated_hessian
 
 FloatArray = NDArray[np.float64]
 
 CONVERGED = "converged"
-# Curvatures that the first step assumes; every later step corrects them.
-_DISPLACEMENT_CURVATURE = 15.0  # eV/Å^2
-_STRAIN_CURVATURE = 0.8  # eV/Å^3, a stiffness of 130 GPa
-_SOFTEST = 0.1  # eV/Å^2, below which a curvature is not trusted
 _MAX_DISPLACEMENT = 0.15  # Å per step
 _MAX_STRAIN = 0.04  # per step
-_PARALLEL = 1e-8  # cosine below which a step tells nothing of the curvature along it
 # Beyond these a relaxation has left the crystal it was asked about.
 _VOLUME_RATIOS = (0.4, 2.5)
 
@@ -113,26 +109,26 @@ def relax(
 
 @dataclass(frozen=True)
 class _Coordinates:
-    """The symmetry-allowed coordinates x of a crystal: r = (r0 + u(x)) F(x), F = 1 + strain(x)."""
+    """Symmetry-allowed coordinates x of a crystal: r = (r0 + u(x)) F(x), F = 1 + strain(x).
+
+    Strain and displacement field u are linear in amplitudes, scale @ x, of invariant patterns. In x
+    the springs of the crystal have unit curvature.
+    """
 
     start: Atoms
-    strains: FloatArray  # (k, 3, 3)
-    displacements: FloatArray  # (m, n_atoms, 3)
+    strains: FloatArray  # (k, 3, 3), orthonormal
+    displacements: FloatArray  # (m, n_atoms, 3), orthonormal
+    scale: FloatArray  # (k + m, k + m)
     mirrored: bool  # whether some improper operation maps the crystal onto itself
 
-    def curvatures(self) -> FloatArray:
-        """Diagonal of the first Hessian, shape (k + m,)."""
-        strain = np.full(len(self.strains), _STRAIN_CURVATURE * self.start.get_volume())
-        return np.append(strain, np.full(len(self.displacements), _DISPLACEMENT_CURVATURE))
-
-    def expand(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Strain (3, 3) and displacement field (n_atoms, 3) of coordinates x."""
+    def fields(self, amplitudes: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Strain (3, 3) and displacement field (n_atoms, 3) of amplitudes (k + m,)."""
         k = len(self.strains)
-        strain = np.tensordot(x[:k], self.strains, axes=1)
-        return strain, np.tensordot(x[k:], self.displacements, axes=1)
+        strain = np.tensordot(amplitudes[:k], self.strains, axes=1)
+        return strain, np.tensordot(amplitudes[k:], self.displacements, axes=1)
 
-    def project(self, strain: FloatArray, displacement: FloatArray) -> FloatArray:
-        """Coordinates (k + m,) of the invariant part of a strain and a displacement field."""
+    def amplitudes(self, strain: FloatArray, displacement: FloatArray) -> FloatArray:
+        """Amplitudes (k + m,) of the invariant part of a strain and a displacement field."""
         return np.append(
             np.einsum("kab,ab->k", self.strains, strain),
             np.einsum("mia,ia->m", self.displacements, displacement),
@@ -140,7 +136,7 @@ class _Coordinates:
 
     def atoms(self, x: FloatArray) -> Atoms:
         """Crystal at coordinates x."""
-        strain, displacement = self.expand(x)
+        strain, displacement = self.fields(self.scale @ x)
         deformation = np.eye(3) + strain
         return Atoms(
             numbers=self.start.numbers,
@@ -151,13 +147,13 @@ class _Coordinates:
 
     def gradient(self, x: FloatArray, forces: FloatArray, virial: FloatArray) -> FloatArray:
         """Derivative of the energy by x (k + m,), from forces and volume times stress."""
-        deformation = np.eye(3) + self.expand(x)[0]
+        deformation = np.eye(3) + self.fields(self.scale @ x)[0]
         by_strain = np.linalg.inv(deformation).T @ virial
-        return self.project(by_strain, -forces @ deformation.T)
+        return self.scale.T @ self.amplitudes(by_strain, -forces @ deformation.T)
 
     def bounded(self, step: FloatArray) -> FloatArray:
         """Scale a step back into the trust region."""
-        strain, displacement = self.expand(step)
+        strain, displacement = self.fields(self.scale @ step)
         length = np.linalg.norm(displacement, axis=-1).max()
         excess = max(np.abs(strain).max() / _MAX_STRAIN, length / _MAX_DISPLACEMENT, 1.0)
         bounded: FloatArray = step / excess
@@ -180,11 +176,11 @@ def _begin(atoms: Atoms) -> _State:
     """State before the first evaluation."""
     group = space_group_of(atoms)
     strains, displacements = invariant_strains(group), invariant_displacements(group)
-    coordinates = _Coordinates(atoms, strains, displacements, group.has_improper)
-    curvatures = coordinates.curvatures()
-    zero = np.zeros_like(curvatures)
+    scale = np.linalg.inv(np.linalg.cholesky(spring_hessian(atoms, strains, displacements))).T
+    coordinates = _Coordinates(atoms, strains, displacements, scale, group.has_improper)
+    zero = np.zeros(len(scale))
     reached = Relaxation(atoms, "", 0, np.nan, np.nan, np.nan, 0.0)
-    return _State(coordinates, zero, zero, zero, np.diag(curvatures), reached)
+    return _State(coordinates, zero, zero, zero, np.eye(len(scale)), reached)
 
 
 def _advanced(state: _State, found: Evaluation, settings: RelaxationSettings) -> _State:
@@ -194,33 +190,18 @@ def _advanced(state: _State, found: Evaluation, settings: RelaxationSettings) ->
         return replace(state, reached=measured)
     virial = measured.atoms.get_volume() * found.stresses[0]
     gradient = state.coordinates.gradient(state.x, found.forces[0], virial)
-    hessian = _updated_hessian(state.hessian, state.step, gradient - state.gradient)
-    step = state.coordinates.bounded(_newton_step(hessian, gradient))
+    hessian = updated_hessian(state.hessian, state.step, gradient - state.gradient)
+    step = state.coordinates.bounded(newton_step(hessian, gradient))
     x = state.x + step
     reached = replace(measured, atoms=state.coordinates.atoms(x))
     return _State(state.coordinates, x, step, gradient, hessian, reached)
 
 
-def _updated_hessian(hessian: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
-    """BFGS update (Nocedal & Wright, Numerical Optimization, eq. 6.19); none before a step."""
-    hs = hessian @ s
-    floor = _PARALLEL * np.linalg.norm(s)
-    if abs(s @ y) <= floor * np.linalg.norm(y) or abs(s @ hs) <= floor * np.linalg.norm(hs):
-        return hessian
-    return hessian - np.outer(hs, hs) / (s @ hs) + np.outer(y, y) / (s @ y)
-
-
-def _newton_step(hessian: FloatArray, gradient: FloatArray) -> FloatArray:
-    """Downhill step -|H|^-1 g, which leaves saddles along negative curvatures."""
-    curvatures, modes = np.linalg.eigh(hessian)
-    step: FloatArray = -modes @ ((modes.T @ gradient) / np.maximum(np.abs(curvatures), _SOFTEST))
-    return step
-
-
 def _measured(state: _State, found: Evaluation, settings: RelaxationSettings) -> Relaxation:
     """Record an evaluation, with the reason to stop, which is empty while there is none."""
     before, coordinates = state.reached, state.coordinates
-    stress, forces = coordinates.expand(coordinates.project(found.stresses[0], found.forces[0]))
+    invariant = coordinates.amplitudes(found.stresses[0], found.forces[0])
+    stress, forces = coordinates.fields(invariant)
     result = Relaxation(
         atoms=before.atoms,
         reason="",

@@ -1,7 +1,7 @@
 """Force constants: exact for harmonic crystals, cheap, and as good as the supercell is large."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,14 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read
 
-from potentials import Equivariance, Evaluation, Potential, load_potential, unaveraged
+from potentials import (
+    Equivariance,
+    Evaluation,
+    Potential,
+    PotentialCard,
+    load_potential,
+    unaveraged,
+)
 from tasks.failures import RemediableError
 from tasks.phonons import (
     DisplacedCrystal,
@@ -267,6 +274,38 @@ def test_enlarged_supercell_is_longer_and_counted():
     assert [one.n_evaluations for one in (first, second, third)] == [2, 4, 6]
     assert min(lengths[1] / lengths[0], lengths[2] / lengths[1]) >= 1.25 - 1e-6
     assert third.boundary_shift < first.boundary_shift
+
+
+@dataclass(frozen=True)
+class Limited:
+    """A potential with room for so many atoms."""
+
+    error: Exception
+    largest: int
+
+    @property
+    def card(self) -> PotentialCard:
+        return emt().card
+
+    def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
+        if max(map(len, structures)) > self.largest:
+            raise self.error
+        return emt().evaluate(structures)
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory left"), ValueError("no neighbours")])
+def test_smaller_result_stands_where_the_enlarged_supercell_fails(error):
+    """Room for the larger supercell of gold and copper, not for that of copper alone."""
+    settings = PhononSettings(min_supercell_length=5.0, max_atoms=200, max_boundary_shift=1e-9)
+    crystals = [bulk("Cu"), bulk("CuAu", "zincblende", a=5.74)]
+    never = replace_settings(settings, max_enlargements=0)
+    before, after = (force_constants_of_all(crystals, emt(), s) for s in (never, settings))
+    sizes = [len(found.phonon.supercell) for found in after]
+    found = force_constants_of_all(crystals, Limited(error, min(sizes)), settings)
+    best = [a if n == min(sizes) else b for a, b, n in zip(after, before, sizes, strict=True)]
+    assert sorted(one.n_enlargements for one in found) == [0, 1]
+    for one, expected in zip(found, best, strict=True):
+        np.testing.assert_allclose(one.phonon.force_constants, expected.phonon.force_constants)
 
 
 def test_without_room_to_enlarge_the_result_stands_unconverged():
