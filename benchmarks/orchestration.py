@@ -105,8 +105,8 @@ def _with_identity(name: str, row: Rows, of: stages.Task) -> Rows | pa.Table:
 @task(name="stage", cache_policy=NO_CACHE)
 def null_chunk(stage, works, output, settings, rows):  # noqa: ANN001, ANN201
     """`screening.run_chunk` without computation."""
-    table, _, _ = stages._STAGES[stage]  # noqa: SLF001
-    null = {stage: (table, partial(repeated, stage, rows), False)}
+    treatment = partial(repeated, stage, rows)
+    null = {stage: stages._STAGES[stage]._replace(treat=treatment, needs_potential=False)}  # noqa: SLF001
     with patch.dict(stages._STAGES, null):  # noqa: SLF001
         return stages.run_stage(stage, works, Dataset(output), settings, lambda: None)
 

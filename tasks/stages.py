@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +71,7 @@ class StageReport:
     failures : tuple of Failure
         The others, and why.
     wall_time : float
-        Seconds.
+        Seconds, loading of the potential apart.
     potential_time : float
         Seconds of them inside the potential.
     """
@@ -156,11 +156,13 @@ def run_stage(
     DatasetError
         When the dataset cannot be read or written; the structures then remain to be done.
     """
-    start = time.perf_counter()
     index = STAGE_NAMES.index(stage)
     images = [work for work in works if work.image_keys and stage in _MIRRORS]
     computed = [work for work in works if work not in images]
-    found = _computed(stage, computed, dataset, settings, load)
+    # Loading, once in a process, is not a cost of the structures that happen to come first.
+    potential = load() if computed and _STAGES[stage].needs_potential else None
+    start = time.perf_counter()
+    found = _computed(stage, computed, dataset, settings, potential)
     found |= _taken_over(stage, images, dataset) if images else {}
     report = StageReport(
         stage=stage,
@@ -182,13 +184,12 @@ def _computed(
     works: Sequence[Work],
     dataset: Dataset,
     settings: ScreenSettings,
-    load: Callable[[], Potential],
+    potential: Potential | None,
 ) -> dict[Work, Outcome]:
     """Outcome of each structure that is computed itself."""
     if not works:
         return {}
-    source, treat, needs_potential = _STAGES[stage]
-    potential = load() if needs_potential else None
+    source, treat, _ = _STAGES[stage]
     index = STAGE_NAMES.index(stage)
     above = [work.keys[index - 1] if index else work.material_key for work in works]
     rows = _rows_by_key(dataset, source, above)
@@ -389,11 +390,18 @@ def _analysed(task: Task) -> Outcome:
     return Outcome({"chirality": record, "modes": modes})
 
 
-# Stage -> the table it reads, what it does with a chunk, whether it needs the potential.
-_STAGES: Mapping[str, tuple[str, Treatment, bool]] = {
-    "relaxation": ("materials", _relaxation, True),
-    "phonons": ("relaxations", _phonons, True),
-    "chirality": ("force_constants", _chirality, False),
+class _Stage(NamedTuple):
+    """The table a stage reads, what it does with a chunk, whether it needs the potential."""
+
+    source: str
+    treat: Treatment
+    needs_potential: bool
+
+
+_STAGES: Mapping[str, _Stage] = {
+    "relaxation": _Stage("materials", _relaxation, needs_potential=True),
+    "phonons": _Stage("relaxations", _phonons, needs_potential=True),
+    "chirality": _Stage("force_constants", _chirality, needs_potential=False),
 }
 # Stage -> how the rows of a mirror image follow, by table.
 _MIRRORS: Mapping[str, Mapping[str, Callable[[Row], Row]]] = {
