@@ -22,6 +22,7 @@ from flows.console import (
     existing_dataset,
     located,
 )
+from flows.figures_cli import app as figures
 
 app = typer.Typer(
     name="chiralscreen",
@@ -30,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.add_typer(figures)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.axes import RotationAxis, principal_axes
+from tasks.chirality.axes import RotationAxis, crystal_operations, principal_axes
 from tasks.chirality.brillouin import (
     BandPath,
     Mesh,
@@ -348,7 +348,8 @@ def _momentum_fields(
     optical = np.where(counted, size, 0.0)
     optical[:, :3] = 0.0
     row, band = np.unravel_index(optical.argmax(), optical.shape)
-    atoms = atomic_means(zone.modes, zone.sets, mesh.weights, counted)
+    sites = crystal_operations(phonon).sites
+    atoms = atomic_means(zone.modes, zone.sets, mesh.weights, counted, sites)
     return fields | {
         "max_optical_q_point": tuple(zone.modes.q_points[row].tolist()),
         "max_optical_frequency": float(zone.modes.frequencies[row, band]),

@@ -100,7 +100,11 @@ def translations(modes: Modes, masses: FloatArray) -> NDArray[np.bool_]:
 
 
 def atomic_means(
-    modes: Modes, sets: IntArray, weights: IntArray, counted: NDArray[np.bool_]
+    modes: Modes,
+    sets: IntArray,
+    weights: IntArray,
+    counted: NDArray[np.bool_],
+    sites: IntArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Mean angular momentum and degree of circular polarisation of each atom's motion.
 
@@ -117,6 +121,9 @@ def atomic_means(
         Numbers of mesh points for which the q-points stand.
     counted : ndarray of bool, shape (nq, nb)
         Modes that count.
+    sites : ndarray of int, shape (n_operations, n)
+        Site on which each atom lands under the operations that make the other q-points of each
+        star: there it moves as the first does here.
 
     Returns
     -------
@@ -135,6 +142,7 @@ def atomic_means(
         squares = (np.abs(vectors) ** 2).reshape(-1, n_atoms, 3, modes.n_bands).sum(axis=2)
         momentum += np.einsum("qn,qnk->k", share[rows], size)
         weight += np.einsum("qn,qkn->k", share[rows], squares)
+    momentum, weight = momentum[sites].mean(axis=0), weight[sites].mean(axis=0)
     return momentum / max(share.sum(), 1e-300), momentum / np.maximum(weight, 1e-300)
 
 

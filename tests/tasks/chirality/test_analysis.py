@@ -13,6 +13,7 @@ from tasks.chirality.angular_momentum import mean_angular_momentum
 from tasks.chirality.brillouin import band_path, helicity_size, irreducible_mesh, zone_images
 from tasks.chirality.degeneracy import degenerate_sets, set_mean
 from tasks.chirality.modes import modes_at
+from tasks.chirality.statistics import atomic_means, translations
 from tests.crystals import (
     quartz,
     random_rotation,
@@ -84,6 +85,12 @@ def test_means_are_those_of_the_whole_mesh(number):
     assert record.mean_angular_momentum == pytest.approx(size.sum() / n_modes, rel=1e-9)
     assert record.max_angular_momentum == pytest.approx(size.max(), rel=1e-9)
     assert record.mean_helicity == pytest.approx(along.sum() / n_modes, rel=1e-9)
+    sets = degenerate_sets(modes.frequencies)
+    counted = ~translations(modes, phonon.primitive.masses)
+    itself = np.arange(len(phonon.primitive))[None]
+    atoms = atomic_means(modes, sets, np.ones(len(modes)), counted, itself)
+    np.testing.assert_allclose(record.atomic_angular_momentum, atoms[0], rtol=1e-8)
+    np.testing.assert_allclose(record.atomic_polarization, atoms[1], rtol=1e-8)
     optical = size[:, 3:]
     assert record.mean_optical_angular_momentum == pytest.approx(optical.mean(), rel=1e-9)
     best = modes_at(phonon, record.max_optical_q_point)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.chirality.angular_momentum import atomic_angular_momentum, circular_polarization
+from tasks.chirality.axes import crystal_operations
 from tasks.chirality.degeneracy import degenerate_sets
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.statistics import atomic_means, translations, zone_statistics
@@ -69,7 +70,8 @@ def test_atomic_means_are_those_of_the_single_modes():
     weights = np.arange(1, 31)
     sets = degenerate_sets(modes.frequencies, 1e-9)
     counted = np.ones(sets.shape, dtype=bool)
-    momentum, polarization = atomic_means(modes, sets, weights, counted)
+    itself = np.arange(len(phonon.primitive))[None]
+    momentum, polarization = atomic_means(modes, sets, weights, counted, itself)
     size = np.linalg.norm(atomic_angular_momentum(modes.eigenvectors), axis=-1)
     expected = np.average(size.mean(axis=2), axis=0, weights=weights)
     np.testing.assert_allclose(momentum, expected)
@@ -84,7 +86,9 @@ def test_atomic_means_survive_mixing_and_respect_symmetry():
     grid = np.stack(np.meshgrid(*[np.arange(4) / 4] * 3), axis=-1).reshape(-1, 3)
     modes = modes_at(phonon, grid)
     sets = degenerate_sets(modes.frequencies)
-    arguments = (sets, np.ones(len(grid), dtype=int), np.ones(sets.shape, dtype=bool))
+    itself = np.arange(len(phonon.primitive))[None]
+    counted = np.ones(sets.shape, dtype=bool)
+    arguments = (sets, np.ones(len(grid), dtype=int), counted, itself)
     found = atomic_means(modes, *arguments)
     for one, other in zip(found, atomic_means(mix(modes, sets), *arguments), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
@@ -94,9 +98,11 @@ def test_atomic_means_survive_mixing_and_respect_symmetry():
 
 
 def test_chunks_do_not_show(monkeypatch):
-    modes = modes_at(spring_crystal(19), Q_POINTS)
+    phonon = spring_crystal(19)
+    modes = modes_at(phonon, Q_POINTS)
     sets = degenerate_sets(modes.frequencies)
-    arguments = (sets, np.array([1, 2, 3]), np.ones(sets.shape, dtype=bool))
+    sites = crystal_operations(phonon).sites
+    arguments = (sets, np.array([1, 2, 3]), np.ones(sets.shape, dtype=bool), sites)
     expected = atomic_means(modes, *arguments)
     monkeypatch.setattr("tasks.chirality.statistics._CHUNK", 1)
     np.testing.assert_allclose(atomic_means(modes, *arguments), expected)
@@ -105,5 +111,5 @@ def test_chunks_do_not_show(monkeypatch):
 def test_empty_selection_gives_zeros():
     modes = Modes(np.zeros((1, 3)), np.zeros((1, 3)), np.eye(3, dtype=complex)[None])
     nothing = np.zeros((1, 3), dtype=bool)
-    found = atomic_means(modes, np.zeros((1, 3), dtype=int), np.array([1]), nothing)
+    found = atomic_means(modes, np.zeros((1, 3), dtype=int), np.array([1]), nothing, [[0]])
     np.testing.assert_array_equal(found, 0)

@@ -1,0 +1,1 @@
+"""Figures of materials and datasets, for papers, reports and notebooks."""

@@ -1,0 +1,182 @@
+"""All figures of a material, and of a dataset, by name."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tasks.bands import BandStructure, band_structure
+from tasks.chirality.settings import ChiralitySettings
+from tasks.figures.bands import Colour, band_values, bands_figure
+from tasks.figures.density_of_states import HelicityDos, helicity_dos_figure
+from tasks.figures.material import MaterialData
+from tasks.figures.motion import motion_figure, strongest_mode
+from tasks.figures.overview import (
+    distribution_figure,
+    outcomes_figure,
+    parity_figure,
+    periodic_table_figure,
+    score_figure,
+    space_groups_figure,
+    stability_figure,
+)
+from tasks.figures.tensor import stored_tensor, tensor_figure
+from tasks.figures.texture import cut_figure, sphere_figure, sphere_texture, zone_cut
+
+# Finer than the stored path, so that crossings are drawn as crossings.
+PATH_SPACING: Final = 0.004
+# Bands whose numbers stay below this are drawn once, not for each number.
+_LEAST_SHOWN: Final = 0.01
+
+BAND_COLOURS: Final[Mapping[str, Colour]] = {
+    "bands-helicity": "helicity",
+    "bands-cycloidicity": "cycloidicity",
+    "bands-lz": "l_z",
+    "bands-pam": "pam",
+}
+MATERIAL_KINDS: Final = (*BAND_COLOURS, "density", "sphere", "cut", "motion", "tensor")
+PARITY_COLUMNS: Final = (
+    "max_frequency",
+    "min_frequency_commensurate",
+    "mean_optical_angular_momentum",
+    "mean_optical_helicity",
+)
+
+
+def material_figures(
+    material: MaterialData, kinds: Collection[str] = MATERIAL_KINDS
+) -> Iterator[tuple[str, Figure]]:
+    """Draw the figures of one material, one after the other.
+
+    Parameters
+    ----------
+    material : MaterialData
+        From `tasks.figures.material.material_data`.
+    kinds : collection of str
+        Which ones, of `MATERIAL_KINDS`. Bands without any value of a kind (helicity and l_z of an
+        achiral crystal may vanish on the whole path) are left out, unless it is the only kind.
+
+    Yields
+    ------
+    tuple of str and matplotlib.figure.Figure
+        Kind and figure.
+
+    Raises
+    ------
+    ValueError
+        When there is no such kind of figure.
+    """
+    if unknown := set(kinds) - set(MATERIAL_KINDS):
+        msg = f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(MATERIAL_KINDS)}"
+        raise ValueError(msg)
+    if chosen := [kind for kind in BAND_COLOURS if kind in kinds]:
+        bands = band_structure(material.phonon, ChiralitySettings(path_spacing=PATH_SPACING))
+        for kind in chosen:
+            if len(kinds) == 1 or _shows_something(bands, BAND_COLOURS[kind]):
+                yield kind, _bands(material, bands, kind)
+    for kind, draw in _OTHERS.items():
+        if kind in kinds:
+            yield kind, draw(material)
+
+
+def dataset_figures(
+    chirality: pd.DataFrame, *, tolerance: float | None = None
+) -> Iterator[tuple[str, Figure]]:
+    """Draw the overviews of a dataset.
+
+    Parameters
+    ----------
+    chirality : pandas.DataFrame
+        The catalogue of materials.
+    tolerance : float, optional
+        Of the stability (THz).
+
+    Yields
+    ------
+    tuple of str and matplotlib.figure.Figure
+        Name and figure; those of computed numbers only where something was computed.
+    """
+    computed, scored = chirality["stable"].notna().any(), chirality["score"].notna().any()
+    yield "outcomes", outcomes_figure(chirality)
+    if computed:
+        yield "stability", stability_figure(chirality, tolerance=tolerance)
+    if chirality["space_group_number"].notna().any():
+        yield "space-groups", space_groups_figure(chirality)
+    if computed:
+        yield "distributions", distribution_figure(chirality)
+    if scored:
+        yield "elements", periodic_table_figure(chirality)
+        yield "score", score_figure(chirality)
+
+
+def comparison_figures(
+    first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]
+) -> Iterator[tuple[str, Figure]]:
+    """Draw the numbers of two datasets against each other.
+
+    Parameters
+    ----------
+    first, second : pandas.DataFrame
+        Catalogues of materials, as of two potentials.
+    names : tuple of str
+        Of the two datasets.
+
+    Yields
+    ------
+    tuple of str and matplotlib.figure.Figure
+        Name and figure.
+
+    Raises
+    ------
+    ValueError
+        When they share no material.
+    """
+    for column in PARITY_COLUMNS:
+        yield f"parity-{column}", parity_figure(first, second, column, names)
+
+
+def _shows_something(bands: BandStructure, colour: Colour) -> bool:
+    """Whether any band differs from zero; of labels, whether there are any."""
+    values = band_values(bands, colour)
+    if colour == "pam":
+        return not np.isnan(values).all()
+    return bool(np.abs(values).max() > _LEAST_SHOWN)
+
+
+def _bands(material: MaterialData, bands: BandStructure, kind: str) -> Figure:
+    density = HelicityDos.of_row(material.row) if kind == "bands-helicity" else None
+    return bands_figure(bands, BAND_COLOURS[kind], title=material.title, density=density)
+
+
+def _density(material: MaterialData) -> Figure:
+    return helicity_dos_figure(HelicityDos.of_row(material.row), title=material.title)
+
+
+def _sphere(material: MaterialData) -> Figure:
+    return sphere_figure(sphere_texture(material.phonon), title=material.title)
+
+
+def _cut(material: MaterialData) -> Figure:
+    return cut_figure(zone_cut(material.phonon), title=material.title)
+
+
+def _motion(material: MaterialData) -> Figure:
+    shares = material.row["atomic_polarization"]
+    motion = strongest_mode(material.phonon, material.row)
+    return motion_figure(motion, shares, title=material.title)
+
+
+def _tensor(material: MaterialData) -> Figure:
+    tensor, temperature = stored_tensor(material.row)
+    return tensor_figure(tensor, title=f"{material.title}   {temperature:g} K")
+
+
+_OTHERS: Final[Mapping[str, Callable[[MaterialData], Figure]]] = {
+    "density": _density,
+    "sphere": _sphere,
+    "cut": _cut,
+    "motion": _motion,
+    "tensor": _tensor,
+}

@@ -1,0 +1,93 @@
+"""Drawn bands: every mode is there, sets are marked, labels stand side by side."""
+
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+
+from tasks.bands import band_structure
+from tasks.chirality.settings import ChiralitySettings
+from tasks.figures.bands import COLOURS, bands_figure
+from tasks.figures.density_of_states import HelicityDos
+from tasks.figures.style import INK, SINGLE_COLUMN
+from tests.crystals import quartz, spring_phonon, wurtzite
+
+COARSE = ChiralitySettings(path_spacing=0.03)
+
+
+@pytest.fixture(scope="module")
+def chiral():
+    return band_structure(spring_phonon(quartz()), COARSE)
+
+
+@pytest.fixture(scope="module")
+def achiral():
+    return band_structure(spring_phonon(wurtzite()), COARSE)
+
+
+def lines(figure) -> list[LineCollection]:
+    return [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_axes_carry_units_at_column_width(chiral, colour):
+    figure = bands_figure(chiral, colour)
+    assert figure.get_figwidth() == SINGLE_COLUMN
+    assert figure.axes[0].get_ylabel() == r"Frequency $\nu$ ($\mathrm{THz}$)"
+    if colour != "pam":
+        assert r"\hbar" in figure.axes[-1].get_ylabel()
+
+
+def test_every_mode_is_drawn_once_with_its_own_helicity(chiral):
+    coloured = [line for line in lines(bands_figure(chiral)) if line.get_array() is not None]
+    drawn = np.sort(np.concatenate([line.get_array() for line in coloured]))
+    np.testing.assert_allclose(drawn, np.sort(chiral.helicity.ravel()))
+
+
+def test_colour_scale_is_symmetric(chiral):
+    [norm] = {line.norm for line in lines(bands_figure(chiral)) if line.get_array() is not None}
+    assert norm.vmin == -norm.vmax
+    assert norm.vmax >= np.abs(chiral.helicity).max()
+
+
+def test_degenerate_sets_and_nothing_else_have_rims(achiral):
+    ink = [0x22 / 255] * 3
+    rims = [line for line in lines(bands_figure(achiral)) if line.get_array() is None]
+    assert all(np.allclose(line.get_colors()[0][:3], ink) for line in rims if len(line.get_paths()))
+    assert INK == "#222222"
+    n_rims = sum(len(line.get_paths()) for line in rims)
+    assert n_rims == (achiral.set_sizes > 1).sum()
+
+
+def test_doublet_of_opposite_labels_is_drawn_as_two_strands(achiral):
+    figure = bands_figure(achiral, "pam")
+    axes = figure.axes[0]
+    shifts = {
+        round(float((line.get_transform() - axes.transData).frozen().transform((0, 0))[1]), 6)
+        for line in lines(figure)
+        if line.get_transform() is not axes.transData
+    }
+    shown = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert {"$-1$", "$+1$", "$-2$", "$+2$", "none"} <= shown
+    assert len(shifts) >= 3
+
+
+def test_names_of_screw_axes_stand_above_their_segments(achiral):
+    texts = [text.get_text() for text in bands_figure(achiral, "pam").axes[0].texts]
+    assert "$6_{3}$" in texts
+
+
+def test_limits_hold_all_frequencies(chiral):
+    low, high = bands_figure(chiral).axes[0].get_ylim()
+    # What rounding leaves of the translations at Γ needs no room below zero.
+    assert low <= chiral.frequencies.min() + 1e-3
+    assert high >= chiral.frequencies.max()
+
+
+def test_density_shares_the_scale_of_frequency(chiral):
+    n_bins = 40
+    density = HelicityDos(
+        np.linspace(0, 20, n_bins + 1), np.ones(n_bins), np.ones(n_bins), np.ones((4, n_bins))
+    )
+    bands, beside = bands_figure(chiral, density=density).axes[:2]
+    assert bands.get_ylim() == beside.get_ylim()
+    assert "THz" in beside.get_xlabel()
