@@ -23,6 +23,7 @@ from flows.console import (
     located,
 )
 from flows.figures_cli import app as figures
+from flows.training_cli import app as training
 
 app = typer.Typer(
     name="chiralscreen",
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(figures)
+app.add_typer(training)
 
 
 @app.command()

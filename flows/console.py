@@ -37,7 +37,9 @@ Workers = Annotated[
 QSpacing = Annotated[float | None, typer.Option(help="Spacing of the q-mesh (1/Å).")]
 PotentialName = Annotated[
     str | None,
-    typer.Option(help="7net-l3i5 (default), 7net-0, chgnet, or ase:package.module:callable."),
+    typer.Option(
+        help="7net-l3i5 (default), 7net-0, facet-aln, chgnet, facet:model.pt or ase:package.module:callable."
+    ),
 ]
 
 

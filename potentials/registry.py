@@ -6,6 +6,7 @@ need them, so that whoever only asks for an error message does not wait.
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
 from potentials.interface import Equivariance, Potential
@@ -13,6 +14,8 @@ from potentials.parity import InversionAverage
 
 _SEVENNET_MODELS = ("7net-0", "7net-l3i5")
 _DTYPES = ("float32", "float64")
+_FACET_FILE = "facet:"
+_FACET_WEIGHTS = Path(__file__).parent / "facet" / "weights"
 _ALWAYS_HERE = ("cpu", "auto")
 
 
@@ -29,8 +32,8 @@ def load_potential(
     Parameters
     ----------
     name : str
-        ``7net-l3i5``, ``7net-0``, ``chgnet``, or ``ase:package.module:callable`` for any ASE
-        calculator.
+        ``7net-l3i5``, ``7net-0``, ``chgnet``, a shipped ``facet-...``, ``facet:path`` for a model
+        of one's own training, or ``ase:package.module:callable`` for any ASE calculator.
     device : str
         ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto`` for a GPU where there is one.
     dtype : str
@@ -80,13 +83,27 @@ def require_known(name: str, device: str, dtype: str) -> None:
     """
     if dtype not in _DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(_DTYPES)}")
-    if name not in (*_SEVENNET_MODELS, "chgnet") and not name.startswith("ase:"):
-        known = ", ".join([*_SEVENNET_MODELS, "chgnet", "ase:package.module:callable"])
-        raise ValueError(f"unknown potential {name!r}; choose one of {known}")
+    known = [*_SEVENNET_MODELS, "chgnet", *facet_names()]
+    if name not in known and not name.startswith(("ase:", _FACET_FILE)):
+        choices = ", ".join([*known, "facet:model.pt", "ase:package.module:callable"])
+        raise ValueError(f"unknown potential {name!r}; choose one of {choices}")
+    if name.startswith(_FACET_FILE) and not Path(name.removeprefix(_FACET_FILE)).is_file():
+        raise ValueError(f"unknown potential {name!r}: there is no such file")
     if device not in _ALWAYS_HERE:
         from potentials.devices import device_name  # noqa: PLC0415 - as above
 
         device_name(device)
+
+
+def facet_names() -> tuple[str, ...]:
+    """List the models that travel with the package.
+
+    Returns
+    -------
+    tuple of str
+        Names for `load_potential`.
+    """
+    return tuple(sorted(path.stem for path in _FACET_WEIGHTS.glob("*.pt")))
 
 
 @cache
@@ -106,6 +123,12 @@ def _bare(name: str, device: str, dtype: str, options: tuple[tuple[str, Option],
         return load_chgnet(device)
     if name.startswith("ase:"):
         return load_ase_calculator(name.removeprefix("ase:"), dict(options))
+    if name.startswith("facet"):
+        from potentials.facet import load_facet  # noqa: PLC0415 - as above
+
+        own = name.startswith(_FACET_FILE)
+        path = Path(name.removeprefix(_FACET_FILE)) if own else _FACET_WEIGHTS / f"{name}.pt"
+        return load_facet(path, device, dtype)
     from potentials.sevennet import load_sevennet  # noqa: PLC0415 - as above
 
     return load_sevennet(name, device, dtype)

@@ -7,7 +7,7 @@ how strain and displacement are coupled. Every evaluation corrects the model alo
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
-from matscipy.neighbours import neighbour_list  # type: ignore[import-untyped]
+from matscipy.neighbours import neighbour_list
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]

@@ -9,20 +9,46 @@ derivatives of the sum of all energies, in one backward pass.
 
 from potentials.facet.checkpoint import read_facet, save_facet
 from potentials.facet.config import FacetConfig
+from potentials.facet.frames import Batch, Frame, make_batch, mean_neighbours
 from potentials.facet.graph import Graph, build_graph
 from potentials.facet.model import Facet, derivatives, hessian_columns
-from potentials.facet.potential import FacetPotential, facet_names, load_facet
+from potentials.facet.potential import FacetPotential, load_facet
+from potentials.facet.training import (
+    Learner,
+    LossWeights,
+    OptimizerSettings,
+    begin,
+    load_learner,
+    new_model,
+    read_notes,
+    save_learner,
+    step,
+    validate,
+)
 
 __all__ = [
+    "Batch",
     "Facet",
     "FacetConfig",
     "FacetPotential",
+    "Frame",
     "Graph",
+    "Learner",
+    "LossWeights",
+    "OptimizerSettings",
+    "begin",
     "build_graph",
     "derivatives",
-    "facet_names",
     "hessian_columns",
     "load_facet",
+    "load_learner",
+    "make_batch",
+    "mean_neighbours",
+    "new_model",
     "read_facet",
+    "read_notes",
     "save_facet",
+    "save_learner",
+    "step",
+    "validate",
 ]

@@ -9,6 +9,17 @@ Radial = Literal["spline", "bessel", "mlp"]
 
 # Hydrogen to plutonium without polonium to radium, of which there are hardly any crystals.
 ELEMENTS = (*range(1, 84), *range(89, 95))
+# A file that asks for more is no model, but a way to fill the memory.
+_LIMITS = {
+    "cutoff": 20.0,
+    "channels": 1024,
+    "layers": 12,
+    "n_radial": 64,
+    "rank": 1024,
+    "correlation": 6,
+    "average_neighbours": 1e4,
+}
+_MOST_DEGREE = 8
 
 
 @dataclass(frozen=True)
@@ -78,11 +89,13 @@ class FacetConfig:
         ):
             if value not in choices:
                 raise ValueError(f"unknown kernel {value!r}; choose one of {', '.join(choices)}")
-        for name in ("cutoff", "channels", "layers", "n_radial", "rank", "average_neighbours"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
-        if not 0 <= self.l_hidden <= self.l_max:
-            raise ValueError(f"l_hidden is {self.l_hidden}; it must lie in 0..{self.l_max} (l_max)")
+        for name, most in _LIMITS.items():
+            if not 0 < getattr(self, name) <= most:
+                found = getattr(self, name)
+                raise ValueError(f"{name} is {found}; it must be positive, and {most} at most")
+        if not 0 <= self.l_hidden <= self.l_max <= _MOST_DEGREE:
+            degrees = f"l_hidden is {self.l_hidden} and l_max {self.l_max}"
+            raise ValueError(f"{degrees}; they must lie in order in 0..{_MOST_DEGREE}")
         if len(set(self.elements)) != len(self.elements) or not self.elements:
             raise ValueError(f"elements {self.elements} are empty or repeated")
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
-from matscipy.neighbours import neighbour_list  # type: ignore[import-untyped]
+from matscipy.neighbours import neighbour_list
 from numpy.typing import NDArray
 from torch import Tensor
 

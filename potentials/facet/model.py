@@ -31,10 +31,18 @@ class Layer(nn.Module):
         self.keep = DegreeLinear(l_in, config.channels, config.channels)
         self.product = make_product(config.product, l_in, config.l_max, *sizes)
         self.update = make_update(config, l_out)
+        # With the sender's features this makes radial functions of pairs of species, of low rank.
+        shape = len(config.elements), config.channels
+        self.receive = nn.Parameter(torch.ones(shape, dtype=torch.float64))
         self.message_scale = config.average_neighbours**-0.5
 
     def forward(
-        self, features: Tensor, radial: Tensor, directions: Tensor, neighbours: Tensor
+        self,
+        features: Tensor,
+        radial: Tensor,
+        directions: Tensor,
+        neighbours: Tensor,
+        species: Tensor,
     ) -> Tensor:
         """Pass messages once.
 
@@ -48,13 +56,16 @@ class Layer(nn.Module):
             Harmonics of the directions.
         neighbours : Tensor of int64, shape (n_atoms, n_neighbours)
             Indices of the neighbours.
+        species : Tensor of int64, shape (n_atoms,)
+            Positions in ``config.elements``.
 
         Returns
         -------
         Tensor, shape (n_atoms, (l_out + 1)^2, channels)
             New features.
         """
-        messages = self.product(self.send(features), radial, directions, neighbours)
+        sums = self.product(self.send(features), radial, directions, neighbours)
+        messages = sums * self.receive[species][:, None]
         missing = messages.shape[1] - features.shape[1]
         own = nn.functional.pad(self.keep(features), (0, 0, 0, missing))
         result: Tensor = self.update(HALF * (self.message_scale * messages + own))
@@ -112,7 +123,7 @@ class Facet(nn.Module):
         features = self.embedding[species][:, None]
         energies = self.reference_energies[species]
         for layer, readout in zip(self.layers, self.readouts, strict=True):
-            features = layer(features, radial, directions, neighbours)
+            features = layer(features, radial, directions, neighbours, species)
             energies = energies + self.config.energy_scale * readout(features[:, 0])[:, 0]
         return energies
 
@@ -164,10 +175,39 @@ def derivatives(
         In eV/Å^3, positive under tension.
     """
     energies, _, gradient = _pair_gradient(model, graph, create_graph=create_graph)
-    virials = torch.einsum("nkx,nky->nxy", graph.vectors, gradient)
-    sums = virials.new_zeros(len(graph.volumes), 3, 3).index_add(0, graph.structure, virials)
-    stresses = (sums + sums.mT) / (2 * graph.volumes[:, None, None])
-    return energies, _on_atoms(gradient, graph.neighbours), stresses
+    return energies, *_forces_and_stresses(graph, gradient)
+
+
+def derivatives_and_products(
+    model: nn.Module, graph: Graph, directions: Tensor, *, create_graph: bool = False
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compute energies, forces, stresses, and the Hessian times a displacement of all atoms.
+
+    Structures do not act on each other, so that one product gives one Hessian column of each.
+
+    Parameters
+    ----------
+    model : Facet
+        The network.
+    graph : Graph
+        The structures.
+    directions : Tensor, shape (n_atoms, 3)
+        The displacement.
+    create_graph : bool
+        Whether the results are to be differentiated in turn, as in training.
+
+    Returns
+    -------
+    energies, forces, stresses : Tensor
+        As `derivatives` gives them.
+    products : Tensor, shape (n_atoms, 3)
+        In eV/Å^2 times the unit of the displacement.
+    """
+    energies, vectors, gradient = _pair_gradient(model, graph, create_graph=True)
+    motion = _pair_motion(graph.neighbours, directions)
+    (change,) = torch.autograd.grad(gradient, vectors, motion, create_graph=create_graph)
+    products = -_on_atoms(change, graph.neighbours)
+    return energies, *_forces_and_stresses(graph, gradient), products
 
 
 def hessian_columns(model: nn.Module, graph: Graph, indices: Tensor) -> Tensor:
@@ -190,7 +230,9 @@ def hessian_columns(model: nn.Module, graph: Graph, indices: Tensor) -> Tensor:
     _, vectors, gradient = _pair_gradient(model, graph, create_graph=True)
     columns = vectors.new_zeros(len(indices), len(vectors), 3)
     for column, index in zip(columns, indices.tolist(), strict=True):
-        motion = _pair_motion(vectors, graph.neighbours, *divmod(index, 3))
+        direction = vectors.new_zeros(len(vectors), 3)
+        direction.view(-1)[index] = 1.0
+        motion = _pair_motion(graph.neighbours, direction)
         (product,) = torch.autograd.grad(gradient, vectors, motion, retain_graph=True)
         column.copy_(-_on_atoms(product, graph.neighbours))
     return columns
@@ -211,12 +253,17 @@ def _on_atoms(gradient: Tensor, neighbours: Tensor) -> Tensor:
     return gradient.sum(1).index_add(0, neighbours.flatten(), -gradient.flatten(0, 1))
 
 
-def _pair_motion(vectors: Tensor, neighbours: Tensor, atom: int, axis: int) -> Tensor:
-    """Change of all vectors between neighbours when one atom moves along an axis."""
-    motion = torch.zeros_like(vectors)
-    motion[..., axis] = (neighbours == atom).to(vectors.dtype)
-    motion[atom, :, axis] -= 1
-    return motion
+def _forces_and_stresses(graph: Graph, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Forces (n_atoms, 3) and stresses (n_structures, 3, 3)."""
+    virials = torch.einsum("nkx,nky->nxy", graph.vectors, gradient)
+    sums = virials.new_zeros(len(graph.volumes), 3, 3).index_add(0, graph.structure, virials)
+    stresses = (sums + sums.mT) / (2 * graph.volumes[:, None, None])
+    return _on_atoms(gradient, graph.neighbours), stresses
+
+
+def _pair_motion(neighbours: Tensor, directions: Tensor) -> Tensor:
+    """Change of all vectors between neighbours when the atoms move."""
+    return directions[neighbours] - directions[:, None]
 
 
 def _linear(channels_in: int, channels_out: int) -> nn.Linear:

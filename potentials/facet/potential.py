@@ -17,7 +17,6 @@ from potentials.facet.graph import IntArray, build_graph
 from potentials.facet.model import Facet, derivatives, hessian_columns
 from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
 
-WEIGHTS = Path(__file__).parent / "weights"
 LICENCE = "MIT"
 CITATION = "chiralscreen; after arXiv:2509.08418, arXiv:2401.10216 and arXiv:2507.01131"
 # On a CPU the cost per atom falls up to here, eightfold from a two-atom cell, and rises beyond.
@@ -100,13 +99,13 @@ class FacetPotential:
         return energies, np.split(forces, ends[:-1]), stresses
 
 
-def load_facet(name_or_path: str | Path, device: str, dtype: str) -> FacetPotential:
-    """Load a model from the package or from a file.
+def load_facet(path: Path, device: str, dtype: str) -> FacetPotential:
+    """Load a model from a file.
 
     Parameters
     ----------
-    name_or_path : str or pathlib.Path
-        A name from `facet_names`, or a file written by `potentials.facet.save_facet`.
+    path : pathlib.Path
+        Written by `potentials.facet.save_facet`.
     device : str
         Where to put the model.
     dtype : str
@@ -120,9 +119,8 @@ def load_facet(name_or_path: str | Path, device: str, dtype: str) -> FacetPotent
     Raises
     ------
     ValueError
-        When there is no such model.
+        When the file is something else.
     """
-    path = _checkpoint(name_or_path)
     model, metadata = read_facet(path)
     place, precision = torch.device(device), getattr(torch, dtype)
     model.to(device=place, dtype=precision).eval().requires_grad_(requires_grad=False)
@@ -136,27 +134,6 @@ def load_facet(name_or_path: str | Path, device: str, dtype: str) -> FacetPotent
         milliseconds_per_atom=float(metadata.get("milliseconds_per_atom", 1.0)),
     )
     return FacetPotential(card, model, place, precision)
-
-
-def facet_names() -> tuple[str, ...]:
-    """List the models that travel with the package.
-
-    Returns
-    -------
-    tuple of str
-        Names for `load_facet`.
-    """
-    return tuple(sorted(path.stem for path in WEIGHTS.glob("*.pt")))
-
-
-def _checkpoint(name_or_path: str | Path) -> Path:
-    """File of a shipped model, or the given one."""
-    if name_or_path in facet_names():
-        return WEIGHTS / f"{name_or_path}.pt"
-    if not Path(name_or_path).is_file():
-        known = ", ".join(facet_names()) or "none"
-        raise ValueError(f"no model {name_or_path}: no such file, and shipped are: {known}")
-    return Path(name_or_path)
 
 
 def _array(tensor: Tensor) -> FloatArray:

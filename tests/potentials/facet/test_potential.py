@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from potentials import Equivariance, Potential
-from potentials.facet import Facet, FacetConfig, facet_names, load_facet, read_facet, save_facet
+from potentials import Equivariance, Potential, load_potential
+from potentials.facet import Facet, FacetConfig, load_facet, read_facet, save_facet
+from potentials.registry import facet_names
 from tests.potentials.facet.structures import (
     ROTATION,
     SMALL,
@@ -104,8 +105,10 @@ def test_packing_does_not_change_results(path):
 
 
 def test_names_and_files_that_do_not_exist_are_told(tmp_path):
-    with pytest.raises(ValueError, match="no model facet-none"):
-        load_facet("facet-none", "cpu", "float64")
+    with pytest.raises(ValueError, match="unknown potential 'facet-none'"):
+        load_potential("facet-none")
+    with pytest.raises(ValueError, match="there is no such file"):
+        load_potential(f"facet:{tmp_path / 'none.pt'}")
     torch.save({"weights": {}}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="is no facet-1 file"):
         read_facet(tmp_path / "other.pt")
@@ -113,7 +116,7 @@ def test_names_and_files_that_do_not_exist_are_told(tmp_path):
 
 def test_shipped_models_load():
     for name in facet_names():
-        assert load_facet(name, "cpu", "float32").card.equivariance is Equivariance.O3
+        assert load_potential(name, dtype="float32").card.equivariance is Equivariance.O3
 
 
 @pytest.mark.parametrize(

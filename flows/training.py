@@ -1,0 +1,177 @@
+"""Training and distillation as Prefect flows.
+
+A killed flow goes on when it is started again: frames are read once, labels are kept chunk by
+chunk, and a stage continues from the checkpoint of its last epoch.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from logging import Logger, LoggerAdapter
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.progress import Meter, metered
+from potentials import Potential, load_potential
+from tasks.settings import PotentialSettings
+from tasks.training import Epoch, TrainingSettings, prepare, run_stage
+from tasks.training.curves import draw_curves
+from tasks.training.labelling import (
+    Crystal,
+    DistillationSettings,
+    label_chunk,
+    merge_labels,
+    usable_crystals,
+)
+from tasks.training.run import MODEL, read_metrics
+from tasks.training.settings import settle, settled
+
+LABELS, FRAMES, STUDENT = "labels", "labels.parquet", "student"
+Log = Logger | LoggerAdapter[Any]
+
+
+@flow(name="train", flow_run_name="train {output}")
+def train(settings: TrainingSettings, output: Path) -> Path:
+    """Train a potential of our own.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        All settings.
+    output : pathlib.Path
+        Folder of the training; made where it is missing, continued where it exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The best model of the last stage.
+
+    Raises
+    ------
+    RemediableError
+        When data or settings cannot be used.
+    """
+    _task(prepare, "prepare")(settings, output)
+    n_epochs = sum(stage.epochs for stage in settings.stages)
+    with metered(n_epochs, key=f"training-{_mark(output)}") as meter:
+        report = partial(_report_epoch, meter, get_run_logger())
+        for number in range(1, len(settings.stages) + 1):
+            _task(run_stage, f"stage-{number}")(settings, output, number, report)
+        meter.finish("trained")
+    figure = _task(draw_curves, "learning-curves")(output)
+    create_markdown_artifact(key=f"metrics-{_mark(output)}", markdown=_told(output, figure))
+    return output / MODEL
+
+
+@flow(name="distill", flow_run_name="distill {source}")
+def distill(source: Path, settings: DistillationSettings, output: Path) -> Path:
+    """Label cells around the crystals of a source by a teacher, and train a student on them.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        File or folder of structures.
+    settings : DistillationSettings
+        All settings.
+    output : pathlib.Path
+        Folder of labels and student; made where it is missing, continued where it exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The student's best model.
+
+    Raises
+    ------
+    FileNotFoundError, RemediableError
+        When source or settings cannot be used.
+    """
+    if not settled(output, settings):
+        settle(output, settings)
+    _task(label_source, "label")(source, settings, output)
+    data = settings.training.data.model_copy(
+        update={"files": (output / FRAMES,), "split_by": "group"}
+    )
+    return train(settings.training.model_copy(update={"data": data}), output / STUDENT)
+
+
+def label_source(source: Path, settings: DistillationSettings, output: Path) -> None:
+    """Label all crystals of a source, chunk by chunk, and gather the frames.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        File or folder of structures.
+    settings : DistillationSettings
+        All settings.
+    output : pathlib.Path
+        Folder of the distillation.
+    """
+    if (output / FRAMES).exists():
+        return
+    device = settings.training.device
+    teacher = _load(settings.teacher, device)
+    referees = _referees(settings, device)
+    crystals = list(usable_crystals(source, settings, teacher.card.elements))
+    chunks = [
+        crystals[start : start + settings.chunk_size]
+        for start in range(0, len(crystals), settings.chunk_size)
+    ]
+    with metered(len(crystals), key=f"labels-{_mark(output)}") as meter:
+        for chunk in chunks:
+            count = label_chunk(output / LABELS, chunk, teacher, settings, referees)
+            meter.advance(len(chunk), _label_note(chunk, count))
+            get_run_logger().info("%s", _label_note(chunk, count))
+        meter.finish("labelled")
+    merge_labels(output / LABELS, output / FRAMES)
+
+
+def _task(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Run a function as a task of the flow, in this process, each time anew."""
+    made: Callable[..., Any] = task(name=name, cache_policy=NO_CACHE)(function)
+    return made
+
+
+def _load(settings: PotentialSettings, device: str) -> Potential:
+    """Load a potential, averaged over the inversion where it needs to be."""
+    return load_potential(settings.name, device, settings.dtype, options=settings.options)
+
+
+def _referees(settings: DistillationSettings, device: str) -> tuple[Potential, Potential] | None:
+    """Load the two potentials whose disagreement chooses."""
+    if settings.referees is None:
+        return None
+    first, second = settings.referees.potentials
+    return _load(first, device), _load(second, device)
+
+
+def _label_note(chunk: list[Crystal], count: int) -> str:
+    return f"{chunk[0].name} to {chunk[-1].name}: {count} frames labelled"
+
+
+def _report_epoch(meter: Meter, log: Log, epoch: Epoch) -> None:
+    """Show an epoch in terminal, log and artifact."""
+    errors = ", ".join(f"{name} {1e3 * value:.3g}" for name, value in epoch.errors.items())
+    note = f"stage {epoch.stage}, epoch {epoch.epoch}: loss {epoch.validation_loss:.4g}"
+    log.info("%s; 1000 times: %s; %.0f s", note, errors, epoch.seconds)
+    meter.advance(1, note)
+
+
+def _told(output: Path, figure: Path) -> str:
+    """Errors of the best epoch, and where to find more."""
+    metrics = read_metrics(output)
+    last = metrics[metrics["stage"] == metrics["stage"].max()]
+    best = last.loc[last["validation_loss"].idxmin()]
+    rows = [f"| {name} | {best[name]:.5g} |" for name in last if name.endswith(("_mae", "_rmse"))]
+    head = f"Best: stage {best['stage']}, epoch {best['epoch']}; errors in eV and Å\n"
+    table = "\n".join(["| error | value |", "| --- | --- |", *rows])
+    return f"{head}\n{table}\n\nModel: `{output / MODEL}`, figure: `{figure}`"
+
+
+def _mark(output: Path) -> str:
+    """Part of an artifact's key, the same whenever the folder is the same."""
+    return hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:12]

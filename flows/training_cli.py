@@ -1,0 +1,50 @@
+"""Commands that make potentials: train and distill."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.console import Source, console, errors_told, located
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+Settings = Annotated[Path, typer.Option("--config", help="YAML file of settings.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder; continued if it exists.")]
+
+
+@app.command()
+def train(config: Settings, output: Output) -> None:
+    """Train a potential of our own on labelled frames.
+
+    Running it again continues from the last epoch. The model is used by
+    `--potential facet:results/aln/model.pt`. Example:
+
+        chiralscreen train --config data/training/aln.yaml --output results/aln
+    """
+    from flows.training import train as flow
+    from tasks.training.settings import TrainingSettings, read_yaml_settings
+
+    with errors_told():
+        model = flow(read_yaml_settings(config, TrainingSettings), output)
+        console.print(f"written: {model}")
+
+
+@app.command()
+def distill(source: Source, config: Settings, output: Output) -> None:
+    """Let a teacher label cells around crystals, and train a student on them.
+
+    Running it again continues where it stopped. Example:
+
+        chiralscreen distill structures/ --config distill.yaml --output results/student
+    """
+    from flows.training import distill as flow
+    from tasks.training.labelling import DistillationSettings
+    from tasks.training.settings import read_yaml_settings
+
+    with errors_told():
+        model = flow(located(source), read_yaml_settings(config, DistillationSettings), output)
+        console.print(f"written: {model}")
+
+
+if __name__ == "__main__":
+    app()

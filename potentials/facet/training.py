@@ -1,0 +1,384 @@
+"""Losses, steps, averages of weights, and the state that a training resumes from."""
+
+import copy
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from potentials.facet.checkpoint import load_tensors
+from potentials.facet.config import FacetConfig
+from potentials.facet.frames import Batch
+from potentials.facet.model import Facet, derivatives, derivatives_and_products
+
+_FORMAT = "facet-training-1"
+LABELS = ("energy", "force", "stress", "hessian")
+
+
+class LossWeights(BaseModel):
+    """Weights of the mean absolute errors in the loss; without one a label is not looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    energy: float = Field(5.0, ge=0, description="of |dE| per atom (1 / (eV per atom))")
+    force: float = Field(1.0, ge=0, description="of |dF| (1 / (eV/Å))")
+    stress: float = Field(20.0, ge=0, description="of |dstress| (1 / (eV/Å^3))")
+    hessian: float = Field(0.0, ge=0, description="of |dH| of a column's atoms (1 / (eV/Å^2))")
+
+
+class OptimizerSettings(BaseModel):
+    """AdamW with a warm-up, a cosine, clipped gradients, and an average of the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    learning_rate: float = Field(5e-3, gt=0, description="at its highest")
+    final_learning_rate: float = Field(5e-5, ge=0, description="at the end of the cosine")
+    warmup: float = Field(0.02, ge=0, lt=1, description="share of the steps with a linear rise")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled decay per step and rate")
+    max_gradient: float = Field(10.0, gt=0, description="norm beyond which gradients are scaled")
+    average_decay: float = Field(0.995, ge=0, lt=1, description="of the average of the weights")
+
+
+@dataclass
+class Learner:
+    """A network on its way.
+
+    Attributes
+    ----------
+    model : Facet
+        The network that steps change.
+    average : Facet
+        Exponential moving average of its weights; the one that is validated and kept.
+    optimizer : torch.optim.AdamW
+        With its moments.
+    weights : LossWeights
+        Of the loss.
+    settings : OptimizerSettings
+        Of the steps.
+    n_steps : int
+        Steps done.
+    """
+
+    model: Facet
+    average: Facet
+    optimizer: torch.optim.AdamW
+    weights: LossWeights
+    settings: OptimizerSettings
+    n_steps: int = 0
+
+
+def new_model(config: FacetConfig, energies: Mapping[int, float], seed: int) -> Facet:
+    """Make an untrained network.
+
+    Parameters
+    ----------
+    config : FacetConfig
+        Architecture.
+    energies : mapping of int to float
+        Reference energy of each atomic number in eV; elements without one get zero.
+    seed : int
+        Of the random weights.
+
+    Returns
+    -------
+    Facet
+        In float64.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Facet(config)
+    for position, number in enumerate(config.elements):
+        model.reference_energies[position] = energies.get(number, 0.0)
+    return model
+
+
+def begin(
+    model: Facet,
+    weights: LossWeights,
+    settings: OptimizerSettings,
+    device: str,
+    dtype: str,
+) -> Learner:
+    """Make a network ready to learn.
+
+    Parameters
+    ----------
+    model : Facet
+        Where to start.
+    weights : LossWeights
+        Of the loss.
+    settings : OptimizerSettings
+        Of the steps.
+    device : str
+        Where to train, as torch names it.
+    dtype : str
+        ``float32`` or ``float64``.
+
+    Returns
+    -------
+    Learner
+        With fresh moments; the average begins at the weights.
+    """
+    model = model.to(device=torch.device(device), dtype=getattr(torch, dtype))
+    model.requires_grad_(requires_grad=True)
+    average = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay)
+    return Learner(model, average, optimizer, weights, settings)
+
+
+def errors_of(
+    model: Facet, batch: Batch, weights: LossWeights, *, create_graph: bool
+) -> dict[str, Tensor]:
+    """Compare a network with the labels that are there and have a weight.
+
+    Parameters
+    ----------
+    model : Facet
+        The network.
+    batch : Batch
+        Structures and labels.
+    weights : LossWeights
+        Labels of weight zero are left out; second derivatives are computed for "hessian" only.
+    create_graph : bool
+        Whether the errors are to be differentiated.
+
+    Returns
+    -------
+    dict of str to Tensor, shape (n, k)
+        Differences by label: energy per atom (n, 1) in eV, force (n, 3) in eV/Å, stress (n, 9) in
+        eV/Å^3, rows of Hessian columns (n, 3) in eV/Å^2.
+    """
+    found: tuple[Tensor, ...] = (
+        derivatives_and_products(model, batch.graph, batch.directions, create_graph=create_graph)
+        if weights.hessian
+        else derivatives(model, batch.graph, create_graph=create_graph)
+    )
+    energies, forces, stresses, *products = found
+    differences = {
+        "energy": ((energies - batch.energies) / batch.sizes)[:, None],
+        "force": forces - batch.forces,
+        "stress": (stresses - batch.stresses).flatten(1),
+    }
+    if products:
+        differences["hessian"] = products[0] - batch.columns
+    return {
+        label: rows[_known(batch, label)]
+        for label, rows in differences.items()
+        if getattr(weights, label)
+    }
+
+
+def loss_of(errors: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
+    """Sum the mean norms of errors, weighted.
+
+    Parameters
+    ----------
+    errors : mapping of str to Tensor
+        From `errors_of`.
+    weights : LossWeights
+        One for each label.
+
+    Returns
+    -------
+    Tensor, shape ()
+        The loss, of unit one.
+    """
+    terms = [
+        getattr(weights, label) * torch.linalg.vector_norm(rows, dim=1).mean()
+        for label, rows in errors.items()
+        if len(rows)
+    ]
+    return torch.stack([term.double() for term in terms]).sum()
+
+
+def step(learner: Learner, batch: Batch, progress: float) -> float:
+    """Change the weights once.
+
+    Parameters
+    ----------
+    learner : Learner
+        Changed in place.
+    batch : Batch
+        What to learn from.
+    progress : float
+        Share of the training that is done, from 0 to 1.
+
+    Returns
+    -------
+    float
+        Loss before the step.
+
+    Raises
+    ------
+    ValueError
+        When the loss is not finite.
+    """
+    settings, parameters = learner.settings, list(learner.model.parameters())
+    loss = loss_of(
+        errors_of(learner.model, batch, learner.weights, create_graph=True), learner.weights
+    )
+    if not math.isfinite(value := loss.item()):
+        raise ValueError(f"the loss became {value}; lower the learning rate, or look at the labels")
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+    torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient)
+    for group in learner.optimizer.param_groups:
+        group["lr"] = learning_rate(settings, progress)
+    learner.optimizer.step()
+    learner.n_steps += 1
+    _update_average(learner)
+    return value
+
+
+def learning_rate(settings: OptimizerSettings, progress: float) -> float:
+    """Return the learning rate: a linear rise, then half a cosine.
+
+    Parameters
+    ----------
+    settings : OptimizerSettings
+        Rates and warm-up.
+    progress : float
+        Share of the training that is done, from 0 to 1.
+
+    Returns
+    -------
+    float
+        For the next step.
+    """
+    highest, final = settings.learning_rate, settings.final_learning_rate
+    if progress < settings.warmup:
+        return highest * (0.01 + 0.99 * progress / settings.warmup)
+    phase = (progress - settings.warmup) / (1 - settings.warmup)
+    return final + (highest - final) * (1 + math.cos(math.pi * phase)) / 2
+
+
+def validate(
+    model: Facet, batches: Iterable[Batch], weights: LossWeights
+) -> tuple[float, dict[str, float]]:
+    """Measure a network on labels it has not learned from.
+
+    Parameters
+    ----------
+    model : Facet
+        The network.
+    batches : iterable of Batch
+        Validation frames.
+    weights : LossWeights
+        Of the loss.
+
+    Returns
+    -------
+    loss : float
+        Of all batches as one.
+    errors : dict of str to float
+        ``<label>_mae`` and ``<label>_rmse`` of all components, in the units of `errors_of`; labels
+        that no frame has are left out.
+    """
+    parts = [errors_of(model, batch, weights, create_graph=False) for batch in batches]
+    rows = {
+        label: torch.cat([part[label].detach().double().cpu() for part in parts])
+        for label in parts[0]
+    }
+    known = {label: values for label, values in rows.items() if len(values)}
+    measured = {}
+    for label, values in known.items():
+        measured[f"{label}_mae"] = values.abs().mean().item()
+        measured[f"{label}_rmse"] = values.square().mean().sqrt().item()
+    return loss_of(known, weights).item(), measured
+
+
+def save_learner(path: Path, learner: Learner, notes: Mapping[str, Any]) -> None:
+    """Write all that the next step depends on.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    learner : Learner
+        On its way.
+    notes : mapping
+        What JSON can hold, to be found again by `load_learner`.
+    """
+    content = {
+        "format": _FORMAT,
+        "config": json.dumps(asdict(learner.model.config)),
+        "notes": json.dumps(dict(notes)),
+        "n_steps": learner.n_steps,
+        "model": learner.model.state_dict(),
+        "average": learner.average.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
+    }
+    torch.save(content, path)
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """Read what was noted beside a learner.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Written by `save_learner`.
+
+    Returns
+    -------
+    dict
+        The notes.
+
+    Raises
+    ------
+    ValueError
+        When the file is something else.
+    """
+    notes: dict[str, Any] = json.loads(load_tensors(path, _FORMAT)["notes"])
+    return notes
+
+
+def load_learner(path: Path, learner: Learner) -> None:
+    """Bring a learner to the state it was saved in, without running any code from the file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Written by `save_learner`.
+    learner : Learner
+        Of the same architecture; changed in place.
+
+    Raises
+    ------
+    ValueError
+        When the file is something else, or of another network.
+    """
+    content = load_tensors(path, _FORMAT)
+    try:
+        learner.model.load_state_dict(content["model"])
+        learner.average.load_state_dict(content["average"])
+        learner.optimizer.load_state_dict(content["optimizer"])
+        learner.n_steps = int(content["n_steps"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not fit this training: {error}") from error
+
+
+def _known(batch: Batch, label: str) -> Tensor:
+    """Rows whose labels are known."""
+    rows = {
+        "energy": batch.energies[:, None],
+        "force": batch.forces,
+        "stress": batch.stresses.flatten(1),
+        "hessian": batch.columns,
+    }[label]
+    return rows.isfinite().all(1)
+
+
+def _update_average(learner: Learner) -> None:
+    """Move the average towards the weights, faster in the beginning."""
+    decay = min(learner.settings.average_decay, (1 + learner.n_steps) / (10 + learner.n_steps))
+    pairs = zip(learner.average.parameters(), learner.model.parameters(), strict=True)
+    for average, current in pairs:
+        average.lerp_(current.detach(), 1 - decay)

@@ -1,0 +1,162 @@
+"""All settings of a training."""
+
+import json
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from potentials.facet import LossWeights, OptimizerSettings
+from tasks.failures import RemediableError
+from tasks.storage.durable import write_durably
+
+M = TypeVar("M", bound=BaseModel)
+_TOLD = "settings.json"
+
+_CONFIG = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class DataSettings(BaseModel):
+    """Which frames, and which of them are kept for validation."""
+
+    model_config = _CONFIG
+
+    files: tuple[Path, ...] = Field(
+        (),
+        description="extended XYZ (plain, .gz, .xz) or Parquet files",
+    )
+    elements: tuple[str, ...] | None = Field(
+        None, description="leave out frames with other elements; default: keep all"
+    )
+    validation_share: float = Field(0.1, gt=0, lt=1, description="share of the frames")
+    split_by: Literal["frame", "group"] = Field(
+        "frame", description="what is kept together: equal structures, or frames of a group"
+    )
+
+
+class ModelSettings(BaseModel):
+    """Architecture, as far as the data do not decide it; see `potentials.facet.FacetConfig`."""
+
+    model_config = _CONFIG
+
+    cutoff: float = Field(5.0, gt=0, description="radius of the graph (Å)")
+    channels: int = Field(32, ge=1, description="features of each (l, m)")
+    layers: int = Field(2, ge=1, description="rounds of message passing")
+    l_max: int = Field(2, ge=0, description="largest degree of harmonics and messages")
+    l_hidden: int = Field(1, ge=0, description="largest degree of what atoms send")
+    n_radial: int = Field(8, ge=1, description="functions of the distance")
+    correlation: int = Field(3, ge=1, description="factors of the node update")
+    energy_scale: float = Field(1.0, gt=0, description="energy of an atom per unit output (eV)")
+
+
+class StageSettings(BaseModel):
+    """One stage of a training: so many epochs with one loss and one schedule."""
+
+    model_config = _CONFIG
+
+    epochs: int = Field(20, ge=1, description="passes over the training frames")
+    batch_atoms: int = Field(128, ge=1, description="atoms of a step, one frame at least")
+    loss: LossWeights = LossWeights()
+    optimizer: OptimizerSettings = OptimizerSettings()
+
+
+class TrainingSettings(BaseModel):
+    """Settings of a training, and what its model card tells."""
+
+    model_config = _CONFIG
+
+    name: str = Field("facet-own", pattern=r"^facet-[a-z0-9-]+$", description="name of the model")
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+    stages: tuple[StageSettings, ...] = Field(
+        (StageSettings(),), min_length=1, description="one after the other, each from the best"
+    )
+    start: Path | None = Field(None, description="model to start from, in place of random weights")
+    seed: int = Field(0, ge=0, description="of weights, split and order")
+    device: str = Field("cpu", description="where to train")
+    dtype: Literal["float32", "float64"] = Field("float32", description="precision of the steps")
+    milliseconds_per_atom: float = Field(1.0, gt=0, description="cost of the model, for its card")
+    licence: str = Field("MIT", description="terms of the weights")
+    citation: str = Field("", description="what to cite for the data")
+
+
+def read_yaml_settings(path: Path, kind: type[M]) -> M:
+    """Read settings from a YAML file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        YAML file with the groups and fields of `kind`.
+    kind : type
+        The settings that are wanted.
+
+    Returns
+    -------
+    BaseModel
+        Of that kind, checked.
+
+    Raises
+    ------
+    RemediableError
+        For an unreadable file, an unknown name, or a value out of range.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return kind.model_validate(tree or {})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {item['input']!r})"
+            for item in error.errors()
+        )
+        raise RemediableError(f"wrong settings: {wrong}", "correct the setting") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        message = f"cannot read the settings file {path}: {error}"
+        raise RemediableError(message, "give a YAML file with groups and fields") from error
+
+
+def settled(folder: Path, settings: BaseModel) -> bool:
+    """Tell whether a folder was begun with these settings.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of a training or distillation.
+    settings : BaseModel
+        All settings.
+
+    Returns
+    -------
+    bool
+        False for a folder that was not begun.
+
+    Raises
+    ------
+    RemediableError
+        When it was begun with others.
+    """
+    told = folder / _TOLD
+    if not told.exists():
+        return False
+    if json.loads(told.read_text("utf-8")) != settings.model_dump(mode="json"):
+        message = f"{folder} was begun with other settings"
+        raise RemediableError(message, "choose another --output, or the settings it began with")
+    return True
+
+
+def settle(folder: Path, settings: BaseModel) -> None:
+    """Note with which settings a folder is begun.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of a training or distillation; made where it is missing.
+    settings : BaseModel
+        All settings.
+    """
+    text = settings.model_dump_json(indent=1)
+
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    write_durably(folder / _TOLD, write)

@@ -1,0 +1,48 @@
+"""Settings that mean nothing are told before anything is computed."""
+
+import pytest
+from pydantic import BaseModel
+
+from tasks.failures import RemediableError
+from tasks.training import TrainingSettings, prepare
+from tasks.training.labelling import DistillationSettings
+from tasks.training.settings import read_yaml_settings
+from tests.tasks.training.crystals import ELEMENTS, tiny_settings
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("stages: []", "stages"),
+        ("data: {file: x}", "data.file"),
+        ("data: {validation_share: 1}", "data.validation_share"),
+        ("name: Facet", "name"),
+        ("stages: [{loss: {force: -1}}]", "stages.0.loss.force"),
+        ("[1", "cannot read the settings file"),
+        ("model: {channels: 0}", "model.channels"),
+    ],
+)
+def test_wrong_settings_are_told(content, word, tmp_path):
+    (tmp_path / "c.yaml").write_text(content)
+    with pytest.raises(RemediableError, match=word):
+        read_yaml_settings(tmp_path / "c.yaml", TrainingSettings)
+
+
+@pytest.mark.parametrize("kind", [TrainingSettings, DistillationSettings])
+def test_an_empty_file_means_defaults(kind: type[BaseModel], tmp_path):
+    (tmp_path / "c.yaml").write_text("")
+    assert read_yaml_settings(tmp_path / "c.yaml", kind) == kind()
+
+
+def test_missing_file_is_told(tmp_path):
+    with pytest.raises(RemediableError, match="cannot read the settings file"):
+        read_yaml_settings(tmp_path / "none.yaml", TrainingSettings)
+
+
+def test_no_frames_are_told(tmp_path):
+    with pytest.raises(RemediableError, match="no frames"):
+        prepare(tiny_settings(), tmp_path / "a")
+    data = {"files": (ELEMENTS,), "elements": ("Au",)}
+    with pytest.raises(RemediableError, match="no frames"):
+        prepare(tiny_settings(data=data), tmp_path / "b")
+    assert not (tmp_path / "b").exists()
