@@ -23,6 +23,7 @@ from flows.console import (
     located,
 )
 from flows.figures_cli import app as figures
+from flows.site_cli import app as site
 from flows.training_cli import app as training
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(figures)
+app.add_typer(site)
 app.add_typer(training)
 
 

@@ -1,0 +1,85 @@
+"""Commands of the catalogue site."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.console import DONE, Workers, console, errors_told, existing_dataset
+
+if TYPE_CHECKING:
+    from tasks.site.build import Batch
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+
+
+@app.command()
+def catalogue(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of datasets, one per potential.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the site.")],
+    title: Annotated[str, typer.Option(help="Heading of the site.")] = "Chiral phonons",
+    full: Annotated[
+        bool, typer.Option("--full/--light", help="Offer force constants and animations as files.")
+    ] = True,
+    workers: Workers = None,
+) -> None:
+    """Write a static web site of the results: a table, and a page per material.
+
+    Any web server can serve it; nothing is fetched from elsewhere. Several datasets of the same
+    crystals let readers switch between potentials. Examples:
+
+        chiralscreen catalogue results/demo --output site
+
+        chiralscreen catalogue results/small results/large --output site --light
+    """
+    from rich.progress import Progress
+
+    from tasks.site.build import build_site
+
+    n_workers = workers or os.cpu_count() or 1
+
+    def spread(function: Callable[["Batch"], int], batches: Iterable["Batch"]) -> Iterable[int]:
+        from joblib import Parallel, delayed, parallel_config
+
+        with parallel_config("loky", inner_max_num_threads=1):
+            parallel = Parallel(n_workers, return_as="generator_unordered")
+            yield from parallel(delayed(function)(batch) for batch in batches)
+
+    with errors_told(), Progress(console=console, transient=True) as progress:
+        task = progress.add_task("pages", total=None)
+        n_pages = 0
+        chosen = [existing_dataset(folder) for folder in folders]
+        spreading = spread if n_workers > 1 else map
+        for n_pages, n_all in build_site(chosen, output, title=title, full=full, spread=spreading):
+            progress.update(task, completed=n_pages, total=n_all)
+    console.print(f"written: {output} ({n_pages} pages)")
+    console.print(f"look at it with: chiralscreen serve {output}", highlight=False)
+    raise typer.Exit(DONE)
+
+
+@app.command()
+def serve(
+    site: Annotated[Path, typer.Argument(help="Folder that `chiralscreen catalogue` wrote.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+) -> None:
+    """Serve a catalogue site to browsers on this machine, and to no others.
+
+    Example:
+
+        chiralscreen serve site
+    """
+    from tasks.site.server import site_server
+
+    with errors_told(), site_server(site, port) as server:
+        console.print(f"http://127.0.0.1:{server.server_address[1]}/   (Ctrl-C ends)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            console.print("ended")
+    raise typer.Exit(DONE)
+
+
+if __name__ == "__main__":
+    app()

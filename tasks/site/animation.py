@@ -1,0 +1,183 @@
+"""Modes at the named q-points, ready to be animated.
+
+Inside a degenerate set any orthonormal basis is as good as another. The one shown diagonalises the
+angular momentum about a stated axis, so that the partners circle in opposite senses instead of
+swinging along arbitrary lines.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from phonopy import Phonopy
+
+from tasks.bands import BandStructure
+from tasks.chirality.analysis import ModeSample, sample_modes
+from tasks.chirality.angular_momentum import angular_momentum_matrices
+from tasks.chirality.axes import rotate_modes, rotation_axes
+from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE
+from tasks.chirality.modes import Modes, modes_at
+from tasks.chirality.pam import pam_along_path
+from tasks.chirality.raman import CHANNELS, circular_raman
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+ComplexArray = NDArray[np.complex128]
+
+# Larger than any difference of angular momenta: eigenvalues keep the order of the sets.
+_APART = 10.0
+# Smaller than any difference of angular momenta that means something.
+_TIE = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class SpecialModes:
+    """Modes at one named q-point.
+
+    Attributes
+    ----------
+    label : str
+        Name of the q-point.
+    row : int
+        Row of the band structure it stands in.
+    axis : ndarray, shape (3,)
+        Unit vector n about which degenerate modes circle: the rotation axis that holds q, in its
+        sense; otherwise along q.
+    displacements : ndarray, shape (nb, n_atoms, 3), complex
+        e / sqrt(M) of each mode, the largest component of a mode of modulus 1. The motion is
+        Re{u_k exp[i (q . r - w t)]} with the position of each atom in the phase.
+    circulation : ndarray, shape (nb,)
+        l . n of these modes, in hbar; inside a degenerate set in descending order.
+    pam : ndarray, shape (nb,)
+        Pseudo-angular momentum of each of these modes about the axis; NaN where it is not sound.
+    channels : tuple of str
+        Channels of circular back-scattering that see each mode; empty away from Gamma.
+    """
+
+    label: str
+    row: int
+    axis: FloatArray
+    displacements: ComplexArray
+    circulation: FloatArray
+    pam: FloatArray
+    channels: tuple[str, ...]
+
+
+def special_modes(
+    phonon: Phonopy, bands: BandStructure, tolerance: float = DEGENERACY_TOLERANCE
+) -> tuple[SpecialModes, ...]:
+    """Compute the modes at each named q-point of a band structure.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        The one the bands were computed from.
+    bands : BandStructure
+        Names the q-points.
+    tolerance : float
+        Bands closer than this (THz) belong to one degenerate set.
+
+    Returns
+    -------
+    tuple of SpecialModes
+        In the order of the path, each name once.
+    """
+    rows: dict[str, int] = {}
+    for row, label in enumerate(bands.labels):
+        if label:
+            rows.setdefault(label, row)
+    return tuple(_at(phonon, bands, label, row, tolerance) for label, row in rows.items())
+
+
+def circular_basis(
+    eigenvectors: ComplexArray,
+    sets: IntArray,
+    axis: FloatArray,
+    rotation: ComplexArray | None = None,
+) -> tuple[ComplexArray, FloatArray]:
+    """Turn the basis of each degenerate set to eigenvectors of P (L . n) P.
+
+    Parameters
+    ----------
+    eigenvectors : ndarray, shape (3n, nb), complex
+        Modes of one q-point in columns.
+    sets : ndarray of int, shape (nb,)
+        Label of each mode's degenerate set, ascending.
+    axis : ndarray, shape (3,)
+        Unit vector n.
+    rotation : ndarray, shape (nb, nb), complex, optional
+        Matrix of the rotation about the axis between these modes. It commutes with P (L . n) P
+        and decides between states of equal l . n, which then have a pseudo-angular momentum.
+
+    Returns
+    -------
+    eigenvectors : ndarray, shape (3n, nb), complex
+        Of the same sets, l . n descending inside each.
+    circulation : ndarray, shape (nb,)
+        l . n of each, in hbar.
+    """
+    along = np.einsum("a,amn->mn", axis, angular_momentum_matrices(eigenvectors[None])[0])
+    deciding = along if rotation is None else along + _TIE * _hermitian(rotation)
+    order = _APART * np.diag(sets.astype(np.float64))
+    _, change = np.linalg.eigh(order - deciding * (sets[:, None] == sets))
+    return eigenvectors @ change, np.einsum("mb,mn,nb->b", change.conj(), along, change).real
+
+
+def _hermitian(rotation: ComplexArray) -> ComplexArray:
+    """Hermitian matrix that tells the eigenvalues of a rotation apart."""
+    real, imaginary = rotation + rotation.conj().T, (rotation - rotation.conj().T) / 1j
+    return np.asarray(real + np.sqrt(2) * imaginary)
+
+
+def _at(
+    phonon: Phonopy, bands: BandStructure, label: str, row: int, tolerance: float
+) -> SpecialModes:
+    """Modes at one q-point; with charges, Gamma is approached along the path."""
+    at_gamma = not bands.q_points[row].any()
+    charged = at_gamma and phonon.nac_params is not None
+    direction = bands.q_points[row + 1] - bands.q_points[row] if charged else None
+    modes = modes_at(phonon, bands.q_points[row], nac_direction=direction)
+    sample = sample_modes(phonon, modes, tolerance)
+    axis, rotation = _axis(phonon, modes, sample)
+    vectors, circulation = circular_basis(modes.eigenvectors[0], sample.sets[0], axis, rotation)
+    shown = Modes(modes.q_points, modes.frequencies, vectors[None])
+    return SpecialModes(
+        label=label,
+        row=row,
+        axis=axis,
+        displacements=_displacements(vectors, phonon.primitive.masses),
+        circulation=circulation,
+        pam=pam_along_path(phonon, shown, np.arange(modes.n_bands)[None]).integer[0],
+        channels=_channels(phonon, modes.frequencies[0], tolerance) if at_gamma else (),
+    )
+
+
+def _axis(
+    phonon: Phonopy, modes: Modes, sample: ModeSample
+) -> tuple[FloatArray, ComplexArray | None]:
+    """Axis the labels refer to, with its rotation; along q where there is none, z at Gamma."""
+    labels = pam_along_path(phonon, modes, sample.sets)
+    for axis in rotation_axes(phonon):
+        same = (axis.order, axis.screw) == (labels.order[0], labels.screw[0])
+        if same and np.allclose([axis.direction, axis.centre], [labels.axis[0], labels.centre[0]]):
+            vectors = modes.eigenvectors
+            turned = rotate_modes(axis, modes.q_points, vectors)
+            return np.asarray(axis.direction), np.asarray(vectors[0].conj().T @ turned[0])
+    towards = sample.images.directions[0, 0]
+    return towards if towards.any() else np.array([0.0, 0.0, 1.0]), None
+
+
+def _displacements(eigenvectors: ComplexArray, masses: FloatArray) -> ComplexArray:
+    """Motion of the atoms, the largest component of each mode of modulus 1."""
+    motion = eigenvectors.T.reshape(eigenvectors.shape[1], -1, 3) / np.sqrt(masses)[:, None]
+    return np.asarray(motion / np.abs(motion).max(axis=(1, 2), keepdims=True))
+
+
+def _channels(phonon: Phonopy, frequencies: FloatArray, tolerance: float) -> tuple[str, ...]:
+    """Channels that see each mode along any axis; matched by frequency, as charges shift some."""
+    seen = np.zeros((len(frequencies), len(CHANNELS)), dtype=bool)
+    for raman in circular_raman(phonon, tolerance):
+        near = np.abs(frequencies[:, None] - raman.frequencies) < tolerance
+        seen |= near @ raman.visible
+    names = np.array(["".join(channel) for channel in CHANNELS])
+    return tuple(" ".join(names[row]) for row in seen)

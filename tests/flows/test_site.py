@@ -1,0 +1,399 @@
+"""The catalogue site in a real browser: what a reader does with a mouse, a keyboard and a link."""
+
+import json
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from flows.site_cli import app
+from tasks.site.server import site_server
+from tasks.site.table import write_table
+from tests.tasks.alloys import EMT
+from tests.tasks.site.datasets import two_datasets
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+FIRST, SECOND = (quote(f"{EMT} ({name})", safe="") for name in ("first", "second"))
+PAGES = (
+    "#/",
+    f"#/material/helix?potential={FIRST}",
+    f"#/material/copper?potential={FIRST}",
+    f"#/compare?a={quote('helix@')}{FIRST}&b={quote('helix@')}{SECOND}",
+)
+# What a reader without patience waits; a busy machine gets several times as much.
+FIRST_TABLE, FILTER, SLOW = 2.0, 0.2, 6
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    chromium = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield running
+        running.close()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Address of a site while it is served."""
+    with site_server(folder, 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    roots = two_datasets(tmp_path_factory.mktemp("datasets"))
+    output = tmp_path_factory.mktemp("site") / "a site"
+    result = CliRunner().invoke(
+        app, ["catalogue", *map(str, roots), "-o", str(output), "--workers", "1"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "7 pages" in result.output
+    return output
+
+
+@pytest.fixture(scope="module")
+def address(folder) -> Iterator[str]:
+    with served(folder) as url:
+        yield url
+
+
+@pytest.fixture
+def visit(browser, address) -> Iterator[Callable]:
+    """Open a page of the site, in a window that complains of errors and of foreign requests."""
+    contexts, complaints = [], []
+
+    def open_page(path: str = "", base: str = address, **options: object):
+        context = browser.new_context(**{"viewport": {"width": 1360, "height": 860}} | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if message.type == "error" else None,
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                complaints.append(request.url)
+                if not request.url.startswith((base, "data:", "blob:"))
+                else None
+            ),
+        )
+        page.goto(base + path)
+        page.wait_for_selector("main > :not(.wait)")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def ids(page) -> list[str]:
+    """Names of the rows in sight."""
+    return page.eval_on_selector_all("tr[data-id]", "rows => rows.map(row => row.dataset.id)")
+
+
+def found(page) -> int:
+    return int(page.inner_text(".found strong").replace(",", ""))
+
+
+def await_count(page, count: int) -> None:
+    playwright.expect(page.locator(".found strong")).to_have_text(f"{count:,}")
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("width", [390, 1360])
+def test_pages_show_without_complaint_and_fit_their_window(visit, path, width):
+    page = visit(path, viewport={"width": width, "height": 800})
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.title()
+
+
+def test_filters_select_rows_and_stand_in_the_link(visit):
+    page = visit()
+    await_count(page, 7)
+    page.check("input[name=chirality_class][value=II]")
+    await_count(page, 2)
+    assert set(ids(page)) == {"helix"}
+    page.fill("#with", "si")
+    await_count(page, 0)
+    assert "chirality_class=II" in page.url
+    page.wait_for_url("**with=Si**")
+    page.click("text=Clear all filters")
+    await_count(page, 7)
+    assert page.url.endswith("#/")
+
+
+@pytest.mark.parametrize(
+    ("act", "names"),
+    [
+        (lambda page: page.fill("#without", "Cu, Au"), {"carbide"}),
+        (lambda page: page.fill("#groups", "150-160"), {"helix"}),
+        (lambda page: page.fill("#groups", "F-43m, 225"), {"zincblende", "carbide", "copper"}),
+        (lambda page: page.select_option("#flag-stable", "no"), {"zincblende"}),
+        (lambda page: page.select_option("#flag-nac", "no"), {"helix", "zincblende"}),
+        (lambda page: page.fill("#search", "Cu3"), {"helix"}),
+        (lambda page: page.fill("[data-range=score-min]", "0"), {"helix"}),
+        (lambda page: page.check("input[name=outcome][value=failed]"), {"wurtzite", "carbide"}),
+        (
+            lambda page: page.check("input[name=helicity_wave][value=i]"),
+            {"wurtzite", "zincblende", "carbide"},
+        ),
+    ],
+)
+def test_each_filter_keeps_what_it_names(visit, act, names):
+    page = visit()
+    act(page)
+    playwright.expect(page.locator(".found")).to_contain_text("of 7")
+    assert set(ids(page)) == names
+
+
+def test_the_periodic_table_requires_and_excludes(visit):
+    page = visit()
+    page.click("text=Periodic table")
+    page.click("[data-symbol=Cu]")
+    playwright.expect(page.locator("#with")).to_have_value("Cu")
+    assert "carbide" not in ids(page)
+    page.click("[data-symbol=Cu]")
+    playwright.expect(page.locator("#without")).to_have_value("Cu")
+    assert ids(page) == ["carbide"]
+    assert page.locator("[data-symbol=Xe]").is_disabled()
+
+
+def test_a_shared_link_shows_the_same_selection(visit):
+    page = visit()
+    page.check("input[name=outcome][value=failed]")
+    page.fill("#search", "i")
+    page.click("[data-sort=material_id]")
+    playwright.expect(page).to_have_url(re.compile("(?=.*q=i)(?=.*sort=material_id)"))
+    playwright.expect(page.locator("tr[data-id=wurtzite]")).to_have_count(1)
+    other = visit(page.url.split("/", 3)[3])
+    playwright.expect(other.locator("tr[data-id=wurtzite]")).to_have_count(1)
+    assert ids(other) == ids(page)
+    assert other.is_checked("input[name=outcome][value=failed]")
+    assert other.input_value("#search") == "i"
+    assert other.get_attribute("th:has([data-sort=material_id])", "aria-sort") == "ascending"
+
+
+def test_sorting_goes_both_ways_with_empty_values_last(visit):
+    page = visit()
+    page.click("[data-sort=mean_optical_helicity]")
+    cells = "tr[data-id] td:nth-child({})"
+    column = page.eval_on_selector_all(
+        "thead th",
+        "all => all.findIndex(th => th.querySelector('[data-sort=mean_optical_helicity]')) + 1",
+    )
+
+    def values() -> list[str]:
+        return page.eval_on_selector_all(
+            cells.format(column), "all => all.map(cell => cell.innerText)"
+        )
+
+    down = values()
+    page.click("[data-sort=mean_optical_helicity]")
+    up = values()
+    assert down[-4:] == up[-4:] == ["–"] * 4
+    assert down[:3] == up[:3][::-1]
+    assert float(down[0]) > 0
+
+
+def test_the_selection_is_saved_as_csv_and_parquet(visit, tmp_path):
+    page = visit("#/?outcome=screened")
+    await_count(page, 3)
+    frames = []
+    for button, read in (("#csv", pd.read_csv), ("#parquet", pd.read_parquet)):
+        with page.expect_download() as download:
+            page.click(button)
+        path = tmp_path / download.value.suggested_filename
+        download.value.save_as(path)
+        frames.append(read(path))
+    for frame in frames:
+        assert frame["material_id"].tolist() == ["helix", "helix", "zincblende"]
+        assert frame["stable"].astype(bool).tolist() == [True, True, False]
+    assert np.allclose(frames[0]["score"][:2], frames[1]["score"][:2].astype(float))
+
+
+def test_a_material_opens_by_keyboard_alone_and_back_leads_to_the_same_selection(visit):
+    page = visit("#/?outcome=screened")
+    page.focus(".viewport")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("h1")).to_contain_text("zincblende")
+    page.go_back()
+    await_count(page, 3)
+
+
+def test_a_mode_moves_the_crystal_until_it_is_paused(visit):
+    page = visit(PAGES[1])
+    canvas = page.locator(".scene canvas").first
+
+    def picture() -> bytes:
+        return canvas.screenshot()
+
+    page.click("[data-band='7']")
+    playwright.expect(page.locator("#play")).to_have_text("Pause")
+    assert "band=7" in page.url
+    first = picture()
+    page.wait_for_timeout(400)
+    assert picture() != first
+    page.click("#play")
+    still = picture()
+    page.wait_for_timeout(300)
+    assert picture() == still
+
+
+def test_a_link_to_a_mode_chooses_it(visit):
+    page = visit(f"{PAGES[1]}&q=A&band=5")
+    assert page.input_value("#point") == "A"
+    assert page.get_attribute("[data-band='5']", "aria-pressed") == "true"
+
+
+def test_bands_tell_the_mode_under_the_pointer_and_to_the_keyboard(visit):
+    page = visit(PAGES[1])
+    box = page.locator(".bands .u-over").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    playwright.expect(page.locator(".tip")).to_contain_text("THz")
+    page.focus(".bands .chart")
+    page.keyboard.press("ArrowUp")
+    playwright.expect(page.locator("#live")).to_contain_text("band")
+
+
+def test_switching_the_potential_shows_its_numbers(visit, folder):
+    page = visit(PAGES[1])
+    stored = pq.read_table(folder / "materials.parquet").to_pandas()
+    stored = stored[stored["material_id"] == "helix"].set_index("potential")[
+        "min_frequency_commensurate"
+    ]
+    for name in ("second", "first"):
+        page.click(f".switch a:has-text('({name})')")
+        playwright.expect(page.locator(".switch [aria-current]")).to_contain_text(name)
+        text = page.inner_text(".facts div:last-child dd")
+        assert float(text.split()[0]) == pytest.approx(stored[f"{EMT} ({name})"], rel=0.01)
+
+
+def test_two_rows_are_compared(visit):
+    page = visit("#/?chirality_class=II")
+    for box in page.locator("tr[data-id=helix] input").all():
+        box.check()
+    page.click("text=Compare the two")
+    playwright.expect(page.locator("h1")).to_have_text("Comparison")
+    assert page.locator("tr.differs").count() > 3
+    assert page.locator(".scene canvas").count() == 2
+
+
+def test_the_figure_is_a_drawing_of_all_bands(visit, tmp_path):
+    page = visit(PAGES[1])
+    with page.expect_download() as download:
+        page.click("text=Figure (SVG)")
+    text = Path(download.value.path()).read_text()
+    assert text.startswith("<svg")
+    assert text.count('<path stroke="rgb(') > 100
+
+
+def test_text_of_others_is_shown_and_never_run(visit, folder, tmp_path):
+    hostile = (
+        '"><img src=x onerror="document.title=\'broken\'"><script>document.title="broken"</script>'
+    )
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    [path] = [
+        p
+        for p in (copy / "materials" / "helix").glob("*first*.json")
+        if ".modes" not in p.name and ".optimade" not in p.name and "website" not in p.name
+    ]
+    content = json.loads(path.read_text())
+    content["row"] |= {"explanation": hostile, "database": hostile, "url": "javascript:alert(1)"}
+    content["warnings"] = [hostile]
+    path.write_text(json.dumps(content))
+    with served(copy) as base:
+        page = visit(PAGES[1], base)
+        playwright.expect(page.locator(".warnings li")).to_have_text(hostile)
+        assert page.locator("main img, main script, a[href^=javascript]").count() == 0
+        assert "broken" not in page.title()
+
+
+def load_site(folder: Path, output: Path, n_rows: int) -> Path:
+    """Site whose table repeats the rows with other numbers, for measurements of speed only."""
+    output.mkdir()
+    shutil.copytree(folder / "app", output / "app")
+    for name in ("index.html", "site.json"):
+        shutil.copy(folder / name, output)
+    rng = np.random.default_rng(0)
+    table = pq.read_table(folder / "materials.parquet")
+    table = table.take(pa.array(rng.integers(0, len(table), n_rows)))
+    columns = {name: table[name] for name in table.column_names}
+    columns["material_id"] = pa.array(
+        [f"{name}-{i}" for i, name in enumerate(table["material_id"].to_pylist())]
+    )
+    for field in table.schema:
+        if pa.types.is_floating(field.type):
+            values = table[field.name].to_numpy(zero_copy_only=False) * rng.uniform(
+                0.5, 1.5, n_rows
+            )
+            columns[field.name] = pa.array(values.astype("f4"), from_pandas=True)
+    write_table(pa.table(columns), output / "materials.parquet")
+    return output
+
+
+@pytest.mark.parametrize("n_rows", [100, 100_000])
+def test_the_table_is_there_at_once_and_filters_at_once(visit, folder, tmp_path, n_rows, capsys):
+    with served(load_site(folder, tmp_path / "load", n_rows)) as base:
+        page = visit("", base)
+        await_count(page, n_rows)
+        page.wait_for_timeout(200)
+        acts = (
+            lambda: page.check("input[name=chirality_class][value=II]"),
+            lambda: page.fill("#with", "Cu"),
+            lambda: page.fill("#search", "helix-1"),
+            lambda: page.fill("[data-range=score-min]", "0.2"),
+            lambda: page.click("text=Clear all filters"),
+        )
+        for act in acts:
+            act()
+            page.wait_for_timeout(400)
+        await_count(page, n_rows)
+        measured = page.evaluate(
+            "performance.getEntriesByType('measure').map(m => [m.name, m.duration / 1000])"
+        )
+        page.focus(".viewport")
+        page.keyboard.press("End")
+        playwright.expect(page.locator(f"tr[aria-rowindex='{n_rows + 1}']")).to_be_visible()
+    [first] = [seconds for name, seconds in measured if name == "first-table"]
+    filters = [seconds for name, seconds in measured if name == "filter"]
+    with capsys.disabled():
+        print(f"\n{n_rows} rows: first table {first:.2f} s, slowest filter {max(filters):.3f} s")
+    assert first < SLOW * FIRST_TABLE
+    assert max(filters) < SLOW * FILTER
+
+
+def test_serving_what_is_no_site_is_refused(tmp_path):
+    result = CliRunner().invoke(app, ["serve", str(tmp_path)])
+    assert result.exit_code == 2
+
+
+def test_a_catalogue_of_no_dataset_is_refused(tmp_path):
+    result = CliRunner().invoke(app, ["catalogue", str(tmp_path), "-o", str(tmp_path / "site")])
+    assert result.exit_code == 2
+    assert not (tmp_path / "site").exists()

@@ -1,0 +1,72 @@
+"""Warnings appear exactly where the numbers call for them."""
+
+import pytest
+
+from tasks.site.caveats import caveats
+from tasks.site.limits import potential_note
+from tasks.site.sources import Details
+from tasks.storage import CATALOG_TABLES
+
+SOUND = dict.fromkeys(CATALOG_TABLES["chirality"].names) | {
+    "stable": True,
+    "symmetry_changed": False,
+    "min_frequency": -0.01,
+    "boundary_shift": 0.001,
+    "tensor_largest_share": [0.1, None, 0.05],
+    "nac": True,
+    "volume_change": 0.01,
+    "near_degenerate_fraction": 0.01,
+}
+
+
+def warnings_of(relaxation: dict | None = None, numbers: tuple[int, ...] = (14, 8), **row) -> str:
+    found = Details(SOUND | row, "x", {"numbers": list(numbers)}, relaxation, None, None, None)
+    return " ".join(caveats(found))
+
+
+def test_sound_results_have_no_warning():
+    assert warnings_of() == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "word"),
+    [
+        ({"stable": False}, "Unstable"),
+        ({"symmetry_changed": True}, "space group"),
+        ({"min_frequency": -0.5}, "interpolated"),
+        ({"boundary_shift": 0.05}, "boundary"),
+        ({"tensor_largest_share": [0.1, 0.9]}, "mesh"),
+        ({"nac": False}, "Born"),
+        ({"volume_change": -0.08}, "volume"),
+        ({"near_degenerate_fraction": 0.2}, "mix"),
+        ({"reason": "centrosymmetric"}, "Not computed: centrosymmetric"),
+        ({"enantiomorph_of": "quartz-152"}, "mirror image quartz-152"),
+        ({"relaxation": {"converged": False, "reason": "limit"}}, "stopped early: limit"),
+    ],
+)
+def test_each_defect_has_one_warning(row, word):
+    text = warnings_of(**row)
+    assert word in text
+    assert text.count(". ") + 1 <= 2
+
+
+def test_crystals_of_one_element_lack_no_charges():
+    assert warnings_of(nac=False, numbers=(52, 52)) == ""
+
+
+def test_an_unstable_crystal_is_not_blamed_on_interpolation():
+    assert "interpolated" not in warnings_of(stable=False, min_frequency=-3.0)
+
+
+def test_an_unknown_potential_claims_nothing():
+    note = potential_note("ase:somewhere:Else")
+    assert note.citation == ""
+    assert "No statement" in note.limits[0]
+
+
+def test_notes_agree_with_the_card_of_the_potential():
+    from potentials import load_potential
+
+    card = load_potential("7net-0").card
+    assert potential_note("7net-0").citation == card.citation
+    assert card.licence.startswith(potential_note("7net-0").licence)

@@ -1,0 +1,50 @@
+"""The helicity over directions obeys the symmetry of the crystal."""
+
+import numpy as np
+import pytest
+
+from tasks.chirality.analysis import sample_modes
+from tasks.chirality.brillouin import helicity
+from tasks.chirality.modes import modes_at
+from tasks.site.sphere import helicity_sphere, inscribed_radius
+from tests.crystals import quartz, rocksalt, spring_phonon, wurtzite
+
+
+def test_an_inversion_centre_leaves_no_helicity():
+    assert np.abs(helicity_sphere(spring_phonon(rocksalt(), 1)).helicity).max() < 1e-8
+
+
+def test_mirrors_of_a_polar_crystal_leave_none_on_their_planes():
+    # The mirror planes of 6mm contain z and are 30 degrees apart.
+    sphere = helicity_sphere(spring_phonon(wurtzite(), 1))
+    on_mirrors = np.isclose(np.degrees(sphere.azimuth) % 30, 0) | np.isclose(
+        np.degrees(sphere.azimuth) % 30, 30
+    )
+    assert np.abs(sphere.helicity[:, :, on_mirrors]).max() < 1e-6
+    assert np.abs(sphere.helicity).max() > 1e-4
+
+
+def test_a_chiral_crystal_has_helicity_along_its_axis():
+    assert np.abs(helicity_sphere(spring_phonon(quartz(), 3)).helicity[:, 0]).max() > 0.1
+
+
+def test_values_belong_to_their_directions():
+    phonon = spring_phonon(quartz(), 3)
+    sphere = helicity_sphere(phonon)
+    theta, phi = sphere.polar[4], sphere.azimuth[7]
+    q = [np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)]
+    q_point = phonon.primitive.cell @ np.multiply(sphere.radius, q)
+    sample = sample_modes(phonon, modes_at(phonon, q_point), 1e-3)
+    expected = helicity(sample.momentum, sample.images)[0]
+    assert np.allclose(sphere.helicity[:, 4, 7], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("cell", [np.diag([2.0, 3.0, 4.0]), [[2, 0, 0], [9, 3, 0], [1, -8, 4]]])
+def test_the_sphere_fits_into_the_zone(cell):
+    # The shortest reciprocal vector does not depend on the basis of the lattice.
+    from ase.geometry import minkowski_reduce
+
+    reduced = minkowski_reduce(np.linalg.inv(cell).T)[0]
+    assert inscribed_radius(np.asarray(cell)) == pytest.approx(
+        np.linalg.norm(reduced, axis=1).min() / 2
+    )

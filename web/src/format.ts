@@ -1,0 +1,57 @@
+// Numbers, formulas and symbols as readers of physics expect them.
+import { h } from "./dom";
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+export function number(value: number | null | undefined, digits = 3): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return minus(String(value));
+  const size = Math.abs(value);
+  if (size >= 1e5 || size < 1e-3) {
+    const [mantissa, exponent] = value.toExponential(Math.max(digits - 2, 0)).split("e");
+    return minus(`${mantissa}×10${superscript(Number(exponent))}`);
+  }
+  return minus(value.toPrecision(digits));
+}
+
+function superscript(value: number): string {
+  const digits = String(Math.abs(value)).replace(/\d/g, (digit) => SUPERSCRIPTS[Number(digit)]);
+  return (value < 0 ? "⁻" : "") + digits;
+}
+
+function minus(text: string): string {
+  return text.replace("-", "−");
+}
+
+export function unit(text: string): string {
+  return text.replace(/\^(-?\d+)/g, (_, digits: string) => superscript(Number(digits)));
+}
+
+export function formula(text: string): HTMLElement {
+  const parts = text.split(/(\d+(?:\.\d+)?)/).filter((part) => part !== "");
+  return h("span", { class: "formula" },
+    ...parts.map((part) => (/^\d/.test(part) ? h("sub", {}, part) : part)));
+}
+
+// "P3_121" has a screw axis as a subscript, "I-42d" a bar over the 4.
+export function spaceGroup(text: string): HTMLElement {
+  const parts = text.match(/_\d|-\d|[^_-]+|./g) ?? [];
+  return h("span", { class: "symbol", title: text }, ...parts.map((part) => {
+    if (/^_\d$/.test(part)) return h("sub", {}, part[1]);
+    if (/^-\d$/.test(part)) return h("span", { class: "bar" }, part[1]);
+    return part;
+  }));
+}
+
+export function value(content: unknown): string {
+  if (content === null || content === undefined || content === "") return "–";
+  if (typeof content === "number") return number(content, 4);
+  if (typeof content === "boolean") return content ? "yes" : "no";
+  if (Array.isArray(content)) return content.map(value).join(", ");
+  return String(content);
+}
+
+export function words(name: string): string {
+  const text = name.replace(/^n_/, "").replace("c_over_a", "c/a").replaceAll("_", " ");
+  return text[0].toUpperCase() + text.slice(1);
+}

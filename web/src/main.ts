@@ -1,0 +1,95 @@
+// Pages by the part of the URL after "#": the table, a material, a comparison.
+import "uplot/dist/uPlot.min.css";
+import "./style.css";
+import { fetchBytes, fetchJson, readTable, type Site } from "./data";
+import { h } from "./dom";
+import { TableView } from "./table";
+
+const content = document.getElementById("content")!;
+let leave: () => void = () => undefined;
+let tableHash = "#/";
+
+async function start(): Promise<void> {
+  const early = /^#?\/?($|\?|#\/($|\?))/.test(location.hash) ? fetchBytes("materials.parquet") : null;
+  const site = await fetchJson<Site>("site.json");
+  drawBar(site);
+  let view: Promise<TableView> | null = null;
+  const table = () => (view ??= (early ?? fetchBytes("materials.parquet"))
+    .then((bytes) => stagedTable(site, bytes)));
+  const go = () => void route(site, table).catch(fail);
+  addEventListener("hashchange", go);
+  go();
+}
+
+// What the first sight of the table needs comes first; the other columns follow behind it.
+const FACETS = new Set(["outcome", "point_group", "hand", "database"]);
+
+async function stagedTable(site: Site, bytes: ArrayBuffer): Promise<TableView> {
+  const early = site.columns.filter(({ name, initial }) => initial || FACETS.has(name));
+  const found = await readTable(bytes, early);
+  const rest = new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)))
+    .then(() => readTable(bytes, site.columns.filter((column) => !early.includes(column))))
+    .then(({ columns }) => { for (const [name, column] of columns) found.columns.set(name, column); });
+  return new TableView(site, found, rest);
+}
+
+async function route(site: Site, table: () => Promise<TableView>): Promise<void> {
+  const [path, search = ""] = location.hash.replace(/^#/, "").split(/\?(.*)/s);
+  const parameters = new URLSearchParams(search);
+  const here = location.hash;
+  const material = path.match(/^\/material\/([^/]+)$/);
+  if (material || path === "/compare") {
+    const module = await import("./pages");
+    const page = material
+      ? await module.materialPage(site, decodeURIComponent(material[1]), parameters)
+      : await module.comparePage(site, parameters);
+    if (location.hash !== here) { page.close(); return; }
+    leave();
+    leave = page.close;
+    show(page.element, true);
+  } else {
+    const view = await table();
+    if (search !== "") await view.complete;
+    if (location.hash !== here) return;
+    leave();
+    show(view.element, false);
+    leave = () => { tableHash = view.hash; view.hide(); };
+    view.show(parameters);
+    firstTable();
+  }
+}
+
+function show(element: HTMLElement, isPage: boolean): void {
+  document.body.classList.toggle("page", isPage);
+  if (content.firstElementChild !== element) content.replaceChildren(element);
+  if (isPage) {
+    scrollTo(0, 0);
+    content.focus({ preventScroll: true });
+  }
+}
+
+function firstTable(): void {
+  if (performance.getEntriesByName("first-table").length) return;
+  requestAnimationFrame(() => setTimeout(() => performance.measure("first-table", { start: 0 })));
+}
+
+function drawBar(site: Site): void {
+  document.title = site.title;
+  const home = h("a", { class: "home", href: "#/", click: (event: Event) => {
+    if (document.body.classList.contains("page") && tableHash !== "#/") { event.preventDefault(); location.hash = tableHash; }
+  } }, h("img", { src: "app/favicon.svg", alt: "", width: 20, height: 20 }), site.title);
+  document.getElementById("bar")!.replaceChildren(home,
+    h("nav", { "aria-label": "Whole catalogue" },
+      h("a", { href: "materials.parquet", download: "materials.parquet" }, "Data"),
+      h("a", { href: "CITATION.cff" }, "Cite"),
+      h("a", { href: "app/LICENSES.txt" }, "Licences"),
+      h("span", { class: "version" }, `chiralscreen ${site.version}`)));
+}
+
+function fail(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  show(h("div", { class: "sorry" }, h("h1", {}, "This page cannot be shown"), h("p", {}, message),
+    h("p", {}, h("a", { href: "#/" }, "Back to the table"))), true);
+}
+
+start().catch(fail);
