@@ -34,17 +34,20 @@ export function filterPanel(site: Site, table: Table, change: Change): FilterPan
   return { element, show: (query) => shows.forEach((show) => show(query)) };
 }
 
+// What is typed waits a moment; other changes may come first, and none of them is lost.
 function debounced(change: Change): Change {
+  const waiting: ((query: Query) => void)[] = [];
   let timer = 0;
   return (edit) => {
+    waiting.push(edit);
     clearTimeout(timer);
-    timer = window.setTimeout(() => change(edit), 120);
+    timer = window.setTimeout(() => change((query) => waiting.splice(0).forEach((one) => one(query))), 120);
   };
 }
 
 function search(change: Change, shows: ((query: Query) => void)[]): HTMLElement {
   const input = h("input", { type: "search", id: "search", placeholder: "name or formula", autocomplete: "off",
-    input: () => change((query) => { query.search = input.value.trim(); }) });
+    input: () => { const typed = input.value.trim(); change((query) => { query.search = typed; }); } });
   shows.push((query) => { if (document.activeElement !== input) input.value = query.search; });
   return h("div", { class: "field" }, h("label", { for: "search" }, "Search"), input);
 }
@@ -64,7 +67,7 @@ function elements(site: Site, change: Change, later: Change, shows: ((query: Que
     .map((part) => part.charAt(0).toUpperCase() + part.slice(1).toLowerCase()).filter((part) => known.has(part));
   const input = (id: string, key: "including" | "excluding", label: string) => {
     const field = h("input", { id, autocomplete: "off", spellcheck: "false", placeholder: key === "including" ? "Si, O" : "Pb",
-      input: () => later((query) => { query[key] = parse(field.value); }) });
+      input: () => { const typed = parse(field.value); later((query) => { query[key] = typed; }); } });
     shows.push((query) => { if (document.activeElement !== field) field.value = query[key].join(", "); });
     return h("div", { class: "field" }, h("label", { for: id }, label), field);
   };
@@ -155,7 +158,7 @@ function flags(change: Change, shows: ((query: Query) => void)[]): HTMLElement {
 
 function groups(change: Change, shows: ((query: Query) => void)[]): HTMLElement {
   const input = h("input", { id: "groups", autocomplete: "off", spellcheck: "false", placeholder: "152-154, P6_3mc",
-    input: () => change((query) => { query.groups = input.value.trim(); }) });
+    input: () => { const typed = input.value.trim(); change((query) => { query.groups = typed; }); } });
   shows.push((query) => { if (document.activeElement !== input) input.value = query.groups; });
   return h("div", { class: "field" }, h("label", { for: "groups" }, "Space group: numbers or symbols"), input);
 }
@@ -171,11 +174,14 @@ function ranges(site: Site, change: Change, later: Change, shows: ((query: Query
     const bound = (index: 0 | 1) => {
       const field = h("input", { type: "number", step: "any", "aria-label": `${column.title}, ${index ? "at most" : "at least"}`,
         placeholder: index ? "max" : "min", "data-range": `${name}-${index ? "max" : "min"}`,
-        input: () => later((query) => {
-          const range: [number | null, number | null] = [...(query.ranges[name] ?? [null, null])];
-          range[index] = field.value === "" ? null : field.valueAsNumber;
-          if (range[0] === null && range[1] === null) delete query.ranges[name]; else query.ranges[name] = range;
-        }) });
+        input: () => {
+          const typed = field.value === "" ? null : field.valueAsNumber;
+          later((query) => {
+            const range: [number | null, number | null] = [...(query.ranges[name] ?? [null, null])];
+            range[index] = typed;
+            if (range[0] === null && range[1] === null) delete query.ranges[name]; else query.ranges[name] = range;
+          });
+        } });
       shows.push((query) => {
         const value = query.ranges[name]?.[index] ?? null;
         if (document.activeElement !== field) field.value = value === null ? "" : String(value);
