@@ -1,6 +1,6 @@
 """Classification of a source by symmetry alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pandas as pd
 
 from flows.spread import spread
 from tasks.failures import Failure, RemediableError
-from tasks.intake import classified, repetition
+from tasks.intake import Known, classified, repetition
 from tasks.settings import ScreenSettings, SymmetrySettings
 from tasks.sources import raw_records
 
@@ -27,27 +27,37 @@ _COLUMNS = [
     "allowed",
     "realised",
     "wyckoff_letters",
+    "prototype",
+    "charge_balance",
+    "classes_differ",
+    "tolerances",
+    "space_groups",
+    "database_id",
+    "energy_above_hull",
+    "skipped",
 ]
 
 
 def classify_source(
-    source: Path, symprec: float, workers: int = 1
+    source: Path, symprec: float, workers: int = 1, settings: ScreenSettings | None = None
 ) -> tuple[pd.DataFrame, list[Failure]]:
     """Classify every crystal of a source.
 
     Parameters
     ----------
     source : pathlib.Path
-        File or folder of structures.
+        Anything that `tasks.sources.raw_records` reads.
     symprec : float
         Distance tolerance in Å.
     workers : int
         Processes for large sources.
+    settings : ScreenSettings, optional
+        Source and curation; the tolerance above holds.
 
     Returns
     -------
     table : pandas.DataFrame
-        One row per crystal: its name, formula and symmetry.
+        One row per crystal: its name, formula and symmetry, and why a screening would skip it.
     failures : list of Failure
         Records that are no usable crystals.
 
@@ -56,19 +66,47 @@ def classify_source(
     FileNotFoundError, ValueError
         When the source is missing or empty.
     """
-    settings = ScreenSettings(symmetry=SymmetrySettings(symprec=symprec))
-    classify = partial(classified, source=source, settings=settings)
+    searched = {"symmetry": SymmetrySettings(symprec=symprec)}
+    settings = (settings or ScreenSettings()).model_copy(update=searched)
     rows: list[Mapping[str, Any]] = []
     failures: list[Failure] = []
-    seen: dict[str, str] = {}
-    for item in spread(classify, raw_records(source), workers):
+    for item in classified_rows(source, settings, workers):
         if isinstance(item, Failure):
             failures.append(item)
-        elif repeated := repetition(item.material, seen):
-            failures.append(repeated)
         else:
-            rows.append({name: item.row[name] for name in _COLUMNS})
+            rows.append({name: item.get(name) for name in _COLUMNS})
     return pd.DataFrame(rows, columns=_COLUMNS), failures
+
+
+def classified_rows(
+    source: Path, settings: ScreenSettings, workers: int = 1
+) -> Iterator[Mapping[str, Any] | Failure]:
+    """Classify every crystal of a source, one at a time.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Anything that `tasks.sources.raw_records` reads.
+    settings : ScreenSettings
+        Tolerances, meaning of columns, limits.
+    workers : int
+        Processes for large sources.
+
+    Yields
+    ------
+    mapping or Failure
+        Row of ``materials`` with the column ``skipped`` added: why a screening would skip the
+        crystal, before it asks what the potential can treat.
+    """
+    classify = partial(classified, source=source, settings=settings)
+    known = Known.of(settings.curation)
+    for item in spread(classify, raw_records(source, settings.source), workers):
+        if isinstance(item, Failure):
+            yield item
+        elif repeated := repetition(item.material, known.names):
+            yield repeated
+        else:
+            yield {**item.row, "skipped": item.skipped or known.repetition_reason(item)}
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -24,6 +24,7 @@ from flows.console import (
 )
 from flows.figures_cli import app as figures
 from flows.site_cli import app as site
+from flows.sources_cli import app as sources
 from flows.training_cli import app as training
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(figures)
 app.add_typer(site)
+app.add_typer(sources)
 app.add_typer(training)
 
 
@@ -44,7 +46,8 @@ def classify(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="CSV or Parquet file to write.")
     ] = None,
-    symprec: Annotated[float, typer.Option(help="Symmetry tolerance (Å).")] = 0.01,
+    config: Config = None,
+    symprec: Annotated[float | None, typer.Option(help="Symmetry tolerance (Å).")] = None,
     workers: Workers = None,
 ) -> None:
     """Tell from symmetry alone which crystals may host chiral phonons.
@@ -55,9 +58,13 @@ def classify(
     """
     from flows.classification import classify_source, write_table
     from flows.summary import print_classification
+    from tasks.settings import read_settings
 
     with errors_told():
-        rows, failures = classify_source(located(source), symprec, workers or os.cpu_count() or 1)
+        settings = read_settings(config, {"symmetry.symprec": symprec})
+        rows, failures = classify_source(
+            located(source), settings.symmetry.symprec, workers or os.cpu_count() or 1, settings
+        )
         print_classification(console, rows, failures)
         if output:
             write_table(rows, output)

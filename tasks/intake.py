@@ -11,6 +11,8 @@ from typing import Any
 
 from potentials import Equivariance, PotentialCard
 from tasks.columns import structure_columns
+from tasks.curation import CurationSettings, charge_balance, doubt_columns, prototype, skip_reason
+from tasks.duplicates import Duplicates
 from tasks.enantiomorphs import Gallery
 from tasks.failures import Failure, RemediableError, failure_of
 from tasks.planning import (
@@ -26,10 +28,11 @@ from tasks.planning import (
     stage_keys,
 )
 from tasks.settings import ScreenSettings
-from tasks.sources import RawRecord, parsed, raw_records, read_failure, require_new
+from tasks.sources import RawRecord, Record, parsed, raw_records, read_failure, require_new
 from tasks.storage import Dataset
 from tasks.structures import Material, material_of, reduced_formula
 from tasks.symmetry import SymmetryRecord, analyze_symmetry
+from tasks.triage import affordable, expected_value
 
 STAGE = "plan"
 # Applies a function to each of many things and gives the results in order, like `map`.
@@ -46,7 +49,6 @@ _SYMMETRY_COLUMNS = (
 )
 _HANDS = {-1: "left", 0: None, +1: "right"}
 _KEY_COLUMNS = ("material_key", "relaxation_key", "phonon_key", "chirality_key")
-_CENTROSYMMETRIC = "centrosymmetric: phonons carry no angular momentum"
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,14 @@ class Crystal:
         Its row of ``materials``.
     evaluations : mapping from Equivariance to int
         Atoms in all displaced supercells; none for a crystal that is not to be screened.
+    skipped : str or None
+        Why it is not to be screened.
     """
 
     material: Material
     row: Mapping[str, Any]
     evaluations: Mapping[Equivariance, int]
+    skipped: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class Decision:
         What is to be screened.
     open_stage : str or None
         First stage with something left to do.
+    value : float
+        Expected value of its results.
     """
 
     plan_row: Mapping[str, Any]
@@ -120,6 +127,65 @@ class Decision:
     failure: Failure | None = None
     work: Work | None = None
     open_stage: str | None = None
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the records so far were.
+
+    Attributes
+    ----------
+    duplicates : Duplicates or None
+        Candidates, to recognise repetitions; None where repetitions are wanted.
+    names : dict
+        Names and records.
+    """
+
+    duplicates: Duplicates | None
+    names: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: CurationSettings) -> "Known":
+        """Know nothing yet.
+
+        Parameters
+        ----------
+        settings : CurationSettings
+            Whether repetitions are wanted.
+
+        Returns
+        -------
+        Known
+            Empty.
+        """
+        return cls(Duplicates(settings.duplicate_distance) if settings.duplicates else None)
+
+    def repetition_reason(self, crystal: Crystal) -> str | None:
+        """Find the earlier candidate that a crystal repeats; remember the crystal if none does.
+
+        Parameters
+        ----------
+        crystal : Crystal
+            A candidate.
+
+        Returns
+        -------
+        str or None
+            Why it is skipped.
+        """
+        if self.duplicates is None:
+            return None
+        material, row = crystal.material, crystal.row
+        original = self.duplicates.original_of(
+            material.material_id,
+            material.structure_hash,
+            material.atoms,
+            row["space_group_number"],
+            row["wyckoff_letters"],
+            chiral=row["chirality_class"] == "II",
+        )
+        return f"duplicate: the same crystal as {original}" if original else None
 
 
 @dataclass(frozen=True)
@@ -136,12 +202,15 @@ class Plan:
         Structures by the first stage that has something left to do.
     failures : tuple of Failure
         Records that cannot be screened.
+    n_postponed : int
+        Structures with something left to do for which the time of the run does not suffice.
     """
 
     outcomes: Mapping[str, int]
     classes: Mapping[str, int]
     open: Mapping[str, tuple[Work, ...]]
     failures: tuple[Failure, ...]
+    n_postponed: int = 0
 
     @property
     def n_open(self) -> int:
@@ -158,6 +227,7 @@ def plan_screening(
     intake: Intake,
     *,
     limit: int | None = None,
+    budget: float | None = None,
     retry_failures: bool = False,
     commit: bool = True,
     on_read: Callable[[int], None] = lambda _: None,
@@ -171,6 +241,9 @@ def plan_screening(
         Source, dataset and settings.
     limit : int, optional
         Stop reading once so many structures have something left to do.
+    budget : float, optional
+        Leave to a later run what takes longer, by the estimates, than so many seconds on one CPU
+        thread; the least expected value for the time is left first.
     retry_failures : bool
         Try again what failed for good in an earlier run.
     commit : bool
@@ -194,11 +267,14 @@ def plan_screening(
     retry = retry_failures or intake.settings.include_centrosymmetric
     finder = _StageFinder.of(intake.dataset, retry_failures=retry)
     decisions = _limited(_decisions(intake, finder, spread), limit)
-    return carried_out(decisions, intake.dataset if commit else None, on_read)
+    return carried_out(decisions, intake.dataset if commit else None, on_read, budget)
 
 
 def carried_out(
-    decisions: Iterator[Decision], dataset: Dataset | None, on_read: Callable[[int], None]
+    decisions: Iterator[Decision],
+    dataset: Dataset | None,
+    on_read: Callable[[int], None],
+    budget: float | None = None,
 ) -> Plan:
     """Commit decisions batch by batch and gather what they leave to do.
 
@@ -210,12 +286,15 @@ def carried_out(
         Where they are committed; None to write nothing.
     on_read : callable
         Told the number of records after each batch.
+    budget : float, optional
+        Seconds on one CPU thread that the work may take.
 
     Returns
     -------
     Plan
         Counts, and the work that is left.
     """
+    values: dict[str, float] = {}
     outcomes: Counter[str] = Counter()
     classes: Counter[str] = Counter()
     opened: dict[str, list[Work]] = {stage: [] for stage in STAGE_NAMES}
@@ -229,9 +308,12 @@ def carried_out(
         for decision in batch:
             if decision.work and decision.open_stage:
                 opened[decision.open_stage].append(decision.work)
+                values[decision.work.material_id] = decision.value
         on_read(outcomes.total())
-    open_works = {stage: tuple(works) for stage, works in opened.items() if works}
-    return Plan(outcomes, classes, open_works, tuple(failures))
+    works = {stage: tuple(works) for stage, works in opened.items() if works}
+    chosen = works if budget is None else affordable(works, values, budget)
+    n_postponed = sum(map(len, works.values())) - sum(map(len, chosen.values()))
+    return Plan(outcomes, classes, chosen, tuple(failures), n_postponed)
 
 
 @dataclass(frozen=True)
@@ -266,11 +348,11 @@ def _limited(decisions: Iterable[Decision], limit: int | None) -> Iterator[Decis
 
 def _decisions(intake: Intake, finder: _StageFinder, spread: Spread) -> Iterator[Decision]:
     """Decide on each record of the source, in order."""
-    seen: dict[str, str] = {}
-    gallery = Gallery(intake.settings.symmetry.symprec)
-    classify = partial(classified, source=intake.source, settings=intake.settings)
-    for item in spread(classify, raw_records(intake.source)):
-        decision = _decision(intake, item, seen, gallery)
+    settings = intake.settings
+    known, gallery = Known.of(settings.curation), Gallery(settings.symmetry.symprec)
+    classify = partial(classified, source=intake.source, settings=settings)
+    for item in spread(classify, raw_records(intake.source, settings.source)):
+        decision = _decision(intake, item, known, gallery)
         yield replace(decision, open_stage=finder.open_stage(decision.work))
 
 
@@ -296,16 +378,34 @@ def classified(
     if isinstance(record, Failure):
         return record
     try:
-        material = material_of(parsed(record), settings.symmetry.symprec)
+        given = parsed(record)
+        material = material_of(given, _idealised_to(settings))
     except Exception as error:  # noqa: BLE001 - any defect of one record is a row, not an end
         return read_failure(error, record.source_record)
     try:
-        row = material_row(material, source, settings)
-        skipped = _is_skipped(row, settings)
-        evaluations = {} if skipped else atoms_to_evaluate(material.atoms, settings)
-        return Crystal(material, row, evaluations)
+        return _crystal(material, given, source, settings)
     except Exception as error:  # noqa: BLE001 - one crystal must not end the reading
         return _failure(material, settings, error)
+
+
+def _crystal(material: Material, given: Record, source: Path, settings: ScreenSettings) -> Crystal:
+    """Crystal with its row, and whether it is worth a computation."""
+    row = material_row(material, source, settings)
+    row |= doubt_columns(given.atoms, row["chirality_class"], settings.curation)
+    skipped = skip_reason(
+        row,
+        material.atoms,
+        material.provenance,
+        settings.curation,
+        include_centrosymmetric=settings.include_centrosymmetric,
+    )
+    evaluations = {} if skipped else atoms_to_evaluate(material.atoms, settings)
+    return Crystal(material, row, evaluations, skipped)
+
+
+def _idealised_to(settings: ScreenSettings) -> float:
+    """Tolerance to which crystals are idealised (Å)."""
+    return settings.curation.idealise or settings.symmetry.symprec
 
 
 def rejected(
@@ -333,11 +433,6 @@ def rejected(
     return Decision(plan_row | {"key": failure.key, "material_key": material_key}, rows, failure)
 
 
-def _is_skipped(row: Mapping[str, Any], settings: ScreenSettings) -> bool:
-    """Whether symmetry makes a crystal of ``materials`` worthless to screen."""
-    return row["chirality_class"] == "I" and not settings.include_centrosymmetric
-
-
 def repetition(material: Material, seen: dict[str, str]) -> Failure | None:
     """Find out whether an earlier record had the name of a crystal, and remember the name.
 
@@ -360,28 +455,35 @@ def repetition(material: Material, seen: dict[str, str]) -> Failure | None:
     return None
 
 
-def _decision(
-    intake: Intake, item: Crystal | Failure, seen: dict[str, str], gallery: Gallery
-) -> Decision:
+def _decision(intake: Intake, item: Crystal | Failure, known: Known, gallery: Gallery) -> Decision:
     """Decision on one record: by symmetry first, which costs nothing, then by what can be done."""
     if isinstance(item, Failure):
         return rejected(intake, item)
     material, rows = item.material, {"materials": item.row}
-    if failure := repetition(material, seen):
+    if failure := repetition(material, known.names):
         return rejected(intake, failure)
-    if _is_skipped(item.row, intake.settings):
-        plan_row = plan_row_of(intake, material.material_id, "skipped", _CENTROSYMMETRIC)
-        return Decision(plan_row | {"material_key": item.row["key"]}, rows)
     try:
-        return _accepted(intake, item, gallery)
+        skipped = item.skipped or _unfit(intake, item, known)
+        return _skipped(intake, item, skipped) if skipped else _accepted(intake, item, gallery)
     except RemediableError as error:
         return rejected(intake, _failure(material, intake.settings, error), rows)
+
+
+def _unfit(intake: Intake, crystal: Crystal, known: Known) -> str | None:
+    """Why a candidate is not computed: it repeats another one. One that cannot be is an error."""
+    require_computable(crystal.material.atoms, intake.card(), intake.settings)
+    return known.repetition_reason(crystal)
+
+
+def _skipped(intake: Intake, crystal: Crystal, reason: str) -> Decision:
+    """Decision that a crystal is not worth a computation."""
+    plan_row = plan_row_of(intake, crystal.material.material_id, "skipped", reason)
+    return Decision(plan_row | {"material_key": crystal.row["key"]}, {"materials": crystal.row})
 
 
 def _accepted(intake: Intake, crystal: Crystal, gallery: Gallery) -> Decision:
     """Decision to screen a crystal, computed itself or mirrored from its enantiomorph."""
     material, card, settings = crystal.material, intake.card(), intake.settings
-    require_computable(material.atoms, card, settings)
     keys = stage_keys(material, card, settings)
     cost = estimate_cost(len(material.atoms), crystal.evaluations, card)
     work = Work(material.material_id, crystal.row["key"], keys, cost)
@@ -391,7 +493,8 @@ def _accepted(intake: Intake, crystal: Crystal, gallery: Gallery) -> Decision:
     plan_row = plan_row_of(intake, material.material_id, "screen", None, *work.keys)
     named = dict(zip(_KEY_COLUMNS, (work.material_key, *work.keys), strict=True))
     origin = {"enantiomorph_of": image.material_id if image else None}
-    return Decision(plan_row | named | origin, {"materials": crystal.row}, work=work)
+    value = expected_value(crystal.row)
+    return Decision(plan_row | named | origin, {"materials": crystal.row}, work=work, value=value)
 
 
 def material_row(material: Material, source: Path, settings: ScreenSettings) -> dict[str, Any]:
@@ -413,20 +516,30 @@ def material_row(material: Material, source: Path, settings: ScreenSettings) -> 
     """
     symprec = settings.symmetry.symprec
     symmetry = analyze_symmetry(material.atoms, symprec)
+    formula = reduced_formula(material.atoms)
     return (
         structure_columns(material.atoms)
         | symmetry_columns(symmetry)
         | {
             "material_id": material.material_id,
-            "key": material_key(material, settings),
-            "formula": reduced_formula(material.atoms),
+            "key": _row_key(material, settings),
+            "formula": formula,
             "n_atoms": len(material.atoms),
             "structure_hash": material.structure_hash,
             "source": str(source),
             "source_record": material.source_record,
             "symprec": symprec,
+            "prototype": prototype(material.atoms, symmetry.number, symmetry.wyckoff_letters),
+            "charge_balance": charge_balance(formula),
         }
+        | asdict(material.provenance)
     )
+
+
+def _row_key(material: Material, settings: ScreenSettings) -> str:
+    """Key of a row of ``materials``: its crystal, where it is from, and how it was searched."""
+    searched = [settings.curation.idealise, settings.curation.tolerances]
+    return digest(material_key(material, settings), asdict(material.provenance), searched)
 
 
 def symmetry_columns(symmetry: SymmetryRecord) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from potentials.ase_calculator import Option
 from tasks.chirality import ChiralitySettings, ScoreSettings
+from tasks.curation import CurationSettings
 from tasks.failures import RemediableError
 from tasks.phonons import PhononSettings
 from tasks.relaxation import RelaxationSettings
+from tasks.sources import SourceSettings
 
 
 class SymmetrySettings(BaseModel):
@@ -38,6 +40,8 @@ class ScreenSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    source: SourceSettings = SourceSettings()
+    curation: CurationSettings = CurationSettings()
     symmetry: SymmetrySettings = SymmetrySettings()
     potential: PotentialSettings = PotentialSettings()
     relaxation: RelaxationSettings = RelaxationSettings()

@@ -1,19 +1,28 @@
 """Crystals: checked, reduced to the primitive cell and given an identity."""
 
 import hashlib
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import spglib
 from ase import Atoms
 from ase.data import covalent_radii
-from ase.neighborlist import neighbor_list
+from matscipy.neighbours import neighbour_list
 from pymatgen.core import Composition
 
 from tasks.failures import Failure, RemediableError
-from tasks.sources import Record, parsed, raw_records, read_failure, require_new
+from tasks.sources import (
+    Provenance,
+    Record,
+    SourceSettings,
+    parsed,
+    raw_records,
+    read_failure,
+    require_new,
+)
 
 # Atoms closer than this share of the sum of their covalent radii are on top of each other.
 _OVERLAP = 0.5
@@ -35,23 +44,30 @@ class Material:
         SHA-256 (hex) of species, cell and positions of `atoms`, rounded to 1e-6 (Å and fractions).
     source_record : str
         Where it was read.
+    provenance : Provenance
+        What its database says of it.
     """
 
     material_id: str
     atoms: Atoms
     structure_hash: str
     source_record: str
+    provenance: Provenance = field(default_factory=Provenance)
 
 
-def read_materials(source: Path, symprec: float) -> Iterator[Material | Failure]:
+def read_materials(
+    source: Path, symprec: float, settings: SourceSettings | None = None
+) -> Iterator[Material | Failure]:
     """Read every structure of a file or folder, one at a time.
 
     Parameters
     ----------
     source : pathlib.Path
-        A CIF, POSCAR or extended XYZ file, or a folder searched for them in all its depth.
+        Anything that `tasks.sources.raw_records` reads.
     symprec : float
         Tolerance of the symmetry search in Å.
+    settings : SourceSettings, optional
+        Provenance, meaning of columns, limits.
 
     Yields
     ------
@@ -67,7 +83,7 @@ def read_materials(source: Path, symprec: float) -> Iterator[Material | Failure]
         When a folder holds no file of a known kind.
     """
     seen: dict[str, str] = {}
-    for raw in raw_records(source):
+    for raw in raw_records(source, settings or SourceSettings()):
         if isinstance(raw, Failure):
             yield raw
             continue
@@ -101,7 +117,13 @@ def material_of(record: Record, symprec: float) -> Material:
     """
     check_crystal(record.atoms)
     atoms = standardize(record.atoms, symprec)
-    return Material(record.material_id, atoms, structure_hash(atoms), record.source_record)
+    return Material(
+        record.material_id,
+        atoms,
+        structure_hash(atoms),
+        record.source_record,
+        record.provenance,
+    )
 
 
 def check_crystal(atoms: Atoms) -> None:
@@ -115,7 +137,8 @@ def check_crystal(atoms: Atoms) -> None:
     Raises
     ------
     RemediableError
-        For no atoms, no cell, values that are not numbers, an absurd volume, overlapping atoms.
+        For no atoms, no cell, values that are not numbers, an absurd volume, directions that are
+        not periodic, overlapping atoms.
     """
     if len(atoms) == 0:
         raise RemediableError("the structure has no atoms", "give a structure with atoms")
@@ -127,6 +150,9 @@ def check_crystal(atoms: Atoms) -> None:
     if not _VOLUME_PER_ATOM[0] <= volume <= _VOLUME_PER_ATOM[1]:
         message = f"absurd cell: {volume:.3g} Å^3 per atom, expected 1 to 1000"
         raise RemediableError(message, "give a periodic cell with lengths in Å")
+    if not all(atoms.pbc):
+        message = f"not periodic in three directions: pbc {atoms.pbc.tolist()}"
+        raise RemediableError(message, "give crystals; a slab or a molecule is none")
     _refuse_overlaps(atoms)
 
 
@@ -194,13 +220,14 @@ def reduced_formula(atoms: Atoms) -> str:
     str
         Such as ``SiO2``.
     """
-    return str(Composition(atoms.get_chemical_formula()).reduced_formula)
+    with warnings.catch_warnings(action="ignore"):  # light noble gases have no electronegativity
+        return str(Composition(atoms.get_chemical_formula()).reduced_formula)
 
 
 def _refuse_overlaps(atoms: Atoms) -> None:
     """Refuse atoms on top of each other."""
     radii = _OVERLAP * covalent_radii[atoms.numbers]
-    first, second, distance = neighbor_list("ijd", atoms, cutoff=radii)
+    first, second, distance = neighbour_list("ijd", atoms, cutoff=radii)
     if len(distance):
         k = int(distance.argmin())
         pair = f"{atoms.symbols[first[k]]}{first[k]} and {atoms.symbols[second[k]]}{second[k]}"

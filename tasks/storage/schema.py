@@ -193,6 +193,29 @@ _PROVENANCE = (
     _text("database", "Database the structure comes from.", nullable=True),
     _text("licence", "Licence of the structure's data.", nullable=True),
     _text("url", "Page of the structure in its database.", nullable=True),
+    _text("database_id", "Name of the structure in its database, unchanged.", nullable=True),
+    _text("database_version", "Release of the database.", nullable=True),
+    _text("functional", "Density functional the structure was relaxed with.", nullable=True),
+    _real("energy_above_hull", "eV/atom", "Energy above the hull in its database.", nullable=True),
+)
+_CURATION = (
+    _text(
+        "prototype",
+        "Anonymous formula, space group, and the Wyckoff letters of each element with the atoms "
+        "of the primitive cell on each.",
+        nullable=True,
+    ),
+    _text(
+        "charge_balance",
+        'Oxidation states that add up to zero: "uniform" (one per element), "mixed", "none", or '
+        '"metallic" for metals among themselves.',
+        nullable=True,
+    ),
+    _flag(
+        "classes_differ",
+        "Whether the chirality class of the crystal as given depends on the tolerance.",
+        nullable=True,
+    ),
 )
 _SYMMETRY = (
     _real("symprec", "Å", "Distance tolerance of the symmetry search."),
@@ -222,6 +245,14 @@ _MATERIALS = Table(
         *_PROVENANCE,
         *_SYMMETRY,
         _texts("wyckoff_letters", "Wyckoff letter of each atom."),
+        *_CURATION,
+        _reals(
+            "tolerances",
+            "Å",
+            "Distance tolerances at which the crystal as given was searched for symmetry.",
+            nullable=True,
+        ),
+        _integers("space_groups", "Space-group number at each of these.", nullable=True),
     ),
 )
 
@@ -488,7 +519,12 @@ WIDE_COLUMNS: Final = (
     ),
     (
         "materials",
-        ("formula", "n_atoms", "structure_hash", *(c.name for c in (*_PROVENANCE, *_SYMMETRY))),
+        (
+            "formula",
+            "n_atoms",
+            "structure_hash",
+            *(c.name for c in (*_PROVENANCE, *_SYMMETRY, *_CURATION)),
+        ),
     ),
     (
         "relaxations",

@@ -112,3 +112,10 @@ def test_two_atoms_at_one_site_are_refused():
     atoms.positions[1] = [0.1, 0.0, 0.0]
     with pytest.raises(RemediableError, match=r"overlapping atoms: Si0 and Si1 are 0\.100 Å apart"):
         check_crystal(atoms)
+
+
+def test_a_slab_is_no_crystal():
+    atoms = bulk("Si")
+    atoms.pbc = [True, True, False]
+    with pytest.raises(RemediableError, match="not periodic in three directions"):
+        check_crystal(atoms)

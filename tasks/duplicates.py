@@ -1,0 +1,147 @@
+"""Repetitions: the same crystal under another name, in the same or another database.
+
+Four sieves, the cheap ones first: the digest of the idealised cell; formula, space group and
+occupied sites; within such a bucket the nearest distances between each two elements; and the
+mapping of one crystal onto the other. The mapping is blind to the hand of a crystal where its
+operation is improper, so that for chiral crystals only a proper one counts: a mirror image is no
+repetition.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from pymatgen.analysis.structure_matcher import ElementComparator, StructureMatcher
+from pymatgen.core import Lattice
+from pymatgen.io.ase import AseAtomsAdaptor
+
+FloatArray = NDArray[np.float64]
+_Bucket = tuple[str, int, tuple[tuple[int, int], ...]]
+
+
+@dataclass
+class Duplicates:
+    """Crystals so far, to recognise their repetitions.
+
+    Attributes
+    ----------
+    distance : float
+        Largest mean displacement between repetitions, relative to the cube root of the volume per
+        atom.
+    """
+
+    distance: float
+    _hashes: dict[str, str] = field(default_factory=dict)
+    _crystals: dict[_Bucket, list[tuple[str, Atoms, FloatArray]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def original_of(
+        self,
+        material_id: str,
+        structure_hash: str,
+        atoms: Atoms,
+        number: int,
+        equivalent_sites: tuple[str, ...],
+        *,
+        chiral: bool,
+    ) -> str | None:
+        """Find the earlier crystal that a crystal repeats; remember the given one if there is none.
+
+        Parameters
+        ----------
+        material_id, structure_hash : str
+            Name and digest of the crystal.
+        atoms : ase.Atoms
+            Its idealised primitive cell.
+        number : int
+            Its space-group number.
+        equivalent_sites : tuple of str
+            Wyckoff letter of each atom.
+        chiral : bool
+            Whether its mirror image is another crystal.
+
+        Returns
+        -------
+        str or None
+            Name of the earlier crystal.
+        """
+        if known := self._hashes.get(structure_hash):
+            return known
+        bucket = self._crystals[_bucket_of(atoms, number, equivalent_sites)]
+        nearest = nearest_distances(atoms)
+        for name, other, theirs in bucket:
+            # Both atoms of a pair may move.
+            near = np.abs(theirs - nearest).max() <= 2 * self.distance
+            if near and are_repetitions(other, atoms, self.distance, chiral=chiral):
+                return name
+        self._hashes[structure_hash] = material_id
+        bucket.append((material_id, atoms, nearest))
+        return None
+
+
+def nearest_distances(atoms: Atoms) -> FloatArray:
+    """Mean distance from the atoms of one element to the nearest atom of another one.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Crystal; its own periodic images count for an atom as one distance, the shortest lattice
+        vector.
+
+    Returns
+    -------
+    ndarray, shape (n_elements, n_elements)
+        Relative to the cube root of the volume per atom; elements by atomic number.
+    """
+    lattice, fractions = Lattice(atoms.cell.array), atoms.get_scaled_positions()
+    distances = np.array(lattice.get_all_distances(fractions, fractions))
+    np.fill_diagonal(distances, min(lattice.get_niggli_reduced_lattice().abc))
+    masks = [np.flatnonzero(atoms.numbers == z) for z in np.unique(atoms.numbers)]
+    means = np.array([[distances[a][:, b].min(axis=1).mean() for b in masks] for a in masks])
+    length = float(np.cbrt(atoms.get_volume() / len(atoms)))
+    return np.asarray(means / length, dtype=np.float64)
+
+
+def are_repetitions(first: Atoms, second: Atoms, distance: float, *, chiral: bool) -> bool:
+    """Tell whether two crystals are the same up to a motion, a scale and small displacements.
+
+    Parameters
+    ----------
+    first, second : ase.Atoms
+        Primitive cells with the same numbers of atoms; right-handed.
+    distance : float
+        Largest mean displacement, relative to the cube root of the volume per atom.
+    chiral : bool
+        Whether the operation that carries one to the other has to be proper.
+
+    Returns
+    -------
+    bool
+        True for a repetition.
+    """
+    matcher = StructureMatcher(
+        ltol=0.1,
+        stol=distance,
+        angle_tol=5,
+        primitive_cell=False,
+        scale=True,
+        comparator=ElementComparator(),
+    )
+    one, other = (AseAtomsAdaptor.get_structure(atoms) for atoms in (first, second))
+    found = matcher.get_transformation(one, other)
+    return found is not None and (not chiral or float(np.linalg.det(found[0])) > 0)
+
+
+def _bucket_of(atoms: Atoms, number: int, letters: tuple[str, ...]) -> _Bucket:
+    """Formula, space group, and the sizes of the sets of equal sites of each element.
+
+    Letters themselves depend on the choice of the origin.
+    """
+    sites: dict[tuple[int, str], int] = defaultdict(int)
+    for atomic_number, letter in zip(atoms.numbers, letters, strict=True):
+        sites[int(atomic_number), letter] += 1
+    sizes = tuple(sorted((element, size) for (element, _), size in sites.items()))
+    return atoms.get_chemical_formula(), number, sizes

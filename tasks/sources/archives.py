@@ -1,0 +1,97 @@
+"""Members of zip and tar archives, read where they are: nothing is ever extracted to a path."""
+
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from typing import IO, BinaryIO, cast
+
+from tasks.failures import Failure, RemediableError
+from tasks.sources.documents import Document, decompressed
+from tasks.sources.records import read_failure, unreadable
+from tasks.sources.settings import SourceSettings
+
+
+def zip_members(archive: Document, settings: SourceSettings) -> Iterator[Document | Failure]:
+    """Give the files in a zip archive.
+
+    Parameters
+    ----------
+    archive : Document
+        The archive; seekable.
+    settings : SourceSettings
+        Limits.
+
+    Yields
+    ------
+    Document or Failure
+        Each file, in the order of the archive; a failure for one that is encrypted or beyond a
+        limit.
+
+    Raises
+    ------
+    RemediableError
+        For too many members.
+    """
+    with zipfile.ZipFile(archive.stream) as opened:
+        members = [member for member in opened.infolist() if not member.is_dir()]
+        _require_few(len(members), settings)
+        for member in members:
+            try:
+                _require_small(member.file_size, member.compress_size, settings)
+                stream = opened.open(member)
+            except Exception as error:  # noqa: BLE001 - the other members may be sound
+                yield read_failure(unreadable(error), f"{archive.name}/{member.filename}")
+                continue
+            with stream:
+                yield _document(archive, member.filename, stream, member.file_size, settings)
+
+
+def tar_members(archive: Document, settings: SourceSettings) -> Iterator[Document]:
+    """Give the files in a tar archive, read as a stream.
+
+    Parameters
+    ----------
+    archive : Document
+        The archive, decompressed or with a compression that tarfile knows.
+    settings : SourceSettings
+        Limits.
+
+    Yields
+    ------
+    Document
+        Each regular file, in the order of the archive; links and devices are left out.
+
+    Raises
+    ------
+    RemediableError
+        Beyond a limit.
+    """
+    with tarfile.open(fileobj=archive.stream, mode="r|") as opened:
+        for count, member in enumerate(opened, start=1):
+            _require_few(count, settings)
+            opened.members = []  # type: ignore[attr-defined]  # it would remember all of them
+            stream = opened.extractfile(member) if member.isreg() else None
+            if stream is not None:
+                yield _document(archive, member.name, stream, member.size, settings)
+
+
+def _document(
+    archive: Document, name: str, stream: IO[bytes], size: int, settings: SourceSettings
+) -> Document:
+    """Member of an archive, decompressed where it is compressed once more."""
+    content = decompressed(cast("BinaryIO", stream), name, size, settings.max_expansion)
+    return Document(f"{archive.name}/{name}", content, size)
+
+
+def _require_few(count: int, settings: SourceSettings) -> None:
+    """Refuse an archive of too many members."""
+    if count > settings.max_members:
+        message = f"the archive has more than {settings.max_members} members"
+        raise RemediableError(message, "divide the archive, or raise source.max_members")
+
+
+def _require_small(size: int, compressed: int, settings: SourceSettings) -> None:
+    """Refuse a member that becomes suspiciously large."""
+    if size > settings.max_expansion * compressed + 2**20:
+        message = f"a member of {compressed} bytes claims to become {size} bytes"
+        raise RemediableError(message, "extract it yourself, or raise source.max_expansion")

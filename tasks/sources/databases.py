@@ -1,0 +1,79 @@
+"""Databases of ASE in SQLite, of which only numbers and plain JSON are read."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.failures import Failure, RemediableError
+from tasks.sources.documents import Document
+from tasks.sources.mappings import record_of
+from tasks.sources.records import RawRecord, read_failure, unreadable
+from tasks.sources.settings import SourceSettings
+
+_QUERY = "SELECT id, numbers, positions, cell, pbc, key_value_pairs FROM systems ORDER BY id"
+
+
+def cut_database(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
+    """Give every row of a database.
+
+    Parameters
+    ----------
+    document : Document
+        The file; opened for reading only.
+    settings : SourceSettings
+        Which key of a row means what; names are searched among its key-value pairs.
+
+    Yields
+    ------
+    RawRecord or Failure
+        In the order of the rows' numbers.
+
+    Raises
+    ------
+    RemediableError
+        When the file is no database of ASE, or lies in an archive.
+    """
+    if document.path is None:
+        raise RemediableError("a database inside an archive", "extract it first")
+    with closing(_connected(document.path, settings.max_record_bytes)) as connection:
+        for row in connection.execute(_QUERY):
+            place = f"{document.name}#{row[0]}"
+            try:
+                yield record_of(_values(row), f"{document.stem}-{row[0]}", place, settings)
+            except Exception as error:  # noqa: BLE001 - a defective row is a row of failures
+                yield read_failure(unreadable(error), place)
+
+
+def _connected(path: Path, limit: int) -> sqlite3.Connection:
+    """Connection that writes nothing, with a table of systems: a view could run anything."""
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(limit, 2**30))
+    query = "SELECT type FROM sqlite_master WHERE name = 'systems'"
+    try:
+        kind = connection.execute(query).fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise unreadable(error) from error
+    if kind != ("table",):
+        connection.close()
+        message = "unreadable: no table 'systems', so no database of ASE"
+        raise RemediableError(message, "give a file written by ase.db")
+    return connection
+
+
+def _values(row: tuple[Any, ...]) -> dict[str, Any]:
+    """Values by the names that tables use."""
+    _, numbers, positions, cell, periodic, pairs = row
+    found = json.loads(pairs) if isinstance(pairs, str) else {}
+    return {
+        **(found if isinstance(found, dict) else {}),
+        "lattice": np.frombuffer(cell, dtype="<f8").tolist(),
+        "numbers": np.frombuffer(numbers, dtype="<i4").tolist(),
+        "cart_coords": np.frombuffer(positions, dtype="<f8").tolist(),
+        "dimension_types": [int(bool(periodic & bit)) for bit in (1, 2, 4)],
+    }

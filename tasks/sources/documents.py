@@ -1,0 +1,266 @@
+"""Files and members of archives as streams that end before they fill the memory."""
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+from tasks.failures import RemediableError
+
+_OPENERS: dict[str, Callable[[BinaryIO], object]] = {
+    ".gz": gzip.open,
+    ".xz": lzma.open,
+    ".bz2": bz2.open,
+}
+_TAR_OPENERS: dict[str, Callable[[BinaryIO], object]] = {
+    ".tgz": gzip.open,
+    ".txz": lzma.open,
+    ".tbz2": bz2.open,
+}
+_KINDS = {
+    ".cif": "cif",
+    ".xyz": "xyz",
+    ".extxyz": "xyz",
+    ".vasp": "poscar",
+    ".poscar": "poscar",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".db": "database",
+    ".pt": "tensors",
+    ".zip": "zip",
+    **dict.fromkeys((".tar", *_TAR_OPENERS), "tar"),
+}
+KNOWN_FILES = (
+    "*.cif, POSCAR*, CONTCAR*, *.vasp, *.xyz, *.extxyz, *.json, *.jsonl, *.csv, *.parquet, *.db "
+    "(ASE), *.pt (tensors), *.zip or *.tar, also compressed (*.gz, *.xz, *.bz2)"
+)
+# What a compressed file may become whatever its size: an empty one has a header too.
+_FREE_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file, or a member of an archive.
+
+    Attributes
+    ----------
+    name : str
+        Path inside the source, for people; never opened.
+    stream : binary stream
+        Content, decompressed.
+    size : int
+        Bytes of the file as it is stored.
+    path : pathlib.Path or None
+        The file itself; None for a member of an archive.
+    """
+
+    name: str
+    stream: BinaryIO
+    size: int
+    path: Path | None = None
+
+    @property
+    def stem(self) -> str:
+        """Name of the file without folder and endings."""
+        return PurePosixPath(plain_name(self.name)).stem
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder it lies in."""
+        inside = PurePosixPath(self.name).parent.name
+        return inside or (self.path.resolve().parent.name if self.path else "")
+
+
+def plain_name(name: str) -> str:
+    """Remove the ending of a compressed file.
+
+    Parameters
+    ----------
+    name : str
+        Name of a file.
+
+    Returns
+    -------
+    str
+        Name of what it holds.
+    """
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in _OPENERS else name
+
+
+def kind_of(name: str) -> str:
+    """Tell the kind of a file by its name.
+
+    Parameters
+    ----------
+    name : str
+        Name of a file.
+
+    Returns
+    -------
+    str
+        Such as ``cif``; empty when unknown.
+    """
+    path = PurePosixPath(plain_name(name))
+    if found := _KINDS.get(path.suffix.lower()):
+        return found
+    return "poscar" if path.name.upper().startswith(("POSCAR", "CONTCAR")) else ""
+
+
+@contextmanager
+def opened(path: Path, name: str, max_expansion: float) -> Iterator[Document]:
+    """Open a file, decompressed where its name says so.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    name : str
+        Its name in the source.
+    max_expansion : float
+        Most bytes that one compressed byte may become.
+
+    Yields
+    ------
+    Document
+        Whose stream raises ``RemediableError`` beyond that limit.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        yield Document(name, decompressed(stream, name, size, max_expansion), size, path)
+
+
+def decompressed(stream: BinaryIO, name: str, size: int, max_expansion: float) -> BinaryIO:
+    """Decompress a stream where the name of its file says that it is compressed.
+
+    Parameters
+    ----------
+    stream : binary stream
+        The file as it is stored.
+    name : str
+        Its name.
+    size : int
+        Its size in bytes.
+    max_expansion : float
+        Most bytes that one compressed byte may become.
+
+    Returns
+    -------
+    binary stream
+        Raises ``RemediableError`` beyond that limit.
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    opener = {**_OPENERS, **_TAR_OPENERS}.get(suffix)
+    if opener is None:
+        return stream
+    content = cast("BinaryIO", opener(stream))
+    limit = int(size * max_expansion) + _FREE_BYTES
+    return cast("BinaryIO", io.BufferedReader(_Bounded(content, limit)))
+
+
+def read_all(stream: BinaryIO, limit: int) -> bytes:
+    """Read a stream to its end.
+
+    Parameters
+    ----------
+    stream : binary stream
+        The stream.
+    limit : int
+        Most bytes.
+
+    Returns
+    -------
+    bytes
+        All of it.
+
+    Raises
+    ------
+    RemediableError
+        When there is more.
+    """
+    content = stream.read(limit + 1)
+    if len(content) > limit:
+        message = f"larger than {limit} bytes"
+        raise RemediableError(message, "cut the file, or raise source.max_record_bytes")
+    return content
+
+
+def read_text(stream: BinaryIO, limit: int) -> str:
+    """Read a stream to its end as text.
+
+    Parameters
+    ----------
+    stream : binary stream
+        The stream.
+    limit : int
+        Most bytes.
+
+    Returns
+    -------
+    str
+        Letters of an unknown encoding, as in the names of authors, are replaced.
+
+    Raises
+    ------
+    RemediableError
+        When there is more.
+    """
+    return read_all(stream, limit).decode("utf-8", errors="replace")
+
+
+def read_line(stream: BinaryIO, limit: int) -> str:
+    """Read one line of a stream as text, with its end; empty at the end of the stream.
+
+    Parameters
+    ----------
+    stream : binary stream
+        The stream.
+    limit : int
+        Most bytes.
+
+    Returns
+    -------
+    str
+        The line.
+
+    Raises
+    ------
+    RemediableError
+        When it is longer.
+    """
+    line = stream.readline(limit + 1)
+    if len(line) > limit:
+        message = f"a line is longer than {limit} bytes"
+        raise RemediableError(message, "cut the file, or raise source.max_record_bytes")
+    return line.decode("utf-8", errors="replace")
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that refuses to give more than some number of bytes."""
+
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._left = limit
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        """Read into a buffer."""
+        content = self._stream.read(len(buffer))
+        self._left -= len(content)
+        if self._left < 0:
+            message = "the compressed file becomes suspiciously large"
+            raise RemediableError(message, "decompress it yourself, or raise source.max_expansion")
+        buffer[: len(content)] = content
+        return len(content)

@@ -1,0 +1,203 @@
+"""Every file of a source, whatever it holds, cut into records and parsed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ase import Atoms
+
+from tasks.failures import Failure, RemediableError
+from tasks.sources.archives import tar_members, zip_members
+from tasks.sources.databases import cut_database
+from tasks.sources.documents import KNOWN_FILES, Document, kind_of, opened
+from tasks.sources.mappings import parse_mapping
+from tasks.sources.records import Provenance, RawRecord, Record, read_failure, safe_id, unreadable
+from tasks.sources.settings import SourceSettings
+from tasks.sources.tables import cut_csv, cut_json, cut_json_lines, cut_parquet
+from tasks.sources.texts import (
+    cut_cif,
+    cut_poscar,
+    cut_xyz,
+    parse_cif,
+    parse_poscar,
+    parse_xyz,
+)
+
+_Cutter = Callable[[Document, SourceSettings], Iterator[RawRecord | Failure]]
+_DEFAULTS = SourceSettings()
+
+
+def raw_records(
+    source: Path, settings: SourceSettings = _DEFAULTS
+) -> Iterator[RawRecord | Failure]:
+    """Cut every file of a source into records, one at a time.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        A file of structures, a table, a database, an archive, or a folder searched for them in all
+        its depth; see ``docs/sources.md``.
+    settings : SourceSettings
+        Provenance, meaning of columns, limits.
+
+    Yields
+    ------
+    RawRecord or Failure
+        In the order of the sorted file names. A file that cannot be cut, or holds nothing, is one
+        failure; what was cut before its defect is kept.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the source does not exist.
+    ValueError
+        When a folder holds no file of a known kind.
+    """
+    for path in source_files(source):
+        name = path.name if path == source else path.relative_to(source).as_posix()
+        try:
+            with opened(path, name, settings.max_expansion) as document:
+                yield from _of_file(document, settings)
+        except Exception as error:  # noqa: BLE001 - a file that cannot be opened is a row
+            yield read_failure(unreadable(error), name)
+
+
+def parsed(raw: RawRecord) -> Record:
+    """Parse a record.
+
+    Parameters
+    ----------
+    raw : RawRecord
+        Its text.
+
+    Returns
+    -------
+    Record
+        The crystal as given.
+
+    Raises
+    ------
+    RemediableError
+        When the text is no structure, or a disordered one.
+    """
+    try:
+        atoms, name = _PARSERS[raw.kind](raw.text)
+    except Exception as error:
+        raise unreadable(error) from error
+    material_id = raw.material_id if name is None else safe_id(name)
+    return Record(material_id, atoms, raw.source_record, raw.provenance)
+
+
+def source_files(source: Path) -> list[Path]:
+    """List the structure files of a source.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        A file, or a folder.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Sorted; hidden files left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the source does not exist.
+    ValueError
+        When there is no file of a known kind.
+    """
+    if not source.exists():
+        raise FileNotFoundError(f"no such file or folder: {source}")
+    candidates = [source] if source.is_file() else sorted(source.rglob("*"))
+    files = [
+        path
+        for path in candidates
+        if path.is_file()
+        and kind_of(path.name)
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+    ]
+    if not files:
+        raise ValueError(f"no structure file in {source}; expected {KNOWN_FILES}")
+    return files
+
+
+def _of_file(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
+    """Records of a file or of the members of an archive, and what is wrong with the file itself."""
+    kind, empty = kind_of(document.name), True
+    try:
+        for record in _read(document, kind, settings):
+            empty = False
+            yield record
+    except Exception as error:  # noqa: BLE001 - a file that breaks its reader is a row
+        yield read_failure(unreadable(error), document.name)
+    else:
+        if empty:
+            yield read_failure(_nothing_in(document), document.name)
+
+
+def _read(document: Document, kind: str, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
+    """Records of a file, with what the user said of the source."""
+    if kind in _ARCHIVES and document.path:
+        for member in _ARCHIVES[kind](document, settings):
+            if isinstance(member, Failure):
+                yield member
+            elif kind_of(member.name):
+                yield from _of_file(member, settings)
+        return
+    if kind in _ARCHIVES:
+        raise RemediableError("an archive inside an archive", "extract it first")
+    for record in _CUTTERS[kind](document, settings):
+        yield _with_provenance(record, settings) if isinstance(record, RawRecord) else record
+
+
+def _with_provenance(record: RawRecord, settings: SourceSettings) -> RawRecord:
+    """Record with what the user said of the source, unless a table's row has said it already."""
+    if record.provenance != Provenance():
+        return record
+    url = settings.url and settings.url.replace("{id}", record.material_id)
+    said = Provenance(
+        settings.database,
+        settings.database_version,
+        licence=settings.licence,
+        url=url,
+        functional=settings.functional,
+    )
+    return replace(record, provenance=said)
+
+
+def _nothing_in(document: Document) -> RemediableError:
+    """Say why a file held no record."""
+    message = "unreadable: no structure found" if document.size else "empty file"
+    return RemediableError(message, "correct or remove the file")
+
+
+def _cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
+    """Records of a file of tensors; only these need torch."""
+    from tasks.sources.tensors import cut_tensors  # noqa: PLC0415
+
+    return cut_tensors(document, settings)
+
+
+_ARCHIVES: dict[str, Callable[[Document, SourceSettings], Iterator[Document | Failure]]] = {
+    "zip": zip_members,
+    "tar": tar_members,
+}
+_CUTTERS: dict[str, _Cutter] = {
+    "cif": cut_cif,
+    "poscar": cut_poscar,
+    "xyz": cut_xyz,
+    "json": cut_json,
+    "jsonl": cut_json_lines,
+    "csv": cut_csv,
+    "parquet": cut_parquet,
+    "database": cut_database,
+    "tensors": _cut_tensors,
+}
+_PARSERS: dict[str, Callable[[str], tuple[Atoms, str | None]]] = {
+    "cif": parse_cif,
+    "poscar": parse_poscar,
+    "xyz": parse_xyz,
+    "json": parse_mapping,
+}

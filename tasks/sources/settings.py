@@ -1,0 +1,47 @@
+"""What a user may say of a source: where it is from, and what its columns mean."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Meaning = Literal[
+    "id",
+    "cif",
+    "structure",
+    "lattice",
+    "numbers",
+    "species",
+    "fractional",
+    "cartesian",
+    "database",
+    "database_version",
+    "licence",
+    "url",
+    "functional",
+    "energy_above_hull",
+]
+
+
+class SourceSettings(BaseModel):
+    """Where the structures of a source are from, and how its tables are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    database: str | None = Field(None, description="database the structures are from")
+    database_version: str | None = Field(None, description="its release")
+    licence: str | None = Field(None, description="licence of the structures")
+    functional: str | None = Field(None, description="density functional of their relaxation")
+    url: str | None = Field(
+        None, description="page of a structure; {id} stands for its name in the database"
+    )
+    columns: dict[Meaning, str] = Field(
+        default_factory=dict,
+        description="columns of tables, or keys of JSON records, by meaning; usual names are known",
+    )
+    max_record_bytes: int = Field(
+        2**28, gt=0, description="largest record, file of one record or archive member (bytes)"
+    )
+    max_members: int = Field(2_000_000, gt=0, description="most members of an archive")
+    max_expansion: float = Field(
+        200.0, gt=1, description="most bytes that one compressed byte may become"
+    )

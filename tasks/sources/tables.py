@@ -1,0 +1,163 @@
+"""Tables and JSON files, streamed: a row or a line is one record."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from tasks.failures import Failure
+from tasks.sources.documents import Document, read_all, read_line, read_text
+from tasks.sources.mappings import is_structure, record_of, wanted_columns
+from tasks.sources.records import RawRecord, read_failure, unreadable
+from tasks.sources.settings import SourceSettings
+
+_BATCH = 256
+
+
+def cut_parquet(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
+    """Give every row of a Parquet file.
+
+    Parameters
+    ----------
+    document : Document
+        The file.
+    settings : SourceSettings
+        Which column means what.
+
+    Yields
+    ------
+    RawRecord or Failure
+        In the order of the rows; only the columns that mean something are read.
+
+    Raises
+    ------
+    RemediableError
+        When no column holds structures.
+    """
+    inside = document.path is None
+    content = io.BytesIO(read_all(document.stream, settings.max_record_bytes)) if inside else None
+    with pq.ParquetFile(content or document.path) as file:
+        columns = wanted_columns(file.schema_arrow.names, settings)
+        rows = (
+            row
+            for batch in file.iter_batches(_BATCH, columns=columns, use_threads=False)
+            for row in batch.to_pylist()
+        )
+        yield from _records(rows, document, settings)
+
+
+def cut_csv(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
+    """Give every row of a CSV file.
+
+    Parameters
+    ----------
+    document : Document
+        The file; lists in its cells are JSON.
+    settings : SourceSettings
+        Which column means what.
+
+    Yields
+    ------
+    RawRecord or Failure
+        In the order of the rows.
+
+    Raises
+    ------
+    RemediableError
+        When no column holds structures.
+    """
+    csv.field_size_limit(settings.max_record_bytes)
+    text = io.TextIOWrapper(document.stream, "utf-8-sig", errors="replace", newline="")
+    rows = csv.DictReader(text)
+    if rows.fieldnames:
+        wanted_columns(list(rows.fieldnames), settings)
+        yield from _records(rows, document, settings)
+
+
+def cut_json_lines(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
+    """Give every line of a file of JSON lines.
+
+    Parameters
+    ----------
+    document : Document
+        The file.
+    settings : SourceSettings
+        Which key means what.
+
+    Yields
+    ------
+    RawRecord or Failure
+        In the order of the lines; empty ones are left out.
+    """
+    index = 0
+    while line := read_line(document.stream, settings.max_record_bytes):
+        if line.strip():
+            yield _guarded(line, index, document, settings)
+            index += 1
+
+
+def cut_json(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
+    """Give the structures of a JSON file.
+
+    Parameters
+    ----------
+    document : Document
+        One structure, a list of them, an object of them by name, or a page of OPTIMADE.
+    settings : SourceSettings
+        Which key means what.
+
+    Yields
+    ------
+    RawRecord or Failure
+        In the order of the file.
+    """
+    value = json.loads(read_text(document.stream, settings.max_record_bytes) or "[]")
+    if isinstance(value, Mapping) and not is_structure(value) and "data" in value:
+        settings, value = _said_by(value, settings), value["data"]
+    if is_structure(value):
+        yield record_of(_flat(value), document.stem, document.name, settings)
+    elif isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield _guarded(entry, name, document, settings)
+    else:
+        for index, entry in enumerate(value):
+            yield _guarded(entry, index, document, settings)
+
+
+def _said_by(page: Mapping[str, Any], settings: SourceSettings) -> SourceSettings:
+    """Settings with the provider of a page of OPTIMADE as database, unless the user names one."""
+    provider = (page.get("meta") or {}).get("provider") or {}
+    name = settings.database or provider.get("name")
+    return settings.model_copy(update={"database": name})
+
+
+def _records(
+    rows: Iterator[Mapping[str, Any]], document: Document, settings: SourceSettings
+) -> Iterator[RawRecord | Failure]:
+    """Records of the rows of a table."""
+    for index, row in enumerate(rows):
+        yield _guarded(row, index, document, settings)
+
+
+def _guarded(
+    entry: object, label: int | str, document: Document, settings: SourceSettings
+) -> RawRecord | Failure:
+    """Record of an entry, or why it is none."""
+    place = f"{document.name}#{label}"
+    name = label if isinstance(label, str) else f"{document.stem}-{label}"
+    try:
+        row = json.loads(entry) if isinstance(entry, str) else entry
+        return record_of(_flat(row), name, place, settings)
+    except Exception as error:  # noqa: BLE001 - a defective entry is a row
+        return read_failure(unreadable(error), place)
+
+
+def _flat(entry: Any) -> Mapping[str, Any]:  # noqa: ANN401
+    """Keys of an entry of OPTIMADE, whose attributes are one level deeper, on one level."""
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"expected an object, found {type(entry).__name__}")
+    attributes = entry.get("attributes")
+    return {**entry, **attributes, "id": entry.get("id")} if attributes else entry

@@ -1,0 +1,186 @@
+"""What is wrong or doubtful about a crystal is found, and told."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.io import write
+
+from tasks.catalogue import read_catalog
+from tasks.curation import (
+    CurationSettings,
+    charge_balance,
+    disagreement,
+    prototype,
+    skip_reason,
+    space_groups_at,
+)
+from tasks.intake import classified, plan_screening
+from tasks.settings import ScreenSettings, read_settings
+from tasks.sources import Provenance, SourceSettings, raw_records
+from tasks.storage import build_catalog
+from tasks.symmetry import analyze_symmetry
+from tests.tasks.alloys import SETTINGS, intake_of, write_alloys
+
+# Cinnabar as a database has it: mp-634 of the Materials Project (CC BY 4.0), whose cell deviates
+# from its trigonal symmetry by some 0.01 Å.
+CINNABAR = Atoms(
+    "Hg3S3",
+    cell=[
+        [3.92332039, 0.0, 0.00327348],
+        [-1.96305834, 3.39679285, -0.00333433],
+        [0.0, 0.0, 9.69015360],
+    ],
+    scaled_positions=[
+        [0.63985669, 0.63987714, 0.00001064],
+        [0.36034389, 0.99997531, 0.33343401],
+        [0.00000111, 0.36035575, 0.66655118],
+        [0.74057564, 0.74066011, 0.50001412],
+        [0.25911660, 0.99989512, 0.83335677],
+        [0.00010707, 0.25923656, 0.16663328],
+    ],
+    pbc=True,
+)
+
+
+def rattled_diamond() -> Atoms:
+    """Silicon whose atoms are 0.03 Å from the sites of diamond."""
+    atoms = bulk("Si", cubic=True)
+    atoms.positions += np.random.default_rng(2).normal(scale=0.02, size=atoms.positions.shape)
+    return atoms
+
+
+def item_of(folder, atoms, settings, name="x"):
+    """A crystal as it comes out of the reading."""
+    write(folder / f"{name}.xyz", atoms, format="extxyz")
+    [raw] = raw_records(folder / f"{name}.xyz", settings.source)
+    return classified(raw, folder, settings)
+
+
+def curated(**values) -> ScreenSettings:
+    return SETTINGS.model_copy(update={"curation": CurationSettings(**values)})
+
+
+def test_cinnabar_is_monoclinic_to_a_tight_tolerance_and_trigonal_to_a_loose_one():
+    assert space_groups_at(CINNABAR, (0.01, 0.1)) == [5, 152]
+
+
+def test_cinnabar_is_idealised_to_the_chosen_tolerance(tmp_path):
+    settings = curated(idealise=0.1, tolerances=(0.01, 0.1))
+    found = item_of(tmp_path, CINNABAR, settings)
+    assert found.row["space_group_number"] == 152
+    assert found.row["space_groups"] == [5, 152]
+    assert analyze_symmetry(found.material.atoms, 1e-5).number == 152
+    assert item_of(tmp_path, CINNABAR, curated()).row["space_group_number"] == 5
+
+
+def test_a_class_that_depends_on_the_tolerance_is_doubtful(tmp_path):
+    """Rattled diamond has no symmetry at all to a tolerance below the displacements."""
+    found = item_of(tmp_path, rattled_diamond(), curated(require_agreement=True))
+    assert found.row["space_groups"] == [1, 227]
+    assert found.row["classes_differ"]
+    assert found.skipped == "doubtful symmetry: space group 1 at 0.01 Å, 227 at 0.1 Å"
+    assert item_of(tmp_path, rattled_diamond(), curated()).skipped is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [([5, 152], False), ([1, 227], True), ([19, 62], True), ([152, 186], True), ([0, 152], False)],
+)
+def test_disagreement_is_one_of_classes(numbers, expected):
+    assert disagreement(numbers) is expected
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("SiO2", "uniform"),
+        ("HgS", "uniform"),
+        ("LiNbO3", "uniform"),
+        ("Fe3O4", "mixed"),
+        ("Te", "uniform"),
+        ("CuAu", "metallic"),
+        ("NaCl2", "none"),
+        ("NeF", "none"),
+    ],
+)
+def test_charges_balance_where_chemistry_says_so(formula, expected):
+    assert charge_balance(formula) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"max_atoms": 1}, "size: 2 atoms"),
+        ({"excluded_elements": ("Zn",)}, "element: Zn"),
+        ({"elements": ("Zn", "O")}, "element: S"),
+        ({"min_distance": 3.0}, "distance: atoms are 2.34"),
+        ({"max_energy_above_hull": 0.1}, "energy: 0.300"),
+        ({"charge_balance": "uniform"}, "charge"),
+    ],
+)
+def test_each_filter_tells_its_reason(values, word):
+    row = {"chirality_class": "III", "charge_balance": "none"}
+    zincblende, said = bulk("ZnS", "zincblende", a=5.41), Provenance(energy_above_hull=0.3)
+    options = {"include_centrosymmetric": False}
+    found = skip_reason(row, zincblende, said, CurationSettings(**values), **options)
+    assert found.startswith(word)
+    assert skip_reason(row, zincblende, said, CurationSettings(), **options) is None
+
+
+def test_an_unknown_energy_is_no_reason_to_skip():
+    settings, row = CurationSettings(max_energy_above_hull=0.1), {"chirality_class": "II"}
+    row["charge_balance"] = "uniform"
+    options = {"include_centrosymmetric": False}
+    assert skip_reason(row, bulk("Si"), Provenance(), settings, **options) is None
+
+
+@pytest.mark.parametrize(
+    "values", [{"elements": ["Xx"]}, {"tolerances": [0.0]}, {"max_atoms": 0}, {"unknown": 1}]
+)
+def test_wrong_settings_are_told(values):
+    name, value = next(iter(values.items()))
+    with pytest.raises(ValueError, match="wrong settings"):
+        read_settings(None, {f"curation.{name}": value})
+
+
+def test_a_prototype_is_the_same_for_other_elements():
+    names = {
+        prototype(atoms, 216, analyze_symmetry(atoms).wyckoff_letters)
+        for atoms in (bulk("ZnS", "zincblende", a=5.4), bulk("GaAs", "zincblende", a=5.6))
+    }
+    assert len(names) == 1
+
+
+def test_reasons_and_provenance_reach_the_catalogue(tmp_path):
+    (tmp_path / "source").mkdir()
+    source = write_alloys(tmp_path / "source", "zincblende", "helix", "copper")
+    settings = curated(excluded_elements=("Cu",)).model_copy(
+        update={
+            "source": SourceSettings(database="Alloys", licence="CC0", url="https://a.org/{id}")
+        }
+    )
+    intake = intake_of(source, tmp_path / "out", settings)
+    plan_screening(intake)
+    build_catalog(intake.dataset)
+    found = read_catalog(intake.dataset.root, "chirality").set_index("material_id")
+    assert found["outcome"].eq("skipped").all()
+    assert found.loc["helix", "reason"] == "element: Cu not wanted"
+    assert found.loc["copper", "reason"].startswith("centrosymmetric")
+    assert found["licence"].eq("CC0").all()
+    assert found.loc["helix", "url"] == "https://a.org/helix"
+    assert found.loc["helix", "prototype"] == "AB3_152_a3_a3c6"
+    assert pd.isna(found.loc["copper", "classes_differ"])
+    assert not found.loc["helix", "classes_differ"]
+
+
+def test_earlier_results_hold_under_other_filters(tmp_path):
+    """What is wanted decides on the plan, never on the keys of results."""
+    (tmp_path / "source").mkdir()
+    source = write_alloys(tmp_path / "source", "zincblende")
+    keys = {
+        plan_screening(intake_of(source, tmp_path / "out", s), commit=False).open["relaxation"][0]
+        for s in (SETTINGS, curated(max_atoms=5, charge_balance="off"))
+    }
+    assert len({work.keys for work in keys}) == 1

@@ -1,0 +1,109 @@
+"""The same crystal under another name is recognised; its mirror image is another crystal."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.spacegroup import crystal
+
+from potentials import inverted
+from tasks.duplicates import Duplicates
+from tasks.intake import plan_screening
+from tasks.structures import read_materials, standardize, structure_hash
+from tasks.symmetry import analyze_symmetry
+from tests.crystals import random_crystal
+from tests.tasks.alloys import SETTINGS, intake_of, write_alloys
+
+DEMO = Path(__file__).parents[2] / "data" / "demo"
+SYMPREC = 0.01
+
+
+def other_description(atoms: Atoms) -> Atoms:
+    """The same crystal turned, moved, scaled, with its atoms in another order."""
+    rng = np.random.default_rng(3)
+    other = atoms[rng.permutation(len(atoms))]
+    other.set_cell(other.cell * 1.01, scale_atoms=True)
+    other.positions += [0.7, 0.2, 0.4]
+    other.rotate(73, (1, 2, 3), rotate_cell=True)
+    return other
+
+
+def remember(known: Duplicates, name: str, atoms: Atoms) -> str | None:
+    """Name of the crystal that a crystal repeats."""
+    cell = standardize(atoms, SYMPREC)
+    symmetry = analyze_symmetry(cell, SYMPREC)
+    return known.original_of(
+        name,
+        structure_hash(cell),
+        cell,
+        symmetry.number,
+        symmetry.wyckoff_letters,
+        chiral=symmetry.chirality_class == "II",
+    )
+
+
+@pytest.mark.parametrize("number", [4, 19, 82, 96, 152, 173, 186, 198, 216])
+def test_another_description_of_a_crystal_repeats_it(number):
+    atoms, known = random_crystal(number, 1), Duplicates(0.1)
+    assert remember(known, "first", atoms) is None
+    assert remember(known, "second", other_description(atoms)) == "first"
+    assert remember(known, "third", atoms) == "first"
+
+
+@pytest.mark.parametrize("number", [4, 19, 173, 198])
+def test_a_mirror_image_in_the_same_space_group_is_no_repetition(number):
+    """In these groups left and right crystals have the same space group."""
+    atoms, known = random_crystal(number, 1), Duplicates(0.1)
+    assert remember(known, "right", atoms) is None
+    assert remember(known, "left", inverted(atoms)) is None
+    assert remember(known, "left again", other_description(inverted(atoms))) == "left"
+
+
+def test_left_and_right_quartz_are_two_crystals():
+    known = Duplicates(0.1)
+    items = {item.material_id: item for item in read_materials(DEMO, SYMPREC)}
+    found = [remember(known, name, items[name].atoms) for name in ("quartz-152", "quartz-154")]
+    assert found == [None, None]
+
+
+def fesi_type(x: float) -> Atoms:
+    """Space group P2_13 with both elements on threefold axes; iron silicide has 0.842."""
+    sites = [(0.137, 0.137, 0.137), (x, x, x)]
+    return crystal(["Fe", "Si"], sites, spacegroup=198, cellpar=[4.5, 4.5, 4.5, 90, 90, 90])
+
+
+@pytest.mark.parametrize(("x", "expected"), [(0.845, "first"), (0.83, "first"), (0.70, None)])
+def test_small_displacements_make_no_other_crystal_and_large_ones_do(x, expected):
+    """Functionals differ by less than 0.1 Å; 1 Å along the axis is another structure."""
+    known = Duplicates(0.1)
+    assert remember(known, "first", fesi_type(0.842)) is None
+    assert remember(known, "second", fesi_type(x)) == expected
+
+
+def test_elements_matter():
+    known = Duplicates(0.1)
+    assert remember(known, "zns", bulk("ZnS", "zincblende", a=5.4)) is None
+    assert remember(known, "cds", bulk("CdS", "zincblende", a=5.4)) is None
+
+
+@pytest.fixture
+def twice(tmp_path):
+    """An alloy, and its supercell under another name."""
+    (tmp_path / "source").mkdir()
+    source = write_alloys(tmp_path / "source", "zincblende")
+    (bulk("CuAu", "zincblende", a=5.74) * (2, 1, 1)).write(source / "zz-again.cif")
+    return source
+
+
+def test_a_repetition_is_skipped_and_names_its_original(twice, tmp_path):
+    plan = plan_screening(intake_of(twice, tmp_path / "out"))
+    assert plan.outcomes == {"screen": 1, "skipped": 1}
+    assert [work.material_id for work in plan.open["relaxation"]] == ["zincblende"]
+
+
+def test_repetitions_are_computed_when_wanted(twice, tmp_path):
+    curation = SETTINGS.curation.model_copy(update={"duplicates": False})
+    settings = SETTINGS.model_copy(update={"curation": curation})
+    assert plan_screening(intake_of(twice, tmp_path / "out", settings)).outcomes == {"screen": 2}
