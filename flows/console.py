@@ -26,7 +26,10 @@ errors = Console(stderr=True, width=_WIDTH)
 
 Source = Annotated[
     Path,
-    typer.Argument(help="CIF, POSCAR or extended XYZ file, a folder of them, or `demo`."),
+    typer.Argument(
+        help="Structures of any kind: CIF, POSCAR, XYZ, JSON, CSV, Parquet, a database, an "
+        "archive, a folder of these, or `demo`."
+    ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the dataset.")]
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
@@ -38,7 +41,8 @@ QSpacing = Annotated[float | None, typer.Option(help="Spacing of the q-mesh (1/Ã
 PotentialName = Annotated[
     str | None,
     typer.Option(
-        help="7net-l3i5 (default), 7net-0, facet-aln, chgnet, facet:model.pt or ase:package.module:callable."
+        help="7net-l3i5 (default), 7net-0, facet-aln, chgnet, facet:model.pt or "
+        "ase:package.module:callable."
     ),
 ]
 
