@@ -32,7 +32,8 @@ from ase.io import write
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows import screening
+from flows import chunks, screening
+from flows.engines import Crew
 from flows.spread import spread
 from potentials import load_potential
 from tasks import stages
@@ -104,7 +105,7 @@ def _with_identity(name: str, row: Rows, of: stages.Task) -> Rows | pa.Table:
 
 @task(name="stage", cache_policy=NO_CACHE)
 def null_chunk(stage, works, output, settings, rows):  # noqa: ANN001, ANN201
-    """`screening.run_chunk` without computation."""
+    """`chunks.run_chunk` without computation."""
     treatment = partial(repeated, stage, rows)
     null = {stage: stages._STAGES[stage]._replace(treat=treatment, needs_potential=False)}  # noqa: SLF001
     with patch.dict(stages._STAGES, null):  # noqa: SLF001
@@ -128,20 +129,21 @@ def measured(source: Path, output: Path, rows: Mapping[str, Rows], workers: int)
     start = time.perf_counter()
     plan = plan_screening(intake, spread=partial(spread, workers=workers))
     planned = time.perf_counter()
-    submit = screening._submit  # noqa: SLF001
+    submit = chunks.Errand.submit
 
-    def submit_null(pool, chunk, of):  # noqa: ANN001, ANN202
-        original = pool.runner.submit
+    def submit_null(errand, chunk, engine, place):  # noqa: ANN001, ANN202
+        runner = engine.places[place]
+        original = runner.submit
 
         def null(_, parameters):  # noqa: ANN001, ANN202
             wanted = {name: parameters[name] for name in ("stage", "works", "output", "settings")}
             return original(null_chunk, {**wanted, "rows": rows})
 
-        with patch.object(pool.runner, "submit", null):
-            return submit(pool, chunk, of)
+        with patch.object(runner, "submit", null):
+            return submit(errand, chunk, engine, place)
 
-    with patch.object(screening, "_submit", submit_null):
-        screening.execute(intake, plan, workers, "cpu")
+    with patch.object(chunks.Errand, "submit", submit_null):
+        screening.execute(intake, plan, Crew(workers, "cpu"))
     return [planned - start, time.perf_counter() - planned]
 
 

@@ -4,10 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 
 from flows.result import ScreenResult, stage_seconds
 from tasks.catalogue import ranked, read_catalog
+from tasks.report import write_report
+from tasks.storage import Dataset
 
 _MAX_ROWS = 50
 _OUTCOME_COLUMNS = ["material_id", "formula", "space_group_symbol", "chirality_class", "outcome"]
@@ -15,7 +21,7 @@ _CANDIDATE_COLUMNS = ["material_id", "formula", "space_group_symbol", "score", "
 
 
 def publish_outcomes(folder: Path, result: ScreenResult) -> None:
-    """Publish a table of outcomes and a summary as artifacts of the flow run.
+    """Write the report; publish a table of outcomes and a summary as artifacts of the flow run.
 
     Parameters
     ----------
@@ -35,6 +41,14 @@ def publish_outcomes(folder: Path, result: ScreenResult) -> None:
         key=f"summary-{result.run_id}",
         markdown=_markdown(folder, result, chirality, failures),
         description="candidates, failures and times",
+    )
+    report = write_report(Dataset(folder), folder / "report.html", n_drawn=0)
+    create_link_artifact(
+        key=f"report-{result.run_id}",
+        link=report.resolve().as_uri(),
+        link_text="report",
+        # Browsers open no local file from a page of the server.
+        description=f"`{report}`; with figures of candidates: `chiralscreen report {folder}`",
     )
 
 

@@ -3,7 +3,7 @@
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -79,6 +79,10 @@ def screen(
     config: Config = None,
     potential: PotentialName = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Compute at most so many.")] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Compute what is worth most within so many hours."),
+    ] = None,
     workers: Workers = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     max_atoms: Annotated[int | None, typer.Option(min=1, help="Largest supercell (atoms).")] = None,
@@ -92,6 +96,18 @@ def screen(
     both_hands: Annotated[
         bool, typer.Option(help="Compute both of two enantiomorphs, mirror none.")
     ] = False,
+    engine: Annotated[
+        Literal["processes", "dask"], typer.Option(help="Processes of this machine, or Dask.")
+    ] = "processes",
+    address: Annotated[
+        str | None, typer.Option(help="Scheduler of a Dask cluster; without it one starts here.")
+    ] = None,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            min=1.0, help="Seconds a structure's stage may exceed ten times the estimate."
+        ),
+    ] = 3600.0,
     dry_run: Annotated[
         bool, typer.Option(help="Show the plan and its cost; write nothing.")
     ] = False,
@@ -130,13 +146,26 @@ def screen(
             plan = plan_screening(
                 intake,
                 limit=limit,
+                budget=hours * 3600 * (workers or os.cpu_count() or 1) if hours else None,
                 retry_failures=retry_failures,
                 commit=False,
                 spread=partial(spread, workers=workers or os.cpu_count() or 1),
             )
             print_plan(console, plan, workers or os.cpu_count() or 1)
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
-        result = flow(located(source), output, settings, limit, workers, device, retry_failures)
+        result = flow(
+            located(source),
+            output,
+            settings,
+            limit,
+            workers,
+            device,
+            retry_failures,
+            hours=hours,
+            engine=engine,
+            address=address,
+            time_limit=time_limit,
+        )
         failed = print_screening(console, output, result)
     raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
 
@@ -185,7 +214,7 @@ def status(folder: Folder) -> None:
 def verify(folder: Folder) -> None:
     """Check every committed file against its receipt.
 
-    Example:
+    The next `screen` sets damaged chunks aside and does their work again. Example:
 
         chiralscreen verify results/demo
     """

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -37,6 +40,8 @@ class Meter:
         Progress artifact in the Prefect UI.
     updated : float
         When the artifact was last updated.
+    since : float
+        When the work began.
     """
 
     total: float
@@ -45,6 +50,7 @@ class Meter:
     artifact: UUID
     done: float = 0.0
     updated: float = 0.0
+    since: float = field(default_factory=time.monotonic)
 
     def advance(self, amount: float, note: str) -> None:
         """Add finished work.
@@ -75,8 +81,18 @@ class Meter:
         self._publish(note)
 
     def _publish(self, note: str) -> None:
-        share = 100 * min(self.done / self.total, 1.0) if self.total else 100.0
-        update_progress_artifact(self.artifact, progress=share, description=note)
+        share = min(self.done / self.total, 1.0) if self.total else 1.0
+        text = f"{note}{self._time_left(share)}"
+        # A server that cannot be reached for a moment costs an update, not the run.
+        with suppress(PrefectException, httpx.HTTPError, RuntimeError):
+            update_progress_artifact(self.artifact, progress=100 * share, description=text)
+
+    def _time_left(self, share: float) -> str:
+        """Text of the time left, at the rate so far."""
+        if not 0 < share < 1:
+            return ""
+        seconds = (time.monotonic() - self.since) * (1 - share) / share
+        return f"; about {timedelta(seconds=round(seconds))} left"
 
 
 @contextmanager

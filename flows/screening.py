@@ -9,32 +9,31 @@ import json
 import os
 import platform
 import uuid
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture, as_completed
-from prefect.task_runners import ProcessPoolTaskRunner
+from prefect import flow, get_run_logger
 
 from flows.artifacts import publish_outcomes
+from flows.chunks import Chunk, Errand, carried_through, finished_cost, potential_of
+from flows.engines import Crew, Engine, EngineName, started
+from flows.labels import labelled, run_name
 from flows.progress import Meter, metered
 from flows.result import ScreenResult, stage_seconds
 from flows.server import shared_api
 from flows.spread import spread
-from flows.workers import initialize_worker, worker_count
-from potentials import Potential, load_potential
+from flows.workers import worker_count
 from tasks.external import plan_analysis
 from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
-from tasks.settings import PotentialSettings, ScreenSettings
-from tasks.stages import StageReport, run_stage
-from tasks.storage import Dataset, build_catalog
+from tasks.settings import ScreenSettings
+from tasks.stages import StageReport
+from tasks.storage import Dataset, at_work, build_catalog, leased, set_aside
 
 RECORDED_PACKAGES = ("chiralscreen", "phonopy", "spglib", "pymatgen", "ase", "torch", "prefect")
 # A chunk should last long enough to make Prefect's own time vanish, and short enough that little
@@ -44,67 +43,9 @@ _CHUNKS_PER_WORKER = 6
 _STRUCTURES_PER_CHUNK = 200
 # The server records each stage of a chunk; beyond about a thousand it becomes the slow part.
 _MOST_CHUNKS = 330
-# Share of each stage in the cost of a structure; weights of the progress bar only.
-_STAGE_SHARES = dict(zip(STAGE_NAMES, (0.25, 0.7, 0.05), strict=True))
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Structures that go through the stages together."""
-
-    number: int
-    stage: str
-    works: tuple[Work, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of its task run."""
-        return f"{self.stage}-{self.number:04d}"
-
-    @property
-    def cost(self) -> float:
-        """Estimated seconds of this stage."""
-        return _STAGE_SHARES[self.stage] * sum(work.cost for work in self.works)
-
-
-@task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
-def run_chunk(
-    name: str,
-    stage: str,
-    works: tuple[Work, ...],
-    output: Path,
-    settings: ScreenSettings,
-    device: str,
-) -> StageReport:
-    """Run one stage for one chunk in a worker process.
-
-    Parameters
-    ----------
-    name : str
-        Name of the task run.
-    stage : str
-        One of ``relaxation``, ``phonons``, ``chirality``.
-    works : tuple of Work
-        Structures.
-    output : pathlib.Path
-        Folder of the dataset.
-    settings : ScreenSettings
-        All settings.
-    device : str
-        Device of the potential.
-
-    Returns
-    -------
-    StageReport
-        What was done.
-    """
-    get_run_logger().info("%s: %s", name, ", ".join(work.material_id for work in works))
-    return run_stage(
-        stage, works, Dataset(output), settings, lambda: _potential(settings.potential, device)
-    )
-
-
-@flow(name="screen", flow_run_name="screen {source}")
+@flow(name="screen", flow_run_name=run_name)
 def screen(
     source: Path,
     output: Path,
@@ -113,8 +54,18 @@ def screen(
     workers: int | None = None,
     device: str = "auto",
     retry_failures: bool = False,
+    *,
+    hours: float | None = None,
+    engine: EngineName = "processes",
+    address: str | None = None,
+    time_limit: float = 3600.0,
+    slot: str | None = None,
+    shard: tuple[int, int] | None = None,
+    planned_by: str | None = None,
 ) -> ScreenResult:
     """Screen all structures of a source into a dataset.
+
+    One run at a time works on a dataset: another one waits, and then finds what is left.
 
     Parameters
     ----------
@@ -127,11 +78,26 @@ def screen(
     limit : int, optional
         Compute at most so many structures.
     workers : int, optional
-        Worker processes; by default one per CPU, two on a GPU.
+        Chunks at a time; by default one per CPU, two on a GPU.
     device : str
         Device of the potential.
     retry_failures : bool
         Try again what failed for good in an earlier run.
+    hours : float, optional
+        Compute what is expected to be worth most within so many hours.
+    engine : {"processes", "dask"}
+        Processes of this machine, or a Dask cluster.
+    address : str, optional
+        Scheduler of the Dask cluster; without it one is started here.
+    time_limit : float
+        Seconds a structure may take for a stage beyond ten times the estimate; its process is
+        ended then.
+    slot : str, optional
+        Concurrency limit of the Prefect server of which each chunk takes a slot.
+    shard : tuple of int, optional
+        Index and number of the share of the work to do; for runs that `flows.shards` starts.
+    planned_by : str, optional
+        Run of whose plan it is a share.
 
     Returns
     -------
@@ -144,17 +110,17 @@ def screen(
         When the source is missing or empty, or the potential cannot be loaded.
     """
     settings = settings or ScreenSettings()
-    workers = worker_count(workers, device)
+    crew = Crew(worker_count(workers, device), device, engine, address, time_limit, slot)
     intake = intake_of(source, output, settings, device)
-    logger = get_run_logger()
-    plan = plan_screening(
-        intake,
-        limit=limit,
-        retry_failures=retry_failures,
-        on_read=lambda count: logger.info("%d records read", count),
-        spread=partial(spread, workers=workers),
+    planned = partial(
+        planned_for, intake, crew, limit=limit, hours=hours, retry_failures=retry_failures
     )
-    return execute(intake, plan, workers, device)
+    if shard:
+        with sharing(intake, shard):
+            plan = shard_of(planned(commit=False), *shard, among=_planned(intake, planned_by))
+            return execute(intake, plan, crew, catalog=False)
+    with alone(intake):
+        return execute(intake, planned(), crew)
 
 
 @flow(name="analyze")
@@ -183,11 +149,148 @@ def analyze(
         Decisions, reports and lost chunks.
     """
     settings = settings or ScreenSettings()
+    crew = Crew(worker_count(workers, "cpu"), "cpu")
     intake = intake_of(paths[0].parent, output, settings, "cpu")
-    return execute(intake, plan_analysis(intake, paths), worker_count(workers, "cpu"), "cpu")
+    with alone(intake):
+        return execute(intake, plan_analysis(intake, paths), crew)
 
 
-def execute(intake: Intake, plan: Plan, workers: int, device: str) -> ScreenResult:
+def planned_for(
+    intake: Intake,
+    crew: Crew,
+    *,
+    limit: int | None,
+    hours: float | None,
+    retry_failures: bool,
+    commit: bool = True,
+) -> Plan:
+    """Read a source and decide what is left to do.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    crew : Crew
+        Whose processes help.
+    limit : int or None
+        Structures to compute at most.
+    hours : float or None
+        Hours to fill with what is expected to be worth most.
+    retry_failures : bool
+        Try again what failed for good in an earlier run.
+    commit : bool
+        Write the decisions into the dataset.
+
+    Returns
+    -------
+    Plan
+        What is left to do.
+    """
+    logger = get_run_logger()
+    return plan_screening(
+        intake,
+        limit=limit,
+        budget=hours * 3600 * crew.workers if hours else None,
+        retry_failures=retry_failures,
+        commit=commit,
+        on_read=lambda count: logger.info("%d records read", count),
+        spread=partial(spread, workers=crew.workers),
+    )
+
+
+@contextmanager
+def alone(intake: Intake) -> Iterator[None]:
+    """Have a dataset for one run, with damaged chunks set aside so that they are done again.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+
+    Yields
+    ------
+    None
+        Control; other runs wait.
+    """
+    dataset, logger = intake.dataset, get_run_logger()
+    with leased(dataset.root, owner_of(intake), logger.warning):
+        for path in set_aside(dataset.root, dataset.verify()):
+            logger.warning("%s is damaged: set aside, its work is done again", path)
+        yield
+
+
+def owner_of(intake: Intake) -> str:
+    """Tell who has a dataset.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+
+    Returns
+    -------
+    str
+        Run, process and machine.
+    """
+    return f"run {intake.run_id} (process {os.getpid()} on {platform.node()})"
+
+
+@contextmanager
+def sharing(intake: Intake, shard: tuple[int, int]) -> Iterator[None]:
+    """Have one share of the work on a dataset.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    shard : tuple of int
+        Index and number of the share.
+
+    Yields
+    ------
+    None
+        Control; the next run of the dataset waits, and one of the same share.
+    """
+    root, owner = intake.dataset.root, owner_of(intake)
+    name = f".lease-{shard[0]}-of-{shard[1]}"
+    with leased(root, owner, get_run_logger().warning, name), at_work(root, owner):
+        yield
+
+
+def shard_of(plan: Plan, index: int, count: int, among: Container[str]) -> Plan:
+    """Take the share of a plan that falls to one of several runs.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is left to do.
+    index, count : int
+        Which share of how many.
+    among : container of str
+        Structures that are divided.
+
+    Returns
+    -------
+    Plan
+        With a part of the open structures. It depends on the structure alone, and enantiomorphs
+        stay together.
+    """
+
+    def is_chosen(work: Work) -> bool:
+        key = (work.image_keys or work.keys)[0]
+        return work.material_id in among and int(key, 16) % count == index
+
+    chosen = {stage: tuple(filter(is_chosen, works)) for stage, works in plan.open.items()}
+    return replace(plan, open={stage: works for stage, works in chosen.items() if works})
+
+
+def _planned(intake: Intake, run_id: str | None) -> frozenset[str]:
+    """Structures that a run has decided on."""
+    rows = intake.dataset.read("plan", columns=["material_id", "run_id"]).to_pylist()
+    return frozenset(row["material_id"] for row in rows if row["run_id"] == run_id)
+
+
+def execute(intake: Intake, plan: Plan, crew: Crew, *, catalog: bool = True) -> ScreenResult:
     """Compute what a plan leaves open, record the run, and build the catalogue.
 
     Parameters
@@ -196,28 +299,33 @@ def execute(intake: Intake, plan: Plan, workers: int, device: str) -> ScreenResu
         The run.
     plan : Plan
         What is left to do.
-    workers : int
-        Worker processes.
-    device : str
-        Device of the potential.
+    crew : Crew
+        Who computes.
+    catalog : bool
+        Build the catalogue.
 
     Returns
     -------
     ScreenResult
         Decisions, reports and lost chunks.
     """
-    get_run_logger().info("%s; %d to compute", dict(plan.outcomes), plan.n_open)
+    get_run_logger().info(
+        "%s; %d to compute, %d left to other runs",
+        dict(plan.outcomes),
+        plan.n_open,
+        plan.n_postponed,
+    )
     with (
+        labelled(intake.settings.potential.name, intake.source.name),
         shared_api() as server,
         metered(plan.cost, key=f"progress-{intake.run_id}") as meter,
-        ProcessPoolTaskRunner(
-            workers, initializer=initialize_worker, initargs=(os.getpid(), server)
-        ) as runner,
+        started(crew, server) as engine,
     ):
-        result = _compute(intake, plan, _Pool(runner, workers, device), meter)
+        result = _compute(intake, plan, meter, engine, crew)
     _commit_run(intake, result)
-    build_catalog(intake.dataset)
-    publish_outcomes(intake.dataset.root, result)
+    if catalog:
+        build_catalog(intake.dataset)
+        publish_outcomes(intake.dataset.root, result)
     return result
 
 
@@ -245,26 +353,13 @@ def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str)
         source=source,
         dataset=Dataset(output),
         settings=settings,
-        card=lambda: _potential(settings.potential, device).card,
+        card=lambda: potential_of(settings.potential, device).card,
     )
 
 
-def _potential(settings: PotentialSettings, device: str) -> Potential:
-    """Load the potential of the settings, once per process."""
-    return load_potential(settings.name, device, settings.dtype, options=settings.options)
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """Worker processes, and the device of their potential."""
-
-    runner: ProcessPoolTaskRunner
-    workers: int
-    device: str
-
-
-def _compute(intake: Intake, plan: Plan, pool: _Pool, meter: Meter) -> ScreenResult:
+def _compute(intake: Intake, plan: Plan, meter: Meter, engine: Engine, crew: Crew) -> ScreenResult:
     """Send all chunks through their stages; mirror images after the crystals they follow from."""
+    errand = Errand(intake.run_id, intake.dataset, intake.settings, crew)
     reports: list[StageReport] = []
     lost: list[str] = []
     numbers = itertools.count(1)
@@ -273,79 +368,27 @@ def _compute(intake: Intake, plan: Plan, pool: _Pool, meter: Meter) -> ScreenRes
             stage: tuple(work for work in works if bool(work.image_keys) is mirrored)
             for stage, works in plan.open.items()
         }
-        for chunk, report in _carried_through(_chunks(works, pool, numbers), intake, pool, meter):
+        for chunk, report in carried_through(_chunks(works, crew.workers, numbers), errand, engine):
             if report:
                 reports.append(report)
+                meter.advance(finished_cost(chunk, report), f"{chunk.name} done")
             else:
                 lost.append(chunk.name)
     return ScreenResult(intake.run_id, plan, tuple(reports), tuple(lost))
 
 
-def _carried_through(
-    chunks: Iterable[Chunk], intake: Intake, pool: _Pool, meter: Meter
-) -> Iterator[tuple[Chunk, StageReport | None]]:
-    """Send chunks through their stages, a bounded number of them at a time.
-
-    A chunk without a report is lost: it failed as a whole, and its structures remain to be done.
-    """
-    queue = deque(chunks)
-    pending: dict[PrefectFuture[StageReport], Chunk] = {}
-    while queue or pending:
-        while queue and len(pending) < 2 * pool.workers:
-            chunk = queue.popleft()
-            pending[_submit(pool, chunk, intake)] = chunk
-        future = next(as_completed(list(pending)))
-        chunk = pending.pop(future)
-        report = future.result(raise_on_failure=False)
-        if isinstance(report, StageReport):
-            queue.extendleft(_next_chunk(chunk, report))
-            meter.advance(_finished_cost(chunk, report), f"{chunk.name} done")
-            yield chunk, report
-        else:
-            yield chunk, None
-
-
 def _chunks(
-    works: Mapping[str, Sequence[Work]], pool: _Pool, numbers: Iterator[int]
+    works: Mapping[str, Sequence[Work]], workers: int, numbers: Iterator[int]
 ) -> Iterator[Chunk]:
     """Chunks of all open stages, of even cost, the later stages first."""
     cost = sum(work.cost for of_stage in works.values() for work in of_stage)
     shortest, longest = _CHUNK_SECONDS
-    target = min(max(cost / (pool.workers * _CHUNKS_PER_WORKER), shortest), longest)
+    target = min(max(cost / (workers * _CHUNKS_PER_WORKER), shortest), longest)
     target = max(target, cost / _MOST_CHUNKS)
     limit = max(_STRUCTURES_PER_CHUNK, -(-sum(map(len, works.values())) // _MOST_CHUNKS))
     for stage in reversed(STAGE_NAMES):
         for chunk in balanced_chunks(works.get(stage, ()), target, limit):
             yield Chunk(next(numbers), stage, chunk)
-
-
-def _submit(pool: _Pool, chunk: Chunk, intake: Intake) -> PrefectFuture[StageReport]:
-    """Hand a chunk to a worker process."""
-    parameters = {
-        "name": chunk.name,
-        "stage": chunk.stage,
-        "works": chunk.works,
-        "output": intake.dataset.root,
-        "settings": intake.settings,
-        "device": pool.device,
-    }
-    return pool.runner.submit(run_chunk.with_options(name=chunk.stage), parameters)
-
-
-def _next_chunk(chunk: Chunk, report: StageReport) -> list[Chunk]:
-    """The structures that succeeded, in their next stage."""
-    index = STAGE_NAMES.index(chunk.stage) + 1
-    works = tuple(work for work in chunk.works if work.material_id in report.succeeded)
-    if index == len(STAGE_NAMES) or not works:
-        return []
-    return [Chunk(chunk.number, STAGE_NAMES[index], works)]
-
-
-def _finished_cost(chunk: Chunk, report: StageReport) -> float:
-    """Cost that needs no more waiting for: of this stage, and of all stages for what failed."""
-    later = sum(_STAGE_SHARES[s] for s in STAGE_NAMES[STAGE_NAMES.index(chunk.stage) + 1 :])
-    failed = sum(work.cost for work in chunk.works if work.material_id not in report.succeeded)
-    return chunk.cost + later * failed
 
 
 def _commit_run(intake: Intake, result: ScreenResult) -> None:

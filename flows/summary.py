@@ -78,6 +78,8 @@ def print_plan(console: Console, plan: Plan, workers: int) -> None:
         console.print(f"and {len(works) - _MAX_ROWS} more")
     _print_failures(console, plan.failures)
     console.print(_plan_line(plan))
+    if plan.n_postponed:
+        console.print(f"left to later runs by --hours: {plan.n_postponed}")
     console.print(
         f"to compute: {plan.n_open} structures, about {plan.cost / workers / 60:.1f} min with "
         f"{workers} workers; nothing was written"

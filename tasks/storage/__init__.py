@@ -5,7 +5,9 @@ from tasks.storage.compaction import compact, prune
 from tasks.storage.dataset import Dataset
 from tasks.storage.dictionary import data_dictionary
 from tasks.storage.errors import DatasetError
+from tasks.storage.lease import at_work, leased
 from tasks.storage.receipts import Receipt
+from tasks.storage.repair import set_aside
 from tasks.storage.schema import CATALOG_TABLES, SCHEMA_VERSION, TABLES, Column, Table, column_info
 from tasks.storage.snapshot import Snapshot
 from tasks.storage.verification import Problem
@@ -21,9 +23,12 @@ __all__ = [
     "Receipt",
     "Snapshot",
     "Table",
+    "at_work",
     "build_catalog",
     "column_info",
     "compact",
     "data_dictionary",
+    "leased",
     "prune",
+    "set_aside",
 ]

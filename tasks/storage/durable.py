@@ -37,7 +37,7 @@ def stage_file(folder: Path, write: Callable[[Path], None]) -> Path:
     temporary = folder / f".{os.getpid()}-{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
     with explained("write", temporary):
         try:
-            _make_folder(folder)
+            make_folder(folder)
             write(temporary)
             _synchronise(temporary)
         except BaseException:
@@ -118,11 +118,17 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _make_folder(folder: Path) -> None:
-    """Make a folder and its parents, each recorded in the one above."""
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, each recorded in the one above.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder; may be there already.
+    """
     if folder.is_dir():
         return
-    _make_folder(folder.parent)
+    make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     _synchronise(folder.parent)
 

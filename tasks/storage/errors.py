@@ -21,6 +21,10 @@ class DatasetError(RuntimeError):
     """The dataset cannot be read or written; the message says where, why and what to do."""
 
 
+class NewerDatasetError(DatasetError):
+    """A newer program wrote what this one cannot read; nothing is wrong with it."""
+
+
 @contextmanager
 def explained(action: str, path: Path) -> Iterator[None]:
     """Turn an OSError inside the block into a DatasetError that says what to do.

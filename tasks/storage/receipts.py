@@ -16,7 +16,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.storage.durable import write_durably
-from tasks.storage.errors import DatasetError, explained
+from tasks.storage.errors import DatasetError, NewerDatasetError, explained
 from tasks.storage.schema import SCHEMA_VERSION, TABLES
 
 _STAGE: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -184,7 +184,7 @@ def read_receipt(path: Path) -> Receipt:
         content = path.read_bytes()
     version = _VERSION.search(content)
     if version and int(version[1]) > SCHEMA_VERSION:
-        raise DatasetError(
+        raise NewerDatasetError(
             f"{path} has schema version {int(version[1])}, this program knows {SCHEMA_VERSION}: "
             "update the program"
         )

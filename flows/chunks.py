@@ -1,0 +1,402 @@
+"""Chunks: one task run per stage each, and what becomes of one whose process ends."""
+
+import platform
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import torch
+from prefect import get_client, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.concurrency.sync import concurrency
+from prefect.exceptions import PrefectException
+from prefect.futures import PrefectFuture, as_completed
+from prefect.states import Crashed
+
+from flows.engines import Crew, Engine
+from flows.watch import ended_after, hung_in
+from potentials import Potential, load_potential
+from tasks.failures import Failure
+from tasks.planning import STAGE_NAMES, Work
+from tasks.settings import PotentialSettings, ScreenSettings
+from tasks.stages import StageReport, run_stage
+from tasks.storage import Dataset, at_work
+
+# Share of each stage in the cost of a structure; weights of progress and time limits only.
+STAGE_SHARES = dict(zip(STAGE_NAMES, (0.25, 0.7, 0.05), strict=True))
+# A chunk whose process ended is cut into so many; few steps lead down to the one to blame.
+_PIECES = 4
+# A process may end for reasons of the machine's; twice with the same structure alone, it does not.
+_DEATHS_ALONE = 2
+_TIMES_ESTIMATE = 10.0
+# A server that restarts is back after this many pauses (seconds).
+_ATTEMPTS, _PAUSE = 12, 10.0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Structures that go through the stages together.
+
+    Attributes
+    ----------
+    number : int
+        Counts the chunks of a run.
+    stage : str
+        The stage they are in.
+    works : tuple of Work
+        The structures.
+    part : str
+        Tells the pieces of a chunk apart.
+    deaths : int
+        Processes that ended with its only structure.
+    attempts : int
+        Times that it could not even be started, as without a server.
+    """
+
+    number: int
+    stage: str
+    works: tuple[Work, ...]
+    part: str = ""
+    deaths: int = 0
+    attempts: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of its task run."""
+        return f"{self.stage}-{self.number:04d}{self.part}"
+
+    @property
+    def cost(self) -> float:
+        """Estimated seconds of this stage."""
+        return STAGE_SHARES[self.stage] * sum(work.cost for work in self.works)
+
+    def seconds_allowed(self, time_limit: float) -> float:
+        """Seconds after which it counts as hanging.
+
+        Parameters
+        ----------
+        time_limit : float
+            Seconds for one structure beyond the estimate.
+
+        Returns
+        -------
+        float
+            Seconds.
+        """
+        return time_limit + _TIMES_ESTIMATE * self.cost
+
+    def pieces(self) -> list["Chunk"]:
+        """Cut it, after its process has ended.
+
+        Returns
+        -------
+        list of Chunk
+            A few smaller ones; of a single structure the same, with one more death.
+        """
+        if len(self.works) == 1:
+            return [replace(self, deaths=self.deaths + 1)]
+        parts = [self.works[i::_PIECES] for i in range(min(_PIECES, len(self.works)))]
+        return [
+            replace(self, works=works, part=self.part + letter)
+            for works, letter in zip(parts, "abcd", strict=False)
+        ]
+
+
+@task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
+def run_chunk(
+    name: str,
+    stage: str,
+    works: tuple[Work, ...],
+    output: Path,
+    settings: ScreenSettings,
+    *,
+    device: str,
+    seconds: float,
+    log: Path,
+    slot: str | None = None,
+) -> StageReport:
+    """Run one stage for one chunk in a worker process.
+
+    What has a result already is not computed again, whoever computed it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the task run.
+    stage : str
+        One of ``relaxation``, ``phonons``, ``chirality``.
+    works : tuple of Work
+        Structures.
+    output : pathlib.Path
+        Folder of the dataset.
+    settings : ScreenSettings
+        All settings.
+    device : str
+        Device of the potential.
+    seconds : float
+        Time after which the process ends itself.
+    log : pathlib.Path
+        Gets what it was busy with then.
+    slot : str, optional
+        Concurrency limit of the server to take a slot of; it must exist.
+
+    Returns
+    -------
+    StageReport
+        What was done.
+    """
+    torch.set_num_threads(1)
+    logger = get_run_logger()
+    logger.info("stage=%s chunk=%s materials=%s", stage, name, _ids(works))
+    dataset, index = Dataset(output), STAGE_NAMES.index(stage)
+    occupied = concurrency(slot, strict=True) if slot else nullcontext()
+    working = at_work(output, f"{name} on {platform.node()}")
+    with occupied, working, ended_after(seconds, log):
+        succeeded = dataset.succeeded_keys(stage)
+        settled = tuple(w.material_id for w in works if w.keys[index] in succeeded)
+        report = run_stage(
+            stage,
+            [work for work in works if work.keys[index] not in succeeded],
+            dataset,
+            settings,
+            lambda: potential_of(settings.potential, device),
+        )
+    for failure in report.failures:
+        logger.warning(
+            "stage=%s material=%s failed=%s", stage, failure.material_id, failure.message
+        )
+    return replace(report, succeeded=(*report.succeeded, *settled))
+
+
+def potential_of(settings: PotentialSettings, device: str) -> Potential:
+    """Load the potential of the settings, once per process.
+
+    Parameters
+    ----------
+    settings : PotentialSettings
+        Which one.
+    device : str
+        Where.
+
+    Returns
+    -------
+    Potential
+        Ready to evaluate.
+    """
+    return load_potential(settings.name, device, settings.dtype, options=settings.options)
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What all chunks of a run share.
+
+    Attributes
+    ----------
+    run_id : str
+        The run.
+    dataset : Dataset
+        Where results go.
+    settings : ScreenSettings
+        All settings.
+    crew : Crew
+        Who computes.
+    """
+
+    run_id: str
+    dataset: Dataset
+    settings: ScreenSettings
+    crew: Crew
+
+    def log(self, chunk: Chunk) -> Path:
+        """Name the file that tells what became of a chunk that hung.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            The chunk.
+
+        Returns
+        -------
+        pathlib.Path
+            A file that is there for chunks that hung only.
+        """
+        return self.dataset.root / ".watch" / f"{self.run_id}-{chunk.name}.txt"
+
+    def submit(self, chunk: Chunk, engine: Engine, place: int) -> PrefectFuture[StageReport]:
+        """Hand a chunk to a place.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            The chunk.
+        engine : Engine
+            Where it is computed.
+        place : int
+            Index of a free place.
+
+        Returns
+        -------
+        prefect.futures.PrefectFuture
+            Gives the report.
+        """
+        parameters = {
+            "name": chunk.name,
+            "stage": chunk.stage,
+            "works": chunk.works,
+            "output": self.dataset.root,
+            "settings": self.settings,
+            "device": self.crew.device,
+            "seconds": chunk.seconds_allowed(self.crew.time_limit),
+            "log": self.log(chunk),
+            "slot": self.crew.slot,
+        }
+        task_run = run_chunk.with_options(name=chunk.stage)
+        future: PrefectFuture[StageReport] = engine.places[place].submit(task_run, parameters)
+        return future
+
+
+def carried_through(
+    chunks: Iterable[Chunk], errand: Errand, engine: Engine
+) -> Iterator[tuple[Chunk, StageReport | None]]:
+    """Send chunks through their stages, one at each place of an engine.
+
+    A chunk whose process ended is cut and tried again, down to the structure that is to blame,
+    which becomes a failure.
+
+    Parameters
+    ----------
+    chunks : iterable of Chunk
+        In the order of their turn.
+    errand : Errand
+        What they share.
+    engine : Engine
+        Where they are computed.
+
+    Yields
+    ------
+    tuple of Chunk and StageReport or None
+        As they finish. A chunk without a report failed as a whole, and its structures remain to be
+        done.
+    """
+    queue, free = deque(chunks), deque(range(len(engine.places)))
+    pending: dict[PrefectFuture[StageReport], tuple[Chunk, int, float]] = {}
+    while queue or pending:
+        while queue and free:
+            chunk, place = queue.popleft(), free.popleft()
+            pending[errand.submit(chunk, engine, place)] = chunk, place, time.monotonic()
+        future = next(as_completed(list(pending)))
+        chunk, place, since = pending.pop(future)
+        free.append(place)
+        report: StageReport | None
+        try:
+            found = future.result(raise_on_failure=False)
+            report = found if isinstance(found, StageReport) else None
+        except Exception as error:  # noqa: BLE001 - each task runner has errors of its own for it
+            if not _is_death(error):
+                get_run_logger().warning("chunk=%s not started: %s", chunk.name, error)
+                if chunk.attempts < _ATTEMPTS:
+                    time.sleep(_PAUSE)
+                    queue.appendleft(replace(chunk, attempts=chunk.attempts + 1))
+                else:
+                    yield chunk, None
+                continue
+            engine.renew(place)
+            report = _after_death(chunk, errand, future.task_run_id, since, error)
+            if report is None:
+                queue.extendleft(reversed(chunk.pieces()))
+                continue
+        queue.extendleft(_next_chunk(chunk, report) if report else ())
+        yield chunk, report
+
+
+def finished_cost(chunk: Chunk, report: StageReport) -> float:
+    """Cost that needs no more waiting for: of this stage, and of all stages for what failed.
+
+    Parameters
+    ----------
+    chunk : Chunk
+        The chunk.
+    report : StageReport
+        What became of it.
+
+    Returns
+    -------
+    float
+        Seconds, by the estimate.
+    """
+    later = sum(STAGE_SHARES[s] for s in STAGE_NAMES[STAGE_NAMES.index(chunk.stage) + 1 :])
+    failed = sum(work.cost for work in chunk.works if work.material_id not in report.succeeded)
+    return chunk.cost + later * failed
+
+
+def _is_death(error: Exception) -> bool:
+    """Whether a process has ended; a structure is to blame for nothing else."""
+    # Dask, which has its own error for it, need not be installed.
+    return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
+
+
+def _next_chunk(chunk: Chunk, report: StageReport) -> list[Chunk]:
+    """The structures that succeeded, in their next stage."""
+    index = STAGE_NAMES.index(chunk.stage) + 1
+    succeeded = frozenset(report.succeeded)
+    works = tuple(work for work in chunk.works if work.material_id in succeeded)
+    if index == len(STAGE_NAMES) or not works:
+        return []
+    return [Chunk(chunk.number, STAGE_NAMES[index], works, chunk.part)]
+
+
+def _after_death(
+    chunk: Chunk, errand: Errand, task_run: UUID, since: float, error: Exception
+) -> StageReport | None:
+    """Failure of the structure that is to blame; None while there is more than one, or doubt."""
+    place = hung_in(errand.log(chunk))
+    allowed = chunk.seconds_allowed(errand.crew.time_limit)
+    what = f"no result in {allowed:.0f} s, busy in {place}" if place else "its process was killed"
+    get_run_logger().warning(
+        "chunk=%s died=%r materials=%s (%s)", chunk.name, what, _ids(chunk.works), error
+    )
+    _tell_server(task_run, what)
+    if len(chunk.works) > 1 or not (place or chunk.deaths + 1 == _DEATHS_ALONE):
+        return None
+    failure = _failure(chunk, what, hung=place is not None)
+    errand.dataset.commit(chunk.stage, {"failures": [asdict(failure)]}, [failure.key])
+    return StageReport(chunk.stage, (), (failure,), time.monotonic() - since, 0.0)
+
+
+def _failure(chunk: Chunk, what: str, *, hung: bool) -> Failure:
+    """Failure of a structure that ended its process, or never ended."""
+    [work] = chunk.works
+    remedy = (
+        "raise the time limit if the structure is worth it, then retry failures"
+        if hung
+        else "look for a crash or want of memory in the system's log, then retry failures"
+    )
+    return Failure(
+        material_id=work.material_id,
+        key=work.keys[STAGE_NAMES.index(chunk.stage)],
+        stage=chunk.stage,
+        error_class="TimeLimitExceeded" if hung else "WorkerDied",
+        message=what if hung else f"{what}, {_DEATHS_ALONE} times",
+        remedy=remedy,
+        transient=False,
+        source_record="",
+    )
+
+
+def _tell_server(task_run: UUID, what: str) -> None:
+    """Mark the task run of a process that ended; it would seem to run for ever."""
+    with (
+        suppress(PrefectException, httpx.HTTPError, RuntimeError),
+        get_client(sync_client=True) as client,
+    ):
+        client.set_task_run_state(task_run, Crashed(message=what), force=True)
+
+
+def _ids(works: Iterable[Work]) -> str:
+    return ",".join(work.material_id for work in works)

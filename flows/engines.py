@@ -1,0 +1,127 @@
+"""Where chunks are computed: processes of this machine, or a Dask cluster."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner
+
+from flows.workers import initialize_worker
+from tasks.failures import RemediableError
+
+EngineName = Literal["processes", "dask"]
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who computes, and on which terms.
+
+    Attributes
+    ----------
+    workers : int
+        Chunks at a time; processes of this machine where no cluster is given.
+    device : str
+        Device of the potential.
+    engine : {"processes", "dask"}
+        Which task runner of Prefect.
+    address : str or None
+        Scheduler of a Dask cluster; None for a cluster of this machine's own.
+    time_limit : float
+        Seconds a structure may take for a stage, beyond ten times the estimate.
+    slot : str or None
+        Concurrency limit of the Prefect server of which each chunk takes a slot.
+    """
+
+    workers: int
+    device: str = "auto"
+    engine: EngineName = "processes"
+    address: str | None = None
+    time_limit: float = 3600.0
+    slot: str | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Places, each of which computes one chunk at a time.
+
+    One chunk to a place tells which one ended a process, and leaves the others alone.
+
+    Attributes
+    ----------
+    places : list of prefect.task_runners.TaskRunner
+        Task runner of each place.
+    renewed : callable
+        Gives a place whose process has ended a task runner that works.
+    """
+
+    places: list[TaskRunner[Any]]
+    renewed: Callable[[TaskRunner[Any]], TaskRunner[Any]]
+
+    def renew(self, place: int) -> None:
+        """Make a place usable again.
+
+        Parameters
+        ----------
+        place : int
+            Its index.
+        """
+        self.places[place] = self.renewed(self.places[place])
+
+
+def started(crew: Crew, server: int | None) -> AbstractContextManager[Engine]:
+    """Start the engine of a crew, to be left when all is done.
+
+    Parameters
+    ----------
+    crew : Crew
+        Who computes.
+    server : int or None
+        Process id of the run's temporary Prefect server.
+
+    Returns
+    -------
+    context manager of Engine
+        Ends what it started.
+
+    Raises
+    ------
+    RemediableError
+        When Dask is wanted and not installed.
+    """
+    return _dask(crew) if crew.engine == "dask" else _processes(crew, server)
+
+
+@contextmanager
+def _processes(crew: Crew, server: int | None) -> Iterator[Engine]:
+    """One pool of one process for each place: the end of a process breaks its pool."""
+    with ExitStack() as stack:
+
+        def start(_: TaskRunner[Any] | None = None) -> TaskRunner[Any]:
+            initargs = (os.getpid(), server)
+            runner = ProcessPoolTaskRunner(1, initializer=initialize_worker, initargs=initargs)
+            return stack.enter_context(runner)
+
+        yield Engine([start() for _ in range(crew.workers)], start)
+
+
+@contextmanager
+def _dask(crew: Crew) -> Iterator[Engine]:
+    """Places of a cluster; its scheduler starts processes anew by itself."""
+    try:
+        import dask  # noqa: PLC0415 - an extra
+        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415
+    except ImportError as error:
+        message = f"the engine dask is not installed: {error}"
+        raise RemediableError(message, "pip install 'chiralscreen[dask]'") from error
+    # One thread: the time limit holds for a process, and its potential for a thread.
+    local = {"n_workers": crew.workers, "threads_per_worker": 1}
+    options: dict[str, Any] = (
+        {"address": crew.address} if crew.address else {"cluster_kwargs": local}
+    )
+    # A chunk that ends a process is cut here; to try it again as it is would end another one.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        runner = DaskTaskRunner(**options)
+        with runner:
+            yield Engine([runner] * crew.workers, lambda same: same)

@@ -1,0 +1,52 @@
+"""Names and tags by which runs are told apart in the Prefect UI."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+from prefect import get_client, tags
+from prefect.exceptions import PrefectException
+from prefect.runtime import flow_run
+
+from tasks.settings import ScreenSettings
+
+
+def run_name() -> str:
+    """Name a flow run after its source, its potential and its share of the work.
+
+    Returns
+    -------
+    str
+        Such as ``screen demo with 7net-0``.
+    """
+    given = flow_run.parameters
+    settings = ScreenSettings.model_validate(given.get("settings") or {})
+    share = given.get("shard")
+    part = f" ({share[0] + 1} of {share[1]})" if share else ""
+    return f"screen {Path(given['source']).name} with {settings.potential.name}{part}"
+
+
+@contextmanager
+def labelled(*labels: str) -> Iterator[None]:
+    """Tag this flow run and its task runs.
+
+    Parameters
+    ----------
+    *labels : str
+        Tags.
+
+    Yields
+    ------
+    None
+        Control.
+    """
+    wanted = {*labels, *flow_run.tags}
+    # A server that cannot be reached for a moment costs the tags, not the run.
+    with (
+        suppress(PrefectException, httpx.HTTPError, RuntimeError),
+        get_client(sync_client=True) as client,
+    ):
+        client.update_flow_run(flow_run.id, tags=wanted)
+    with tags(*labels):
+        yield

@@ -1,0 +1,104 @@
+"""One screening on several machines: shares of the work as flow runs of a Prefect work pool."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import arun_deployment
+from pydantic import BaseModel
+
+from flows.engines import Crew
+from flows.labels import run_name
+from flows.screening import alone, intake_of, planned_for
+from flows.workers import worker_count
+from tasks.settings import ScreenSettings
+from tasks.storage import build_catalog
+
+SHARD = "screen/shard"
+
+
+class ShardedResult(BaseModel):
+    """What became of the shares.
+
+    Attributes
+    ----------
+    run_id : str
+        The run that planned.
+    open : int
+        Structures that were to be computed.
+    states : list of str
+        Final state of each share's flow run.
+    """
+
+    run_id: str
+    open: int
+    states: list[str]
+
+
+@flow(name="screen-in-shards", flow_run_name=run_name)
+def screen_in_shards(
+    source: Path,
+    output: Path,
+    shards: int,
+    settings: ScreenSettings | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+    retry_failures: bool = False,
+    deployment: str = SHARD,
+) -> ShardedResult:
+    """Screen a source in shares that any worker of a work pool may take.
+
+    Source and dataset lie on a file system that all workers share, under the same path.
+
+    Parameters
+    ----------
+    source, output : pathlib.Path
+        Structures, and the folder of the dataset.
+    shards : int
+        Number of shares.
+    settings : ScreenSettings, optional
+        All settings.
+    limit : int, optional
+        Compute at most so many structures, in all shares.
+    device : str
+        Device of the potential.
+    retry_failures : bool
+        Try again what failed for good in an earlier run.
+    deployment : str
+        Deployment of `flows.screening.screen` that runs a share.
+
+    Returns
+    -------
+    ShardedResult
+        A share that failed leaves its structures to the next run.
+    """
+    settings = settings or ScreenSettings()
+    intake = intake_of(source, output, settings, device)
+    crew = Crew(worker_count(None, device), device)
+    with alone(intake):
+        plan = planned_for(intake, crew, limit=limit, hours=None, retry_failures=retry_failures)
+        get_run_logger().info("%d to compute in %d shares", plan.n_open, shards)
+        common = {
+            "source": str(source),
+            "output": str(output),
+            "settings": settings.model_dump(mode="json"),
+            "device": device,
+            "retry_failures": retry_failures,
+            "planned_by": intake.run_id,
+        }
+        shares = [{**common, "shard": (index, shards)} for index in range(shards)]
+        runs = asyncio.run(_all(deployment, intake.run_id, shares)) if plan.n_open else []
+        build_catalog(intake.dataset)
+    states = [run.state.type.value if run.state else "UNKNOWN" for run in runs]
+    return ShardedResult(run_id=intake.run_id, open=plan.n_open, states=states)
+
+
+async def _all(deployment: str, run_id: str, shares: list[dict[str, Any]]) -> list[FlowRun]:
+    """Start all shares at once and wait for them; a share is never started twice."""
+    started = (
+        arun_deployment(deployment, parameters=share, idempotency_key=f"{run_id}-{index}")
+        for index, share in enumerate(shares)
+    )
+    return await asyncio.gather(*started)

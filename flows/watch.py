@@ -1,0 +1,56 @@
+"""The end of processes that hang, and what they were busy with."""
+
+import faulthandler
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MARK = "in run_chunk"
+
+
+@contextmanager
+def ended_after(seconds: float, log: Path) -> Iterator[None]:
+    """End this process if the block takes too long, whatever it is busy with.
+
+    The watch runs outside of the interpreter, so that code which never returns to it ends as well.
+
+    Parameters
+    ----------
+    seconds : float
+        Time for the block.
+    log : pathlib.Path
+        Gets the calls it is busy with when it is ended; gone where the block comes to its end.
+
+    Yields
+    ------
+    None
+        Control.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as stream:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=stream)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            log.unlink(missing_ok=True)
+
+
+def hung_in(log: Path) -> str | None:
+    """Tell whether a process was ended for hanging, and remove what it left.
+
+    Parameters
+    ----------
+    log : pathlib.Path
+        As for `ended_after`.
+
+    Returns
+    -------
+    str or None
+        File, line and function it was busy with; None when it ended in another way.
+    """
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    log.unlink(missing_ok=True)
+    calls = next((block for block in text.split("Thread 0x") if _MARK in block), text)
+    lines = [line.strip() for line in calls.splitlines() if line.startswith("  File")]
+    return (lines[0] if lines else "unknown") if text else None

@@ -1,0 +1,108 @@
+"""One run at a time decides what a dataset still needs.
+
+The operating system holds the lease: it ends with the process that took it, however that process
+ends, so that there is no expiry to choose and no clock to trust.
+"""
+
+import errno
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from tasks.storage.durable import make_folder
+from tasks.storage.errors import explained
+
+_LEASE: Final = ".lease"
+_CREW: Final = ".crew"
+_WITHOUT_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
+
+
+@contextmanager
+def leased(
+    root: Path, owner: str, tell: Callable[[str], None], name: str = _LEASE
+) -> Iterator[None]:
+    """Hold the lease of a dataset; wait for it while another run has it.
+
+    It is given once the processes of earlier runs have ended as well, even of one that was killed.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset; made where it is missing.
+    owner : str
+        Who holds it, for those who wait.
+    tell : callable
+        Told why this takes so long.
+    name : str
+        Which lease; another one than that of the dataset is for a share of its work.
+
+    Yields
+    ------
+    None
+        Control, while the lease is held.
+
+    Raises
+    ------
+    DatasetError
+        When the folder cannot be written.
+    """
+    with explained("write", root):
+        make_folder(root)
+        stream = (root / name).open("a+", encoding="utf-8")
+    with stream:
+        _lock(stream, fcntl.LOCK_EX, tell)
+        stream.truncate(0)
+        stream.write(owner)
+        stream.flush()
+        if name == _LEASE:
+            with (root / _CREW).open("a+", encoding="utf-8") as crew:
+                _lock(crew, fcntl.LOCK_EX, tell)
+        yield
+        stream.truncate(0)
+
+
+@contextmanager
+def at_work(root: Path, owner: str) -> Iterator[None]:
+    """Keep the next run waiting while a process computes for this one.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset.
+    owner : str
+        Who computes, for those who wait.
+
+    Yields
+    ------
+    None
+        Control, while the computation goes on.
+
+    Raises
+    ------
+    DatasetError
+        When the folder cannot be written.
+    """
+    with explained("write", root):
+        crew = (root / _CREW).open("a+", encoding="utf-8")
+    with crew:
+        _lock(crew, fcntl.LOCK_SH, lambda _: None)
+        crew.truncate(0)
+        crew.write(owner)
+        crew.flush()
+        yield
+
+
+def _lock(stream: IO[str], kind: int, tell: Callable[[str], None]) -> None:
+    """Take a lock; say first who has it, where somebody has."""
+    try:
+        fcntl.flock(stream, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.seek(0)
+        tell(f"waiting for {stream.read() or 'another process'}, which writes into this dataset")
+        fcntl.flock(stream, kind)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+        tell("this file system has no locks: run one screening of a dataset at a time")

@@ -1,0 +1,69 @@
+"""Setting damaged chunks aside, so that the next run does their work again."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from tasks.storage.durable import make_folder, publish
+from tasks.storage.errors import DatasetError, NewerDatasetError, explained
+from tasks.storage.receipts import read_receipt
+from tasks.storage.snapshot import receipts_folder
+from tasks.storage.verification import Problem
+
+_FOLDER: Final = "damaged"
+_CHUNK: Final = re.compile(r"[a-z][a-z0-9_]*(-[0-9a-z]+)+")
+
+
+def set_aside(root: Path, problems: Iterable[Problem]) -> list[Path]:
+    """Move chunks that are not what was committed out of the way of readers.
+
+    Their keys count as open from then on. Where the chunks that a damaged compaction was made of
+    are still there, they hold again.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset.
+    problems : iterable of Problem
+        What the check found; leftovers of killed programs are let be.
+
+    Returns
+    -------
+    list of Path
+        Files as they were named, now in the folder ``damaged``.
+
+    Raises
+    ------
+    DatasetError
+        When a file cannot be moved.
+    """
+    damaged = [p for p in problems if p.kind != "orphan part" and not _is_newer(p)]
+    chunks = {problem.path.stem for problem in damaged}
+    moved: list[Path] = []
+    for chunk in sorted(filter(_CHUNK.fullmatch, chunks)):
+        # The receipt goes first: without it nobody looks at the parts.
+        receipt = receipts_folder(root) / f"{chunk}.json"
+        for path in [receipt, *sorted(root.glob(f"parts/*/{chunk}.parquet"))]:
+            if path.exists():
+                _move(path, root / _FOLDER / path.relative_to(root))
+                moved.append(path)
+    return moved
+
+
+def _is_newer(problem: Problem) -> bool:
+    """Whether a newer program could read what this one cannot."""
+    try:
+        if problem.kind == "unreadable receipt":
+            read_receipt(problem.path)
+    except NewerDatasetError:
+        return True
+    except DatasetError:
+        return False
+    return False
+
+
+def _move(path: Path, target: Path) -> None:
+    with explained("write", target):
+        make_folder(target.parent)
+    publish(path, target)

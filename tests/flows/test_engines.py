@@ -1,0 +1,98 @@
+"""The same flow on other engines, and in shares: the same rows, each once."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flows.screening import screen, shard_of
+from flows.shards import screen_in_shards
+from tasks.catalogue import read_catalog
+from tasks.intake import Plan
+from tasks.planning import Work
+from tasks.storage import Dataset
+from tests.flows.faulty import write_crystals
+from tests.flows.test_faults import require_sound, settings_of
+
+ROOT = Path(__file__).parents[2]
+FORMULAS = ("GaAs", "ZnS", "InP")
+POOL = "test-shards"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("crystals") / "source"
+    write_crystals(folder, *FORMULAS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(server, source) -> pd.DataFrame:
+    """What one process finds."""
+    screen(source, source.parent / "alone", settings_of(source.parent), workers=1)
+    return physical(source.parent / "alone")
+
+
+def physical(folder: Path) -> pd.DataFrame:
+    """Rows of the catalogue without what differs from run to run."""
+    rows = read_catalog(folder, "chirality").set_index("material_id").sort_index()
+    return rows.drop(columns=[name for name in rows if "time" in name or name == "run_id"])
+
+
+def test_a_dask_cluster_finds_what_one_process_finds(alone, source, tmp_path):
+    pytest.importorskip("prefect_dask")
+    result = screen(source, tmp_path / "out", settings_of(source.parent), workers=1, engine="dask")
+    assert not result.lost
+    pd.testing.assert_frame_equal(physical(tmp_path / "out"), alone)
+    require_sound(Dataset(tmp_path / "out"))
+
+
+def test_a_dask_worker_that_is_killed_costs_one_structure(server, tmp_path):
+    pytest.importorskip("prefect_dask")
+    write_crystals(tmp_path / "source", "ZnS", "InP")
+    settings = settings_of(tmp_path, "In:kill")
+    result = screen(tmp_path / "source", tmp_path / "out", settings, workers=1, engine="dask")
+    assert not result.lost
+    rows = read_catalog(tmp_path / "out", "chirality").set_index("material_id")["outcome"]
+    assert rows.to_dict() == {"ZnS": "screened", "InP": "failed"}
+    require_sound(Dataset(tmp_path / "out"))
+
+
+def test_shares_are_disjoint_and_complete_and_keep_enantiomorphs_together():
+    left = [Work(f"m{i}", "", (f"{i:064x}", "", ""), 1.0) for i in range(20)]
+    right = [Work(f"w{i}", "", (f"{i + 99:064x}", "", ""), 1.0, left[i].keys) for i in range(20)]
+    plan = Plan({}, {}, {"relaxation": tuple(left), "phonons": tuple(right)}, ())
+    names = {work.material_id for work in (*left, *right)}
+    shares = [shard_of(plan, index, 3, among=names).open for index in range(3)]
+    found = Counter(w.material_id for share in shares for works in share.values() for w in works)
+    assert found == Counter(names)
+    for share in shares:
+        of_left = {work.material_id[1:] for work in share["relaxation"]}
+        assert of_left == {work.material_id[1:] for work in share["phonons"]}
+    assert shard_of(plan, 0, 1, among={"m3"}).n_open == 1
+
+
+def test_shares_run_as_flow_runs_of_a_work_pool(alone, environment, source, tmp_path):
+    deployed = screen.from_source(source=str(ROOT), entrypoint="flows/screening.py:screen")
+    subprocess.run(
+        [sys.executable, "-m", "prefect", "work-pool", "create", POOL, "--type", "process"],
+        env=environment,
+        check=True,
+        timeout=300,
+    )
+    deployed.deploy("shard", work_pool_name=POOL, build=False, push=False, print_next_steps=False)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL], env=environment
+    )
+    try:
+        settings = settings_of(source.parent)
+        result = screen_in_shards(source, tmp_path / "out", 2, settings, device="cpu")
+    finally:
+        worker.terminate()
+        worker.wait()
+    assert result.states == ["COMPLETED", "COMPLETED"]
+    pd.testing.assert_frame_equal(physical(tmp_path / "out"), alone)
+    require_sound(Dataset(tmp_path / "out"))

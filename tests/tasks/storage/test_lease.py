@@ -1,0 +1,89 @@
+"""The lease of a dataset: one run at a time, whatever ends it."""
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tasks.storage import DatasetError, at_work, leased
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from tasks.storage import at_work, leased
+root = Path(sys.argv[2])
+with leased(root, "the first", print) if sys.argv[1] == "lease" else at_work(root, "a worker"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def holder(kind: str, root: Path) -> subprocess.Popen[str]:
+    """A process that holds the lease, or computes, until it is killed."""
+    command = [sys.executable, "-c", HOLD, kind, str(root)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+@pytest.mark.parametrize(("kind", "owner"), [("lease", "the first"), ("work", "a worker")])
+def test_next_run_waits_for_the_end_of_a_killed_one(tmp_path, kind, owner):
+    """No time passes between the death of a holder and the lease of the next."""
+    with leased(tmp_path / "data", "nobody", print):
+        pass
+    process = holder(kind, tmp_path / "data")
+    told: list[str] = []
+    entered = threading.Event()
+
+    def enter() -> None:
+        with leased(tmp_path / "data", "the second", told.append):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    assert not entered.wait(0.5)
+    assert told == [f"waiting for {owner}, which writes into this dataset"]
+    os.kill(process.pid, signal.SIGKILL)
+    assert entered.wait(10)
+    thread.join()
+    process.wait()
+
+
+def test_processes_of_one_run_compute_side_by_side(tmp_path):
+    with leased(tmp_path, "a run", print), at_work(tmp_path, "a"), at_work(tmp_path, "b"):
+        pass
+
+
+def test_shares_have_leases_of_their_own(tmp_path):
+    told: list[str] = []
+    with (
+        leased(tmp_path, "the whole", told.append),
+        leased(tmp_path, "a share", told.append, ".lease-0-of-2"),
+        leased(tmp_path, "another", told.append, ".lease-1-of-2"),
+    ):
+        pass
+    assert not told
+
+
+def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch):
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    told: list[str] = []
+    with leased(tmp_path, "a run", told.append):
+        pass
+    assert "no locks" in told[0]
+
+
+def test_a_file_in_the_place_of_the_folder_is_explained(tmp_path):
+    (tmp_path / "data").touch()
+    with pytest.raises(DatasetError, match="cannot write"), leased(tmp_path / "data", "", print):
+        pass

@@ -1,0 +1,86 @@
+"""Damaged chunks set aside: their work is open again, and nothing else is."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks.storage import Dataset, compact, dataset, set_aside
+from tests.tasks.storage import samples
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Dataset:
+    """A sound dataset of two chunks."""
+    made = Dataset(tmp_path)
+    samples.commit(made, "chirality", [1, 2])
+    samples.commit(made, "chirality", [3])
+    return made
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["corrupt", "missing", "receipt"])
+def test_work_of_a_damaged_chunk_is_open_again(made: Dataset, kind: str) -> None:
+    """A flipped bit, a lost file, half a receipt: the other chunk keeps its rows."""
+    receipt = next(r for r in made.receipts() if len(r.keys) == 2)
+    part = made.root / f"parts/modes/{receipt.chunk}.parquet"
+    if kind == "corrupt":
+        damage(part)
+    elif kind == "missing":
+        part.unlink()
+    else:
+        (made.root / f"receipts/{receipt.chunk}.json").write_text("{")
+    moved = set_aside(made.root, made.verify())
+    assert moved
+    assert all((made.root / "damaged" / path.relative_to(made.root)).exists() for path in moved)
+    assert not made.verify()
+    assert made.done_keys("chirality") == {samples.key("chirality", 3)}
+    samples.commit(made, "chirality", [1, 2])
+    assert len(made.done_keys("chirality")) == 3
+    assert not made.verify()
+
+
+def test_a_sound_dataset_is_let_be(made: Dataset) -> None:
+    assert not set_aside(made.root, made.verify())
+    assert not (made.root / "damaged").exists()
+
+
+def test_what_a_newer_program_wrote_is_let_be(made: Dataset) -> None:
+    [path, *_] = (made.root / "receipts").iterdir()
+    path.write_text(path.read_text().replace('"schema_version":', '"schema_version":9'))
+    assert not set_aside(made.root, made.verify())
+    assert path.exists()
+
+
+def test_what_a_damaged_compaction_was_made_of_holds_again(made: Dataset) -> None:
+    before = made.read("chirality").sort_by("key")
+    [merged] = compact(made)
+    damage(made.root / f"parts/modes/{merged.chunk}.parquet")
+    set_aside(made.root, made.verify())
+    assert made.read("chirality").sort_by("key").equals(before)
+    assert not made.verify()
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_wrong_clock_loses_nothing(made: Dataset, monkeypatch, hours: int) -> None:
+    """Commits that claim to be a day older or younger count like any other."""
+
+    class Skewed(datetime):
+        @classmethod
+        def now(cls, tz=UTC):
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dataset, "datetime", Skewed)
+        samples.commit(made, "chirality", [4])
+        samples.commit(made, "chirality", [3])
+    samples.commit(made, "chirality", [3])
+    keys = {samples.key("chirality", number) for number in (1, 2, 3, 4)}
+    assert made.succeeded_keys("chirality") == keys
+    assert sorted(made.read("chirality", columns=["key"])["key"].to_pylist()) == sorted(keys)
+    assert not made.verify()
