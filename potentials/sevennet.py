@@ -25,7 +25,7 @@ from potentials.memory import MemoryModel
 
 CITATION = "Park et al., J. Chem. Theory Comput. 20, 4857 (2024), doi:10.1021/acs.jctc.4c00190"
 LICENCE = "MIT (code and weights, SevenNet)"
-MILLISECONDS_PER_ATOM = {"7net-0": 3.8, "7net-l3i5": 7.5}
+MILLISECONDS_PER_ATOM = {"7net-0": 5.1, "7net-l3i5": 10.2}
 
 # Measured by benchmarks/memory_model.py.
 MEMORY = {
