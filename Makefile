@@ -33,7 +33,8 @@ types: setup
 	$(BIN)/mypy
 
 unit: setup
-	$(RUN) pytest
+	@# Files stay whole: what a module sets up, a server or a potential, is set up once.
+	$(RUN) pytest --numprocesses 2 --dist loadfile
 
 lock:  ## Write requirements.lock anew from pyproject.toml
 	rm -rf .venv-lock
