@@ -34,7 +34,7 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Material | Fail
     return {item.source_record: item for item in read_materials(folder, SYMPREC)}
 
 
-@pytest.mark.parametrize("record", set(REASONS) - set(LIMIT_RECORDS) - set(TRAVERSAL_RECORDS))
+@pytest.mark.parametrize("record", sorted(set(REASONS) - {*LIMIT_RECORDS, *TRAVERSAL_RECORDS}))
 def test_each_defect_is_a_failure_with_its_reason(items, record):
     failure = items[record]
     assert isinstance(failure, Failure)
