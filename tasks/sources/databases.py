@@ -1,6 +1,5 @@
 """Databases of ASE in SQLite, of which only numbers and plain JSON are read."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +10,7 @@ import numpy as np
 
 from tasks.failures import Failure, RemediableError
 from tasks.sources.documents import Document
+from tasks.sources.json_text import json_value
 from tasks.sources.mappings import record_of
 from tasks.sources.records import RawRecord, read_failure, unreadable
 from tasks.sources.settings import SourceSettings
@@ -69,7 +69,7 @@ def _connected(path: Path, limit: int) -> sqlite3.Connection:
 def _values(row: tuple[Any, ...]) -> dict[str, Any]:
     """Values by the names that tables use."""
     _, numbers, positions, cell, periodic, pairs = row
-    found = json.loads(pairs) if isinstance(pairs, str) else {}
+    found = json_value(pairs) if isinstance(pairs, str) else {}
     return {
         **(found if isinstance(found, dict) else {}),
         "lattice": np.frombuffer(cell, dtype="<f8").tolist(),

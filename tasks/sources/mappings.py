@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from tasks.failures import RemediableError
+from tasks.sources.json_text import json_value
 from tasks.sources.records import Provenance, RawRecord, safe_id, unreadable
 from tasks.sources.settings import Meaning, SourceSettings
 
@@ -141,7 +142,7 @@ def parse_mapping(text: str) -> tuple[Atoms, None]:
     RemediableError
         For disorder, a crystal that is not periodic in three directions, lists of other lengths.
     """
-    value = json.loads(text)
+    value = json_value(text)
     value = _from_pymatgen(value) if "sites" in value else value
     dimensions = value.get("dimension_types")
     if dimensions is not None and list(dimensions) != [1, 1, 1]:
@@ -198,7 +199,7 @@ def _renamed(key: str) -> str:
 
 def _decoded(value: object) -> Any:  # noqa: ANN401
     """Value of a cell: lists in the cells of a CSV file are JSON."""
-    return json.loads(value) if isinstance(value, str) else value
+    return json_value(value) if isinstance(value, str) else value
 
 
 def _dumped(value: object) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from tasks.failures import RemediableError
+from tasks.sources.json_text import json_value
 
 _FIELDS: Final = (
     "lattice_vectors",
@@ -123,7 +124,7 @@ def _next_url(page: Mapping[str, Any], url: str) -> str | None:
 def _checked(content: bytes, url: str) -> Mapping[str, Any]:
     """Page of structures; refuse what is none."""
     try:
-        page = json.loads(content)
+        page = json_value(content)
     except (ValueError, RecursionError) as error:
         message = f"{url} did not answer with JSON: {error}"
         raise RemediableError(message, "give the base URL of an OPTIMADE provider") from error

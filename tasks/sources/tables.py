@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 
 from tasks.failures import Failure
 from tasks.sources.documents import Document, read_all, read_line, read_text
+from tasks.sources.json_text import json_value
 from tasks.sources.mappings import is_structure, record_of, wanted_columns
 from tasks.sources.records import RawRecord, read_failure, unreadable
 from tasks.sources.settings import SourceSettings
@@ -114,7 +114,7 @@ def cut_json(document: Document, settings: SourceSettings) -> Iterator[RawRecord
     RawRecord or Failure
         In the order of the file.
     """
-    value = json.loads(read_text(document.stream, settings.max_record_bytes) or "[]")
+    value = json_value(read_text(document.stream, settings.max_record_bytes) or "[]")
     if isinstance(value, Mapping) and not is_structure(value) and "data" in value:
         settings, value = _said_by(value, settings), value["data"]
     if is_structure(value):
@@ -149,7 +149,7 @@ def _guarded(
     place = f"{document.name}#{label}"
     name = label if isinstance(label, str) else f"{document.stem}-{label}"
     try:
-        row = json.loads(entry) if isinstance(entry, str) else entry
+        row = json_value(entry) if isinstance(entry, str) else entry
         return record_of(_flat(row), name, place, settings)
     except Exception as error:  # noqa: BLE001 - a defective entry is a row
         return read_failure(unreadable(error), place)

@@ -4,6 +4,7 @@ import csv
 import json
 import pickle
 import sqlite3
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from pymatgen.core import Structure
 
 from tasks.failures import Failure, RemediableError
 from tasks.sources import RawRecord, SourceSettings, parsed, raw_records
+from tasks.sources.json_text import json_value
 from tasks.structures import read_materials, structure_hash
 from tests.tasks.sources.containers import (
     CRYSTALS,
@@ -204,3 +206,16 @@ def test_classes_named_in_a_dictionary_are_not_imported(tmp_path, monkeypatch):
     (tmp_path / "x.json").write_text(json.dumps(entry))
     [raw] = raw_records(tmp_path / "x.json")
     assert len(parsed(raw).atoms) == 2
+
+
+def test_deep_nesting_is_refused_before_it_is_json_value():
+    """Where the limit of recursion was raised, the interpreter's parser would crash."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10**6)
+    try:
+        with pytest.raises(ValueError, match="nested more than 100 deep"):
+            json_value("[" * 10**6)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert json_value(r'{"text": "[[[[", "quoted": "\"[["}') == {"text": "[[[[", "quoted": '"[['}
+    assert json_value("[" * 100 + "]" * 100)
