@@ -33,8 +33,7 @@ types: setup
 	$(BIN)/mypy
 
 unit: setup
-	@# Files stay whole: what a module sets up, a server or a potential, is set up once.
-	$(RUN) pytest --numprocesses 2 --dist loadfile
+	$(RUN) pytest
 
 lock:  ## Write requirements.lock anew from pyproject.toml
 	rm -rf .venv-lock
