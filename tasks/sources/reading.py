@@ -1,5 +1,6 @@
 """Every file of a source, whatever it holds, cut into records and parsed."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from tasks.sources.texts import (
     parse_poscar,
     parse_xyz,
 )
+from tasks.storage import is_dataset
 
 _Cutter = Callable[[Document, SourceSettings], Iterator[RawRecord | Failure]]
 _DEFAULTS = SourceSettings()
@@ -99,7 +101,7 @@ def source_files(source: Path) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        Sorted; hidden files left out.
+        Sorted; hidden files and datasets of results left out.
 
     Raises
     ------
@@ -110,17 +112,22 @@ def source_files(source: Path) -> list[Path]:
     """
     if not source.exists():
         raise FileNotFoundError(f"no such file or folder: {source}")
-    candidates = [source] if source.is_file() else sorted(source.rglob("*"))
-    files = [
-        path
-        for path in candidates
-        if path.is_file()
-        and kind_of(path.name)
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    ]
+    candidates = [source] if source.is_file() else _files_below(source)
+    files = sorted(path for path in candidates if kind_of(path.name) and path.is_file())
     if not files:
         raise ValueError(f"no structure file in {source}; expected {KNOWN_FILES}")
     return files
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Files in all depth, but for the hidden ones and those of datasets."""
+    for root, folders, names in os.walk(folder):
+        path = Path(root)
+        if is_dataset(path):
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (path / name for name in names if not name.startswith("."))
 
 
 def _of_file(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:

@@ -9,7 +9,7 @@ from tasks.storage.lease import at_work, leased
 from tasks.storage.receipts import Receipt
 from tasks.storage.repair import set_aside
 from tasks.storage.schema import CATALOG_TABLES, SCHEMA_VERSION, TABLES, Column, Table, column_info
-from tasks.storage.snapshot import Snapshot
+from tasks.storage.snapshot import Snapshot, is_dataset
 from tasks.storage.verification import Problem
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "column_info",
     "compact",
     "data_dictionary",
+    "is_dataset",
     "leased",
     "prune",
     "set_aside",

@@ -52,6 +52,22 @@ def receipts_folder(root: Path) -> Path:
     return root / "receipts"
 
 
+def is_dataset(folder: Path) -> bool:
+    """Tell whether a folder is a dataset with something committed.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    bool
+        Whether it holds receipts and parts.
+    """
+    return receipts_folder(folder).is_dir() and (folder / "parts").is_dir()
+
+
 def load_receipts(root: Path, stage: str | None = None) -> tuple[Receipt, ...]:
     """Load the receipts that hold, oldest first; superseded ones are left out.
 

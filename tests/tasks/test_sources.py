@@ -8,7 +8,9 @@ from ase.build import bulk
 from ase.io import write
 
 from tasks.failures import Failure, RemediableError
+from tasks.intake import plan_screening
 from tasks.sources import RawRecord, parsed, raw_records, safe_id, source_files
+from tests.tasks.alloys import intake_of, write_alloys
 
 TWO_BLOCKS = """data_first
 _cell_length_a 4.2
@@ -119,3 +121,14 @@ def test_hidden_files_are_left_alone(tmp_path):
     (tmp_path / ".cache").mkdir()
     write(tmp_path / ".cache" / "unseen.cif", bulk("Si"))
     assert [path.name for path in source_files(tmp_path)] == ["seen.cif"]
+
+
+def test_results_beside_structures_are_no_source(tmp_path):
+    """A screening of a folder writes into that folder, and is resumed there."""
+    source = write_alloys(tmp_path, "copper")
+    results = tmp_path / "results"
+    plan_screening(intake_of(source, results))
+    assert list(results.rglob("*.parquet"))
+    assert [path.name for path in source_files(source)] == ["copper.cif"]
+    with pytest.raises(ValueError, match="no structure file"):
+        source_files(results)
