@@ -5,11 +5,12 @@ from pathlib import Path
 from ase.io import write
 
 from tasks.catalogue import read_catalog
-from tasks.columns import interpolation_of, phonon_of
+from tasks.columns import phonon_of, response_of
 from tasks.failures import RemediableError
 from tasks.phonons import atoms_of_cell
 from tasks.sources import safe_id
 from tasks.storage import Dataset
+from tasks.sum_rules import impose_sum_rules
 
 
 def export_material(dataset: Dataset, material_id: str, folder: Path) -> list[Path]:
@@ -42,7 +43,8 @@ def export_material(dataset: Dataset, material_id: str, folder: Path) -> list[Pa
     if not rows:
         message = f"the dataset has no force constants of {material_id!r}"
         raise RemediableError(message, "see `chiralscreen status` for what became of it")
-    phonon, interpolated = phonon_of(rows[0]), interpolation_of(rows[0]).phonon
+    phonon = phonon_of(rows[0])
+    interpolated = impose_sum_rules(phonon, response_of(rows[0])).phonon
     folder.mkdir(parents=True, exist_ok=True)
     name = safe_id(material_id)
     paths = [folder / f"{name}{end}" for end in (".cif", "-phonopy.yaml", "-interpolated.yaml")]

@@ -21,7 +21,6 @@ from tasks.columns import (
     Row,
     atoms_of,
     cell_columns,
-    interpolation_of,
     phonon_columns,
     phonon_of,
     response_of,
@@ -52,6 +51,7 @@ from tasks.planning import STAGE_NAMES, Work
 from tasks.relaxation import Relaxation, relax
 from tasks.settings import ScreenSettings
 from tasks.storage import Dataset
+from tasks.sum_rules import impose_sum_rules
 from tasks.symmetry import classify_space_group, find_dataset
 
 # The space group of a relaxed crystal is told at each of these tolerances (Å).
@@ -373,7 +373,8 @@ def _chirality(tasks: Sequence[Task]) -> list[Outcome]:
 
 def _analysed(task: Task) -> Outcome:
     """Analyse the modes of one crystal."""
-    phonon, response, rules = phonon_of(task.row), response_of(task.row), interpolation_of(task.row)
+    phonon, response = phonon_of(task.row), response_of(task.row)
+    rules = impose_sum_rules(phonon, response)
     analysis = analyze_force_constants(rules.phonon, task.settings.chirality)
     stiffness = least_stiffness(elastic_constants(phonon, response)) if response else None
     frequencies = commensurate_frequencies(phonon)

@@ -19,6 +19,8 @@ from tasks.chirality.degeneracy import set_mean
 
 # Offset between the spectra of successive sets; must exceed the spread of one, 2 hbar.
 _SET_OFFSET = 4.0
+# Smaller than any difference of angular momenta that means something.
+_TIE = 1e-5
 
 
 def _curl(vectors: NDArray[np.complex128]) -> NDArray[np.float64]:
@@ -198,3 +200,43 @@ def projected_spectrum(
     offset = _SET_OFFSET * sets
     along[:, np.arange(sets.shape[1]), np.arange(sets.shape[1])] += offset
     return np.asarray(np.linalg.eigvalsh(along) - offset)
+
+
+def circular_basis(
+    eigenvectors: NDArray[np.complex128],
+    sets: NDArray[np.int64],
+    axis: NDArray[np.float64],
+    rotation: NDArray[np.complex128] | None = None,
+) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Turn the basis of each degenerate set to eigenvectors of P (L . n) P.
+
+    Parameters
+    ----------
+    eigenvectors : ndarray, shape (3n, nb), complex
+        Modes of one q-point in columns.
+    sets : ndarray of int, shape (nb,)
+        Label of each mode's degenerate set, ascending.
+    axis : ndarray, shape (3,)
+        Unit vector n.
+    rotation : ndarray, shape (nb, nb), complex, optional
+        Matrix of the rotation about the axis between these modes. It commutes with P (L . n) P
+        and decides between states of equal l . n, which then have a pseudo-angular momentum.
+
+    Returns
+    -------
+    eigenvectors : ndarray, shape (3n, nb), complex
+        Of the same sets, l . n descending inside each.
+    circulation : ndarray, shape (nb,)
+        l . n of each, in hbar.
+    """
+    along = np.einsum("a,amn->mn", axis, angular_momentum_matrices(eigenvectors[None])[0])
+    deciding = along if rotation is None else along + _TIE * _hermitian(rotation)
+    order = _SET_OFFSET * np.diag(sets.astype(np.float64))
+    _, change = np.linalg.eigh(order - deciding * (sets[:, None] == sets))
+    return eigenvectors @ change, np.einsum("mb,mn,nb->b", change.conj(), along, change).real
+
+
+def _hermitian(rotation: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Hermitian matrix that tells the eigenvalues of a rotation apart."""
+    real, imaginary = rotation + rotation.conj().T, (rotation - rotation.conj().T) / 1j
+    return np.asarray(real + np.sqrt(2) * imaginary)

@@ -80,6 +80,39 @@ def zone_images(q_points: ArrayLike, cell: ArrayLike) -> ZoneImages:
     return ZoneImages(np.take_along_axis(images, order[..., None], axis=1), weights)
 
 
+def zone_faces(cell: ArrayLike) -> FloatArray:
+    """Feet of the planes that may bound the first Brillouin zone.
+
+    Parameters
+    ----------
+    cell : array_like, shape (3, 3)
+        Primitive cell vectors as rows, in Å.
+
+    Returns
+    -------
+    ndarray, shape (26, 3)
+        Halves of reciprocal vectors, 1/Å without 2 pi; in a reduced basis no others bound it.
+    """
+    reduced, _ = minkowski_reduce(np.linalg.inv(np.asarray(cell, dtype=np.float64)).T)
+    return np.asarray(_NEIGHBOURS[1:] @ reduced / 2)
+
+
+def inscribed_radius(cell: ArrayLike) -> float:
+    """Radius of the largest sphere inside the first Brillouin zone.
+
+    Parameters
+    ----------
+    cell : array_like, shape (3, 3)
+        Primitive cell vectors as rows, in Å.
+
+    Returns
+    -------
+    float
+        Half the shortest reciprocal vector, 1/Å without 2 pi.
+    """
+    return float(np.linalg.norm(zone_faces(cell), axis=1).min())
+
+
 def helicity(momentum: FloatArray, images: ZoneImages) -> FloatArray:
     """Helicity h = l . qhat of each mode, averaged over the images of q.
 

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 
 from tasks.chirality.angular_momentum import (
-    angular_momentum_matrices,
     atomic_angular_momentum,
+    circular_basis,
     mean_angular_momentum,
 )
 from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE, degenerate_sets
@@ -130,7 +130,8 @@ def mode_motion(
     view = _view(phonon, mean) if axis is None else np.asarray(axis, dtype=np.float64)
     frame = plane_frame(view)
     members = np.flatnonzero(sets[0] == sets[0, band])
-    vector = _split(modes.eigenvectors[0][:, members], frame[2])
+    vectors, circulation = circular_basis(modes.eigenvectors[0], sets[0], frame[2])
+    vector = vectors[:, members[np.abs(circulation[members]).argmax()]]
     amplitudes = vector.reshape(-1, 3) / np.sqrt(phonon.primitive.masses)[:, None] @ frame.T
     inside = phonon.primitive.scaled_positions % 1
     return ModeMotion(
@@ -305,13 +306,6 @@ def _view(phonon: Phonopy, momentum: FloatArray) -> FloatArray:
         leading = along[np.flatnonzero(np.abs(along) > 0.1)[-1]]
         return np.asarray(along * np.sign(leading))
     return main_axis(phonon)
-
-
-def _split(vectors: ComplexArray, axis: FloatArray) -> ComplexArray:
-    """Mode of a set (3n, m) of largest angular momentum along the axis, shape (3n,)."""
-    along = np.einsum("a,amn->mn", axis, angular_momentum_matrices(vectors[None])[0])
-    values, mixing = np.linalg.eigh(along)
-    return np.asarray(vectors @ mixing[:, np.abs(values).argmax()])
 
 
 def _cell_edges(cell: FloatArray) -> FloatArray:

@@ -23,7 +23,7 @@ from scipy.spatial import HalfspaceIntersection
 
 from tasks.chirality.analysis import sample_modes
 from tasks.chirality.axes import principal_axes, rotation_axes
-from tasks.chirality.brillouin import helicity
+from tasks.chirality.brillouin import helicity, inscribed_radius, zone_faces
 from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE
 from tasks.chirality.modes import modes_at
 from tasks.figures.labels import QUANTITIES
@@ -147,7 +147,7 @@ def sphere_texture(
     sine = np.sin(polar)[:, None]
     local = [sine * np.cos(azimuth), sine * np.sin(azimuth), np.cos(polar)[:, None] + 0 * azimuth]
     directions = np.stack(local, axis=-1) @ frame
-    radius = fraction * inscribed_radius(phonon)
+    radius = fraction * inscribed_radius(phonon.primitive.cell)
     q_points = radius * directions.reshape(-1, 3) @ phonon.primitive.cell.T
     sample = sample_modes(phonon, modes_at(phonon, q_points), tolerance)
     shape = (_N_POLAR, _N_AZIMUTH, -1)
@@ -185,7 +185,7 @@ def zone_cut(
     frame = plane_frame(
         main_axis(phonon) if normal is None else np.asarray(normal, dtype=np.float64)
     )
-    faces = _faces(phonon)
+    faces = zone_faces(phonon.primitive.cell)
     boundary = _boundary(faces, frame)
     q = np.linspace(-1, 1, _N_CUT) * 1.02 * np.abs(boundary).max()
     points = np.stack(np.meshgrid(q, q), axis=-1) @ frame[:2]
@@ -320,29 +320,6 @@ def plane_frame(axis: ArrayLike) -> FloatArray:
     first = start - (start @ third) * third
     first /= np.linalg.norm(first)
     return np.array([first, np.cross(third, first), third])
-
-
-def inscribed_radius(phonon: Phonopy) -> float:
-    """Radius of the largest sphere inside the first Brillouin zone.
-
-    Parameters
-    ----------
-    phonon : phonopy.Phonopy
-        Any.
-
-    Returns
-    -------
-    float
-        1/Å, without 2 pi.
-    """
-    return float(np.linalg.norm(_faces(phonon), axis=1).min())
-
-
-def _faces(phonon: Phonopy) -> FloatArray:
-    """Half of each reciprocal vector that may bound the first zone: its faces' feet, (m, 3)."""
-    reciprocal = np.linalg.inv(phonon.primitive.cell).T
-    steps = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3), axis=-1).reshape(-1, 3)
-    return np.asarray(steps[np.any(steps, axis=1)] @ reciprocal / 2)
 
 
 def _boundary(faces: FloatArray, frame: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from phonopy import Phonopy
 
 from tasks.bands import BandStructure
 from tasks.chirality.analysis import ModeSample, sample_modes
-from tasks.chirality.angular_momentum import angular_momentum_matrices
+from tasks.chirality.angular_momentum import circular_basis
 from tasks.chirality.axes import rotate_modes, rotation_axes
 from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE
 from tasks.chirality.modes import Modes, modes_at
@@ -21,13 +21,7 @@ from tasks.chirality.pam import pam_along_path
 from tasks.chirality.raman import CHANNELS, circular_raman
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 ComplexArray = NDArray[np.complex128]
-
-# Larger than any difference of angular momenta: eigenvalues keep the order of the sets.
-_APART = 10.0
-# Smaller than any difference of angular momenta that means something.
-_TIE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,46 +81,6 @@ def special_modes(
         if label:
             rows.setdefault(label, row)
     return tuple(_at(phonon, bands, label, row, tolerance) for label, row in rows.items())
-
-
-def circular_basis(
-    eigenvectors: ComplexArray,
-    sets: IntArray,
-    axis: FloatArray,
-    rotation: ComplexArray | None = None,
-) -> tuple[ComplexArray, FloatArray]:
-    """Turn the basis of each degenerate set to eigenvectors of P (L . n) P.
-
-    Parameters
-    ----------
-    eigenvectors : ndarray, shape (3n, nb), complex
-        Modes of one q-point in columns.
-    sets : ndarray of int, shape (nb,)
-        Label of each mode's degenerate set, ascending.
-    axis : ndarray, shape (3,)
-        Unit vector n.
-    rotation : ndarray, shape (nb, nb), complex, optional
-        Matrix of the rotation about the axis between these modes. It commutes with P (L . n) P
-        and decides between states of equal l . n, which then have a pseudo-angular momentum.
-
-    Returns
-    -------
-    eigenvectors : ndarray, shape (3n, nb), complex
-        Of the same sets, l . n descending inside each.
-    circulation : ndarray, shape (nb,)
-        l . n of each, in hbar.
-    """
-    along = np.einsum("a,amn->mn", axis, angular_momentum_matrices(eigenvectors[None])[0])
-    deciding = along if rotation is None else along + _TIE * _hermitian(rotation)
-    order = _APART * np.diag(sets.astype(np.float64))
-    _, change = np.linalg.eigh(order - deciding * (sets[:, None] == sets))
-    return eigenvectors @ change, np.einsum("mb,mn,nb->b", change.conj(), along, change).real
-
-
-def _hermitian(rotation: ComplexArray) -> ComplexArray:
-    """Hermitian matrix that tells the eigenvalues of a rotation apart."""
-    real, imaginary = rotation + rotation.conj().T, (rotation - rotation.conj().T) / 1j
-    return np.asarray(real + np.sqrt(2) * imaginary)
 
 
 def _at(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from tasks.chirality.analysis import sample_modes
-from tasks.chirality.brillouin import helicity
+from tasks.chirality.brillouin import helicity, inscribed_radius
 from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE
 from tasks.chirality.modes import modes_at
 
@@ -62,25 +62,6 @@ def helicity_sphere(phonon: Phonopy, tolerance: float = DEGENERACY_TOLERANCE) ->
     sample = sample_modes(phonon, modes_at(phonon, q_points), tolerance)
     values = helicity(sample.momentum, sample.images)
     return HelicitySphere(radius, polar, azimuth, values.T.reshape(-1, _N_POLAR, _N_AZIMUTH))
-
-
-def inscribed_radius(cell: FloatArray) -> float:
-    """Radius of the largest sphere inside the first Brillouin zone.
-
-    Parameters
-    ----------
-    cell : ndarray, shape (3, 3)
-        Primitive cell vectors as rows, in Å.
-
-    Returns
-    -------
-    float
-        Half the shortest reciprocal vector, 1/Å without 2 pi.
-    """
-    span = np.arange(-3, 4)
-    integers = np.stack(np.meshgrid(span, span, span), axis=-1).reshape(-1, 3)
-    lengths = np.linalg.norm(integers @ np.linalg.inv(np.asarray(cell)).T, axis=1)
-    return float(lengths[lengths > 1e-9].min()) / 2
 
 
 def _directions(polar: FloatArray, azimuth: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ from tasks.chirality.angular_momentum import (
     angular_momentum,
     angular_momentum_matrices,
     atomic_angular_momentum,
+    circular_basis,
     circular_polarization,
     mean_angular_momentum,
     projected_spectrum,
@@ -31,6 +32,7 @@ from tests.tasks.chirality.mixing import mix
 Q_POINTS = np.array(
     [[0.13, -0.21, 0.37], [0.41, 0.27, -0.08], [0.01, 0.02, 0.0], [0, 0, 0.27], [0.5, 0, 0]]
 )
+Z = np.array([0.0, 0.0, 1.0])
 
 
 def random_vectors(seed, n_atoms=3, n_q=2):
@@ -221,3 +223,34 @@ def test_atoms_can_turn_where_the_crystal_does_not():
     modes = modes_at(spring_phonon(random_crystal(2)), Q_POINTS[:2])
     assert np.abs(angular_momentum(modes.eigenvectors)).max() < 1e-9
     assert circular_polarization(modes.eigenvectors).max() > 0.1
+
+
+@pytest.fixture(scope="module")
+def at_gamma():
+    """Modes of quartz, their degenerate sets, the circular basis and its circulation about z."""
+    phonon = spring_phonon(quartz(), 3)
+    modes = modes_at(phonon, [0.0, 0.0, 0.0])
+    sets = degenerate_sets(modes.frequencies)[0]
+    return modes, sets, *circular_basis(modes.eigenvectors[0], sets, Z)
+
+
+def test_the_circular_basis_spans_the_same_sets(at_gamma):
+    modes, sets, vectors, _ = at_gamma
+    for label in np.unique(sets):
+        old, new = (m[:, sets == label] for m in (modes.eigenvectors[0], vectors))
+        assert np.allclose(old @ old.conj().T, new @ new.conj().T, atol=1e-10)
+
+
+def test_circulation_is_the_angular_momentum_of_the_motion(at_gamma):
+    _, sets, vectors, circulation = at_gamma
+    assert np.allclose(angular_momentum(vectors[None])[0] @ Z, circulation, atol=1e-10)
+    block = np.einsum("a,amn->mn", Z, angular_momentum_matrices(vectors[None])[0])
+    same = sets[:, None] == sets
+    assert np.allclose(block * same, np.diag(circulation), atol=1e-10)
+
+
+def test_partners_circle_in_opposite_senses_at_gamma(at_gamma):
+    _, sets, _, circulation = at_gamma
+    for label in np.unique(sets):
+        assert abs(circulation[sets == label].sum()) < 1e-8
+    assert np.abs(circulation).max() > 0.1

@@ -15,6 +15,7 @@ from tasks.chirality.brillouin import (
     cycloidicity,
     helicity,
     helicity_size,
+    inscribed_radius,
     irreducible_mesh,
     mesh_numbers,
     special_points,
@@ -261,3 +262,14 @@ def test_operations_of_the_test_crystals_are_those_of_phonopy():
     found = symmetry_operations(quartz()).rotations
     expected = symmetry_operations_of(spring_phonon(quartz()))
     assert {r.tobytes() for r in found} == {r.astype(np.int64).tobytes() for r in expected}
+
+
+@pytest.mark.parametrize("cell", [np.diag([2.0, 3.0, 4.0]), [[2, 0, 0], [9, 3, 0], [1, -8, 4]]])
+def test_inscribed_sphere_does_not_depend_on_the_basis(cell):
+    integers = np.array(list(product(range(-12, 13), repeat=3)))
+    lengths = np.linalg.norm(integers @ np.linalg.inv(cell).T, axis=1)
+    assert inscribed_radius(cell) == pytest.approx(lengths[lengths > 0].min() / 2)
+
+
+def test_inscribed_sphere_of_a_face_centred_lattice_touches_the_hexagons():
+    assert inscribed_radius(FCC) == pytest.approx(np.sqrt(3) / 2)

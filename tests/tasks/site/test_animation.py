@@ -5,10 +5,8 @@ import pytest
 
 from tasks.bands import band_structure
 from tasks.chirality import ChiralitySettings
-from tasks.chirality.analysis import sample_modes
-from tasks.chirality.angular_momentum import angular_momentum, angular_momentum_matrices
 from tasks.chirality.modes import modes_at
-from tasks.site.animation import circular_basis, special_modes
+from tasks.site.animation import special_modes
 from tests.crystals import quartz, spring_crystal, spring_phonon, wurtzite
 
 SETTINGS = ChiralitySettings(path_spacing=0.2)
@@ -23,35 +21,6 @@ def phonon():
 @pytest.fixture(scope="module")
 def special(phonon):
     return {m.label: m for m in special_modes(phonon, band_structure(phonon, SETTINGS))}
-
-
-@pytest.fixture(scope="module")
-def at_gamma(phonon):
-    modes = modes_at(phonon, [0.0, 0.0, 0.0])
-    sets = sample_modes(phonon, modes, 1e-3).sets[0]
-    return modes, sets, *circular_basis(modes.eigenvectors[0], sets, Z)
-
-
-def test_the_circular_basis_spans_the_same_sets(at_gamma):
-    modes, sets, vectors, _ = at_gamma
-    for label in np.unique(sets):
-        old, new = (m[:, sets == label] for m in (modes.eigenvectors[0], vectors))
-        assert np.allclose(old @ old.conj().T, new @ new.conj().T, atol=1e-10)
-
-
-def test_circulation_is_the_angular_momentum_of_the_motion(at_gamma):
-    _, sets, vectors, circulation = at_gamma
-    assert np.allclose(angular_momentum(vectors[None])[0] @ Z, circulation, atol=1e-10)
-    block = np.einsum("a,amn->mn", Z, angular_momentum_matrices(vectors[None])[0])
-    same = sets[:, None] == sets
-    assert np.allclose(block * same, np.diag(circulation), atol=1e-10)
-
-
-def test_partners_circle_in_opposite_senses_at_gamma(at_gamma):
-    _, sets, _, circulation = at_gamma
-    for label in np.unique(sets):
-        assert abs(circulation[sets == label].sum()) < 1e-8
-    assert np.abs(circulation).max() > 0.1
 
 
 def test_translations_move_all_atoms_alike(special):

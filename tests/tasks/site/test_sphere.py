@@ -1,12 +1,11 @@
 """The helicity over directions obeys the symmetry of the crystal."""
 
 import numpy as np
-import pytest
 
 from tasks.chirality.analysis import sample_modes
 from tasks.chirality.brillouin import helicity
 from tasks.chirality.modes import modes_at
-from tasks.site.sphere import helicity_sphere, inscribed_radius
+from tasks.site.sphere import helicity_sphere
 from tests.crystals import quartz, rocksalt, spring_phonon, wurtzite
 
 
@@ -37,14 +36,3 @@ def test_values_belong_to_their_directions():
     sample = sample_modes(phonon, modes_at(phonon, q_point), 1e-3)
     expected = helicity(sample.momentum, sample.images)[0]
     assert np.allclose(sphere.helicity[:, 4, 7], expected, atol=1e-8)
-
-
-@pytest.mark.parametrize("cell", [np.diag([2.0, 3.0, 4.0]), [[2, 0, 0], [9, 3, 0], [1, -8, 4]]])
-def test_the_sphere_fits_into_the_zone(cell):
-    # The shortest reciprocal vector does not depend on the basis of the lattice.
-    from ase.geometry import minkowski_reduce
-
-    reduced = minkowski_reduce(np.linalg.inv(cell).T)[0]
-    assert inscribed_radius(np.asarray(cell)) == pytest.approx(
-        np.linalg.norm(reduced, axis=1).min() / 2
-    )
