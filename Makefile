@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
-.PHONY: help setup screen test lint types unit lock demo-crystals clean
+.PHONY: help setup screen test lint types unit docs audit lock demo-crystals clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | column -t -s:
@@ -34,6 +34,16 @@ types: setup
 
 unit: setup
 	$(RUN) pytest
+
+docs: setup  ## Build the documentation into build/docs
+	$(RUN) sphinx --fail-on-warning --keep-going --jobs auto --doctree-dir build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
+
+audit:  ## Look for known vulnerabilities in requirements.lock (asks pypi.org)
+	"$(PYTHON)" -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit==2.10.1
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock; \
+	  code=$$?; rm -rf .venv-audit; exit $$code
 
 lock:  ## Write requirements.lock anew from pyproject.toml
 	rm -rf .venv-lock

@@ -26,15 +26,15 @@ NOTIFICATION = "chiralscreen-notification"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
 FLOW_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
-# Three times PREFECT_FLOWS_HEARTBEAT_FREQUENCY of the environment file.
-SILENCE = timedelta(seconds=180)
+# Three times PREFECT_FLOWS_HEARTBEAT_FREQUENCY of the environment file (seconds).
+SILENCE = 180.0
 
 
-def zombies() -> AutomationCore:
+def zombies(silence: float) -> AutomationCore:
     """Runs that fell silent, as after `kill -9` or a power cut, count as crashed."""
     return AutomationCore(
         name="chiralscreen: silent runs are crashed",
-        description="A flow run without a heartbeat for three minutes has lost its process.",
+        description=f"A flow run without a heartbeat for {silence:g} s has lost its process.",
         trigger=EventTrigger(
             match=FLOW_RUNS,
             for_each={"prefect.resource.id"},
@@ -42,7 +42,7 @@ def zombies() -> AutomationCore:
             expect={HEARTBEAT, *ENDS},
             posture=Posture.Proactive,
             threshold=1,
-            within=SILENCE,
+            within=timedelta(seconds=silence),
         ),
         actions=[
             ChangeFlowRunState(
@@ -77,12 +77,12 @@ def provide(client: SyncPrefectClient, automation: AutomationCore) -> None:
         client.create_automation(automation)
 
 
-def provision(gpus: int, notify: str | None) -> None:
+def provision(gpus: int, notify: str | None, silence: float = SILENCE) -> None:
     """Make or update everything."""
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name=POOL, type="process"), overwrite=True)
         client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, gpus)
-        provide(client, zombies())
+        provide(client, zombies(silence))
         if notify:
             block = CustomWebhookNotificationBlock(
                 name="chiralscreen", url=notify, json_data={"text": "{{subject}}: {{body}}"}
@@ -100,8 +100,10 @@ def main() -> None:
     hook = "web hook told of failed runs, as of Slack or Mattermost: takes {text: ...}"
     url = os.environ.get("CHIRALSCREEN_NOTIFY_URL")
     parser.add_argument("--notify", default=url, help=f"{hook}; by default CHIRALSCREEN_NOTIFY_URL")
+    about = "seconds without a heartbeat that make a run crashed"
+    parser.add_argument("--silence", type=float, default=SILENCE, help=about)
     options = parser.parse_args()
-    provision(options.gpus, options.notify or None)
+    provision(options.gpus, options.notify or None, options.silence)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,10 @@ _DEFAULTS = {
     "RAYON_NUM_THREADS": "1",
     # A Prefect server takes up to half a minute to start on a small machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # Requests are tried again for two minutes: a server that restarts is back by then.
+    "PREFECT_CLIENT_MAX_RETRIES": "6",
+    # deploy/provision.py counts a run as crashed that is silent for three of these (seconds).
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60",
     # Worker processes warn that logs outside of a run go nowhere; they go to the terminal.
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # Nothing is sent to anybody.

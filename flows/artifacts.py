@@ -1,5 +1,6 @@
 """What a run shows in the Prefect UI besides its progress."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from prefect.artifacts import (
 )
 
 from flows.result import ScreenResult, stage_seconds
+from flows.server import patiently
 from tasks.catalogue import ranked, read_catalog
 from tasks.report import write_report
 from tasks.storage import Dataset
 
 _MAX_ROWS = 50
 _OUTCOME_COLUMNS = ["material_id", "formula", "space_group_symbol", "chirality_class", "outcome"]
-_CANDIDATE_COLUMNS = ["material_id", "formula", "space_group_symbol", "score", "explanation"]
+_CANDIDATE_COLUMNS = ["material_id", "formula", "space_group_symbol", "score", "reasons"]
 
 
 def publish_outcomes(folder: Path, result: ScreenResult) -> None:
@@ -32,24 +34,28 @@ def publish_outcomes(folder: Path, result: ScreenResult) -> None:
     """
     chirality = read_catalog(folder, "chirality")
     failures = read_catalog(folder, "failures")
-    create_table_artifact(
+    report = write_report(Dataset(folder), folder / "report.html", n_drawn=0)
+    table = partial(
+        create_table_artifact,
         key=f"outcomes-{result.run_id}",
         table=_records(chirality[[*_OUTCOME_COLUMNS, "reason"]].head(_MAX_ROWS)),
         description=f"outcome of the first {_MAX_ROWS} of {len(chirality)} materials",
     )
-    create_markdown_artifact(
+    summary = partial(
+        create_markdown_artifact,
         key=f"summary-{result.run_id}",
         markdown=_markdown(folder, result, chirality, failures),
         description="candidates, failures and times",
     )
-    report = write_report(Dataset(folder), folder / "report.html", n_drawn=0)
-    create_link_artifact(
+    link = partial(
+        create_link_artifact,
         key=f"report-{result.run_id}",
         link=report.resolve().as_uri(),
         link_text="report",
         # Browsers open no local file from a page of the server.
         description=f"`{report}`; with figures of candidates: `chiralscreen report {folder}`",
     )
+    patiently(lambda: [tell() for tell in (table, summary, link)])
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

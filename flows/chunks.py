@@ -10,16 +10,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 import torch
 from prefect import get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
-from prefect.exceptions import PrefectException
 from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Crashed
 
 from flows.engines import Crew, Engine
+from flows.memory import bounded_memory
+from flows.server import ATTEMPTS, PAUSE, UNREACHABLE
 from flows.watch import ended_after, hung_in
 from potentials import Potential, load_potential
 from tasks.failures import Failure
@@ -35,8 +35,6 @@ _PIECES = 4
 # A process may end for reasons of the machine's; twice with the same structure alone, it does not.
 _DEATHS_ALONE = 2
 _TIMES_ESTIMATE = 10.0
-# A server that restarts is back after this many pauses (seconds).
-_ATTEMPTS, _PAUSE = 12, 10.0
 
 
 @dataclass(frozen=True)
@@ -120,6 +118,7 @@ def run_chunk(
     seconds: float,
     log: Path,
     slot: str | None = None,
+    memory: float | None = None,
 ) -> StageReport:
     """Run one stage for one chunk in a worker process.
 
@@ -145,6 +144,8 @@ def run_chunk(
         Gets what it was busy with then.
     slot : str, optional
         Concurrency limit of the server to take a slot of; it must exist.
+    memory : float, optional
+        Memory of the process (GiB).
 
     Returns
     -------
@@ -157,7 +158,7 @@ def run_chunk(
     dataset, index = Dataset(output), STAGE_NAMES.index(stage)
     occupied = concurrency(slot, strict=True) if slot else nullcontext()
     working = at_work(output, f"{name} on {platform.node()}")
-    with occupied, working, ended_after(seconds, log):
+    with occupied, working, ended_after(seconds, log), bounded_memory(memory):
         succeeded = dataset.succeeded_keys(stage)
         settled = tuple(w.material_id for w in works if w.keys[index] in succeeded)
         report = run_stage(
@@ -255,6 +256,7 @@ class Errand:
             "seconds": chunk.seconds_allowed(self.crew.time_limit),
             "log": self.log(chunk),
             "slot": self.crew.slot,
+            "memory": self.crew.memory,
         }
         task_run = run_chunk.with_options(name=chunk.stage)
         future: PrefectFuture[StageReport] = engine.places[place].submit(task_run, parameters)
@@ -300,8 +302,8 @@ def carried_through(
         except Exception as error:  # noqa: BLE001 - each task runner has errors of its own for it
             if not _is_death(error):
                 get_run_logger().warning("chunk=%s not started: %s", chunk.name, error)
-                if chunk.attempts < _ATTEMPTS:
-                    time.sleep(_PAUSE)
+                if chunk.attempts < ATTEMPTS:
+                    time.sleep(PAUSE)
                     queue.appendleft(replace(chunk, attempts=chunk.attempts + 1))
                 else:
                     yield chunk, None
@@ -392,7 +394,7 @@ def _failure(chunk: Chunk, what: str, *, hung: bool) -> Failure:
 def _tell_server(task_run: UUID, what: str) -> None:
     """Mark the task run of a process that ended; it would seem to run for ever."""
     with (
-        suppress(PrefectException, httpx.HTTPError, RuntimeError),
+        suppress(*UNREACHABLE),
         get_client(sync_client=True) as client,
     ):
         client.set_task_run_state(task_run, Crashed(message=what), force=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from flows.agreement_cli import app as agreement
 from flows.console import (
     DONE,
     DONE_WITH_FAILURES,
@@ -34,6 +35,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.add_typer(agreement)
 app.add_typer(figures)
 app.add_typer(site)
 app.add_typer(sources)
@@ -108,6 +110,16 @@ def screen(
             min=1.0, help="Seconds a structure's stage may exceed ten times the estimate."
         ),
     ] = 3600.0,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            min=2.0, help="Memory of a worker process (GiB); what needs more becomes a failure."
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Object store that has and gets the dataset, as s3://bucket/folder."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option(help="Show the plan and its cost; write nothing.")
     ] = False,
@@ -165,6 +177,8 @@ def screen(
             engine=engine,
             address=address,
             time_limit=time_limit,
+            memory=memory,
+            store=store,
         )
         failed = print_screening(console, output, result)
     raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
@@ -242,6 +256,29 @@ def compact(folder: Folder) -> None:
     with errors_told():
         receipts = merge(Dataset(existing_dataset(folder)))
     console.print(f"{len(receipts)} merged chunks")
+
+
+@app.command()
+def sync(
+    folder: Annotated[Path, typer.Argument(help="Folder of a dataset; made where it is missing.")],
+    url: Annotated[str, typer.Argument(help="Where it is, or shall be, in an object store.")],
+) -> None:
+    """Bring a dataset and its copy in an object store to the same state.
+
+    Each gets what it lacks, and the store the catalogue. Safe while others write into either.
+    Example:
+
+        chiralscreen sync results/demo s3://bucket/demo
+    """
+    from tasks.storage import Dataset, build_catalog
+    from tasks.storage.exchange import pull, push
+
+    with errors_told():
+        fetched = pull(url, folder)
+        if fetched:
+            build_catalog(Dataset(existing_dataset(folder)))
+        sent = push(folder, url)
+    console.print(f"{fetched} chunks fetched, {sent} sent")
 
 
 @app.command()

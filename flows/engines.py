@@ -32,6 +32,8 @@ class Crew:
         Seconds a structure may take for a stage, beyond ten times the estimate.
     slot : str or None
         Concurrency limit of the Prefect server of which each chunk takes a slot.
+    memory : float or None
+        Memory of a worker process (GiB); what needs more fails. None for all there is.
     """
 
     workers: int
@@ -40,6 +42,7 @@ class Crew:
     address: str | None = None
     time_limit: float = 3600.0
     slot: str | None = None
+    memory: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx
 from prefect import get_client, tags
-from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
 
+from flows.server import UNREACHABLE
 from tasks.settings import ScreenSettings
 
 
@@ -44,7 +43,7 @@ def labelled(*labels: str) -> Iterator[None]:
     wanted = {*labels, *flow_run.tags}
     # A server that cannot be reached for a moment costs the tags, not the run.
     with (
-        suppress(PrefectException, httpx.HTTPError, RuntimeError),
+        suppress(*UNREACHABLE),
         get_client(sync_client=True) as client,
     ):
         client.update_flow_run(flow_run.id, tags=wanted)

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.exceptions import PrefectException
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,6 +17,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from flows.server import UNREACHABLE
 
 # The server takes a moment for each update; more than one a second only makes a queue.
 _SECONDS_BETWEEN_UPDATES = 1.0
@@ -84,7 +84,7 @@ class Meter:
         share = min(self.done / self.total, 1.0) if self.total else 1.0
         text = f"{note}{self._time_left(share)}"
         # A server that cannot be reached for a moment costs an update, not the run.
-        with suppress(PrefectException, httpx.HTTPError, RuntimeError):
+        with suppress(*UNREACHABLE):
             update_progress_artifact(self.artifact, progress=100 * share, description=text)
 
     def _time_left(self, share: float) -> str:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +33,8 @@ from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
 from tasks.settings import ScreenSettings
 from tasks.stages import StageReport
-from tasks.storage import Dataset, at_work, build_catalog, leased, set_aside
+from tasks.storage import Dataset, DatasetError, at_work, build_catalog, leased, set_aside
+from tasks.storage.exchange import pull, push
 
 RECORDED_PACKAGES = ("chiralscreen", "phonopy", "spglib", "pymatgen", "ase", "torch", "prefect")
 # A chunk should last long enough to make Prefect's own time vanish, and short enough that little
@@ -60,6 +61,8 @@ def screen(
     address: str | None = None,
     time_limit: float = 3600.0,
     slot: str | None = None,
+    memory: float | None = None,
+    store: str | None = None,
     shard: tuple[int, int] | None = None,
     planned_by: str | None = None,
 ) -> ScreenResult:
@@ -94,6 +97,11 @@ def screen(
         ended then.
     slot : str, optional
         Concurrency limit of the Prefect server of which each chunk takes a slot.
+    memory : float, optional
+        Memory of a worker process; a structure that needs more fails (GiB).
+    store : str, optional
+        URL of an object store, such as ``s3://bucket/folder``: what it has is fetched first, and
+        what is computed is sent there as it comes.
     shard : tuple of int, optional
         Index and number of the share of the work to do; for runs that `flows.shards` starts.
     planned_by : str, optional
@@ -110,17 +118,17 @@ def screen(
         When the source is missing or empty, or the potential cannot be loaded.
     """
     settings = settings or ScreenSettings()
-    crew = Crew(worker_count(workers, device), device, engine, address, time_limit, slot)
+    crew = Crew(worker_count(workers, device), device, engine, address, time_limit, slot, memory)
     intake = intake_of(source, output, settings, device)
     planned = partial(
         planned_for, intake, crew, limit=limit, hours=hours, retry_failures=retry_failures
     )
     if shard:
-        with sharing(intake, shard):
+        with sharing(intake, shard, store):
             plan = shard_of(planned(commit=False), *shard, among=_planned(intake, planned_by))
-            return execute(intake, plan, crew, catalog=False)
-    with alone(intake):
-        return execute(intake, planned(), crew)
+            return execute(intake, plan, crew, catalog=False, store=store)
+    with alone(intake, store):
+        return execute(intake, planned(), crew, store=store)
 
 
 @flow(name="analyze")
@@ -152,7 +160,7 @@ def analyze(
     crew = Crew(worker_count(workers, "cpu"), "cpu")
     intake = intake_of(paths[0].parent, output, settings, "cpu")
     with alone(intake):
-        return execute(intake, plan_analysis(intake, paths), crew)
+        return execute(intake, plan_analysis(in_turn(intake), paths), crew)
 
 
 def planned_for(
@@ -188,7 +196,7 @@ def planned_for(
     """
     logger = get_run_logger()
     return plan_screening(
-        intake,
+        in_turn(intake),
         limit=limit,
         budget=hours * 3600 * crew.workers if hours else None,
         retry_failures=retry_failures,
@@ -198,14 +206,35 @@ def planned_for(
     )
 
 
+def in_turn(intake: Intake) -> Intake:
+    """Let the decisions of a run follow all earlier ones, even those of a clock that was ahead.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run, which has the dataset for itself.
+
+    Returns
+    -------
+    Intake
+        Begun now, or just after the youngest plan of the dataset.
+    """
+    planned = (receipt.created for receipt in intake.dataset.receipts("plan"))
+    latest = max(planned, default=intake.started_at)
+    begun = max(intake.started_at, latest + timedelta(microseconds=1))
+    return replace(intake, started_at=begun, dataset=replace(intake.dataset, not_before=begun))
+
+
 @contextmanager
-def alone(intake: Intake) -> Iterator[None]:
+def alone(intake: Intake, store: str | None = None) -> Iterator[None]:
     """Have a dataset for one run, with damaged chunks set aside so that they are done again.
 
     Parameters
     ----------
     intake : Intake
         The run.
+    store : str, optional
+        URL of the object store that has more of it.
 
     Yields
     ------
@@ -216,7 +245,15 @@ def alone(intake: Intake) -> Iterator[None]:
     with leased(dataset.root, owner_of(intake), logger.warning):
         for path in set_aside(dataset.root, dataset.verify()):
             logger.warning("%s is damaged: set aside, its work is done again", path)
+        _fetch(intake, store)
         yield
+
+
+def _fetch(intake: Intake, store: str | None) -> None:
+    """Bring what an object store has that this folder lacks."""
+    if store:
+        fetched = pull(store, intake.dataset.root)
+        get_run_logger().info("%d chunks fetched from %s", fetched, store)
 
 
 def owner_of(intake: Intake) -> str:
@@ -236,7 +273,7 @@ def owner_of(intake: Intake) -> str:
 
 
 @contextmanager
-def sharing(intake: Intake, shard: tuple[int, int]) -> Iterator[None]:
+def sharing(intake: Intake, shard: tuple[int, int], store: str | None = None) -> Iterator[None]:
     """Have one share of the work on a dataset.
 
     Parameters
@@ -245,6 +282,8 @@ def sharing(intake: Intake, shard: tuple[int, int]) -> Iterator[None]:
         The run.
     shard : tuple of int
         Index and number of the share.
+    store : str, optional
+        URL of the object store that has the plan.
 
     Yields
     ------
@@ -254,6 +293,7 @@ def sharing(intake: Intake, shard: tuple[int, int]) -> Iterator[None]:
     root, owner = intake.dataset.root, owner_of(intake)
     name = f".lease-{shard[0]}-of-{shard[1]}"
     with leased(root, owner, get_run_logger().warning, name), at_work(root, owner):
+        _fetch(intake, store)
         yield
 
 
@@ -290,7 +330,9 @@ def _planned(intake: Intake, run_id: str | None) -> frozenset[str]:
     return frozenset(row["material_id"] for row in rows if row["run_id"] == run_id)
 
 
-def execute(intake: Intake, plan: Plan, crew: Crew, *, catalog: bool = True) -> ScreenResult:
+def execute(
+    intake: Intake, plan: Plan, crew: Crew, *, catalog: bool = True, store: str | None = None
+) -> ScreenResult:
     """Compute what a plan leaves open, record the run, and build the catalogue.
 
     Parameters
@@ -303,6 +345,8 @@ def execute(intake: Intake, plan: Plan, crew: Crew, *, catalog: bool = True) -> 
         Who computes.
     catalog : bool
         Build the catalogue.
+    store : str, optional
+        URL of the object store that gets what is computed.
 
     Returns
     -------
@@ -321,10 +365,13 @@ def execute(intake: Intake, plan: Plan, crew: Crew, *, catalog: bool = True) -> 
         metered(plan.cost, key=f"progress-{intake.run_id}") as meter,
         started(crew, server) as engine,
     ):
-        result = _compute(intake, plan, meter, engine, crew)
+        result = _compute(intake, plan, meter, engine, crew, store)
     _commit_run(intake, result)
     if catalog:
         build_catalog(intake.dataset)
+    if store:
+        push(intake.dataset.root, store, catalog=catalog)
+    if catalog:
         publish_outcomes(intake.dataset.root, result)
     return result
 
@@ -357,7 +404,9 @@ def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str)
     )
 
 
-def _compute(intake: Intake, plan: Plan, meter: Meter, engine: Engine, crew: Crew) -> ScreenResult:
+def _compute(
+    intake: Intake, plan: Plan, meter: Meter, engine: Engine, crew: Crew, store: str | None
+) -> ScreenResult:
     """Send all chunks through their stages; mirror images after the crystals they follow from."""
     errand = Errand(intake.run_id, intake.dataset, intake.settings, crew)
     reports: list[StageReport] = []
@@ -372,9 +421,19 @@ def _compute(intake: Intake, plan: Plan, meter: Meter, engine: Engine, crew: Cre
             if report:
                 reports.append(report)
                 meter.advance(finished_cost(chunk, report), f"{chunk.name} done")
+                _send(intake, store)
             else:
                 lost.append(chunk.name)
     return ScreenResult(intake.run_id, plan, tuple(reports), tuple(lost))
+
+
+def _send(intake: Intake, store: str | None) -> None:
+    """Send what was committed; what cannot be sent now goes with the next chunk."""
+    try:
+        if store:
+            push(intake.dataset.root, store, catalog=False)
+    except DatasetError as error:
+        get_run_logger().warning("%s", error)
 
 
 def _chunks(

@@ -15,6 +15,7 @@ from flows.screening import alone, intake_of, planned_for
 from flows.workers import worker_count
 from tasks.settings import ScreenSettings
 from tasks.storage import build_catalog
+from tasks.storage.exchange import pull, push
 
 SHARD = "screen/shard"
 
@@ -46,11 +47,14 @@ def screen_in_shards(
     limit: int | None = None,
     device: str = "auto",
     retry_failures: bool = False,
+    *,
     deployment: str = SHARD,
+    store: str | None = None,
 ) -> ShardedResult:
     """Screen a source in shares that any worker of a work pool may take.
 
-    Source and dataset lie on a file system that all workers share, under the same path.
+    Source and dataset lie on a file system that all workers share, under the same path; with a
+    store, the dataset may be a folder of each machine's own.
 
     Parameters
     ----------
@@ -68,6 +72,8 @@ def screen_in_shards(
         Try again what failed for good in an earlier run.
     deployment : str
         Deployment of `flows.screening.screen` that runs a share.
+    store : str, optional
+        URL of an object store through which machines without a common file system work together.
 
     Returns
     -------
@@ -77,7 +83,7 @@ def screen_in_shards(
     settings = settings or ScreenSettings()
     intake = intake_of(source, output, settings, device)
     crew = Crew(worker_count(None, device), device)
-    with alone(intake):
+    with alone(intake, store):
         plan = planned_for(intake, crew, limit=limit, hours=None, retry_failures=retry_failures)
         get_run_logger().info("%d to compute in %d shares", plan.n_open, shards)
         common = {
@@ -87,10 +93,17 @@ def screen_in_shards(
             "device": device,
             "retry_failures": retry_failures,
             "planned_by": intake.run_id,
+            "store": store,
         }
+        if store:
+            push(output, store, catalog=False)
         shares = [{**common, "shard": (index, shards)} for index in range(shards)]
         runs = asyncio.run(_all(deployment, intake.run_id, shares)) if plan.n_open else []
+        if store:
+            pull(store, output)
         build_catalog(intake.dataset)
+        if store:
+            push(output, store)
     states = [run.state.type.value if run.state else "UNKNOWN" for run in runs]
     return ShardedResult(run_id=intake.run_id, open=plan.n_open, states=states)
 

@@ -5,46 +5,117 @@ from typing import Annotated
 
 import typer
 
-from flows.console import DONE, DONE_WITH_FAILURES, Source, console, errors_told, located
+from flows.console import (
+    DONE,
+    DONE_WITH_FAILURES,
+    Source,
+    Workers,
+    console,
+    errors,
+    errors_told,
+    located,
+)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-@app.callback()
-def sources() -> None:
-    """Bring new structures."""
-
-
 @app.command()
 def fetch(
-    url: Annotated[str, typer.Argument(help="Base URL of an OPTIMADE provider.")],
+    url: Annotated[
+        str, typer.Argument(help="Base URL of an OPTIMADE provider, or `mp`: Materials Project.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save pages into.")],
     query: Annotated[
-        str, typer.Option("--filter", help="In the filter language of OPTIMADE.")
+        str,
+        typer.Option(
+            "--filter",
+            help="In the filter language of OPTIMADE; of the Materials Project conditions such as "
+            "`elements=Te,O energy_above_hull_max=0.05`.",
+        ),
     ] = "",
-    page_limit: Annotated[int, typer.Option(min=1, help="Structures per page.")] = 100,
+    page_limit: Annotated[int, typer.Option(min=1, max=1000, help="Structures per page.")] = 100,
     max_pages: Annotated[int | None, typer.Option(min=1, help="Save at most so many.")] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option(help="Further field, such as `_mp_energy_above_hull`; may be repeated."),
+        typer.Option(help="Further field of OPTIMADE, such as `_mp_energy_above_hull`; repeat it."),
     ] = None,
+    charges: Annotated[
+        bool, typer.Option(help="Ask the Materials Project for Born charges as well.")
+    ] = True,
 ) -> None:
-    """Save the structures of a database that speaks OPTIMADE.
+    """Save the structures of a database on the web.
 
     Calling it again continues where it stopped. The folder is a source for `classify` and
-    `screen`. Example:
+    `screen`. The Materials Project wants a key in the environment variable MP_API_KEY. Examples:
 
         chiralscreen fetch https://optimade.materialsproject.org --filter 'elements HAS "Te"' -o te
+
+        chiralscreen fetch mp --filter 'elements=Te energy_above_hull_max=0.05' -o te
     """
-    from tasks.sources.optimade import Query, fetch
+    from tasks.sources import materials_project, optimade
 
     with errors_told():
+        if url == "mp":
+            conditions = materials_project.conditions_of(query)
+            wanted = materials_project.Query(conditions, page_limit, charges)
+            counts = materials_project.fetch(wanted, output, max_pages=max_pages)
+        else:
+            asked = optimade.Query(url, query, page_limit, tuple(field or ()))
+            counts = optimade.fetch(asked, output, max_pages=max_pages)
         n_structures = 0
-        asked = Query(url, query, page_limit, tuple(field or ()))
-        for count in fetch(asked, output, max_pages=max_pages):
+        for count in counts:
             n_structures += count
             console.print(f"{n_structures} structures", end="\r")
         console.print(f"{n_structures} new structures in {output}")
+
+
+@app.command()
+def assess(
+    source: Source,
+    reference: Annotated[
+        Path | None, typer.Option(help="Known crystals, such as the training set: for novelty.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="JSON file to write.")
+    ] = None,
+    tight: Annotated[float, typer.Option(help="Tolerance of the symmetry as given (Å).")] = 0.01,
+    loose: Annotated[float, typer.Option(help="Tolerance of the parent symmetry (Å).")] = 0.1,
+    workers: Workers = None,
+) -> None:
+    """Tell what generated crystals are worth: validity, uniqueness, novelty, symmetry, chirality.
+
+    Example:
+
+        chiralscreen assess generated.pt --reference mp_20.csv -o rates.json
+    """
+    import json
+    import os
+    from functools import partial
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from flows.spread import spread
+    from flows.summary_of_assessment import print_assessment
+    from tasks.assessment import AssessmentSettings
+    from tasks.assessment import assess as assessed
+
+    columns = TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with errors_told():
+        settings = AssessmentSettings(tight=tight, loose=loose)
+        with Progress(*columns, console=errors, disable=not errors.is_terminal) as bar:
+            task = bar.add_task("records", total=None)
+            found = assessed(
+                located(source),
+                reference and located(reference),
+                settings,
+                spread=partial(spread, workers=workers or os.cpu_count() or 1),
+                on_read=lambda n: bar.update(task, completed=n),
+            )
+        print_assessment(console, found)
+        if output:
+            output.write_text(f"{json.dumps(found.report, indent=1)}\n", encoding="utf-8")
+            console.print(f"written: {output}")
+    raise typer.Exit(DONE_WITH_FAILURES if found.counts["unreadable"] else DONE)
 
 
 @app.command()

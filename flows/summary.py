@@ -25,6 +25,7 @@ _CANDIDATE_COLUMNS = {
     "mean_optical_helicity": "mean |h| (ħ)",
     "largest_splitting": "splitting (THz Å)",
     "min_frequency_commensurate": "min ν (THz)",
+    "reliable": "reliable",
 }
 
 

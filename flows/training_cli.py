@@ -22,10 +22,11 @@ def train(config: Settings, output: Output) -> None:
         chiralscreen train --config data/training/aln.yaml --output results/aln
     """
     from flows.training import train as flow
-    from tasks.training.settings import TrainingSettings, read_yaml_settings
+    from tasks.settings import read_settings_of
+    from tasks.training.settings import TrainingSettings
 
     with errors_told():
-        model = flow(read_yaml_settings(config, TrainingSettings), output)
+        model = flow(read_settings_of(TrainingSettings, config), output)
         console.print(f"written: {model}")
 
 
@@ -38,11 +39,11 @@ def distill(source: Source, config: Settings, output: Output) -> None:
         chiralscreen distill structures/ --config distill.yaml --output results/student
     """
     from flows.training import distill as flow
+    from tasks.settings import read_settings_of
     from tasks.training.labelling import DistillationSettings
-    from tasks.training.settings import read_yaml_settings
 
     with errors_told():
-        model = flow(located(source), read_yaml_settings(config, DistillationSettings), output)
+        model = flow(located(source), read_settings_of(DistillationSettings, config), output)
         console.print(f"written: {model}")
 
 

@@ -1,11 +1,18 @@
 """Energies: batches of atoms in; energies, forces and stresses out."""
 
-from potentials.interface import Equivariance, Evaluation, Potential, PotentialCard
+from potentials.interface import (
+    DifferentiablePotential,
+    Equivariance,
+    Evaluation,
+    Potential,
+    PotentialCard,
+)
 from potentials.memory import is_out_of_memory
 from potentials.parity import inverted, unaveraged
 from potentials.registry import load_potential, require_known
 
 __all__ = [
+    "DifferentiablePotential",
     "Equivariance",
     "Evaluation",
     "Potential",

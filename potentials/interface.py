@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -41,6 +41,8 @@ class PotentialCard:
         average; scales cost estimates only.
     averaged : bool
         Whether the invariance under mirrors comes from an average over the inversion.
+    second_derivatives : bool
+        Whether the potential is a `DifferentiablePotential`.
     """
 
     name: str
@@ -51,6 +53,7 @@ class PotentialCard:
     citation: str
     milliseconds_per_atom: float
     averaged: bool = False
+    second_derivatives: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,5 +112,27 @@ class Potential(Protocol):
         -------
         Evaluation
             In the order of `structures`.
+        """
+        ...
+
+
+@runtime_checkable
+class DifferentiablePotential(Potential, Protocol):
+    """A potential that offers second derivatives of its energy."""
+
+    def hessian_products(self, atoms: Atoms, directions: FloatArray) -> FloatArray:
+        """Multiply the matrix of second derivatives with displacements of all atoms.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            A periodic structure of supported elements.
+        directions : ndarray, shape (n_directions, n_atoms, 3)
+            Displacements, of any unit.
+
+        Returns
+        -------
+        ndarray, shape (n_directions, n_atoms, 3)
+            In eV/Å^2 times that unit: minus the change of the forces to first order.
         """
         ...

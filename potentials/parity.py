@@ -33,6 +33,7 @@ class InversionAverage:
             digest=f"inversion-average:{card.digest}",
             equivariance=Equivariance.O3,
             averaged=True,
+            second_derivatives=False,
         )
 
     def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:

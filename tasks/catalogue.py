@@ -1,5 +1,6 @@
 """Reading what a screening found."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +27,7 @@ def read_catalog(folder: Path, table: str) -> pd.DataFrame:
 
 
 def ranked(chirality: pd.DataFrame) -> pd.DataFrame:
-    """Materials with a score, the best first.
+    """Materials with a score, the best first; warnings lower the rank.
 
     Parameters
     ----------
@@ -36,13 +37,22 @@ def ranked(chirality: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        With the column ``largest_splitting`` (THz Å) added.
+        With the columns ``largest_splitting`` (THz Å) and ``reasons`` (why it stands there, and
+        what to be warned of) added.
     """
     found = chirality[chirality["score"].notna()].sort_values(
         ["score", "material_id"], ascending=[False, True]
     )
     largest = [max(map(abs, values), default=0.0) for values in found["splitting_linear"]]
-    return found.assign(largest_splitting=largest)
+    # Catalogues of older programs hold no warnings.
+    codes = found["warnings"] if "warnings" in found else [()] * len(found)
+    reasons = [_reasons(text, c) for text, c in zip(found["explanation"], codes, strict=True)]
+    return found.assign(largest_splitting=largest, reasons=reasons)
+
+
+def _reasons(explanation: str, warnings: Sequence[str]) -> str:
+    """The verdict in words, with the names of the warnings."""
+    return f"{explanation}; warnings: {', '.join(warnings)}" if len(warnings) else explanation
 
 
 def failures_in(failures: pd.DataFrame) -> list[Failure]:

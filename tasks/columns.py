@@ -176,13 +176,15 @@ def interpolation_of(row: Row) -> SumRules:
     return impose_sum_rules(phonon_of(row), response_of(row))
 
 
-def cell_columns(phonon: Phonopy) -> dict[str, Any]:
+def cell_columns(phonon: Phonopy, nac_source: str) -> dict[str, Any]:
     """Columns of ``phonons`` that tell which frequencies the forces determine.
 
     Parameters
     ----------
     phonon : phonopy.Phonopy
         With force constants.
+    nac_source : str
+        Where its Born charges are from, if it has any.
 
     Returns
     -------
@@ -196,6 +198,7 @@ def cell_columns(phonon: Phonopy) -> dict[str, Any]:
         "n_supercell_atoms": len(phonon.supercell),
         "image_distance": nearest_image_distance(phonon.supercell.cell),
         "nac": phonon.nac_params is not None,
+        "nac_source": nac_source if phonon.nac_params is not None else None,
         "min_frequency_commensurate": float(frequencies.min()),
         "max_frequency": float(frequencies.max()),
     }

@@ -141,6 +141,24 @@ def doubt_columns(given: Atoms, chirality_class: str, settings: CurationSettings
     }
 
 
+def stated_columns(stated: int | None, found: int) -> dict[str, Any]:
+    """Columns of ``materials`` that compare the space group found with the one a record states.
+
+    Parameters
+    ----------
+    stated : int or None
+        Number that the record states, if any.
+    found : int
+        Number of the crystal that is screened.
+
+    Returns
+    -------
+    dict
+        Values by column. Enantiomorphic partners differ: one of the two has the other hand.
+    """
+    return {} if stated is None else {"space_group_differs": stated != found}
+
+
 def prototype(atoms: Atoms, number: int, wyckoff_letters: Sequence[str]) -> str:
     """Name the arrangement of a crystal, whatever its elements.
 
@@ -182,7 +200,7 @@ def charge_balance(formula: str) -> ChargeBalance:
     """Look for oxidation states that add up to zero.
 
     The less electronegative elements of a compound carry the positive states, as in Davies et al.,
-    Chem 1, 617 (2016); the states are those found in crystals, as pymatgen lists them.
+    Chem 1, 617 (2016); the states are those common or found in crystals, as pymatgen lists them.
 
     Parameters
     ----------
@@ -268,7 +286,7 @@ def _balances(amounts: Sequence[tuple[Element, int]], n_cations: int, *, uniform
     sums = {0}
     for index, (element, amount) in enumerate(amounts):
         sign = 1 if index < n_cations else -1
-        known = element.icsd_oxidation_states or element.common_oxidation_states
+        known = {*element.icsd_oxidation_states, *element.common_oxidation_states}
         states = [state for state in known if state * sign > 0]
         steps = [[amount * state for state in states]] if uniform else [states] * amount
         for step in steps:

@@ -7,8 +7,10 @@ operation is improper, so that for chiral crystals only a proper one counts: a m
 repetition.
 """
 
+import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -18,7 +20,37 @@ from pymatgen.core import Lattice
 from pymatgen.io.ase import AseAtomsAdaptor
 
 FloatArray = NDArray[np.float64]
-_Bucket = tuple[str, int, tuple[tuple[int, int], ...]]
+
+
+class _Entry(NamedTuple):
+    """A crystal in as few bytes as tell it from others.
+
+    Millions of them stay in memory; single precision is far finer than any tolerance.
+    """
+
+    name: str
+    numbers: bytes
+    geometry: bytes
+    nearest: bytes
+
+    @classmethod
+    def of(cls, name: str, atoms: Atoms, nearest: FloatArray) -> "_Entry":
+        """Keep a crystal."""
+        values = np.concatenate([atoms.cell.array, atoms.get_scaled_positions()])
+        single = (array.astype(np.float32).tobytes() for array in (values, nearest))
+        return cls(name, atoms.numbers.astype(np.uint8).tobytes(), *single)
+
+    def is_near(self, nearest: FloatArray, distance: float) -> bool:
+        """Whether the nearest distances allow a repetition: both atoms of a pair may move."""
+        mine = np.frombuffer(self.nearest, dtype=np.float32).reshape(nearest.shape)
+        return bool(np.abs(mine - nearest).max() <= 2 * distance)
+
+    @property
+    def atoms(self) -> Atoms:
+        """The crystal again."""
+        values = np.frombuffer(self.geometry, dtype=np.float32).astype(float).reshape(-1, 3)
+        numbers = np.frombuffer(self.numbers, dtype=np.uint8)
+        return Atoms(numbers=numbers, cell=values[:3], scaled_positions=values[3:], pbc=True)
 
 
 @dataclass
@@ -33,10 +65,8 @@ class Duplicates:
     """
 
     distance: float
-    _hashes: dict[str, str] = field(default_factory=dict)
-    _crystals: dict[_Bucket, list[tuple[str, Atoms, FloatArray]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    _hashes: dict[bytes, str] = field(default_factory=dict)
+    _crystals: dict[bytes, list[_Entry]] = field(default_factory=lambda: defaultdict(list))
 
     def original_of(
         self,
@@ -68,17 +98,17 @@ class Duplicates:
         str or None
             Name of the earlier crystal.
         """
-        if known := self._hashes.get(structure_hash):
+        digest = bytes.fromhex(structure_hash)
+        if known := self._hashes.get(digest):
             return known
         bucket = self._crystals[_bucket_of(atoms, number, equivalent_sites)]
         nearest = nearest_distances(atoms)
-        for name, other, theirs in bucket:
-            # Both atoms of a pair may move.
-            near = np.abs(theirs - nearest).max() <= 2 * self.distance
-            if near and are_repetitions(other, atoms, self.distance, chiral=chiral):
-                return name
-        self._hashes[structure_hash] = material_id
-        bucket.append((material_id, atoms, nearest))
+        for entry in bucket:
+            near = entry.is_near(nearest, self.distance)
+            if near and are_repetitions(entry.atoms, atoms, self.distance, chiral=chiral):
+                return entry.name
+        self._hashes[digest] = material_id
+        bucket.append(_Entry.of(material_id, atoms, nearest))
         return None
 
 
@@ -135,8 +165,8 @@ def are_repetitions(first: Atoms, second: Atoms, distance: float, *, chiral: boo
     return found is not None and (not chiral or float(np.linalg.det(found[0])) > 0)
 
 
-def _bucket_of(atoms: Atoms, number: int, letters: tuple[str, ...]) -> _Bucket:
-    """Formula, space group, and the sizes of the sets of equal sites of each element.
+def _bucket_of(atoms: Atoms, number: int, letters: tuple[str, ...]) -> bytes:
+    """Digest of formula, space group, and the sizes of the sets of equal sites of each element.
 
     Letters themselves depend on the choice of the origin.
     """
@@ -144,4 +174,5 @@ def _bucket_of(atoms: Atoms, number: int, letters: tuple[str, ...]) -> _Bucket:
     for atomic_number, letter in zip(atoms.numbers, letters, strict=True):
         sites[int(atomic_number), letter] += 1
     sizes = tuple(sorted((element, size) for (element, _), size in sites.items()))
-    return atoms.get_chemical_formula(), number, sizes
+    told = repr((atoms.get_chemical_formula(), number, sizes))
+    return hashlib.blake2b(told.encode(), digest_size=16).digest()

@@ -135,6 +135,8 @@ def mirror_image(phonon: Phonopy) -> Phonopy:
     origin = _origins(image, phonon)
     constants = compact_fc_to_full_fc(phonon.primitive, phonon.force_constants)
     image.force_constants = constants[np.ix_(origin[image.primitive.p2s_map], origin)]
+    if phonon.nac_params is not None:
+        image.nac_params = phonon.nac_params | {"born": _mirrored_charges(image, phonon, origin)}
     return image
 
 
@@ -197,6 +199,16 @@ def mirrored_force_constants(row: Row) -> Row:
         "clamped_stiffness": row["clamped_stiffness"],
         "strain_forces": None if forces is None else -np.asarray(forces),
     }
+
+
+def _mirrored_charges(
+    image: Phonopy, phonon: Phonopy, origin: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Born charges of the mirror image: tensors of even rank, of the atoms renamed."""
+    primitive = phonon.primitive
+    sites = primitive.s2p_map[origin[image.primitive.p2s_map]]
+    order = [primitive.p2p_map[int(site)] for site in sites]
+    return np.asarray(phonon.nac_params["born"])[order]
 
 
 def _partner(number: int) -> int:

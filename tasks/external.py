@@ -226,7 +226,7 @@ def _rows(intake: Intake, material: Material, found: ExternalPhonons) -> dict[st
     identity = {"material_id": material.material_id, "key": key}
     phonons = (
         identity
-        | cell_columns(found.phonon)
+        | cell_columns(found.phonon, "file")
         | {
             "n_displacements": 0,
             "sum_rule_residual": found.sum_rule_residual,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from potentials import is_out_of_memory
 
 _DEFAULT_REMEDY = "look at the message; if the input is sound, report it as a bug"
+_REMEDY_OF_MEMORY = "allow more memory or fewer workers, or bound the supercell: phonons.max_atoms"
 
 
 class RemediableError(ValueError):
@@ -79,13 +80,14 @@ def failure_of(
     if not isinstance(error, RemediableError):
         origin = traceback.extract_tb(error.__traceback__)[-1:]
         message += "".join(f" [{frame.name}, line {frame.lineno}]" for frame in origin)
+    in_want = is_out_of_memory(error)
     return Failure(
         material_id=material_id,
         key=key,
         stage=stage,
         error_class=type(error).__name__,
         message=message,
-        remedy=getattr(error, "remedy", _DEFAULT_REMEDY),
-        transient=isinstance(error, OSError) or is_out_of_memory(error),
+        remedy=getattr(error, "remedy", _REMEDY_OF_MEMORY if in_want else _DEFAULT_REMEDY),
+        transient=isinstance(error, OSError) or in_want,
         source_record=source_record,
     )

@@ -11,7 +11,14 @@ from typing import Any
 
 from potentials import Equivariance, PotentialCard
 from tasks.columns import structure_columns
-from tasks.curation import CurationSettings, charge_balance, doubt_columns, prototype, skip_reason
+from tasks.curation import (
+    CurationSettings,
+    charge_balance,
+    doubt_columns,
+    prototype,
+    skip_reason,
+    stated_columns,
+)
 from tasks.duplicates import Duplicates
 from tasks.enantiomorphs import Gallery
 from tasks.failures import Failure, RemediableError, failure_of
@@ -392,6 +399,7 @@ def _crystal(material: Material, given: Record, source: Path, settings: ScreenSe
     """Crystal with its row, and whether it is worth a computation."""
     row = material_row(material, source, settings)
     row |= doubt_columns(given.atoms, row["chirality_class"], settings.curation)
+    row |= stated_columns(given.provenance.space_group_stated, row["space_group_number"])
     skipped = skip_reason(
         row,
         material.atoms,
@@ -532,6 +540,7 @@ def material_row(material: Material, source: Path, settings: ScreenSettings) -> 
             "prototype": prototype(material.atoms, symmetry.number, symmetry.wyckoff_letters),
             "charge_balance": charge_balance(formula),
         }
+        | (material.response.columns if material.response else {})
         | asdict(material.provenance)
     )
 
@@ -539,7 +548,8 @@ def material_row(material: Material, source: Path, settings: ScreenSettings) -> 
 def _row_key(material: Material, settings: ScreenSettings) -> str:
     """Key of a row of ``materials``: its crystal, where it is from, and how it was searched."""
     searched = [settings.curation.idealise, settings.curation.tolerances]
-    return digest(material_key(material, settings), asdict(material.provenance), searched)
+    charges = material.response and material.response.digest
+    return digest(material_key(material, settings), asdict(material.provenance), searched, charges)
 
 
 def symmetry_columns(symmetry: SymmetryRecord) -> dict[str, Any]:

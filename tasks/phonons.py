@@ -1,9 +1,10 @@
-"""Force constants by finite displacements, and the stability they imply."""
+"""Force constants by displacements or second derivatives, and the stability they imply."""
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -13,9 +14,18 @@ from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
 from phonopy.structure.atoms import PhonopyAtoms
 from pydantic import BaseModel, ConfigDict, Field
 
-from potentials import Equivariance, Potential, inverted, is_out_of_memory, unaveraged
+from potentials import (
+    DifferentiablePotential,
+    Equivariance,
+    Potential,
+    PotentialCard,
+    inverted,
+    is_out_of_memory,
+    unaveraged,
+)
 from tasks.convergence import boundary_shift
 from tasks.displacements import choose_directions, count_site_evaluations, site_operations
+from tasks.failures import RemediableError
 from tasks.supercells import (
     best_sublattice,
     choose_supercell,
@@ -42,6 +52,12 @@ class PhononSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    # Left out of keys and records where it is the default, so that older results remain valid.
+    method: Literal["displacements", "hessian"] = Field(
+        "displacements",
+        exclude_if=lambda method: method == "displacements",
+        description="finite displacements, or second derivatives of a potential that offers them",
+    )
     displacement: float = Field(0.01, gt=0, description="length of a displacement (Å)")
     min_supercell_length: float = Field(10.0, gt=0, description="distance between images (Å)")
     max_atoms: int = Field(200, ge=1, description="largest number of atoms in a supercell")
@@ -52,6 +68,11 @@ class PhononSettings(BaseModel):
         "frequency, above which the supercell is enlarged",
     )
     max_enlargements: int = Field(1, ge=0, description="how often a supercell may be enlarged")
+
+    @property
+    def displacement_distance(self) -> float | None:
+        """Length of a displacement in Å; None where nothing is displaced."""
+        return self.displacement if self.method == "displacements" else None
 
 
 @dataclass(frozen=True)
@@ -142,7 +163,8 @@ class ForceConstants:
     n_enlargements : int
         How often the supercell was enlarged because of it.
     n_evaluations : int
-        Displaced supercells evaluated, those of abandoned supercells included.
+        Displaced supercells evaluated, those of abandoned supercells included; none where second
+        derivatives were taken.
     potential_time : float
         Seconds spent inside the potential, likewise.
     """
@@ -265,11 +287,11 @@ def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings
 def force_constants_of_all(
     crystals: Sequence[Atoms], potential: Potential, settings: PhononSettings
 ) -> list[ForceConstants | Exception]:
-    """Compute force constants of several crystals from one evaluation of all displaced supercells.
+    """Compute force constants of several crystals, displaced supercells in one evaluation.
 
-    The forces that remain in the undisplaced crystal are subtracted; then the force constants are
-    symmetrised. Supercells at whose boundary they have not decayed are enlarged, together; where
-    that fails the smaller supercell's result stands.
+    The forces that remain in the undisplaced crystal are subtracted, or second derivatives taken,
+    which know of none; then the force constants are symmetrised. Supercells at whose boundary they
+    have not decayed are enlarged, together; where that fails the smaller supercell's result stands.
 
     Parameters
     ----------
@@ -287,9 +309,13 @@ def force_constants_of_all(
 
     Raises
     ------
+    RemediableError
+        When second derivatives are wanted of a potential without them.
     MemoryError, torch.OutOfMemoryError
         When the crystals together are too large for the memory.
     """
+    if settings.method == "hessian":
+        require_second_derivatives(potential.card)
     bare = unaveraged(potential)
     equivariance = Equivariance.O3 if bare is potential else Equivariance.SO3
 
@@ -298,7 +324,7 @@ def force_constants_of_all(
         return displace(atoms, matrix, settings.displacement, equivariance)
 
     first = [_caught(displaced, atoms, settings.min_supercell_length) for atoms in crystals]
-    results = _evaluated(first, bare)
+    results = _evaluated(first, bare, settings.method)
     for _ in range(settings.max_enlargements):
         lengths = {
             i: length
@@ -306,7 +332,7 @@ def force_constants_of_all(
             if (length := _longer(atoms, found, settings))
         }
         larger = [_caught(displaced, crystals[i], length) for i, length in lengths.items()]
-        for i, found in zip(lengths, _evaluated_larger(larger, bare), strict=True):
+        for i, found in zip(lengths, _evaluated_larger(larger, bare, settings.method), strict=True):
             results[i] = _in_place_of(results[i], found)
     return results
 
@@ -335,7 +361,14 @@ def finish(
     ValueError
         When a force is not a number.
     """
-    phonon, odd = displaced.phonon, displaced.odd_forces(forces)
+    odd = displaced.odd_forces(forces)
+    return _symmetrized(displaced.phonon, odd, displaced.n_evaluations, potential_time)
+
+
+def _symmetrized(
+    phonon: Phonopy, odd: FloatArray, n_evaluations: int, potential_time: float
+) -> ForceConstants:
+    """Force constants from the forces (eV/Å) that are odd in the displacements."""
     if not np.isfinite(odd).all():
         raise ValueError("the potential gave a force that is not a number")
     phonon.forces = odd
@@ -348,38 +381,82 @@ def finish(
         symmetrisation=float(np.abs(phonon.force_constants - raw).max()),
         boundary_shift=boundary_shift(phonon),
         n_enlargements=0,
-        n_evaluations=displaced.n_evaluations,
+        n_evaluations=n_evaluations,
         potential_time=potential_time,
     )
 
 
+def require_second_derivatives(card: PotentialCard) -> None:
+    """Refuse second derivatives of a potential that does not offer them.
+
+    Parameters
+    ----------
+    card : PotentialCard
+        Of the potential.
+
+    Raises
+    ------
+    RemediableError
+        When it offers forces only.
+    """
+    if not card.second_derivatives:
+        message = f"the potential {card.name} offers no second derivatives"
+        remedy = "set phonons.method: displacements, or choose a facet potential"
+        raise RemediableError(message, remedy)
+
+
 def _evaluated(
-    displaced: Sequence[DisplacedCrystal | Exception], potential: Potential
+    displaced: Sequence[DisplacedCrystal | Exception], potential: Potential, method: str
 ) -> list[ForceConstants | Exception]:
-    """Force constants of all crystals from one evaluation, errors in their places."""
-    ready = {i: one for i, one in enumerate(displaced) if not isinstance(one, Exception)}
-    forces = _forces_of_all([*ready.values()], potential)
-    finished = {
-        i: found if isinstance(found, Exception) else _caught(finish, one, *found)
-        for (i, one), found in zip(ready.items(), forces, strict=True)
-    }
-    errors = {i: one for i, one in enumerate(displaced) if isinstance(one, Exception)}
-    results = errors | finished
-    return [results[i] for i in range(len(displaced))]
+    """Force constants of all crystals by one method, errors in their places."""
+    ready = [one for one in displaced if not isinstance(one, Exception)]
+    solve = _by_second_derivatives if method == "hessian" else _by_displacements
+    finished = iter(solve(ready, potential))
+    return [one if isinstance(one, Exception) else next(finished) for one in displaced]
+
+
+def _by_displacements(
+    displaced: Sequence[DisplacedCrystal], potential: Potential
+) -> list[ForceConstants | Exception]:
+    """Force constants of all crystals from one evaluation."""
+    return [
+        found if isinstance(found, Exception) else _caught(finish, one, *found)
+        for one, found in zip(displaced, _forces_of_all(displaced, potential), strict=True)
+    ]
+
+
+def _by_second_derivatives(
+    displaced: Sequence[DisplacedCrystal], potential: Potential
+) -> list[ForceConstants | Exception]:
+    """Force constants of one crystal after the other."""
+    return [_caught(_differentiate, one, potential) for one in displaced]
+
+
+def _differentiate(displaced: DisplacedCrystal, potential: Potential) -> ForceConstants:
+    """Force constants from the exact response to the displacements, which are not evaluated."""
+    assert isinstance(potential, DifferentiablePotential)
+    supercell = atoms_of_cell(displaced.phonon.supercell)
+    moves = displaced.phonon.dataset["first_atoms"]
+    directions = np.zeros((len(moves), len(supercell), 3))
+    for direction, move in zip(directions, moves, strict=True):
+        direction[move["number"]] = move["displacement"]
+    start = time.perf_counter()
+    odd = -potential.hessian_products(supercell, directions)
+    return _symmetrized(displaced.phonon, odd, 0, time.perf_counter() - start)
 
 
 def _evaluated_larger(
-    displaced: Sequence[DisplacedCrystal | Exception], potential: Potential
+    displaced: Sequence[DisplacedCrystal | Exception], potential: Potential, method: str
 ) -> list[ForceConstants | Exception]:
     """As `_evaluated`; what has no room beside the others is evaluated alone, or not at all."""
     try:
-        return _evaluated(displaced, potential)
+        return _evaluated(displaced, potential, method)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         if len(displaced) == 1:
             return [error]
-    return [_evaluated_larger([one], potential)[0] for one in displaced]
+    return [_evaluated_larger([one], potential, method)[0] for one in displaced]
 
 
 def _forces_of_all(

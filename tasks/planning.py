@@ -12,14 +12,14 @@ from ase import Atoms
 from potentials import Equivariance, PotentialCard
 from tasks.chirality import ChiralitySettings, ScoreSettings
 from tasks.failures import RemediableError
-from tasks.phonons import count_evaluations
+from tasks.phonons import count_evaluations, require_second_derivatives
 from tasks.settings import ScreenSettings
 from tasks.structures import Material
 from tasks.supercells import require_size
 
 STAGE_NAMES = ("relaxation", "phonons", "chirality")
 # Raised when a stage's method changes, so that older results are computed anew.
-STAGE_VERSIONS = {"materials": 1, "relaxation": 2, "phonons": 3, "chirality": 2}
+STAGE_VERSIONS = {"materials": 1, "relaxation": 3, "phonons": 3, "chirality": 2}
 # Evaluations of a typical relaxation; enters cost estimates only.
 _RELAXATION_EVALUATIONS = 8
 _SECONDS_OVERHEAD = 1.0
@@ -79,8 +79,13 @@ def stage_keys(
         settings.relaxation.model_dump(mode="json"),
         potential,
     )
+    charges = [material.response.digest] if material.response else []
     phonons = digest(
-        STAGE_VERSIONS["phonons"], relaxation, settings.phonons.model_dump(mode="json"), potential
+        STAGE_VERSIONS["phonons"],
+        relaxation,
+        settings.phonons.model_dump(mode="json"),
+        potential,
+        *charges,
     )
     return relaxation, phonons, chirality_key(phonons, settings.chirality, settings.score)
 
@@ -182,13 +187,16 @@ def require_computable(atoms: Atoms, card: PotentialCard, settings: ScreenSettin
     Raises
     ------
     RemediableError
-        For elements outside the potential, or a cell beyond the largest number of atoms.
+        For elements outside the potential, a cell beyond the largest number of atoms, or second
+        derivatives of a potential without them.
     """
     unknown = sorted(set(atoms.symbols[[z not in card.elements for z in atoms.numbers]]))
     if unknown:
         message = f"the potential {card.name} does not know the element {', '.join(unknown)}"
         raise RemediableError(message, "choose a potential trained on these elements")
     require_size(atoms, settings.phonons.max_atoms)
+    if settings.phonons.method == "hessian":
+        require_second_derivatives(card)
 
 
 def estimate_cost(

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from tasks.figures.labels import QUANTITIES, WAVES, formula_text, space_group_te
 from tasks.figures.material import material_data
 from tasks.figures.overview import OUTCOMES
 from tasks.figures.style import styled
+from tasks.sources import STAGE as READING
 from tasks.storage import Dataset
 
 # Rows of one table; the catalogue holds them all.
@@ -210,7 +212,7 @@ def _provenance(dataset: Dataset, chirality: pd.DataFrame) -> dict[str, Any]:
         "runs": [_run(run) for run in runs],
         "versions": json.loads(last.get("versions", "{}")),
         "settings": yaml.safe_dump(_settings(dataset), sort_keys=False, allow_unicode=True),
-        "command": _command(last),
+        "command": _command(last, _analysed_files(dataset, chirality, last)),
     }
 
 
@@ -247,7 +249,7 @@ def _candidate_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
             "helicity": row["mean_optical_helicity"],
             "splitting": row["largest_splitting"],
             "frequency": row["min_frequency_commensurate"],
-            "explanation": row["explanation"],
+            "explanation": row["reasons"],
         }
         for row in rows.head(_MAX_ROWS).to_dict("records")
     ]
@@ -308,7 +310,7 @@ def _drawn(dataset: Dataset, rows: pd.DataFrame) -> list[Candidate]:
             material_id=row["material_id"],
             formula=formula_text(row["formula"]),
             space_group=space_group_text(row["space_group_symbol"]),
-            explanation=row["explanation"],
+            explanation=row["reasons"],
             pictures=_material_pictures(dataset, row["material_id"]),
         )
         for row in rows.to_dict("records")
@@ -351,8 +353,20 @@ def _run(run: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def _command(run: Mapping[Any, Any]) -> str:
+def _analysed_files(dataset: Dataset, chirality: pd.DataFrame, run: Mapping[Any, Any]) -> list[str]:
+    """Files of force constants that a run took; none where it was a screening.
+
+    A screening relaxes what it computes, an analysis nothing; and a screening reads no YAML.
+    """
+    rows = chirality[chirality["run_id"] == run.get("run_id")]
+    analysed = rows[rows["phonon_key"].notna() & rows["relaxation_key"].isna()]
+    failures = read_catalog(dataset.root, "failures")
+    failed = failures["stage"].eq(READING) & failures["material_id"].isin(rows["material_id"])
+    unread = failures.loc[failed, "source_record"].astype("str")
+    return [*analysed["source_record"], *unread[unread.str.contains(r"\.ya?ml(?:\.xz)?$")]]
+
+
+def _command(run: Mapping[Any, Any], analysed: Sequence[str]) -> str:
     """Command that repeats the newest run."""
-    return (
-        f"chiralscreen screen {run.get('source', 'SOURCE')} --output again --config settings.yaml"
-    )
+    what = ["analyze", *analysed] if analysed else ["screen", run.get("source", "SOURCE")]
+    return shlex.join(["chiralscreen", *what, "--output", "again", "--config", "settings.yaml"])

@@ -1,7 +1,8 @@
 """All settings of a screening, and what each stage's results depend on."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +14,8 @@ from tasks.failures import RemediableError
 from tasks.phonons import PhononSettings
 from tasks.relaxation import RelaxationSettings
 from tasks.sources import SourceSettings
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class SymmetrySettings(BaseModel):
@@ -56,14 +59,14 @@ class ScreenSettings(BaseModel):
     )
 
 
-def read_settings(path: Path | None, overrides: dict[str, object]) -> ScreenSettings:
-    """Read settings from a YAML file and let single values override it.
+def read_settings(path: Path | None, overrides: Mapping[str, object]) -> ScreenSettings:
+    """Read settings of a screening from a YAML file and let single values override it.
 
     Parameters
     ----------
     path : pathlib.Path or None
         YAML file with the groups and fields of `ScreenSettings`; None for the defaults.
-    overrides : dict
+    overrides : mapping
         Values by dotted name, such as ``{"potential.name": "7net-0"}``; None values are ignored.
 
     Returns
@@ -80,8 +83,36 @@ def read_settings(path: Path | None, overrides: dict[str, object]) -> ScreenSett
     for name, value in overrides.items():
         if value is not None:
             _assign(tree, name.split("."), value)
+    return _checked(tree, ScreenSettings)
+
+
+def read_settings_of(kind: type[M], path: Path) -> M:
+    """Read settings of any kind from a YAML file.
+
+    Parameters
+    ----------
+    kind : type
+        The settings that are wanted.
+    path : pathlib.Path
+        YAML file with the groups and fields of `kind`.
+
+    Returns
+    -------
+    BaseModel
+        Of that kind, checked.
+
+    Raises
+    ------
+    RemediableError
+        For an unreadable file, an unknown name, or a value out of range.
+    """
+    return _checked(_read_yaml(path), kind)
+
+
+def _checked(tree: Mapping[str, object], kind: type[M]) -> M:
+    """Settings of a tree of mappings, or all that is wrong with it."""
     try:
-        return ScreenSettings.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {item['input']!r})"

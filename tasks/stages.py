@@ -27,6 +27,13 @@ from tasks.columns import (
     strain_columns,
     structure_columns,
 )
+from tasks.dielectric import (
+    BORN_CHARGES,
+    DIELECTRIC_TENSOR,
+    dielectric_of,
+    nac_params_of,
+    standardised,
+)
 from tasks.elasticity import (
     GPA,
     StrainResponse,
@@ -51,6 +58,7 @@ from tasks.planning import STAGE_NAMES, Work
 from tasks.relaxation import Relaxation, relax
 from tasks.settings import ScreenSettings
 from tasks.storage import Dataset
+from tasks.structures import standardize
 from tasks.sum_rules import impose_sum_rules
 from tasks.symmetry import classify_space_group, find_dataset
 
@@ -273,7 +281,43 @@ def _relaxation(tasks: Sequence[Task]) -> list[Outcome]:
     potential, settings = tasks[0].potential, tasks[0].settings
     assert potential is not None
     results = relax([atoms_of(task.row) for task in tasks], potential, settings.relaxation)
-    return [_relaxed(task, result, potential) for task, result in zip(tasks, results, strict=True)]
+    pairs = _in_higher_groups(list(zip(tasks, results, strict=True)), potential)
+    return [_relaxed(task, result, potential) for task, result in pairs]
+
+
+def _in_higher_groups(
+    pairs: list[tuple[Task, Relaxation]], potential: Potential
+) -> list[tuple[Task, Relaxation]]:
+    """Relax on inside its new group what came within the tolerance of more symmetry.
+
+    With the last traces of the lower group phonons would seem to have what the new one forbids.
+    """
+    gained = [i for i, pair in enumerate(pairs) if _is_another_group(*pair)]
+    settings = pairs[0][0].settings
+    idealised = [standardize(pairs[i][1].atoms, settings.symmetry.symprec) for i in gained]
+    for i, result in zip(gained, relax(idealised, potential, settings.relaxation), strict=True):
+        pairs[i] = _continued(*pairs[i], result)
+    return pairs
+
+
+def _is_another_group(task: Task, result: Relaxation) -> bool:
+    """Whether a relaxed crystal has, within the tolerance, another space group than before."""
+    group = space_group_number(result.atoms, task.settings.symmetry.symprec)
+    return result.converged and group not in (0, task.row["space_group_number"])
+
+
+def _continued(task: Task, first: Relaxation, second: Relaxation) -> tuple[Task, Relaxation]:
+    """Two relaxations as one, and Born charges of the atoms of the second."""
+    response, symprec = dielectric_of(task.row), task.settings.symmetry.symprec
+    if response:
+        carried = standardised(first.atoms, response, second.atoms, symprec)
+        task = replace(task, row={**task.row, **carried.columns})
+    both = replace(
+        second,
+        n_evaluations=first.n_evaluations + second.n_evaluations,
+        potential_time=first.potential_time + second.potential_time,
+    )
+    return task, both
 
 
 def _relaxed(task: Task, result: Relaxation, potential: Potential) -> Outcome:
@@ -292,13 +336,15 @@ def _relaxed(task: Task, result: Relaxation, potential: Potential) -> Outcome:
             "energy": result.energy,
             "max_force": result.max_force,
             "max_stress": result.max_stress,
-            "volume_change": result.atoms.get_volume() / start.get_volume() - 1,
+            "volume_change": _volume_per_atom(result.atoms) / _volume_per_atom(start) - 1,
             "c_over_a_change": _c_over_a_change(start, result.atoms, settings.symmetry.symprec),
             "space_group_number_initial": initial,
             "space_group_number_final": final,
             "tolerances": TOLERANCES,
             "space_groups": groups,
             "symmetry_changed": final != initial,
+            BORN_CHARGES: task.row.get(BORN_CHARGES),
+            DIELECTRIC_TENSOR: task.row.get(DIELECTRIC_TENSOR),
             "potential": potential.card.name,
             "checkpoint_digest": potential.card.digest,
         }
@@ -346,12 +392,13 @@ def _forced(
     task: Task, found: ForceConstants, response: StrainResponse, potential: Potential
 ) -> Outcome:
     """Rows of the force constants of one crystal."""
+    found.phonon.nac_params = nac_params_of(task.row)
     row = (
         task.identity
-        | cell_columns(found.phonon)
+        | cell_columns(found.phonon, "record")
         | {
             "n_displacements": found.n_evaluations,
-            "displacement_distance": task.settings.phonons.displacement,
+            "displacement_distance": task.settings.phonons.displacement_distance,
             "sum_rule_residual": found.sum_rule_residual,
             "symmetrisation": found.symmetrisation,
             "boundary_shift": found.boundary_shift,
@@ -437,6 +484,10 @@ def _dataset(atoms: Atoms, symprec: float) -> spglib.SpglibDataset | None:
         return find_dataset(atoms, symprec)
     except ValueError:
         return None
+
+
+def _volume_per_atom(atoms: Atoms) -> float:
+    return float(atoms.get_volume() / len(atoms))
 
 
 def _c_over_a_change(start: Atoms, end: Atoms, symprec: float) -> float | None:

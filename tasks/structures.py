@@ -13,6 +13,7 @@ from ase.data import covalent_radii
 from matscipy.neighbours import neighbour_list
 from pymatgen.core import Composition
 
+from tasks.dielectric import DielectricResponse, carried_by, standardised
 from tasks.failures import Failure, RemediableError
 from tasks.sources import (
     Provenance,
@@ -46,6 +47,8 @@ class Material:
         Where it was read.
     provenance : Provenance
         What its database says of it.
+    response : DielectricResponse or None
+        Born charges of `atoms` and dielectric tensor, where the record has them.
     """
 
     material_id: str
@@ -53,6 +56,7 @@ class Material:
     structure_hash: str
     source_record: str
     provenance: Provenance = field(default_factory=Provenance)
+    response: DielectricResponse | None = None
 
 
 def read_materials(
@@ -116,13 +120,14 @@ def material_of(record: Record, symprec: float) -> Material:
         When cell or positions are not those of an ordered crystal.
     """
     check_crystal(record.atoms)
-    atoms = standardize(record.atoms, symprec)
+    atoms, response = standardize(record.atoms, symprec), carried_by(record.atoms)
     return Material(
         record.material_id,
         atoms,
         structure_hash(atoms),
         record.source_record,
         record.provenance,
+        response and standardised(record.atoms, response, atoms, symprec),
     )
 
 

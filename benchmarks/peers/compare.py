@@ -5,13 +5,13 @@
     peers-env/bin/pip install -r benchmarks/peers/requirements.txt
     python benchmarks/peers/compare.py --peers-python peers-env/bin/python --output peers.jsonl
 
-All relax the same demo crystals with 7net-0 in float32 until forces are below 1e-4 eV/Å and compute
-phonons in the same supercells. Peers run as their documentation shows, once in one process with the
-threads torch chooses, and once as two processes of one thread with half of the crystals each. They
-take 7net-0 bare, which tells mirror images apart; the screening averages over the inversion where
-a crystal needs it, and analyses the chirality of every phonon on top. Every run starts cold, and
-all runs of a repeat follow one another. Peers end with a mesh of frequencies and thermal
-properties.
+All relax the same crystals, demo ones or a sample of another source, with 7net-0 in float32 until
+forces are below 1e-4 eV/Å and compute phonons in the same supercells. Peers run as their
+documentation shows, once in one process with the threads torch chooses, and once as two processes
+of one thread with half of the crystals each. They take 7net-0 bare, which tells mirror images
+apart; the screening averages over the inversion where a crystal needs it, and analyses the
+chirality of every phonon on top. Every run starts cold, and all runs of a repeat follow one
+another. Peers end with a mesh of frequencies and thermal properties.
 
 ``screened`` counts the crystals whose phonons may carry angular momentum, ``mixed`` all of them:
 the screening knows from symmetry that a centrosymmetric crystal has no chiral phonons, peers have
@@ -23,7 +23,6 @@ those crystals, shared evenly by their processes.
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -35,8 +34,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from ase import Atoms
+from ase.io import write
 from rich.console import Console
 from rich.progress import track
 
@@ -128,8 +129,18 @@ def _seconds(row: dict[str, Any]) -> float:
     return float(row["relaxation_seconds"] + row["phonon_seconds"])
 
 
-def chosen_crystals(names: Sequence[str], settings: ScreenSettings) -> list[Crystal]:
-    """Demo crystals by name, with the supercells of the settings."""
+def chosen_crystals(options: argparse.Namespace, settings: ScreenSettings) -> list[Crystal]:
+    """Crystals of the source by name or by lot, with the supercells of the settings."""
+    materials = [
+        material
+        for material in read_materials(located(options.source), settings.symmetry.symprec)
+        if isinstance(material, Material) and len(material.atoms) <= options.most_atoms
+    ]
+    if options.sample:
+        lot = np.random.default_rng(0).choice(len(materials), options.sample, replace=False)
+        materials = [materials[i] for i in sorted(lot)]
+    else:
+        materials = [m for m in materials if m.material_id in options.crystals]
     return [
         Crystal(
             name=material.material_id,
@@ -137,8 +148,7 @@ def chosen_crystals(names: Sequence[str], settings: ScreenSettings) -> list[Crys
             screened=_may_be_chiral(material, settings),
             supercell_matrix=_supercell_matrix(material.atoms, settings),
         )
-        for material in read_materials(located(Path("demo")), settings.symmetry.symprec)
-        if isinstance(material, Material) and material.material_id in names
+        for material in materials
     ]
 
 
@@ -160,7 +170,7 @@ def run_ours(crystals: Sequence[Crystal], config: Path, repeat: int) -> Run:
         source, output = Path(name) / "source", Path(name) / "dataset"
         source.mkdir()
         for crystal in crystals:
-            shutil.copy(located(Path("demo")) / f"{crystal.name}.cif", source)
+            write(source / f"{crystal.name}.xyz", crystal.atoms, format="extxyz")
         command = [
             sys.executable,
             "-m",
@@ -317,13 +327,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--peers-python", type=Path, required=True, help="python of the peers")
     parser.add_argument("--output", type=Path, required=True, help="JSON lines to write")
-    parser.add_argument("--crystals", nargs="+", default=CRYSTALS, help="names of demo crystals")
+    parser.add_argument("--source", type=Path, default=Path("demo"), help="crystals")
+    parser.add_argument("--crystals", nargs="+", default=CRYSTALS, help="names of some of them")
+    parser.add_argument("--sample", type=int, help="take so many by lot instead")
+    parser.add_argument("--most-atoms", type=int, default=100, help="in a primitive cell")
     parser.add_argument("--only", nargs="+", default=(OURS, *PEERS), help="who runs")
     parser.add_argument("--repeats", type=int, default=1, help="repeats, for medians")
     parser.add_argument("--config", type=Path, default=HERE.parents[1] / "data" / "demo.yaml")
     options = parser.parse_args()
     config, python = options.config.resolve(), options.peers_python.absolute()
-    crystals = chosen_crystals(options.crystals, read_settings(config, {}))
+    crystals = chosen_crystals(options, read_settings(config, {}))
     plan = [(name, workers) for name in options.only for workers in (1, 2)]
     plan = [(name, workers) for name, workers in plan if name != OURS or workers == 1]
     runs = []

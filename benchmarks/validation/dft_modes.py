@@ -1,188 +1,193 @@
 """Modes of crystals: potentials against density functional theory, mode by mode.
 
-    python benchmarks/validation/dft_modes.py --reference DIR --output dft_modes.parquet
+    python -m benchmarks.validation.dft_modes --reference DIR
 
-DIR holds phonopy YAML files with forces or force constants (``*.yaml.xz``). Each crystal is relaxed
-by the potential; modes of both sides at the same q-points (fractional, in the primitive reciprocal
-basis) are matched by the overlap of their eigenvectors. Force constants of both sides are made to
-obey the sum rules, and the non-analytical term is left out. The analysis of the screening gives
-the class and the wave; its tensor is compared by the cosine between both. Rows that are in the
-output already are not computed again.
+DIR holds ``dft_phonons/*.yaml.xz``, phonopy files with forces or force constants. Each crystal is
+relaxed by the potential; modes of both sides at the same random q-points (fractional, in the
+primitive reciprocal basis) are matched by the overlap of their eigenvectors. Force constants of
+both sides obey the sum rules. The analysis of the screening gives waves, harmonics and tensors.
 
-A mode is *sharp* where no other of the same q-point lies within 0.1 THz in the reference; signs of
-angular momentum are compared for sharp modes of |l| > 0.1 ħ in the reference.
+Where the reference has Born charges, three comparisons are made: without the non-analytical term
+on either side; with it on both (``_nac``; the potential borrows the charges of the reference), and
+with it in the reference only (``_nac_missing``), which is what a polar crystal screened without
+charges suffers. The potential ``dft`` compares two references of one compound with each other.
+Rows that are in the output already are not computed again.
 """
 
 import argparse
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from phonopy import Phonopy
-from rich.console import Console
-from rich.progress import track
-from scipy.optimize import linear_sum_assignment
 
-from potentials import Potential, load_potential
-from tasks.chirality import (
-    ChiralityRecord,
-    ChiralitySettings,
-    Modes,
-    analyze_force_constants,
-    angular_momentum,
-    modes_at,
+from benchmarks.validation.agreement import align, cosine, mode_agreement
+from benchmarks.validation.crystals import (
+    MAX_ATOMS,
+    STABILITY_TOLERANCE,
+    Computed,
+    Job,
+    Row,
+    compute,
+    extend,
+    load,
+    phonon_settings,
 )
-from tasks.elasticity import strain_responses
+from tasks.chirality import ChiralitySettings, analyze_force_constants, modes_at
 from tasks.external import read_phonopy
-from tasks.failures import RemediableError
-from tasks.phonons import (
-    PhononSettings,
-    atoms_of_cell,
-    commensurate_frequencies,
-    force_constants,
-)
-from tasks.relaxation import RelaxationSettings, relax
+from tasks.phonons import atoms_of_cell, commensurate_frequencies
+from tasks.stages import space_group_number
 from tasks.sum_rules import impose_sum_rules
+from tasks.symmetry import classify_space_group
 
-GAP, LARGE = 0.1, 0.1  # THz, hbar
-N_Q_POINTS = 40
-TEMPERATURE = 300.0  # K
-ANALYSIS = ChiralitySettings(mesh_spacing=0.03, temperatures=(TEMPERATURE,))
-
-
-@cache
-def potential_used(name: str) -> Potential:
-    """The potential, once in a process."""
-    return load_potential(name)
+N_Q_POINTS = 60
+SYMPREC = 0.01  # Å
+ANALYSIS = ChiralitySettings(mesh_spacing=0.015, temperatures=(300.0,))
+# Two independent calculations of one compound.
+REPEATED = {"phono3py_186_AlN332": "phono3py_186_AlN_PBEsol_rd200"}
 
 
-def reference_phonon(path: Path) -> Phonopy:
-    """Force constants of the reference without Born charges."""
-    phonon = read_phonopy(path).phonon
-    phonon.nac_params = None
-    return phonon
+def without_charges(phonon: Phonopy) -> Phonopy:
+    """Copy force constants without the non-analytical term."""
+    bare = phonon.copy()
+    bare.force_constants = phonon.force_constants
+    return bare
 
 
-def own_phonon(start: Phonopy, name: str, settings: PhononSettings) -> tuple[Phonopy, Phonopy]:
-    """Force constants of the potential: as computed, and fit for all q-points."""
-    potential = potential_used(name)
-    [relaxed] = relax([atoms_of_cell(start.primitive)], potential, RelaxationSettings())
-    if not relaxed.converged:
-        raise ValueError(f"not relaxed: {relaxed.reason}")
-    phonon = force_constants(relaxed.atoms, potential, settings).phonon
-    [response] = strain_responses([atoms_of_cell(phonon.primitive)], potential)
-    return phonon, impose_sum_rules(phonon, response).phonon
+def with_charges_of(reference: Phonopy, phonon: Phonopy) -> Phonopy:
+    """Copy force constants and give them the Born charges of a reference of the same cell."""
+    charged = without_charges(phonon)
+    order = align(atoms_of_cell(phonon.primitive), atoms_of_cell(reference.primitive)).order
+    charges = reference.nac_params
+    charged.nac_params = {**charges, "born": np.asarray(charges["born"])[order]}
+    return charged
 
 
-def matched(expected: Modes, found: Modes) -> Modes:
-    """Modes of the second kind in the order of those of the first, by overlap."""
-    overlaps = np.abs(np.swapaxes(expected.eigenvectors.conj(), 1, 2) @ found.eigenvectors) ** 2
-    order = np.array([linear_sum_assignment(-overlap)[1] for overlap in overlaps])
-    return Modes(
-        found.q_points,
-        np.take_along_axis(found.frequencies, order, axis=1),
-        np.take_along_axis(found.eigenvectors, order[:, None], axis=2),
-    )
+def random_q_points() -> np.ndarray:
+    """The same generic q-points for all crystals, shape (60, 3)."""
+    return np.random.default_rng(0).uniform(-0.5, 0.5, (N_Q_POINTS, 3))
 
 
-def mode_numbers(expected: Modes, found: Modes) -> dict[str, Any]:
-    """Deviations of matched modes."""
-    other = matched(expected, found)
-    gaps = np.abs(expected.frequencies[:, :, None] - expected.frequencies[:, None])
-    gaps[:, np.arange(expected.n_bands), np.arange(expected.n_bands)] = np.inf
-    sharp = gaps.min(axis=2) > GAP
-    here, there = angular_momentum(expected.eigenvectors), angular_momentum(other.eigenvectors)
-    size = np.linalg.norm(here, axis=-1)
-    large = sharp & (size > LARGE)
-    along = np.einsum("qba,qba->qb", here, there)
-    sorted_errors = np.abs(expected.frequencies - found.frequencies)
-    return {
-        "frequency_mae": float(sorted_errors.mean()),
-        "matched_frequency_mae": float(np.abs(expected.frequencies - other.frequencies).mean()),
-        "momentum_mae": float(np.linalg.norm(here - there, axis=-1)[sharp].mean()),
-        "n_sharp": int(sharp.sum()),
-        "n_large": int(large.sum()),
-        "same_sign": float((along[large] > 0).mean()) if large.any() else np.nan,
+def compared(reference: Phonopy, own: Phonopy) -> Row:
+    """Agreement of modes and of what the analysis of the screening says."""
+    q_points, start = random_q_points(), atoms_of_cell(reference.primitive)
+    laid = align(start, atoms_of_cell(own.primitive))
+    found = laid.carried(modes_at(own, q_points))
+    numbers = mode_agreement(modes_at(reference, q_points), found, start.cell)
+    first, second = (analyze_force_constants(p, ANALYSIS).record for p in (reference, own))
+    tensors = np.array(first.tensor), np.array(second.tensor) * (-1 if laid.inverted else 1)
+    allowed = classify_space_group(space_group_number(start, SYMPREC)).n_tensor_components
+    return numbers | {
+        "wave_dft": first.helicity_wave_found,
+        "wave": second.helicity_wave_found,
+        "helicity_ratios_dft": list(first.helicity_ratios),
+        "helicity_ratios": list(second.helicity_ratios),
+        "mean_momentum_dft": first.mean_angular_momentum,
+        "mean_momentum": second.mean_angular_momentum,
+        "mean_helicity_dft": first.mean_helicity,
+        "mean_helicity": second.mean_helicity,
+        "tensor_size_dft": float(np.linalg.norm(tensors[0])),
+        "tensor_size": float(np.linalg.norm(tensors[1])),
+        "tensor_cosine": cosine(*tensors) if allowed else None,
     }
 
 
-def tensor_cosine(first: ChiralityRecord, second: ChiralityRecord) -> float:
-    """Cosine between two tensors; NaN where both vanish by symmetry."""
-    a, b = np.array(first.tensor), np.array(second.tensor)
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / norm if norm else np.nan
+def with_suffix(row: Row, suffix: str) -> Row:
+    """Numbers of a further comparison under names of their own, without samples for figures."""
+    return {f"{k}{suffix}": v for k, v in row.items() if not k.startswith("sampled")}
 
 
-def compared(name: str, path: Path, settings: PhononSettings) -> dict[str, Any]:
-    """One crystal with one potential, or why there are no numbers."""
-    row: dict[str, Any] = {"potential": name, "crystal": path.name.removesuffix(".yaml.xz")}
-    try:
-        return row | measured(reference_phonon(path), name, settings)
-    except (RemediableError, ValueError) as error:
-        return row | {"error": str(error)}
-
-
-def measured(reference: Phonopy, name: str, settings: PhononSettings) -> dict[str, Any]:
-    """Numbers of one crystal."""
-    computed_phonon, phonon = own_phonon(reference, name, settings)
-    q_points = np.random.default_rng(0).uniform(-0.5, 0.5, (N_Q_POINTS, 3))
+def compared_with_charges(reference: Phonopy, own: Computed | Phonopy, bare: Phonopy) -> Row:
+    """Numbers with the non-analytical term in both, and in the reference only."""
+    if reference.nac_params is None:
+        return {}
     ruled = impose_sum_rules(reference).phonon
-    expected, found = modes_at(ruled, q_points), modes_at(phonon, q_points)
-    first, second = (analyze_force_constants(p, ANALYSIS).record for p in (ruled, phonon))
+    # The sum rules divide what is left beside the dipoles: charges come first.
+    phonon, response = (own.phonon, own.response) if isinstance(own, Computed) else (own, None)
+    charged = impose_sum_rules(with_charges_of(reference, phonon), response).phonon
+    both, missing = compared(ruled, charged), compared(ruled, bare)
+    return with_suffix(both, "_nac") | with_suffix(missing, "_nac_missing")
+
+
+def measured(job: Job) -> Row:
+    """Numbers of one crystal."""
+    reference = read_phonopy(job["path"]).phonon
+    bare = without_charges(reference)
+    own = own_of(job, bare)
+    ruled = impose_sum_rules(bare).phonon
+    interpolated = own.interpolated() if isinstance(own, Computed) else impose_sum_rules(own).phonon
     return {
-        "n_atoms": len(phonon.primitive),
-        "n_supercell_atoms": len(computed_phonon.supercell),
-        **mode_numbers(expected, found),
-        "min_frequency": float(commensurate_frequencies(reference).min()),
-        "min_frequency_potential": float(commensurate_frequencies(computed_phonon).min()),
-        "wave": first.helicity_wave_found,
-        "wave_potential": second.helicity_wave_found,
-        "mean_momentum": first.mean_angular_momentum,
-        "mean_momentum_potential": second.mean_angular_momentum,
-        "tensor_cosine": tensor_cosine(first, second),
+        "formula": atoms_of_cell(reference.primitive).get_chemical_formula(),
+        "n_atoms": len(reference.primitive),
+        "has_charges": reference.nac_params is not None,
+        **verdict_numbers(bare, own),
+        **compared(ruled, interpolated),
+        **compared_with_charges(reference, own, interpolated),
     }
 
 
-def computed(
-    names: Sequence[str], paths: Sequence[Path], done: pd.DataFrame, settings: PhononSettings
-) -> Iterator[dict[str, Any]]:
-    """Rows that are not there yet, in one process per core."""
-    known = set(zip(done["potential"], done["crystal"], strict=True)) if len(done) else set()
-    pairs = [(name, path) for name in names for path in paths]
-    todo = [
-        (name, path, settings)
-        for name, path in pairs
-        if (name, path.name.removesuffix(".yaml.xz")) not in known
+def own_of(job: Job, reference: Phonopy) -> Computed | Phonopy:
+    """What is compared with the reference: a potential, or a second reference."""
+    if job["potential"] == "dft":
+        return without_charges(read_phonopy(job["other"]).phonon)
+    start = atoms_of_cell(reference.primitive)
+    return compute(start, load(job["potential"]), phonon_settings(job["max_atoms"]))
+
+
+def verdict_numbers(reference: Phonopy, own: Computed | Phonopy) -> dict[str, Any]:
+    """Space groups, lowest frequencies and verdicts of both."""
+    lowest = float(commensurate_frequencies(reference).min())
+    row: Row = {
+        "space_group_dft": space_group_number(atoms_of_cell(reference.primitive), SYMPREC),
+        "min_frequency_dft": lowest,
+        "stable_dft": lowest >= -STABILITY_TOLERANCE,
+    }
+    if not isinstance(own, Computed):
+        return row
+    return row | {
+        "space_group": space_group_number(own.atoms, SYMPREC),
+        "volume_error": float(own.atoms.get_volume() / reference.primitive.volume - 1),
+        "min_frequency": own.min_frequency(),
+        "least_stiffness": own.least_stiffness(),
+        "stable": own.stable(),
+        "n_supercell_atoms": len(own.phonon.supercell),
+    }
+
+
+def jobs(names: list[str], folder: Path, only: str, max_atoms: int) -> list[Job]:
+    """Each crystal with each potential, small files first."""
+    files = sorted(folder.glob("*.yaml.xz"), key=lambda path: path.stat().st_size)
+    paths = {path.name.removesuffix(".yaml.xz"): path for path in files}
+    repeated: list[Job] = [
+        {"potential": "dft", "material_id": one, "path": paths[one], "other": paths[other]}
+        for one, other in REPEATED.items()
+        if {one, other} <= paths.keys() and only in one
     ]
-    os.environ["OMP_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(compared, *zip(*todo, strict=True)) if todo else ()
+    return repeated + [
+        {"potential": name, "material_id": key, "path": path, "max_atoms": max_atoms}
+        for name in names
+        for key, path in paths.items()
+        if only in key
+    ]
 
 
 def main() -> None:
-    """Compute what is missing, write it, print the tables."""
+    """Compute what is missing and write it."""
+    here = Path(__file__).parent / "results"
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--reference", type=Path, required=True, help="folder of phonopy files")
-    parser.add_argument("--output", type=Path, required=True, help="Parquet file of the rows")
-    parser.add_argument("--potentials", nargs="+", default=["7net-0", "7net-l3i5"])
+    parser.add_argument("--reference", type=Path, required=True, help="folder of the data")
+    parser.add_argument("--output", type=Path, default=here / "dft_modes.parquet")
+    parser.add_argument("--potentials", nargs="*", default=["7net-0", "7net-l3i5"])
     parser.add_argument("--only", default="", help="crystals whose name holds this text")
-    parser.add_argument("--max-atoms", type=int, default=130, help="largest supercell")
+    parser.add_argument("--max-atoms", type=int, default=MAX_ATOMS, help="largest supercell")
+    parser.add_argument("--limit", type=int, default=None, help="new rows at most")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     options = parser.parse_args()
-    paths = sorted(
-        path for path in options.reference.glob("*.yaml.xz") if options.only in path.name
-    )
-    settings = PhononSettings(max_atoms=options.max_atoms, max_enlargements=0)
-    rows = pd.read_parquet(options.output) if options.output.exists() else pd.DataFrame()
-    found = computed(options.potentials, paths, rows, settings)
-    for row in track(found, "crystals", console=Console(stderr=True)):
-        rows = pd.concat([rows, pd.DataFrame([{"error": None, **row}])], ignore_index=True)
-        rows.to_parquet(options.output)
-    print(rows.sort_values(["crystal", "potential"]).round(3).to_markdown(index=False))
+    folder = options.reference / "dft_phonons"
+    todo = jobs(options.potentials, folder, options.only, options.max_atoms)
+    rows = extend(options.output, todo, measured, workers=options.workers, limit=options.limit)
+    shown = ["potential", "material_id", "frequency_mae", "momentum_mae", "wave_dft", "wave"]
+    print(rows[shown].round(3).to_markdown(index=False))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from potentials.facet.checkpoint import read_facet, save_facet
 from potentials.facet.config import FacetConfig
 from potentials.facet.frames import Batch, Frame, make_batch, mean_neighbours
 from potentials.facet.graph import Graph, build_graph
-from potentials.facet.model import Facet, derivatives, hessian_columns
+from potentials.facet.model import Facet, derivatives, hessian_products
 from potentials.facet.potential import FacetPotential, load_facet
 from potentials.facet.training import (
     Learner,
@@ -39,7 +39,7 @@ __all__ = [
     "begin",
     "build_graph",
     "derivatives",
-    "hessian_columns",
+    "hessian_products",
     "load_facet",
     "load_learner",
     "make_batch",

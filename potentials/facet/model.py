@@ -210,8 +210,8 @@ def derivatives_and_products(
     return energies, *_forces_and_stresses(graph, gradient), products
 
 
-def hessian_columns(model: nn.Module, graph: Graph, indices: Tensor) -> Tensor:
-    """Compute columns of the matrix of second derivatives, by differentiating twice.
+def hessian_products(model: nn.Module, graph: Graph, directions: Tensor) -> Tensor:
+    """Multiply the matrix of second derivatives with displacements, by differentiating twice.
 
     Parameters
     ----------
@@ -219,23 +219,21 @@ def hessian_columns(model: nn.Module, graph: Graph, indices: Tensor) -> Tensor:
         The network.
     graph : Graph
         The structures.
-    indices : Tensor of int64, shape (n_columns,)
-        Degrees of freedom, ``3 atom + axis``.
+    directions : Tensor, shape (n_directions, n_atoms, 3)
+        Displacements.
 
     Returns
     -------
-    Tensor, shape (n_columns, n_atoms, 3)
-        ``d^2 E / dx_column dx_atom`` in eV/Å^2.
+    Tensor, shape (n_directions, n_atoms, 3)
+        ``sum_column d^2 E / dx_atom dx_column * direction_column`` in eV/Å^2 times their unit.
     """
     _, vectors, gradient = _pair_gradient(model, graph, create_graph=True)
-    columns = vectors.new_zeros(len(indices), len(vectors), 3)
-    for column, index in zip(columns, indices.tolist(), strict=True):
-        direction = vectors.new_zeros(len(vectors), 3)
-        direction.view(-1)[index] = 1.0
+    products = torch.empty_like(directions)
+    for product, direction in zip(products, directions, strict=True):
         motion = _pair_motion(graph.neighbours, direction)
-        (product,) = torch.autograd.grad(gradient, vectors, motion, retain_graph=True)
-        column.copy_(-_on_atoms(product, graph.neighbours))
-    return columns
+        (change,) = torch.autograd.grad(gradient, vectors, motion, retain_graph=True)
+        product.copy_(-_on_atoms(change, graph.neighbours))
+    return products
 
 
 def _pair_gradient(

@@ -14,7 +14,7 @@ from potentials.batching import pack
 from potentials.checkpoint import sha256_of_file
 from potentials.facet.checkpoint import read_facet
 from potentials.facet.graph import IntArray, build_graph
-from potentials.facet.model import Facet, derivatives, hessian_columns
+from potentials.facet.model import Facet, derivatives, hessian_products
 from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
 
 LICENCE = "MIT"
@@ -86,8 +86,27 @@ class FacetPotential:
         ndarray, shape (n_columns, n_atoms, 3)
             ``d^2 E / dx_column dx_atom`` in eV/Å^2.
         """
+        directions = np.eye(3 * len(atoms))[np.asarray(indices)]
+        return self.hessian_products(atoms, directions.reshape(-1, len(atoms), 3))
+
+    def hessian_products(self, atoms: Atoms, directions: FloatArray) -> FloatArray:
+        """Multiply the matrix of second derivatives with displacements of all atoms.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            A periodic structure.
+        directions : ndarray, shape (n_directions, n_atoms, 3)
+            Displacements, of any unit.
+
+        Returns
+        -------
+        ndarray, shape (n_directions, n_atoms, 3)
+            In eV/Å^2 times that unit.
+        """
         graph = build_graph([atoms], self.model.config, self.device, self.dtype)
-        return _array(hessian_columns(self.model, graph, torch.as_tensor(indices)))
+        motions = torch.as_tensor(directions, dtype=self.dtype, device=self.device)
+        return _array(hessian_products(self.model, graph, motions))
 
     def _evaluate_batch(
         self, structures: list[Atoms]
@@ -132,6 +151,7 @@ def load_facet(path: Path, device: str, dtype: str) -> FacetPotential:
         licence=str(metadata.get("licence", LICENCE)),
         citation=str(metadata.get("citation", CITATION)),
         milliseconds_per_atom=float(metadata.get("milliseconds_per_atom", 1.0)),
+        second_derivatives=True,
     )
     return FacetPotential(card, model, place, precision)
 

@@ -144,7 +144,8 @@ def errors_of(
     batch : Batch
         Structures and labels.
     weights : LossWeights
-        Labels of weight zero are left out; second derivatives are computed for "hessian" only.
+        Labels of weight zero are left out; second derivatives are computed for "hessian" only, and
+        only where a frame has columns.
     create_graph : bool
         Whether the errors are to be differentiated.
 
@@ -154,19 +155,20 @@ def errors_of(
         Differences by label: energy per atom (n, 1) in eV, force (n, 3) in eV/Å, stress (n, 9) in
         eV/Å^3, rows of Hessian columns (n, 3) in eV/Å^2.
     """
+    # Few frames of a batch have columns, often none: the second derivative would be for nothing.
+    twice = bool(weights.hessian) and bool(_known(batch, "hessian").any())
     found: tuple[Tensor, ...] = (
         derivatives_and_products(model, batch.graph, batch.directions, create_graph=create_graph)
-        if weights.hessian
-        else derivatives(model, batch.graph, create_graph=create_graph)
+        if twice
+        else (*derivatives(model, batch.graph, create_graph=create_graph), batch.columns)
     )
-    energies, forces, stresses, *products = found
+    energies, forces, stresses, products = found
     differences = {
         "energy": ((energies - batch.energies) / batch.sizes)[:, None],
         "force": forces - batch.forces,
         "stress": (stresses - batch.stresses).flatten(1),
+        "hessian": products - batch.columns,
     }
-    if products:
-        differences["hessian"] = products[0] - batch.columns
     return {
         label: rows[_known(batch, label)]
         for label, rows in differences.items()

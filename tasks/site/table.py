@@ -50,6 +50,7 @@ SHOWN: Final = (
     Shown("potential", "Potential", "computation", initial=True),
     Shown("score", "Score", "verdict", initial=True),
     Shown("stable", "Stable", "verdict", initial=True),
+    Shown("reliable", "Reliable", "verdict", initial=True),
     Shown("space_group_symbol", "Space group", "symmetry", initial=True),
     Shown("chirality_class", "Class", "symmetry", initial=True),
     Shown("helicity_wave", "Wave", "symmetry", initial=True),
@@ -67,6 +68,8 @@ SHOWN: Final = (
     Shown("outcome", "Outcome", "verdict"),
     Shown("significant", "Significant", "verdict"),
     Shown("shortlisted", "Shortlist", "verdict"),
+    Shown("warnings", "Warnings", "verdict"),
+    Shown("raw_score", "Score before warnings", "verdict"),
     Shown("space_group_number", "No.", "symmetry"),
     Shown("point_group", "Point group", "symmetry"),
     Shown("helicity_wave_found", "Wave found", "symmetry"),
@@ -84,6 +87,8 @@ SHOWN: Final = (
     Shown("boundary_shift", "Boundary shift", "computation"),
     Shown("volume_change", "ΔV/V", "computation"),
     Shown("symmetry_changed", "Symmetry changed", "computation"),
+    Shown("nac_source", "Born charges", "computation"),
+    Shown("frequency_disagreement", "Disagreement", "computation"),
     Shown("reason", "Reason", "verdict"),
 )
 """Columns of the table in their order."""
@@ -201,10 +206,10 @@ def site_table(rows: pa.Table, variants: Sequence[str]) -> pa.Table:
     columns: dict[str, Any] = {"potential": list(variants)}
     columns["material_id"] = [safe_id(name) for name in rows["material_id"].to_pylist()]
     columns["elements"] = [elements_of(formula) for formula in rows["formula"].to_pylist()]
-    columns["tensor_components"] = [
-        None if parts is None else ", ".join(parts)
-        for parts in rows["tensor_components"].to_pylist()
-    ]
+    for name in ("tensor_components", "warnings"):
+        columns[name] = [
+            None if parts is None else ", ".join(parts) for parts in rows[name].to_pylist()
+        ]
     columns |= _numbers(rows)
     plain = {
         s.name: columns.get(s.name, rows[s.name] if s.name in rows.column_names else None)

@@ -11,10 +11,12 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
+from tasks.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
 from tasks.failures import RemediableError
 from tasks.sources.json_text import json_value
 from tasks.sources.records import Provenance, RawRecord, safe_id, unreadable
 from tasks.sources.settings import Meaning, SourceSettings
+from tasks.sources.space_groups import space_group_of
 
 USUAL_NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     "id": ("material_id", "mp_id", "entry_id", "mat_id", "id", "uid", "file"),
@@ -31,9 +33,20 @@ USUAL_NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     "url": ("url",),
     "functional": ("functional",),
     "energy_above_hull": ("energy_above_hull", "e_above_hull", "_mp_energy_above_hull"),
+    "band_gap": ("band_gap", "_mp_band_gap"),
+    "space_group": (
+        "space_group_number",
+        "spacegroup_number",
+        "space_group_it_number",
+        "spacegroup.number",
+        "sg_number",
+    ),
+    "born_charges": (BORN_CHARGES,),
+    "dielectric_tensor": (DIELECTRIC_TENSOR,),
 }
 # Taken as they are where an entry has them; their names are those of OPTIMADE.
 _OPTIMADE_KEYS = ("species", "dimension_types")
+_TENSORS: Final[tuple[Meaning, ...]] = ("born_charges", "dielectric_tensor")
 _SAID: Final[tuple[Meaning, ...]] = ("database", "database_version", "licence", "functional")
 _FULL = 1e-6  # an occupancy differs from 1 by less
 
@@ -128,7 +141,8 @@ def parse_mapping(text: str) -> tuple[Atoms, None]:
     ----------
     text : str
         JSON: a dictionary of pymatgen, or an object with ``lattice`` (Å, rows), ``numbers`` or
-        ``species`` and ``fractional`` or ``cartesian`` (Å).
+        ``species`` and ``fractional`` or ``cartesian`` (Å); with ``born_charges`` (e) and
+        ``dielectric_tensor`` where they are known.
 
     Returns
     -------
@@ -142,8 +156,8 @@ def parse_mapping(text: str) -> tuple[Atoms, None]:
     RemediableError
         For disorder, a crystal that is not periodic in three directions, lists of other lengths.
     """
-    value = json_value(text)
-    value = _from_pymatgen(value) if "sites" in value else value
+    given = json_value(text)
+    value = _from_pymatgen(given) if "sites" in given else given
     dimensions = value.get("dimension_types")
     if dimensions is not None and list(dimensions) != [1, 1, 1]:
         message = f"not periodic in three directions: dimension_types {dimensions}"
@@ -156,7 +170,13 @@ def parse_mapping(text: str) -> tuple[Atoms, None]:
         message = f"unreadable: {len(positions)} positions of {len(numbers)} atoms"
         raise RemediableError(message, "correct the record")
     kind = "scaled_positions" if fractional else "positions"
-    return Atoms(numbers=numbers, cell=cell, pbc=True, **{kind: positions}), None
+    atoms = Atoms(numbers=numbers, cell=cell, pbc=True, **{kind: positions})
+    if given.get("born_charges") is not None:
+        charges = np.asarray(given["born_charges"], dtype=float)
+        atoms.set_array(BORN_CHARGES, charges.reshape(len(atoms), 9))
+    if given.get("dielectric_tensor") is not None:
+        atoms.info[DIELECTRIC_TENSOR] = given["dielectric_tensor"]
+    return atoms, None
 
 
 def _column(meaning: Meaning, names: Sequence[str], settings: SourceSettings) -> str | None:
@@ -178,10 +198,11 @@ def _structure_text(values: Mapping[Meaning, Any], row: Mapping[str, Any]) -> tu
     """Kind and text of the structure of a row."""
     if isinstance(values["cif"], str):
         return "cif", values["cif"]
+    tensors: dict[str, Any] = {m: _decoded(values[m]) for m in _TENSORS if values[m] is not None}
     if "sites" in row:
-        return "json", _dumped({"sites": row["sites"], "lattice": row.get("lattice")})
+        return "json", _dumped({"sites": row["sites"], "lattice": row.get("lattice"), **tensors})
     if values["structure"] is not None:
-        return "json", _dumped(_decoded(values["structure"]))
+        return "json", _dumped({**_decoded(values["structure"]), **tensors})
     if values["lattice"] is None:
         raise RemediableError("unreadable: the record holds no structure", "correct the record")
     meanings: tuple[Meaning, ...] = ("lattice", "numbers", "species", "fractional", "cartesian")
@@ -189,7 +210,7 @@ def _structure_text(values: Mapping[Meaning, Any], row: Mapping[str, Any]) -> tu
     kinds = {
         _renamed(key): _decoded(row[key]) for key in _OPTIMADE_KEYS if row.get(key) is not None
     }
-    return "json", _dumped({**found, **kinds})
+    return "json", _dumped({**found, **kinds, **tensors})
 
 
 def _renamed(key: str) -> str:
@@ -205,7 +226,7 @@ def _decoded(value: object) -> Any:  # noqa: ANN401
 def _dumped(value: object) -> str:
     try:
         return json.dumps(value)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise unreadable(error) from error
 
 
@@ -216,11 +237,20 @@ def _provenance(values: Mapping[Meaning, Any], settings: SourceSettings) -> Prov
     url = _text(values["url"])
     if url is None and settings.url and database_id:
         url = settings.url.replace("{id}", database_id)
-    hull = values["energy_above_hull"]
-    energy = None if hull is None else float(hull)
-    if energy is not None and not np.isfinite(energy):
-        energy = None
-    return Provenance(**said, database_id=database_id, url=url, energy_above_hull=energy)
+    return Provenance(
+        **said,
+        database_id=database_id,
+        url=url,
+        energy_above_hull=_number(values["energy_above_hull"]),
+        band_gap=_number(values["band_gap"]),
+        space_group_stated=space_group_of(values["space_group"]),
+    )
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401
+    """Number of a cell; None where there is none."""
+    found = None if value is None else float(value)
+    return found if found is not None and np.isfinite(found) else None
 
 
 def _text(value: object) -> str | None:

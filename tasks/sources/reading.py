@@ -9,11 +9,13 @@ from ase import Atoms
 
 from tasks.failures import Failure, RemediableError
 from tasks.sources.archives import tar_members, zip_members
+from tasks.sources.born import born_file, with_charges
 from tasks.sources.databases import cut_database
 from tasks.sources.documents import KNOWN_FILES, Document, kind_of, opened
 from tasks.sources.mappings import parse_mapping
 from tasks.sources.records import Provenance, RawRecord, Record, read_failure, safe_id, unreadable
 from tasks.sources.settings import SourceSettings
+from tasks.sources.space_groups import space_group_of, stated_in_cif
 from tasks.sources.tables import cut_csv, cut_json, cut_json_lines, cut_parquet
 from tasks.sources.texts import (
     cut_cif,
@@ -87,7 +89,18 @@ def parsed(raw: RawRecord) -> Record:
     except Exception as error:
         raise unreadable(error) from error
     material_id = raw.material_id if name is None else safe_id(name)
-    return Record(material_id, atoms, raw.source_record, raw.provenance)
+    return Record(material_id, atoms, raw.source_record, _with_space_group(raw, atoms))
+
+
+def _with_space_group(raw: RawRecord, atoms: Atoms) -> Provenance:
+    """Provenance with the space group that the text itself states, unless its row has."""
+    provenance = raw.provenance
+    if provenance.space_group_stated is not None:
+        return provenance
+    stated = stated_in_cif(raw.text) if raw.kind == "cif" else None
+    if "space_group_number" in atoms.info:
+        stated = space_group_of(atoms.info["space_group_number"])
+    return provenance if stated is None else replace(provenance, space_group_stated=stated)
 
 
 def source_files(source: Path) -> list[Path]:
@@ -156,7 +169,19 @@ def _read(document: Document, kind: str, settings: SourceSettings) -> Iterator[R
     if kind in _ARCHIVES:
         raise RemediableError("an archive inside an archive", "extract it first")
     for record in _CUTTERS[kind](document, settings):
-        yield _with_provenance(record, settings) if isinstance(record, RawRecord) else record
+        if not isinstance(record, RawRecord):
+            yield record
+            continue
+        told = _with_provenance(record, settings)
+        born = born_file(document.path) if kind in _SINGLE else None
+        yield _charged(told, born) if born else told
+
+
+def _charged(raw: RawRecord, born: Path) -> RawRecord:
+    """Record with the Born charges of the file beside its own."""
+    record = parsed(raw)
+    text = with_charges(record.atoms, born)
+    return RawRecord(record.material_id, "json", text, raw.source_record, record.provenance)
 
 
 def _with_provenance(record: RawRecord, settings: SourceSettings) -> RawRecord:
@@ -191,6 +216,8 @@ _ARCHIVES: dict[str, Callable[[Document, SourceSettings], Iterator[Document | Fa
     "zip": zip_members,
     "tar": tar_members,
 }
+# Kinds of files that hold a crystal to which a BORN file may belong.
+_SINGLE = frozenset(("cif", "poscar"))
 _CUTTERS: dict[str, _Cutter] = {
     "cif": cut_cif,
     "poscar": cut_poscar,

@@ -28,6 +28,10 @@ class Provenance:
         Licence of the data, page of the structure, density functional of its relaxation.
     energy_above_hull : float or None
         Energy above the convex hull in eV/atom.
+    band_gap : float or None
+        Band gap in eV.
+    space_group_stated : int or None
+        Space-group number that the record states.
     """
 
     database: str | None = None
@@ -37,6 +41,8 @@ class Provenance:
     url: str | None = None
     functional: str | None = None
     energy_above_hull: float | None = None
+    band_gap: float | None = None
+    space_group_stated: int | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ Meaning = Literal[
     "url",
     "functional",
     "energy_above_hull",
+    "band_gap",
+    "space_group",
+    "born_charges",
+    "dielectric_tensor",
 ]
 
 

@@ -3,20 +3,23 @@
 import io
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 
 import ase.io
 from ase import Atoms
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
-from pymatgen.io.cif import CifFile, CifParser
+from pymatgen.io.cif import CifParser
 
+from tasks.dielectric import DIELECTRIC_TENSOR
 from tasks.failures import RemediableError
 from tasks.sources.documents import Document, read_line, read_text
 from tasks.sources.records import RawRecord, safe_id
 from tasks.sources.settings import SourceSettings
 
-_CIF_BLOCK = re.compile(r"^data_", re.IGNORECASE | re.MULTILINE)
+_CIF_BLOCK = re.compile(r"\s*data_(\S*)", re.IGNORECASE)
+_NO_STRUCTURE = "powder_pattern"  # blocks of diffraction data of some databases
 _SHORTEST_ATOM_LINE = 8  # bytes: a symbol and three numbers
 
 
@@ -37,13 +40,53 @@ def cut_cif(document: Document, settings: SourceSettings) -> Iterator[RawRecord]
     """
     text = read_text(document.stream, settings.max_record_bytes)
     stem, name = document.stem, document.name
-    blocks = {stem: text}
-    if len(_CIF_BLOCK.findall(text)) > 1:
-        blocks = {header: str(block) for header, block in CifFile.from_str(text).data.items()}
-    for header, block in blocks.items() if text.strip() else ():
-        alone = len(blocks) == 1
-        material_id = safe_id(stem if alone else f"{stem}-{header}")
-        yield RawRecord(material_id, "cif", block, name if alone else f"{name}#{header}")
+    blocks = _cif_blocks(text)
+    if len(blocks) < 2 and text.strip():
+        yield RawRecord(safe_id(stem), "cif", text, name)
+        return
+    headers: Counter[str] = Counter()
+    for header, block in blocks:
+        headers[header] += 1
+        label = f"{header}-{headers[header]}" if headers[header] > 1 else header
+        yield RawRecord(safe_id(f"{stem}-{label}"), "cif", block, f"{name}#{label}")
+
+
+def _cif_blocks(text: str) -> list[tuple[str, str]]:
+    """Header and text of each data block that may hold a structure."""
+    blocks: list[tuple[str, list[str]]] = []
+    for line, is_quoted in _cif_lines(text):
+        if not is_quoted and (header := _CIF_BLOCK.match(line)):
+            blocks.append((header.group(1), []))
+        if blocks:
+            blocks[-1][1].append(line)
+    return [(header, "".join(lines)) for header, lines in blocks if _NO_STRUCTURE not in header]
+
+
+def _cif_lines(text: str) -> Iterator[tuple[str, bool]]:
+    """Lines of a CIF, and whether each belongs to a text between semicolons."""
+    is_quoted = False
+    for line in text.splitlines(keepends=True):
+        delimits = line.startswith(";")
+        yield line, is_quoted or delimits
+        is_quoted ^= delimits
+
+
+def _only_block(text: str) -> str:
+    """Data block in which nothing but its first line looks like the head of a block.
+
+    pymatgen takes any line that begins so for a head, also inside of a text, and only in lower
+    case.
+    """
+    lines = []
+    for line, is_quoted in _cif_lines(text):
+        head = _CIF_BLOCK.match(line)
+        if head and is_quoted:
+            lines.append(f". {line.lstrip()}")
+        elif head:
+            lines.append(f"data_{line[head.start(1) :]}")
+        else:
+            lines.append(line)
+    return "".join(lines)
 
 
 def cut_poscar(document: Document, settings: SourceSettings) -> Iterator[RawRecord]:
@@ -130,7 +173,7 @@ def parse_cif(text: str) -> tuple[Atoms, None]:
         Whatever the parser finds wrong; a disordered crystal is a ``RemediableError``.
     """
     with warnings.catch_warnings(action="ignore"):
-        parser = CifParser.from_str(text, occupancy_tolerance=1.0)
+        parser = CifParser.from_str(_only_block(text), occupancy_tolerance=1.0)
         [structure] = parser.parse_structures(primitive=False, check_occu=True)
     return _ordered(structure), None
 
@@ -169,6 +212,9 @@ def parse_xyz(text: str) -> tuple[Atoms, str | None]:
         Value of ``material_id`` in the comment line.
     """
     atoms = ase.io.read(io.StringIO(text), format="extxyz")
+    # ASE takes this name for a result of a calculation.
+    if atoms.calc is not None and DIELECTRIC_TENSOR in atoms.calc.results:
+        atoms.info[DIELECTRIC_TENSOR] = atoms.calc.results[DIELECTRIC_TENSOR]
     name = atoms.info.get("material_id")
     return atoms, None if name is None else str(name)
 

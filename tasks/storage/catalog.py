@@ -6,7 +6,7 @@ and are not shown.
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,11 +16,19 @@ from tasks.storage.durable import discard, publish, stage_file
 from tasks.storage.ordering import rows_in_order
 from tasks.storage.parts import write_rows
 from tasks.storage.rows import identities
-from tasks.storage.schema import CATALOG_ORIGINS, CATALOG_TABLES, PLANNED_KEYS, TABLES
+from tasks.storage.schema import (
+    CATALOG_ORIGINS,
+    CATALOG_TABLES,
+    PLANNED_KEYS,
+    TABLES,
+    TRUST_COLUMNS,
+)
 from tasks.storage.snapshot import Snapshot
+from tasks.trust import JUDGED, assess
 
 _UNCLASSIFIED: Final = 231  # sorts after every space group
 _MATERIALS_AT_ONCE: Final = 20_000
+_LOWERED: Final = ("raw_score", "raw_shortlisted")
 _KEY_COLUMNS: Final = ("key", *dict.fromkeys(PLANNED_KEYS.values()))
 
 
@@ -121,13 +129,35 @@ def _wide(snapshot: Snapshot, plan: pa.Table) -> pa.Table:
     """Join what is known about some planned materials."""
     origins = CATALOG_ORIGINS.values()
     found = {"plan": plan}
-    for table in ("materials", "relaxations", "phonons", "chirality"):
+    for table in ("materials", "relaxations", "phonons", "chirality", "agreement"):
         columns = [column for origin, column in origins if origin == table]
         found[table] = _planned(snapshot, plan, table, columns)
     outcome, reason = _outcomes(snapshot, plan, pc.is_valid(found["chirality"]["key"]))
     columns = [found[table][column] for table, column in origins]
     schema = CATALOG_TABLES["chirality"].arrow_schema
-    return pa.table([plan["material_id"], outcome, reason, *columns], schema=schema)
+    joined = dict(zip(CATALOG_ORIGINS, columns, strict=True))
+    trust = _trust(pa.table({name: joined[name] for name in (*JUDGED, *_LOWERED)}))
+    return pa.table([plan["material_id"], outcome, reason, *columns, *trust], schema=schema)
+
+
+def _trust(joined: pa.Table) -> list[pa.Array]:
+    """Columns `TRUST_COLUMNS` of some materials; empty for those without results."""
+    rows = [_trust_row(row) for row in joined.to_pylist()]
+    return [pa.array([row.get(c.name) for row in rows], c.type) for c in TRUST_COLUMNS]
+
+
+def _trust_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of these columns of one material."""
+    if row["stable"] is None:
+        return {}
+    found, score = assess(row), row["raw_score"]
+    return {
+        "warnings": list(found.warnings),
+        "reliable": found.reliable,
+        "trust": found.factor,
+        "score": None if score is None else score * found.factor,
+        "shortlisted": row["raw_shortlisted"] and found.reliable,
+    }
 
 
 def _planned(snapshot: Snapshot, plan: pa.Table, table: str, columns: Iterable[str]) -> pa.Table:

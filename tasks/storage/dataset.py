@@ -28,9 +28,12 @@ class Dataset:
     ----------
     root : Path
         The folder; made by the first commit.
+    not_before : datetime or None
+        Commits claim to be no older, even where the clock is behind that of earlier ones (UTC).
     """
 
     root: Path
+    not_before: datetime | None = None
 
     def __post_init__(self) -> None:
         """Accept a string as well."""
@@ -75,12 +78,13 @@ class Dataset:
         materials = _materials_by_key(arrow)
         _check_keys(keys, materials)
         failed, transient = _failures(arrow)
+        now = datetime.now(UTC)
         draft = Draft(
             stage=stage,
             keys={key: materials[key] for key in sorted(materials)},
             failed=failed,
             transient=transient,
-            created=datetime.now(UTC),
+            created=max(now, self.not_before or now),
             timings=dict(timings or {}),
         )
         return commit_parts(self.root, draft, {name: [rows] for name, rows in arrow.items()})

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -182,6 +182,29 @@ def read_receipt(path: Path) -> Receipt:
     """
     with explained("read", path):
         content = path.read_bytes()
+    return parsed_receipt(path, content)
+
+
+def parsed_receipt(path: PurePath, content: bytes) -> Receipt:
+    """Parse the content of a receipt.
+
+    Parameters
+    ----------
+    path : PurePath
+        Where it was found.
+    content : bytes
+        What was found.
+
+    Returns
+    -------
+    Receipt
+        The receipt.
+
+    Raises
+    ------
+    DatasetError
+        When it is damaged, belongs to another file, or was written by a newer program.
+    """
     version = _VERSION.search(content)
     if version and int(version[1]) > SCHEMA_VERSION:
         raise NewerDatasetError(
@@ -215,7 +238,7 @@ def receipt_paths(folder: Path, stage: str | None = None) -> list[Path]:
     return sorted(folder.glob(f"{stage}-*.json" if stage else "*.json"))
 
 
-def _damaged(path: Path, reason: str) -> str:
+def _damaged(path: PurePath, reason: str) -> str:
     return f"{path} is damaged ({reason}): remove it and run again to redo its work"
 
 

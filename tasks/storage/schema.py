@@ -161,6 +161,15 @@ _STRUCTURE = (
     _reals("cell", "Å", "Lattice vectors as rows, 9 numbers."),
     _reals("positions", "", "Fractional coordinates, 3 numbers per atom."),
 )
+_CHARGES = (
+    _reals("born_charges", "e", "Born charges its source gives, 9 per atom.", nullable=True),
+    _reals(
+        "dielectric_tensor",
+        "",
+        "High-frequency dielectric tensor its source gives, 9 by row.",
+        nullable=True,
+    ),
+)
 _COST = (
     _real("wall_time", "s", "Wall time of the stage for this material."),
     _real("potential_time", "s", "Part of the wall time spent inside the potential."),
@@ -197,6 +206,8 @@ _PROVENANCE = (
     _text("database_version", "Release of the database.", nullable=True),
     _text("functional", "Density functional the structure was relaxed with.", nullable=True),
     _real("energy_above_hull", "eV/atom", "Energy above the hull in its database.", nullable=True),
+    _real("band_gap", "eV", "Band gap in its database.", nullable=True),
+    _count("space_group_stated", "Space-group number that the record states.", nullable=True),
 )
 _CURATION = (
     _text(
@@ -214,6 +225,11 @@ _CURATION = (
     _flag(
         "classes_differ",
         "Whether the chirality class of the crystal as given depends on the tolerance.",
+        nullable=True,
+    ),
+    _flag(
+        "space_group_differs",
+        "Whether the space group found is another one than the record states.",
         nullable=True,
     ),
 )
@@ -253,6 +269,7 @@ _MATERIALS = Table(
             nullable=True,
         ),
         _integers("space_groups", "Space-group number at each of these.", nullable=True),
+        *_CHARGES,
     ),
 )
 
@@ -280,6 +297,7 @@ _RELAXATIONS = Table(
         _reals("tolerances", "Å", "Distance tolerances of the symmetry search afterwards."),
         _integers("space_groups", "Space-group number at each of these tolerances."),
         _flag("symmetry_changed", "Whether the space group is another one afterwards."),
+        *_CHARGES,
         *_POTENTIAL,
         *_COST,
     ),
@@ -300,6 +318,12 @@ _PHONONS = Table(
         ),
         _real("displacement_distance", "Å", "Length of each displacement.", nullable=True),
         _flag("nac", "Whether the non-analytical term correction is included."),
+        _text(
+            "nac_source",
+            'Where its Born charges are from: "record" of the structure or "file" of the force '
+            "constants; empty without them.",
+            nullable=True,
+        ),
         _real(
             "min_frequency_commensurate",
             "THz",
@@ -442,6 +466,39 @@ _CHIRALITY = Table(
     (*_IDENTITY, *_columns_of(Verdict), *_INTERPOLATION, *_columns_of(ChiralityRecord)),
 )
 
+_AGREEMENT = Table(
+    "agreement",
+    "What another potential says of one material; the key is that of its row in chirality.",
+    (
+        *_IDENTITY,
+        _text("other_potential", "Potential of the dataset it was compared with.", nullable=True),
+        _count("n_modes_compared", "Modes matched by the overlap of their eigenvectors."),
+        _real(
+            "frequency_difference", "THz", "Mean difference of the frequencies of matched modes."
+        ),
+        _real("frequency_disagreement", "", "The same as a fraction of the highest frequency."),
+        _real(
+            "momentum_difference",
+            "ħ",
+            "Mean size of the difference of l, over matched modes that no other is close to.",
+        ),
+        _real(
+            "sign_agreement",
+            "",
+            "Share of such modes with |l| above 0.1 ħ whose l points to the same side.",
+            nullable=True,
+        ),
+        _flag(
+            "leading_sign_agrees",
+            "Whether the helicity of the mode that has the largest has the same sign.",
+            nullable=True,
+        ),
+        _flag("wave_agrees", "Whether both find the same helicity wave."),
+        _flag("stability_agrees", "Whether both say stable, or both unstable."),
+        _flag("potentials_disagree", "Whether any of these contradicts; see docs/trust.md."),
+    ),
+)
+
 _FAILURES = Table(
     "failures",
     "One structure that one stage could not finish.",
@@ -486,6 +543,7 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
             _FORCE_CONSTANTS,
             _MODES,
             _CHIRALITY,
+            _AGREEMENT,
             _FAILURES,
             _RUNS,
         )
@@ -501,6 +559,7 @@ PLANNED_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "force_constants": "phonon_key",
         "chirality": "chirality_key",
         "modes": "chirality_key",
+        "agreement": "chirality_key",
     }
 )
 """Column of the plan that names the key of each table."""
@@ -538,8 +597,12 @@ WIDE_COLUMNS: Final = (
             "checkpoint_digest",
         ),
     ),
-    ("phonons", ("n_supercell_atoms", "image_distance", "n_displacements", "boundary_shift")),
+    (
+        "phonons",
+        ("n_supercell_atoms", "image_distance", "n_displacements", "boundary_shift", "nac_source"),
+    ),
     ("chirality", tuple(name for name in _CHIRALITY.names if name not in _CHIRALITY.identity)),
+    ("agreement", tuple(name for name in _AGREEMENT.names if name not in _AGREEMENT.identity)),
 )
 """Columns of each table that the catalogue of materials joins."""
 
@@ -547,6 +610,8 @@ _WIDE_NAMES: Final = {
     ("relaxations", "converged"): "relaxation_converged",
     ("relaxations", "space_group_number_final"): "space_group_number_relaxed",
     ("chirality", "n_atoms"): "n_atoms_primitive",
+    ("chirality", "score"): "raw_score",
+    ("chirality", "shortlisted"): "raw_shortlisted",
 }
 
 CATALOG_ORIGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -559,12 +624,38 @@ CATALOG_ORIGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 """Columns of the catalogue of materials and the (table, column) each is taken from."""
 
 
+TRUST_COLUMNS: Final = (
+    _texts(
+        "warnings", "What to be warned of, the gravest first; see docs/trust.md.", nullable=True
+    ),
+    _flag(
+        "reliable",
+        "Whether no warning puts class, stability or the sign of the helicity in doubt.",
+        nullable=True,
+    ),
+    _real("trust", "", "Product of the factors of the warnings, 0 to 1.", nullable=True),
+    _real(
+        "score",
+        "",
+        "Rank of stable, significant materials, 0 to 1: raw_score times trust.",
+        nullable=True,
+    ),
+    _flag(
+        "shortlisted",
+        "Whether the raw score reaches the shortlist and the material is reliable.",
+        nullable=True,
+    ),
+)
+"""Columns of the catalogue of materials that follow from its others."""
+
+
 def _catalog_columns() -> Iterable[Column]:
     yield _text("material_id", "Name of the material in its source; unique here.")
     yield _text("outcome", 'Where it stands: "screened", "skipped", "failed" or "pending".')
     yield _text("reason", "Why it was skipped or failed.", nullable=True)
     for name, (table, column) in CATALOG_ORIGINS.items():
         yield replace(TABLES[table].column(column), name=name, nullable=True)
+    yield from TRUST_COLUMNS
 
 
 CATALOG_TABLES: Final[Mapping[str, Table]] = MappingProxyType(

@@ -2,16 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from potentials.facet import LossWeights, OptimizerSettings
 from tasks.failures import RemediableError
 from tasks.storage.durable import write_durably
 
-M = TypeVar("M", bound=BaseModel)
 _TOLD = "settings.json"
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
@@ -79,40 +77,6 @@ class TrainingSettings(BaseModel):
     milliseconds_per_atom: float = Field(1.0, gt=0, description="cost of the model, for its card")
     licence: str = Field("MIT", description="terms of the weights")
     citation: str = Field("", description="what to cite for the data")
-
-
-def read_yaml_settings(path: Path, kind: type[M]) -> M:
-    """Read settings from a YAML file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        YAML file with the groups and fields of `kind`.
-    kind : type
-        The settings that are wanted.
-
-    Returns
-    -------
-    BaseModel
-        Of that kind, checked.
-
-    Raises
-    ------
-    RemediableError
-        For an unreadable file, an unknown name, or a value out of range.
-    """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return kind.model_validate(tree or {})
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {item['input']!r})"
-            for item in error.errors()
-        )
-        raise RemediableError(f"wrong settings: {wrong}", "correct the setting") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        message = f"cannot read the settings file {path}: {error}"
-        raise RemediableError(message, "give a YAML file with groups and fields") from error
 
 
 def settled(folder: Path, settings: BaseModel) -> bool:

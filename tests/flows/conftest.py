@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from prefect.testing.utilities import prefect_test_harness
+from typer.testing import CliRunner
+
+from flows.cli import app
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # Small supercells and coarse meshes: the physics of the demo in seconds.
 QUICK = """
@@ -18,6 +21,34 @@ potential: {name: 7net-0}
 phonons: {min_supercell_length: 6.0, max_atoms: 40, max_enlargements: 0}
 chirality: {mesh_spacing: 0.05, path_spacing: 0.1}
 """
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def told(*arguments: object) -> Told:
+    """Run the command line in this process: the libraries are loaded once."""
+    result = CliRunner().invoke(app, [str(word) for word in arguments], catch_exceptions=False)
+    return Told(result.exit_code, result.stdout, result.stderr)
+
+
+def told_by_process(environment: dict[str, str], *arguments: object) -> Told:
+    """Run the command line as a user does."""
+    result = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    return Told(result.returncode, result.stdout, result.stderr)
 
 
 @pytest.fixture(scope="session")
@@ -34,24 +65,6 @@ def environment(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """Environment of a user whose server runs."""
     home = tmp_path_factory.mktemp("prefect home")
     return os.environ | {"PREFECT_API_URL": server, "PREFECT_HOME": str(home)}
-
-
-@pytest.fixture(scope="session")
-def chiralscreen(environment: dict[str, str]) -> Run:
-    """Run the command line in a process of its own."""
-
-    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "flows.cli", *map(str, arguments)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-            **options,
-        )
-
-    return run
 
 
 @pytest.fixture(scope="session")

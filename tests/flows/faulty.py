@@ -59,6 +59,17 @@ class Faulty(LennardJones):
     def hang(self) -> None:
         time.sleep(3600)
 
+    def wait(self) -> None:
+        """Tell that a computation goes on, and wait until it may end."""
+        (self.marks / "waiting").touch()
+        while not (self.marks / "go").exists():
+            time.sleep(0.1)
+
+    def swell(self) -> None:
+        """Ask for more and more memory, without writing to it."""
+        taken = [bytearray(2**28) for _ in range(40)]
+        raise AssertionError(f"{len(taken)} blocks were given, without a limit")
+
     def full(self) -> None:
         """Let the disk be full for this process, until somebody frees space."""
 

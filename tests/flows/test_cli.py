@@ -1,20 +1,33 @@
 """The command line: help with examples, plans, and errors that say what to do."""
 
+import os
+
 import pandas as pd
 import pytest
 
-from tests.flows.conftest import DEMO
+from tasks.catalogue import read_catalog
+from tests.flows.conftest import DEMO, told, told_by_process
+from tests.tasks.storage import samples
+
+COMMANDS = ("classify", "screen", "analyze", "status", "verify", "compact", "sync", "export")
 
 
-@pytest.mark.parametrize("command", ["classify", "screen", "analyze", "status", "verify"])
-def test_help_has_an_example(chiralscreen, command):
-    result = chiralscreen(command, "--help")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command):
+    result = told(command, "--help")
     assert result.returncode == 0
     assert f"chiralscreen {command}" in result.stdout
 
 
-def test_classify_writes_what_it_prints(chiralscreen, tmp_path):
-    result = chiralscreen("classify", DEMO, "--output", tmp_path / "classes.csv")
+def test_a_process_of_its_own_ends_with_the_exit_code_and_no_traceback(tmp_path):
+    result = told_by_process(dict(os.environ), "status", tmp_path)
+    assert result.returncode == 2
+    assert "holds no dataset" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_classify_writes_what_it_prints(tmp_path):
+    result = told("classify", DEMO, "--output", tmp_path / "classes.csv")
     table = pd.read_csv(tmp_path / "classes.csv").set_index("material_id")
     assert result.returncode == 0
     assert len(table) == len(list(DEMO.glob("*.cif")))
@@ -22,9 +35,9 @@ def test_classify_writes_what_it_prints(chiralscreen, tmp_path):
     assert table["chirality_class"].value_counts().to_dict() == {"II": 16, "III": 13, "I": 6}
 
 
-def test_dry_run_shows_the_plan_and_writes_nothing(chiralscreen, quick, tmp_path):
+def test_dry_run_shows_the_plan_and_writes_nothing(quick, tmp_path):
     output = tmp_path / "out"
-    result = chiralscreen("screen", "demo", "-o", output, "--config", quick, "--dry-run")
+    result = told("screen", "demo", "-o", output, "--config", quick, "--dry-run")
     assert result.returncode == 0, result.stderr
     assert "to compute: 29 structures" in result.stdout
     assert "skipped 6" in result.stdout
@@ -42,20 +55,32 @@ def test_dry_run_shows_the_plan_and_writes_nothing(chiralscreen, quick, tmp_path
         (["screen", "demo", "-o", "out", "--config", "absent.yaml"], ["absent.yaml"]),
         (["screen", "demo"], ["--output"]),
         (["screen", "demo", "-o", "out", "--limit", "0"], ["--limit"]),
+        (["sync", "out", "nothing://bucket"], ["cannot open", "nothing"]),
     ],
 )
-def test_unusable_input_is_told_with_exit_code_two(chiralscreen, tmp_path, arguments, words):
-    result = chiralscreen(*arguments, cwd=tmp_path)
+def test_unusable_input_is_told_with_exit_code_two(monkeypatch, tmp_path, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    result = told(*arguments)
     assert result.returncode == 2
     for word in words:
         assert word in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_centrosymmetric_sources_need_no_potential(chiralscreen, tmp_path):
+def test_centrosymmetric_sources_need_no_potential(server, tmp_path):
     """A screening of silicon alone does not even import a calculator that does not exist."""
-    result = chiralscreen(
+    result = told(
         "screen", DEMO / "si.cif", "-o", tmp_path / "out", "--potential", "ase:no.module:thing"
     )
     assert result.returncode == 0, result.stderr
     assert "skipped 1" in result.stdout
+
+
+def test_two_folders_come_to_the_same_state_through_a_store(tmp_path):
+    url = f"memory://{tmp_path.name}"
+    samples.screened(tmp_path / "one", [1, 2])
+    assert "0 chunks fetched" in told("sync", tmp_path / "one", url).stdout
+    result = told("sync", tmp_path / "two", url)
+    assert result.returncode == 0, result.stderr
+    assert "0 sent" in result.stdout
+    assert sorted(read_catalog(tmp_path / "two", "chirality")["material_id"]) == ["mp-1", "mp-2"]

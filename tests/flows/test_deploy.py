@@ -2,17 +2,21 @@
 
 import base64
 import importlib.util
+import json
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
@@ -20,6 +24,11 @@ from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import Settings
+
+from tasks.catalogue import read_catalog
+from tasks.storage import Dataset
+from tests.flows.faulty import write_crystals
+from tests.flows.test_faults import require_sound, settings_of
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -119,34 +128,121 @@ def test_systemd_units_and_procfile_start_the_same_programs():
     assert "--bind 127.0.0.1" in units
 
 
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd on this machine")
+def test_systemd_finds_no_fault_with_the_units(tmp_path):
+    """With the programs of the repository where the units expect it: below the user's home."""
+    home = tmp_path / "home"
+    for name in ("python", "prefect"):
+        program = home / "chiralscreen" / ".venv" / "bin" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.symlink_to(shutil.which("true") or "")
+    units = sorted(str(path) for path in (DEPLOY / "systemd").iterdir())
+    result = subprocess.run(
+        ["systemd-analyze", "verify", "--user", "--man=no", *units],
+        env=os.environ | {"HOME": str(home), "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_pods_start_what_the_other_deployments_start_and_have_no_rights():
+    pod = yaml.safe_load((DEPLOY / "kubernetes.yaml").read_text())["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert " ".join(container["command"]).startswith("prefect worker start --pool chiralscreen")
+    assert pod["securityContext"]["runAsNonRoot"]
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["volumes"]}
+
+
 POSTGRES = shutil.which("initdb") or next(
     iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None
 )
 
 
-@pytest.mark.skipif(not POSTGRES, reason="no Postgres on this machine")
-def test_server_on_postgres_asks_for_a_password_and_keeps_runs(tmp_path_factory, request):
-    """The Procfile's database and server, for real, on free ports."""
-    folder = tmp_path_factory.mktemp("served")
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Not below the folder of pytest, which it closes to other accounts whenever it starts."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def on_postgres(tmp_path_factory, request, folder) -> dict[str, str]:
+    """The Procfile's database and server, for real, on free ports: settings of their clients."""
+    if not POSTGRES:
+        pytest.skip("no Postgres on this machine")
     database_port, port = free_port(), free_port()
-    environment = own_environment(folder, database_port, port)
+    environment = own_environment(tmp_path_factory.mktemp("home"), database_port, port)
+    environment["POSTGRES_FOLDER"] = str(folder / "database")
     start(request, ["sh", "deploy/database.sh"], environment, **unprivileged(folder))
     wait_for(lambda: socket.create_connection(("127.0.0.1", database_port), 1).close())
     start(request, [sys.executable, "-m", "prefect", "server", "start"], environment)
     url = environment["PREFECT_API_URL"]
     wait_for(lambda: asked(f"{url}/health", environment["PREFECT_API_AUTH_STRING"]))
+    command = [sys.executable, "deploy/provision.py", "--silence", "40"]
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=300)
+    return environment
+
+
+def test_server_on_postgres_asks_for_a_password_and_has_what_was_provided(on_postgres):
+    url = on_postgres["PREFECT_API_URL"]
     with pytest.raises(urllib.error.HTTPError, match="401"):
         asked(f"{url}/flow_runs/count", None, data=b"{}")
+    limits = f"{url}/v2/concurrency_limits/filter"
+    assert "chiralscreen-gpu" in asked(limits, on_postgres["PREFECT_API_AUTH_STRING"], data=b"{}")
+
+
+def test_a_night_on_postgres_outlives_its_worker(on_postgres, tmp_path, request):
+    """Deployed, started by schedule, killed with its worker; a later night ends with all done."""
+    write_crystals(tmp_path / "source", "ZnS", "GaAs")
+    deploy_nightly(tmp_path, on_postgres)
+    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "chiralscreen"]
+    first = start(request, worker, on_postgres)
+    wait_for_true((tmp_path / "waiting").exists)
+    end(first)
+    (tmp_path / "go").touch()
+    start(request, worker, on_postgres)
+    catalogue = tmp_path / "out" / "catalog" / "chirality.parquet"
+    wait_for_true(catalogue.exists)
+    outcomes = read_catalog(tmp_path / "out", "chirality").set_index("material_id")["outcome"]
+    assert outcomes.to_dict() == {"ZnS": "screened", "GaAs": "screened"}
+    require_sound(Dataset(tmp_path / "out"))
+    url, auth = on_postgres["PREFECT_API_URL"], on_postgres["PREFECT_API_AUTH_STRING"]
+    runs = f"{url}/flow_runs/filter"
+    wait_for_true(lambda: '"Completed"' in asked(runs, auth, data=b"{}"))
+    states = {run["state_name"] for run in json.loads(asked(runs, auth, data=b"{}"))}
+    assert {"Crashed", "Completed"} <= states
+    assert "Failed" not in states
+
+
+def deploy_nightly(folder: Path, environment: dict[str, str]) -> None:
+    """Deploy the nightly screening as it stands, but every twenty seconds and of this folder."""
+    file = yaml.safe_load((DEPLOY / "prefect.yaml").read_text())
+    [nightly] = [d for d in file["deployments"] if d["name"] == "nightly"]
+    settings = settings_of(folder, "Ga:wait")
+    nightly["schedules"] = [{"interval": 20, "active": True}]
+    nightly["parameters"] |= {
+        "source": str(folder / "source"),
+        "output": str(folder / "out"),
+        "settings": settings.model_dump(mode="json"),
+        "workers": 1,
+    }
+    path = folder / "prefect.yaml"
+    path.write_text(yaml.safe_dump(file | {"deployments": [nightly]}))
+    command = ["--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
     subprocess.run(
-        [sys.executable, "deploy/provision.py"], env=environment, cwd=ROOT, check=True, timeout=300
+        [sys.executable, "-m", "prefect", *command],
+        env=environment | {"PWD": str(ROOT)},
+        cwd=ROOT,
+        check=True,
+        timeout=300,
     )
-    limits = asked(
-        f"{url}/v2/concurrency_limits/filter", environment["PREFECT_API_AUTH_STRING"], data=b"{}"
-    )
-    assert "chiralscreen-gpu" in limits
 
 
-def own_environment(folder: Path, database_port: int, port: int) -> dict[str, str]:
+def own_environment(home: Path, database_port: int, port: int) -> dict[str, str]:
     """The example's settings, on ports and in folders of this test's own."""
     example = environment_example()
     url = example["PREFECT_SERVER_DATABASE_CONNECTION_URL"].replace("5432", str(database_port))
@@ -156,12 +252,14 @@ def own_environment(folder: Path, database_port: int, port: int) -> dict[str, st
         | example
         | {
             "PATH": f"{Path(POSTGRES or '').parent}:{os.environ['PATH']}",
-            "POSTGRES_FOLDER": str(folder / "database"),
             "POSTGRES_PORT": str(database_port),
-            "PREFECT_HOME": str(folder / "home"),
+            "PREFECT_HOME": str(home),
             "PREFECT_SERVER_API_PORT": str(port),
             "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": url,
+            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         }
     )
 
@@ -171,18 +269,26 @@ def unprivileged(folder: Path) -> dict[str, object]:
     if os.geteuid():
         return {}
     user = pwd.getpwnam("nobody")
-    for path in (folder, *folder.parents):
-        if path.name.startswith(("pytest-", "served")):
-            path.chmod(0o755)
     os.chown(folder, user.pw_uid, user.pw_gid)
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def start(request, command: list[str], environment: dict[str, str], **options: object) -> None:
+def start(
+    request, command: list[str], environment: dict[str, str], **options: object
+) -> subprocess.Popen[bytes]:
     """Start a program that ends with the test."""
     process = subprocess.Popen(command, env=environment, cwd=ROOT, **options)
-    request.addfinalizer(process.wait)
-    request.addfinalizer(process.terminate)
+    request.addfinalizer(lambda: end(process))
+    return process
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program and all it started; a worker asked to end waits for its runs."""
+    if process.poll() is None:
+        whole = psutil.Process(process.pid)
+        for member in (*whole.children(recursive=True), whole):
+            member.kill()
+    process.wait()
 
 
 def asked(url: str, auth: str | None, data: bytes | None = None) -> str:
@@ -203,6 +309,13 @@ def wait_for(attempt) -> None:
         else:
             return
     raise AssertionError("not reached in five minutes")
+
+
+def wait_for_true(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 400
+    while not condition():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.5)
 
 
 def free_port() -> int:

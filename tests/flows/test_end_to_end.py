@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ import pytest
 from tasks.catalogue import read_catalog
 from tasks.storage import Dataset
 from tests.bad_inputs import LIMIT_RECORDS, REASONS, TRAVERSAL_RECORDS, write_bad_inputs
-from tests.flows.conftest import DEMO
+from tests.flows.conftest import DEMO, told, told_by_process
+from tests.flows.faulty import write_crystals
+from tests.flows.test_faults import STAGES, computations, settings_of
 
 CRYSTALS = ("quartz-152", "quartz-154", "zno", "si", "tio2-rutile")
 
@@ -30,10 +33,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def screened(chiralscreen, source, quick, tmp_path_factory):
+def screened(environment, source, quick, tmp_path_factory):
     """A finished screening: its folder and what it printed."""
     output = tmp_path_factory.mktemp("results") / "a dataset"
-    result = chiralscreen("screen", source, "--output", output, "--config", quick)
+    command = ("screen", source, "--output", output, "--config", quick, "--workers", "1")
+    result = told_by_process(environment, *command)
     assert result.returncode == 0, result.stdout + result.stderr
     return output, result.stdout
 
@@ -86,8 +90,8 @@ def test_mode_table_holds_real_modes(screened):
     assert by_q[["l_x", "l_y", "l_z"]].sum().abs().to_numpy().max() < 1e-4
 
 
-def test_dataset_is_sound(screened, chiralscreen):
-    assert chiralscreen("verify", screened[0]).returncode == 0
+def test_dataset_is_sound(screened):
+    assert told("verify", screened[0]).returncode == 0
 
 
 def test_summary_tells_candidates_classes_and_times(screened):
@@ -101,20 +105,20 @@ def test_summary_tells_candidates_classes_and_times(screened):
         assert word in text
 
 
-def test_running_again_does_nothing(screened, chiralscreen, source, quick):
+def test_running_again_does_nothing(screened, server, source, quick):
     before = read_catalog(screened[0], "chirality").drop(columns="run_id")
-    result = chiralscreen("screen", source, "--output", screened[0], "--config", quick)
+    result = told("screen", source, "--output", screened[0], "--config", quick)
     assert result.returncode == 0
     assert "nothing to compute" in result.stdout
     after = read_catalog(screened[0], "chirality").drop(columns="run_id")
     pd.testing.assert_frame_equal(before, after)
 
 
-def test_another_mesh_redoes_the_chirality_stage_only(screened, chiralscreen, source, quick):
+def test_another_mesh_redoes_the_chirality_stage_only(screened, server, source, quick):
     dataset = Dataset(screened[0])
     before = {stage: dataset.done_keys(stage) for stage in ("relaxation", "phonons", "chirality")}
-    arguments = ("screen", source, "--output", screened[0], "--config", quick)
-    assert chiralscreen(*arguments, "--q-spacing", "0.04").returncode == 0
+    arguments = ("screen", source, "--output", screened[0], "--config", quick, "--workers", "1")
+    assert told(*arguments, "--q-spacing", "0.06").returncode == 0
     after = {stage: dataset.done_keys(stage) for stage in before}
     assert after["relaxation"] == before["relaxation"]
     assert after["phonons"] == before["phonons"]
@@ -122,8 +126,8 @@ def test_another_mesh_redoes_the_chirality_stage_only(screened, chiralscreen, so
     assert len(read_catalog(screened[0], "chirality")) == len(CRYSTALS)
 
 
-def test_status_reads_the_dataset_alone(screened, chiralscreen):
-    result = chiralscreen("status", screened[0])
+def test_status_reads_the_dataset_alone(screened):
+    result = told("status", screened[0])
     assert result.returncode == 0
     assert "outcome: screened 3, skipped 2" in result.stdout
 
@@ -146,11 +150,11 @@ def test_runs_are_seen_by_the_server(screened, server):
     assert {key.split("-")[0] for key in keys} >= {"progress", "outcomes", "summary"}
 
 
-def test_bad_records_become_failures_and_cost_the_others_nothing(chiralscreen, quick, tmp_path):
+def test_bad_records_become_failures_and_cost_the_others_nothing(server, quick, tmp_path):
     folder, output = tmp_path / "bad", tmp_path / "out"
     write_bad_inputs(folder)
     shutil.copy(DEMO / "gaas.cif", folder)
-    result = chiralscreen("screen", folder, "--output", output, "--config", quick)
+    result = told("screen", folder, "-o", output, "--config", quick, "--workers", "1")
     assert result.returncode == 1, result.stderr
     chirality = read_catalog(output, "chirality").set_index("material_id")
     assert chirality.loc["gaas", "outcome"] == "screened"
@@ -162,17 +166,15 @@ def test_bad_records_become_failures_and_cost_the_others_nothing(chiralscreen, q
     assert len(failures) == len(REASONS) - len(TRAVERSAL_RECORDS)
     assert set(LIMIT_RECORDS) <= set(failures.index)
     assert not list(tmp_path.rglob("*escaped*"))
-    assert chiralscreen("verify", output).returncode == 0
+    assert told("verify", output).returncode == 0
 
 
-@pytest.mark.parametrize("seconds", [0.5, 6.0])
-def test_a_killed_run_is_finished_by_the_next(environment, chiralscreen, quick, tmp_path, seconds):
-    """Killed without warning after the first commit, and later: nothing lost, nothing twice."""
-    source, output = tmp_path / "source", tmp_path / "out"
-    source.mkdir()
-    for name in ("gaas", "zno", "wc"):
-        shutil.copy(DEMO / f"{name}.cif", source)
-    command = ["screen", source, "--output", output, "--config", quick, "--workers", "1"]
+def test_a_killed_run_is_finished_by_the_next(environment, tmp_path):
+    """Killed without warning between two stages: nothing lost, nothing twice."""
+    write_crystals(tmp_path / "source", "GaAs", "ZnS", "InP")
+    settings_of(tmp_path)
+    output, config = tmp_path / "out", tmp_path / "settings.yaml"
+    command = ["screen", tmp_path / "source", "-o", output, "--config", config, "--workers", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", *map(str, command)],
         env=environment,
@@ -180,35 +182,22 @@ def test_a_killed_run_is_finished_by_the_next(environment, chiralscreen, quick, 
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_for_receipts(output, process)
-    time.sleep(seconds)
+    eventually(lambda: list(output.glob("receipts/relaxation-*.json")))
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    wait_for_the_end_of(process.pid)
-    result = chiralscreen(*command)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert chiralscreen("verify", output).returncode == 0
+    assert process.wait() == -signal.SIGKILL
+    eventually(lambda: subprocess.run(["pgrep", "-s", str(process.pid)], check=False).returncode)
+    assert told(*command).returncode == 0
+    assert told("verify", output).returncode == 0
     chirality = read_catalog(output, "chirality")
-    assert sorted(chirality["material_id"]) == ["gaas", "wc", "zno"]
+    assert sorted(chirality["material_id"]) == ["GaAs", "InP", "ZnS"]
     assert (chirality["outcome"] == "screened").all()
-    phonons = read_catalog(output, "phonons")
-    assert sorted(phonons["material_id"]) == ["gaas", "wc", "zno"]
+    counts = computations(Dataset(output))
+    assert len(counts) == 3 * len(STAGES)
+    assert set(counts.values()) == {1}
 
 
-def wait_for_the_end_of(session: int) -> None:
-    """Wait until no worker process of a killed run is left."""
-    for _ in range(300):
-        if subprocess.run(["pgrep", "-s", str(session)], check=False).returncode:
-            return
-        time.sleep(0.1)
-    raise AssertionError("worker processes outlive the run by half a minute")
-
-
-def wait_for_receipts(output: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the run has committed something."""
-    for _ in range(1200):
-        if list(output.glob("receipts/*.json")):
-            return
-        assert process.poll() is None, "the run ended before it committed anything"
-        time.sleep(0.1)
-    raise AssertionError("no receipt in two minutes")
+def eventually(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 400
+    while not condition():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)

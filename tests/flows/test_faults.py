@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+import tasks.storage.dataset
+from flows import screening
 from flows.screening import screen
 from tasks.catalogue import read_catalog
 from tasks.settings import ScreenSettings, read_settings
@@ -39,7 +43,7 @@ def faulty_night(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("faulty")
     write_crystals(folder / "source", "GaAs", "ZnS", "InP", "CdSe")
     settings = settings_of(folder, "In:kill,Ga:kill_once,Cd:hang")
-    result = screen(folder / "source", folder / "out", settings, workers=1, time_limit=2.0)
+    result = screen(folder / "source", folder / "out", settings, workers=1, time_limit=10.0)
     return folder, settings, result
 
 
@@ -81,19 +85,24 @@ def test_what_ended_its_process_is_not_tried_every_night(faulty_night):
     assert computations(Dataset(folder / "out")) == before
 
 
-@pytest.mark.parametrize("stage", ["phonons", "chirality"])
-def test_a_corrupt_part_is_found_and_its_work_done_again(faulty_night, stage):
+def test_corrupt_parts_are_found_and_their_work_done_again(faulty_night):
+    """One structure loses its force constants, another one its last stage: no more is redone."""
     folder, settings, _ = faulty_night
     dataset = Dataset(folder / "out")
-    whole = read_catalog(dataset.root, "chirality")
-    [path] = [p for p in dataset.root.glob(f"parts/{stage}/*.parquet") if has(dataset, p, "ZnS")]
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 0xFF
-    path.write_bytes(content)
-    assert [problem.kind for problem in dataset.verify()] == ["corrupt part"]
+    whole, before = read_catalog(dataset.root, "chirality"), computations(dataset)
+    for stage, material in (("phonons", "ZnS"), ("chirality", "GaAs")):
+        [path] = [p for p in dataset.root.glob(f"parts/{stage}/*") if has(dataset, p, material)]
+        content = bytearray(path.read_bytes())
+        content[len(content) // 3] ^= 0xFF
+        path.write_bytes(content)
+    assert [problem.kind for problem in dataset.verify()] == ["corrupt part"] * 2
     result = screen(folder / "source", folder / "out", settings, workers=1)
-    assert result.plan.n_open == 1
+    assert {stage: len(works) for stage, works in result.plan.open.items()} == {
+        "phonons": 1,
+        "chirality": 1,
+    }
     require_sound(dataset)
+    assert computations(dataset) == before
     again = read_catalog(dataset.root, "chirality")
     assert again["outcome"].tolist() == whole["outcome"].tolist()
     assert again["max_frequency"].dropna().tolist() == pytest.approx(
@@ -127,36 +136,67 @@ def test_each_night_takes_what_is_new_up_to_the_limit(server, tmp_path):
     write_crystals(tmp_path / "source", "ZnS", "GaAs")
     settings = settings_of(tmp_path)
     dataset = Dataset(tmp_path / "out")
-    for night, expected in enumerate([1, 1, 0, 1]):
-        if night == 3:
-            write_crystals(tmp_path / "source", "InP")
-        result = screen(tmp_path / "source", tmp_path / "out", settings, limit=1, workers=1)
+    for limit, expected in ((1, 1), (5, 2), (1, 0)):
+        result = screen(tmp_path / "source", tmp_path / "out", settings, limit=limit, workers=1)
         assert result.plan.n_open == expected
+        write_crystals(tmp_path / "source", "InP")
     assert len(dataset.succeeded_keys("chirality")) == 3
     require_sound(dataset)
 
 
+def test_a_clock_that_was_ahead_does_not_outlive_its_run(server, tmp_path, monkeypatch):
+    """What the next run decides holds, although the one before claims to be a day younger."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz=UTC):
+            return datetime.now(tz) + timedelta(days=1)
+
+    write_crystals(tmp_path / "source", "ZnS")
+    reasons = []
+    for element, clock in (("Zn", Ahead), ("S", datetime), ("Zn", datetime)):
+        monkeypatch.setattr(screening, "datetime", clock)
+        monkeypatch.setattr(tasks.storage.dataset, "datetime", clock)
+        settings = ScreenSettings(curation={"excluded_elements": [element]})
+        screen(tmp_path / "source", tmp_path / "out", settings, workers=1)
+        [row] = read_catalog(tmp_path / "out", "chirality").to_dict("records")
+        reasons.append((row["outcome"], element in row["reason"].split()))
+    assert reasons == [("skipped", True)] * 3
+    require_sound(Dataset(tmp_path / "out"))
+
+
 def test_two_runs_at_once_do_everything_once(environment, tmp_path):
-    """The second waits for the first, and says so; then it finds nothing to do."""
+    """The second waits until the first has ended; then it finds nothing to do."""
     write_crystals(tmp_path / "source", "ZnS", "GaAs")
-    settings_of(tmp_path)
+    settings = settings_of(tmp_path, "Ga:wait")
     command = [
         *(sys.executable, "-m", "flows.cli", "screen", tmp_path / "source"),
         *("--output", tmp_path / "out", "--config", tmp_path / "settings.yaml", "--workers", "1"),
     ]
-    runs = []
-    for _ in range(2):
-        run = subprocess.Popen(
-            list(map(str, command)),
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        runs.append(run)
-        time.sleep(0.2)
-    told = [run.communicate(timeout=600)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], told
-    assert sum("nothing to compute" in text for text in told) == 1
-    assert sum("waiting for run" in text for text in told) == 1
+    first = subprocess.Popen(
+        list(map(str, command)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    while not (tmp_path / "waiting").exists():
+        assert first.poll() is None
+        time.sleep(0.1)
+    go_on = threading.Timer(5.0, (tmp_path / "go").touch)
+    go_on.start()
+    second = screen(tmp_path / "source", tmp_path / "out", settings, workers=1)
+    assert first.communicate(timeout=600)
+    assert first.returncode == 0
+    assert second.plan.n_open == 0
+    require_sound(Dataset(tmp_path / "out"))
+
+
+def test_a_structure_that_wants_too_much_memory_fails_alone(server, tmp_path):
+    """The tenth gigabyte is refused, and the other structure is screened."""
+    write_crystals(tmp_path / "source", "ZnS", "InP")
+    settings = settings_of(tmp_path, "In:swell")
+    result = screen(tmp_path / "source", tmp_path / "out", settings, workers=1, memory=6.0)
+    assert not result.lost
+    rows = read_catalog(tmp_path / "out", "chirality").set_index("material_id")["outcome"]
+    assert rows.to_dict() == {"ZnS": "screened", "InP": "failed"}
+    [failure] = read_catalog(tmp_path / "out", "failures").to_dict("records")
+    assert failure["transient"]
+    assert "allow more memory" in failure["remedy"]
     require_sound(Dataset(tmp_path / "out"))

@@ -1,5 +1,8 @@
 """Commands that bring structures: what they write is a source."""
 
+import json
+import shutil
+
 import pytest
 from typer.testing import CliRunner
 
@@ -35,15 +38,36 @@ def test_classification_tells_what_a_screening_would_skip(tmp_path):
     assert skipped[["quartz-152", "quartz-154"]].isna().all()
 
 
+def test_generated_crystals_are_assessed(tmp_path):
+    """Known crystals are valid and not novel; a broken file is told by the exit code."""
+    generated, report = tmp_path / "generated", tmp_path / "rates.json"
+    generated.mkdir()
+    for name in ("quartz-152", "zno"):
+        shutil.copy(DEMO / f"{name}.cif", generated)
+    (generated / "broken.cif").write_text("no crystal")
+    result = run("assess", generated, "--reference", DEMO, "-o", report, "--workers", 1)
+    assert result.exit_code == 1, result.output
+    assert "66.7 %" in result.output
+    assert "3 records, 1 unreadable" in result.output
+    found = json.loads(report.read_text())
+    assert found["rates"]["valid"] == pytest.approx(2 / 3)
+    assert found["rates"]["novel"] == 0
+    assert found["classes"] == {"II to II": 1, "III to III": 1}
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
         (["substitute", "nowhere", "-o", "new.jsonl"], "no such file"),
         (["fetch", "file:///etc", "-o", "pages"], "no web address"),
+        (["fetch", "mp", "-o", "pages"], "MP_API_KEY is not set"),
+        (["fetch", "mp", "--filter", "Te", "-o", "pages"], "no condition"),
+        (["assess", "nowhere"], "no such file"),
     ],
 )
 def test_unusable_input_is_told(tmp_path, monkeypatch, arguments, word):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MP_API_KEY", raising=False)
     result = run(*arguments)
     assert result.exit_code == 2
     assert word in result.output

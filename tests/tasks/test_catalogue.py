@@ -31,6 +31,7 @@ def dataset(tmp_path_factory) -> Dataset:
             number,
             material_id=samples.material(number),
             key=samples.key("chirality", number),
+            **samples.SOUND,
             score=score,
             splitting_linear=splittings,
         )
@@ -73,6 +74,16 @@ def test_ranking_tells_the_largest_splitting_of_either_sign(dataset):
     assert found["largest_splitting"].to_dict() == {
         samples.material(number): value for number, value in expected.items()
     }
+
+
+def test_ranking_tells_reasons_and_warnings(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    warned = table.assign(
+        warnings=[None if w is None else ["mesh", "volume"] for w in table["warnings"]]
+    )
+    plain, told = ranked(table)["reasons"].iloc[0], ranked(warned)["reasons"].iloc[0]
+    assert told == f"{plain}; warnings: mesh, volume"
+    assert ranked(table.drop(columns="warnings"))["reasons"].iloc[0] == plain
 
 
 def test_ranking_leaves_the_catalogue_as_it_is(dataset):

@@ -22,26 +22,7 @@ from tasks.sources import Provenance, SourceSettings, raw_records
 from tasks.storage import build_catalog
 from tasks.symmetry import analyze_symmetry
 from tests.tasks.alloys import SETTINGS, intake_of, write_alloys
-
-# Cinnabar as a database has it: mp-634 of the Materials Project (CC BY 4.0), whose cell deviates
-# from its trigonal symmetry by some 0.01 Å.
-CINNABAR = Atoms(
-    "Hg3S3",
-    cell=[
-        [3.92332039, 0.0, 0.00327348],
-        [-1.96305834, 3.39679285, -0.00333433],
-        [0.0, 0.0, 9.69015360],
-    ],
-    scaled_positions=[
-        [0.63985669, 0.63987714, 0.00001064],
-        [0.36034389, 0.99997531, 0.33343401],
-        [0.00000111, 0.36035575, 0.66655118],
-        [0.74057564, 0.74066011, 0.50001412],
-        [0.25911660, 0.99989512, 0.83335677],
-        [0.00010707, 0.25923656, 0.16663328],
-    ],
-    pbc=True,
-)
+from tests.tasks.traps import CINNABAR, TRAPS
 
 
 def rattled_diamond() -> Atoms:
@@ -62,10 +43,6 @@ def curated(**values) -> ScreenSettings:
     return SETTINGS.model_copy(update={"curation": CurationSettings(**values)})
 
 
-def test_cinnabar_is_monoclinic_to_a_tight_tolerance_and_trigonal_to_a_loose_one():
-    assert space_groups_at(CINNABAR, (0.01, 0.1)) == [5, 152]
-
-
 def test_cinnabar_is_idealised_to_the_chosen_tolerance(tmp_path):
     settings = curated(idealise=0.1, tolerances=(0.01, 0.1))
     found = item_of(tmp_path, CINNABAR, settings)
@@ -73,6 +50,47 @@ def test_cinnabar_is_idealised_to_the_chosen_tolerance(tmp_path):
     assert found.row["space_groups"] == [5, 152]
     assert analyze_symmetry(found.material.atoms, 1e-5).number == 152
     assert item_of(tmp_path, CINNABAR, curated()).row["space_group_number"] == 5
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_traps_have_another_space_group_to_a_loose_tolerance(trap):
+    assert space_groups_at(trap.atoms, (0.01, 0.1)) == [trap.tight, trap.loose]
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_traps_become_the_crystals_they_are(tmp_path, trap):
+    """Idealised to 0.1 Å they have the symmetry of the mineral, and its primitive cell."""
+    found = item_of(tmp_path, trap.atoms, curated(idealise=0.1, tolerances=(0.01, 0.1)))
+    assert found.row["space_group_number"] == trap.loose
+    assert found.row["space_groups"] == [trap.tight, trap.loose]
+    assert found.row["classes_differ"] is trap.classes_differ
+    assert found.row["n_atoms"] == trap.n_primitive
+    assert analyze_symmetry(found.material.atoms, 1e-5).number == trap.loose
+    assert found.row["charge_balance"] == "uniform"
+    assert found.skipped is None
+
+
+def test_a_distorted_achiral_cell_passes_for_chiral_and_is_told_as_doubtful(tmp_path):
+    """Lithium niobate in the cell of mp-3731 has no symmetry at 0.01 Å, hence a hand."""
+    [trap] = [trap for trap in TRAPS if trap.name == "mp-3731"]
+    found = item_of(tmp_path, trap.atoms, curated())
+    assert (found.row["space_group_number"], found.row["chirality_class"]) == (1, "II")
+    assert found.row["classes_differ"]
+    refused = item_of(tmp_path, trap.atoms, curated(require_agreement=True))
+    assert refused.skipped == "doubtful symmetry: space group 1 at 0.01 Å, 161 at 0.1 Å"
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"), [(152, False), (154, True), (5, True), (None, None)]
+)
+def test_a_stated_space_group_is_compared_with_the_one_found(tmp_path, stated, expected):
+    """Of two enantiomorphic groups one is of the other hand."""
+    atoms = CINNABAR.copy()
+    if stated:
+        atoms.info["space_group_number"] = stated
+    found = item_of(tmp_path, atoms, curated(idealise=0.1))
+    assert found.row["space_group_stated"] == stated
+    assert found.row.get("space_group_differs") is expected
 
 
 def test_a_class_that_depends_on_the_tolerance_is_doubtful(tmp_path):
@@ -98,6 +116,7 @@ def test_disagreement_is_one_of_classes(numbers, expected):
         ("SiO2", "uniform"),
         ("HgS", "uniform"),
         ("LiNbO3", "uniform"),
+        ("NaClO3", "uniform"),
         ("Fe3O4", "mixed"),
         ("Te", "uniform"),
         ("CuAu", "metallic"),

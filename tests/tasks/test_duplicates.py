@@ -1,5 +1,8 @@
 """The same crystal under another name is recognised; its mirror image is another crystal."""
 
+import gc
+import hashlib
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from tasks.structures import read_materials, standardize, structure_hash
 from tasks.symmetry import analyze_symmetry
 from tests.crystals import random_crystal
 from tests.tasks.alloys import SETTINGS, intake_of, write_alloys
+from tests.tasks.traps import CINNABAR
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
 SYMPREC = 0.01
@@ -86,6 +90,25 @@ def test_elements_matter():
     known = Duplicates(0.1)
     assert remember(known, "zns", bulk("ZnS", "zincblende", a=5.4)) is None
     assert remember(known, "cds", bulk("CdS", "zincblende", a=5.4)) is None
+
+
+def test_a_candidate_takes_less_than_a_kilobyte():
+    """What is remembered of 10^6 candidates has to fit into the memory of a laptop."""
+    known, n_known = Duplicates(0.1), 80
+    crystals = {}
+    for number in range(1, n_known + 2):
+        atoms = CINNABAR.copy()
+        atoms.numbers[:3] = number
+        crystals[f"mp-{number}"] = (atoms, hashlib.sha256(bytes([number])).hexdigest())
+    letters = ("a",) * len(CINNABAR)
+    for name, (atoms, digest) in crystals.items():
+        if name == "mp-2":  # the first one fills the caches of libraries
+            tracemalloc.start()
+        assert known.original_of(name, digest, atoms, 152, letters, chiral=True) is None
+    gc.collect()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used / n_known < 1000
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 import base64
 import json
 import re
+import shlex
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -11,15 +13,23 @@ import pytest
 import yaml
 
 from tasks.catalogue import read_catalog
+from tasks.external import plan_analysis
 from tasks.failures import RemediableError
 from tasks.figures.collection import MATERIAL_KINDS, material_figures
 from tasks.figures.labels import formula_text, space_group_text
 from tasks.figures.material import material_data
-from tasks.intake import plan_screening
+from tasks.intake import Intake, plan_screening
 from tasks.report import write_report
 from tasks.settings import ScreenSettings, read_settings
 from tasks.storage import Dataset, build_catalog
-from tests.tasks.alloys import SETTINGS, START, carry_out, intake_of, write_alloys
+from tests.tasks.alloys import (
+    SETTINGS,
+    carry_out,
+    face_centred_phonon,
+    intake_of,
+    no_card,
+    write_alloys,
+)
 
 NOW = datetime(2026, 2, 3, 4, 5, tzinfo=UTC)
 VERSIONS = {"chiralscreen": "0.0.1", "phonopy": "4.10"}
@@ -50,18 +60,14 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Dataset:
-    """All alloys, screened in one run."""
-    source = write_alloys(tmp_path_factory.mktemp("alloys"))
-    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
-    carry_out(plan_screening(intake), intake)
+def commit_run(intake: Intake) -> None:
+    """Record a run as the flows do, with invented times."""
     run = {
-        "run_id": "run-0",
-        "started_at": START,
-        "finished_at": START + timedelta(seconds=90),
-        "source": str(source),
-        "settings": SETTINGS.model_dump_json(),
+        "run_id": intake.run_id,
+        "started_at": intake.started_at,
+        "finished_at": intake.started_at + timedelta(seconds=90),
+        "source": str(intake.source),
+        "settings": intake.settings.model_dump_json(),
         "versions": json.dumps(VERSIONS),
         "potential": "EMT",
         "checkpoint_digest": "0123abcd",
@@ -70,7 +76,21 @@ def dataset(tmp_path_factory) -> Dataset:
         "potential_times": "{}",
         "counts": "{}",
     }
-    intake.dataset.commit("run", {"runs": [run]}, ["run-0"])
+    intake.dataset.commit("run", {"runs": [run]}, [intake.run_id])
+
+
+def command_in(page: str) -> list[str]:
+    """Words of the command that a page gives for a repetition."""
+    return shlex.split(unescape(re.search(r"<pre>(chiralscreen .*?)</pre>", page)[1]))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Dataset:
+    """All alloys, screened in one run."""
+    source = write_alloys(tmp_path_factory.mktemp("alloys"))
+    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
+    carry_out(plan_screening(intake), intake)
+    commit_run(intake)
     build_catalog(intake.dataset)
     return intake.dataset
 
@@ -119,14 +139,31 @@ def test_candidate_stands_with_its_score_and_reason(page, dataset):
     assert space_group_text(row["space_group_symbol"]) in page
 
 
-def test_run_can_be_repeated_from_the_page(page, tmp_path):
+def test_run_can_be_repeated_from_the_page(page, dataset, tmp_path):
     text = re.search(r"<details><summary>Settings.*?<pre>(.*?)</pre>", page, re.DOTALL)
     file = tmp_path / "settings.yaml"
     file.write_text(text[1].replace("&#39;", "'").replace("&#34;", '"'))
     assert isinstance(yaml.safe_load(file.read_text()), dict)
     assert read_settings(file, {}) == SETTINGS
     assert isinstance(SETTINGS, ScreenSettings)
-    assert "--config settings.yaml" in page
+    source = read_catalog(dataset.root, "runs")["source"].iloc[-1]
+    repeated = ["--output", "again", "--config", "settings.yaml"]
+    assert command_in(page) == ["chiralscreen", "screen", source, *repeated]
+
+
+def test_analysis_of_force_constants_is_repeated_as_one(tmp_path):
+    good = tmp_path / "with space" / "gold copper.yaml"
+    good.parent.mkdir()
+    face_centred_phonon().save(good, settings={"force_constants": True})
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("nothing: here")
+    for files in ([good, bad], [bad]):
+        intake = intake_of(tmp_path, tmp_path / files[0].stem, SETTINGS, card=no_card)
+        carry_out(plan_analysis(intake, files), intake)
+        commit_run(intake)
+        build_catalog(intake.dataset)
+        text = write_report(intake.dataset, tmp_path / "page.html", n_drawn=0).read_text("utf-8")
+        assert command_in(text)[: 2 + len(files)] == ["chiralscreen", "analyze", *map(str, files)]
 
 
 def test_versions_potential_machine_and_time_are_told(page):

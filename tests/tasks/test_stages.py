@@ -96,10 +96,12 @@ def only_failure(report: StageReport) -> Failure:
     return failure
 
 
-def relaxed_alone(tmp_path, name: str, atoms: Atoms, settings: ScreenSettings, load=emt):
+def relaxed_alone(
+    tmp_path, name: str, atoms: Atoms, settings: ScreenSettings, load=emt, ending="cif"
+):
     """Plan one crystal and run its relaxation: the dataset and the report."""
     (tmp_path / "source").mkdir()
-    write(tmp_path / "source" / f"{name}.cif", atoms)
+    write(tmp_path / "source" / f"{name}.{ending}", atoms)
     intake = intake_of(tmp_path / "source", tmp_path / "out", settings, card=lambda: load().card)
     reports = carry_out(plan_screening(intake), intake, load)
     return intake.dataset, reports
@@ -343,6 +345,32 @@ def test_tellurium_of_the_small_potential_is_a_failure_that_names_both_groups(tm
     assert "221" in failure.message
     assert failure.remedy
     assert rows(dataset, "relaxations")["te"]["converged"]
+
+
+def test_crystal_that_gains_symmetry_is_relaxed_on_inside_its_new_group(tmp_path):
+    """P3_1 with atoms a little off the places of P3_121, where the potential wants them."""
+    places = [(0.82, 0, 1 / 3), (0.33, 0, 1 / 3), (0.326, 0.502, 0.342), (0.502, 0.326, -0.342)]
+    off = np.random.default_rng(0).normal(scale=0.005, size=(4, 3))
+    atoms = crystal(
+        ["Au", "Cu", "Cu", "Cu"],
+        places + off,
+        spacegroup=144,
+        cellpar=[5.25, 5.25, 6.46, 90, 90, 120],
+    )
+    charges = np.where(atoms.numbers == 79, 1.0, -1 / 3)[:, None] * np.eye(3).ravel()
+    atoms.set_array("born_charges", charges)
+    atoms.info = {"dielectric_tensor": 3 * np.eye(3)}
+    limit = SETTINGS.relaxation.model_copy(update={"max_force": 0.01})
+    settings = SETTINGS.model_copy(update={"relaxation": limit})
+    dataset, _ = relaxed_alone(tmp_path, "helix", atoms, settings, ending="xyz")
+    row = rows(dataset, "relaxations")["helix"]
+    assert (row["space_group_number_initial"], row["space_group_number_final"]) == (144, 152)
+    assert row["space_groups"] == [152] * len(TOLERANCES)
+    assert row["max_force"] < 0.01
+    is_gold = np.array(row["numbers"]) == 79
+    kept = np.reshape(row["born_charges"], (-1, 3, 3))
+    assert kept == pytest.approx(np.where(is_gold, 1, -1 / 3)[:, None, None] * np.eye(3))
+    assert rows(dataset, "phonons")["helix"]["nac"]
 
 
 def test_c_over_a_is_that_of_the_conventional_cell(tmp_path):

@@ -24,7 +24,9 @@ def untrained(config: FacetConfig = SMALL, seed: int = 1) -> FacetPotential:
     torch.manual_seed(seed)
     model = Facet(config).eval().requires_grad_(requires_grad=False)
     elements = frozenset(config.elements)
-    card = PotentialCard("facet", "0" * 64, Equivariance.O3, elements, "MIT", "", 1.0)
+    card = PotentialCard(
+        "facet", "0" * 64, Equivariance.O3, elements, "MIT", "", 1.0, second_derivatives=True
+    )
     return FacetPotential(card, model, torch.device("cpu"), torch.float64)
 
 

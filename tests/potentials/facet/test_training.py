@@ -14,7 +14,7 @@ from potentials.facet import (
     OptimizerSettings,
     begin,
     build_graph,
-    hessian_columns,
+    hessian_products,
     load_learner,
     make_batch,
     mean_neighbours,
@@ -62,10 +62,26 @@ def test_products_are_columns_of_all_structures_at_once():
     direction = torch.zeros(7, 3, dtype=torch.float64)
     direction.view(-1)[[1, 6, 17]] = 1.0
     energies, forces, stresses, products = derivatives_and_products(model, graph, direction)
-    expected = hessian_columns(model, graph, torch.tensor([1, 6, 17])).sum(0)
+    columns = torch.eye(21, dtype=torch.float64)[[1, 6, 17]].reshape(3, 7, 3)
+    expected = hessian_products(model, graph, columns).sum(0)
     assert torch.allclose(products, expected, atol=1e-12)
     for one, two in zip(derivatives(model, graph), (energies, forces, stresses), strict=True):
         assert torch.allclose(one, two.detach(), atol=1e-12)
+
+
+def test_a_batch_without_columns_has_no_error_of_them():
+    """Whatever the weight; the other errors are those that it has beside frames with columns."""
+    none = {"column_indices": np.zeros(0, dtype=np.int64), "columns": np.zeros((0, 2, 3))}
+    first, second = (frame(crystals()[0], 0, **none), frame(crystals()[2], 1))
+    model = untrained().model
+    alone, both = (
+        errors_of(model, batch_of(*frames), ALL, create_graph=False)
+        for frames in ([first], [first, second])
+    )
+    assert alone["hessian"].shape == (0, 3)
+    assert both["hessian"].shape == (2, 3)
+    assert torch.allclose(alone["force"], both["force"][:2], atol=1e-12)
+    assert set(alone) == set(both)
 
 
 def test_gradient_of_the_whole_loss_is_right():

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tasks.failures import RemediableError
-from tasks.sources import optimade, parsed, raw_records
+from tasks.sources import optimade, paging, parsed, raw_records
 from tasks.sources.optimade import Query, fetch
 from tests.tasks.sources.containers import CRYSTALS, optimade_entry
 
@@ -57,7 +57,7 @@ class Provider(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def provider(monkeypatch):
-    monkeypatch.setattr(optimade, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(paging, "_FIRST_WAIT", 0.001)
     monkeypatch.setattr(Provider, "asked", [])
     monkeypatch.setattr(Provider, "failing", {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)

@@ -64,8 +64,9 @@ def test_chirality_numbers_are_there_or_empty(tmp_path: Path) -> None:
     samples.commit_plan(dataset, [samples.plan_row(2)])
     rows = {row["material_id"]: row for row in catalogue(dataset)}
     [expected] = samples.rows_of("chirality", "chirality", 1)
+    renamed = {"n_atoms": "n_atoms_primitive"} | {n: f"raw_{n}" for n in ("score", "shortlisted")}
     for name in expected.keys() - {"material_id", "key"}:
-        shown = "n_atoms_primitive" if name == "n_atoms" else name
+        shown = renamed.get(name, name)
         assert rows["mp-1"][shown] == expected[name]
         assert rows["mp-2"][shown] is None
 
@@ -211,6 +212,50 @@ def test_pandas_reads_it_and_column_info_explains_it(tmp_path: Path) -> None:
     assert frame["material_id"].is_unique
     assert info.loc["max_frequency", "unit"] == "THz"
     assert info["description"].str.len().min() > 0
+
+
+def with_numbers(root: Path, **numbers: Any) -> dict[str, Any]:
+    """Catalogue row of a sound material but for some numbers of its chirality."""
+    dataset = Dataset(root)
+    samples.commit_plan(dataset, [samples.plan_row(1)])
+    for stage in ("classification", "phonons"):
+        samples.commit(dataset, stage, [1])
+    given = {"material_id": "mp-1", "key": "c1", **samples.SOUND, "score": 0.5, **numbers}
+    dataset.commit("chirality", {"chirality": [samples.row("chirality", 1, **given)]}, ["c1"])
+    [row] = catalogue(dataset)
+    return row
+
+
+def test_warnings_lower_the_score_and_end_the_shortlist(tmp_path: Path) -> None:
+    """What the stage found stays beside it."""
+    [phonons] = samples.rows_of("phonons", "phonons", 1)
+    assert phonons["boundary_shift"] > 0.05
+    row = with_numbers(tmp_path)
+    assert "supercell" in row["warnings"]
+    assert row["reliable"] is row["shortlisted"] is False
+    assert (row["raw_score"], row["raw_shortlisted"]) == (0.5, True)
+    assert row["score"] == pytest.approx(0.5 * row["trust"])
+
+
+def test_forbidden_parts_of_the_tensor_cost_rank(tmp_path: Path) -> None:
+    """A tensor that breaks the symmetry of its crystal is told, and lowers the score."""
+    sound = with_numbers(tmp_path / "sound")
+    broken = with_numbers(tmp_path / "broken", tensor_violation=[0.3])
+    assert set(broken["warnings"]) - set(sound["warnings"]) == {"forbidden_tensor"}
+    assert broken["score"] < sound["score"]
+
+
+def test_disagreement_of_potentials_reaches_the_catalogue(tmp_path: Path) -> None:
+    """A comparison that was committed for these very results warns; for older ones it does not."""
+    dataset = samples.screened(tmp_path, [1, 3])
+    rows = [samples.row("agreement", n, material_id=f"mp-{n}", key=f"c{n}") for n in (1, 3)]
+    stale = samples.row("agreement", 1, material_id="mp-3", key="c3older")
+    dataset.commit("comparison", {"agreement": [rows[0], stale]}, ["c1", "c3older"])
+    found = {row["material_id"]: row for row in catalogue(dataset)}
+    assert "potentials_disagree" in found["mp-1"]["warnings"]
+    assert found["mp-1"]["frequency_disagreement"] == rows[0]["frequency_disagreement"]
+    assert found["mp-3"]["frequency_disagreement"] is None
+    assert "potentials_disagree" not in found["mp-3"]["warnings"]
 
 
 def test_failed_build_leaves_the_old_catalogue(

@@ -131,7 +131,6 @@ def test_catalogue_of_materials_takes_no_name_twice() -> None:
     """No column of one stage hides that of another."""
     taken = {origin: name for name, origin in CATALOG_ORIGINS.items()}
     assert len(taken) == sum(len(names) for _, names in WIDE_COLUMNS)
+    renamed = {"n_atoms": "n_atoms_primitive"} | {n: f"raw_{n}" for n in ("score", "shortlisted")}
     for column in TABLES["chirality"].names[2:]:
-        assert taken["chirality", column] == (
-            "n_atoms_primitive" if column == "n_atoms" else column
-        )
+        assert taken["chirality", column] == renamed.get(column, column)

@@ -4,9 +4,9 @@ import pytest
 from pydantic import BaseModel
 
 from tasks.failures import RemediableError
+from tasks.settings import read_settings_of
 from tasks.training import TrainingSettings, prepare
 from tasks.training.labelling import DistillationSettings
-from tasks.training.settings import read_yaml_settings
 from tests.tasks.training.crystals import ELEMENTS, tiny_settings
 
 
@@ -25,18 +25,18 @@ from tests.tasks.training.crystals import ELEMENTS, tiny_settings
 def test_wrong_settings_are_told(content, word, tmp_path):
     (tmp_path / "c.yaml").write_text(content)
     with pytest.raises(RemediableError, match=word):
-        read_yaml_settings(tmp_path / "c.yaml", TrainingSettings)
+        read_settings_of(TrainingSettings, tmp_path / "c.yaml")
 
 
 @pytest.mark.parametrize("kind", [TrainingSettings, DistillationSettings])
 def test_an_empty_file_means_defaults(kind: type[BaseModel], tmp_path):
     (tmp_path / "c.yaml").write_text("")
-    assert read_yaml_settings(tmp_path / "c.yaml", kind) == kind()
+    assert read_settings_of(kind, tmp_path / "c.yaml") == kind()
 
 
 def test_missing_file_is_told(tmp_path):
     with pytest.raises(RemediableError, match="cannot read the settings file"):
-        read_yaml_settings(tmp_path / "none.yaml", TrainingSettings)
+        read_settings_of(TrainingSettings, tmp_path / "none.yaml")
 
 
 def test_no_frames_are_told(tmp_path):

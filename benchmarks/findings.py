@@ -1,0 +1,210 @@
+"""Tables of docs/findings.md, from the released Parquet files.
+
+python benchmarks/findings.py data/catalogue
+"""
+
+import argparse
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+_STABILITY = {True: "stable", False: "unstable"}
+_STAGES = ("relaxations", "phonons")
+
+
+def read(folder: Path) -> dict[str, pd.DataFrame]:
+    """All tables of the release by name."""
+    return {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+
+
+def outcomes(chirality: pd.DataFrame) -> pd.DataFrame:
+    """Materials by class and helicity wave of the space group, and what became of them."""
+    told = chirality["stable"].map(_STABILITY).fillna("failed")
+    table = pd.crosstab([chirality["chirality_class"], chirality["helicity_wave"]], told)
+    table = table.reindex(columns=["stable", "unstable", "failed"], fill_value=0)
+    table["all"] = table.sum(axis=1)
+    stable = chirality[chirality["stable"].eq(True)]
+    groups = stable.groupby(["chirality_class", "helicity_wave"])
+    table["reliable"] = groups["reliable"].agg(_count)
+    table["shortlisted"] = groups["shortlisted"].agg(_count)
+    table["median mean |l| (ħ)"] = groups["mean_optical_angular_momentum"].median().round(3)
+    table["median mean |h| (ħ)"] = groups["mean_optical_helicity"].median().round(3)
+    counts = ["reliable", "shortlisted"]
+    table[counts] = table[counts].fillna(0).astype(int)
+    return table.reset_index()
+
+
+def _count(flags: pd.Series) -> int:
+    """True ones among flags that may be empty."""
+    return int(flags.eq(True).sum())
+
+
+def totals(chirality: pd.DataFrame) -> pd.DataFrame:
+    """Shares of the run by outcome."""
+    computed = chirality[chirality["stable"].notna()]
+    stable = computed["stable"].eq(True)
+    rows = {
+        "materials": len(chirality),
+        "with phonons": len(computed),
+        "failed": len(chirality) - len(computed),
+        "stable": int(stable.sum()),
+        "stable and significant": int(computed["score"].notna().sum()),
+        "reliable among these": int((computed["score"].notna() & computed["reliable"]).sum()),
+        "shortlisted": int(computed["shortlisted"].sum()),
+    }
+    return pd.DataFrame({"what": rows.keys(), "materials": rows.values()})
+
+
+def warnings(chirality: pd.DataFrame) -> pd.DataFrame:
+    """How often each warning was given."""
+    given = chirality[chirality["stable"].notna()][["stable", "warnings"]].explode("warnings")
+    table = pd.crosstab(given["warnings"], given["stable"].map(_STABILITY))
+    return table.reset_index().sort_values("stable", ascending=False)
+
+
+def top(candidates: pd.DataFrame, n: int = 20) -> pd.DataFrame:
+    """The best candidates with their reasons."""
+    table = candidates.head(n).copy()
+    for name in ("score", "raw_score", "mean_optical_angular_momentum", "mean_optical_helicity"):
+        table[name] = table[name].round(3)
+    table["largest_splitting"] = table["largest_splitting"].round(2)
+    table["warnings"] = table["warnings"].map(", ".join)
+    names = {
+        "rank": "rank",
+        "material_id": "material",
+        "formula": "formula",
+        "space_group_symbol": "space group",
+        "score": "score",
+        "raw_score": "raw",
+        "mean_optical_angular_momentum": "mean |l|",
+        "mean_optical_helicity": "mean |h|",
+        "largest_splitting": "splitting (THz Å)",
+        "warnings": "warnings",
+    }
+    return table[list(names)].rename(columns=names)
+
+
+def failures(found: pd.DataFrame) -> pd.DataFrame:
+    """Failures by stage and kind, numbers left out of their messages."""
+    kind = found["message"].str.replace(r"\d+(\.\d+)?(e-?\d+)?", "N", regex=True)
+    table = found.assign(kind=kind).groupby(["stage", "kind"])["material_id"]
+    return table.agg(materials="size", such_as="first").reset_index()
+
+
+def costs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Seconds of each stage for one structure, and the share inside the potential."""
+    rows = []
+    for name in _STAGES:
+        table = tables[name]
+        rows.append(
+            {
+                "stage": name,
+                "structures": len(table),
+                "mean (s)": table["wall_time"].mean(),
+                "median (s)": table["wall_time"].median(),
+                "largest (s)": table["wall_time"].max(),
+                "inside the potential": table["potential_time"].sum() / table["wall_time"].sum(),
+            }
+        )
+    return pd.DataFrame(rows).round(2)
+
+
+def sizes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Evaluations and supercells, which do not depend on the machine."""
+    relaxations, phonons = tables["relaxations"], tables["phonons"]
+    columns = {
+        "evaluations of a relaxation": relaxations["n_evaluations"],
+        "displaced supercells": phonons["n_displacements"],
+        "atoms of a supercell": phonons["n_supercell_atoms"],
+        "distance of images (Å)": phonons["image_distance"],
+    }
+    rows = [
+        {"what": name, "median": v.median(), "mean": v.mean(), "largest": v.max()}
+        for name, v in columns.items()
+    ]
+    return pd.DataFrame(rows).round(1)
+
+
+def ratios(chirality: pd.DataFrame) -> pd.DataFrame:
+    """Shares that do not depend on which materials a source happens to hold."""
+    stable = chirality[chirality["stable"].eq(True)]
+    chiral = stable["chirality_class"].eq("II")
+    significant = stable["significant"].eq(True)
+    waves = stable[~chiral]["helicity_wave"].value_counts(normalize=True)
+    rows: dict[str, float] = {
+        "stable among those with phonons": float(
+            chirality[chirality["stable"].notna()]["stable"].astype(bool).mean()
+        ),
+        "significant among stable chiral": float(significant[chiral].mean()),
+        "significant among stable achiral": float(significant[~chiral].mean()),
+        **{f"{wave} wave among stable achiral": float(waves.get(wave, 0.0)) for wave in "dgi"},
+    }
+    return pd.DataFrame({"share": rows.keys(), "per cent": [100 * v for v in rows.values()]}).round(
+        1
+    )
+
+
+def sections(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Heading and content of each table."""
+    chirality = tables["chirality"]
+    yield "Totals", totals(chirality)
+    yield "Classes and waves", outcomes(chirality)
+    yield "Shares", ratios(chirality)
+    yield "Warnings", warnings(chirality)
+    yield "Best candidates", top(tables["candidates"])
+    yield "Failures", failures(tables["failures"])
+    yield "Seconds", costs(tables)
+    yield "Sizes", sizes(tables)
+
+
+def written(page: str, heading: str, table: pd.DataFrame) -> str:
+    """Page with one of its tables written anew.
+
+    Parameters
+    ----------
+    page : str
+        Markdown.
+    heading : str
+        Name of the table.
+    table : pandas.DataFrame
+        Its content.
+
+    Returns
+    -------
+    str
+        The page itself where it has no such table.
+    """
+    mark = re.escape(f"<!-- table: {heading} -->")
+    content = _escaped(table).to_markdown(index=False)
+    return re.sub(
+        f"({mark}\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}\n{content}\n\n{found[2]}",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+def _escaped(table: pd.DataFrame) -> pd.DataFrame:
+    """Table whose headings hold no bare bars."""
+    return table.rename(columns=lambda name: str(name).replace("|", "\\|"))
+
+
+def main() -> None:
+    """Print or write all tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="folder of the release")
+    parser.add_argument("--page", type=Path, help="Markdown page whose tables are written anew")
+    options = parser.parse_args()
+    page = options.page.read_text(encoding="utf-8") if options.page else ""
+    for heading, table in sections(read(options.folder)):
+        if not options.page:
+            print(f"\n## {heading}\n\n{table.to_markdown(index=False)}")
+        page = written(page, heading, table)
+    if options.page:
+        options.page.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What is wrong in the results of a crystal whose Born charges are left out.
+
+    python benchmarks/missing_charges.py --reference DIR
+
+DIR holds phonopy files (``*.yaml.xz``) of force constants with Born charges. Each is analysed with
+and without them, and modes of both are compared as two potentials are.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from phonopy import Phonopy
+
+from tasks.agreement import agreement
+from tasks.chirality import (
+    ChiralityRecord,
+    ChiralitySettings,
+    ScoreSettings,
+    analyze_force_constants,
+)
+from tasks.chirality.verdict import response_norm, score_of
+from tasks.external import read_phonopy
+from tasks.sum_rules import impose_sum_rules
+
+TEMPERATURE = 300.0  # K
+
+
+def compared(path: Path, settings: ChiralitySettings) -> dict[str, Any] | None:
+    """Numbers of one crystal; None for one without Born charges."""
+    phonon = read_phonopy(path).phonon
+    if phonon.nac_params is None:
+        return None
+    charged = impose_sum_rules(phonon).phonon
+    first = analyze_force_constants(charged, settings).record
+    neutral = _without_charges(phonon)
+    second = analyze_force_constants(neutral, settings).record
+    found = agreement(charged, neutral)
+    return {
+        "crystal": path.name.removesuffix(".yaml.xz"),
+        "frequency (THz)": found.frequency_difference,
+        "l (ħ)": found.momentum_difference,
+        "same side": found.sign_agreement,
+        "leading sign": found.leading_sign_agrees,
+        "wave": f"{first.helicity_wave_found} {second.helicity_wave_found}",
+        "mean |l|": _change(first, second, "mean_optical_angular_momentum"),
+        "mean |h|": _change(first, second, "mean_optical_helicity"),
+        "tensor": _tensor_change(first, second),
+        "score": score_of(first, ScoreSettings()),
+        "score without": score_of(second, ScoreSettings()),
+        "forbidden": max(map(abs, first.tensor_violation), default=0.0),
+    }
+
+
+def _without_charges(phonon: Phonopy) -> Phonopy:
+    """The same force constants, fit for all q-points, without the dipole term."""
+    phonon.nac_params = None
+    return impose_sum_rules(phonon).phonon
+
+
+def _change(first: ChiralityRecord, second: ChiralityRecord, name: str) -> float:
+    """Relative change of a mean."""
+    return float(getattr(second, name) / getattr(first, name) - 1)
+
+
+def _tensor_change(first: ChiralityRecord, second: ChiralityRecord) -> float | None:
+    """Norm of the difference of the tensors, relative to the first; None where they vanish."""
+    size = response_norm(first, TEMPERATURE)
+    if not size or not np.isfinite(first.tensor_violation).all():
+        return None
+    index = first.temperatures.index(TEMPERATURE)
+    tensors = [np.reshape(record.tensor, (-1, 9))[index] for record in (first, second)]
+    return float(np.linalg.norm(tensors[1] - tensors[0]) / size)
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--reference", type=Path, required=True, help="folder of phonopy files")
+    parser.add_argument("--only", default="", help="crystals whose name holds this text")
+    parser.add_argument("--mesh-spacing", type=float, default=0.02, help="of the q-mesh (1/Å)")
+    options = parser.parse_args()
+    found = options.reference.glob("*.yaml.xz")
+    paths = sorted((path for path in found if options.only in path.name), key=_size)
+    settings = ChiralitySettings(mesh_spacing=options.mesh_spacing, temperatures=(TEMPERATURE,))
+    rows = []
+    for path in paths:
+        row = compared(path, settings)
+        if row:
+            rows.append(row)
+            print(row, file=sys.stderr, flush=True)
+    print(pd.DataFrame(rows).round(3).to_markdown(index=False))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""How far two calculations of one crystal agree: pure functions of arrays.
+
+Modes of two calculations at the same q-points are paired by the overlap of their eigenvectors. A
+mode is *sharp* where no other of its q-point lies within `GAP` in the reference: inside a
+degenerate set angular momenta depend on the solver. Signs are compared for sharp modes whose
+quantity exceeds `LARGE` in the reference.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import binomtest
+
+from tasks.chirality import Modes, angular_momentum
+from tasks.chirality.brillouin import helicity, zone_images
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+GAP, WIDE, LARGE = 0.1, 0.5, 0.1  # THz, THz, hbar
+CONFIDENCE = 0.95
+N_SAMPLED = 40
+SAME_SITE = 0.2  # Å
+
+
+def matched(expected: Modes, found: Modes) -> Modes:
+    """Modes of the second calculation in the order of those of the first.
+
+    Parameters
+    ----------
+    expected, found : Modes
+        At the same q-points, of the same atoms in the same order.
+
+    Returns
+    -------
+    Modes
+        At each q-point the assignment that has the largest sum of squared overlaps |e'* e|^2.
+    """
+    overlaps = np.abs(np.swapaxes(expected.eigenvectors.conj(), 1, 2) @ found.eigenvectors) ** 2
+    order = np.array([linear_sum_assignment(-overlap)[1] for overlap in overlaps])
+    return Modes(
+        found.q_points,
+        np.take_along_axis(found.frequencies, order, axis=1),
+        np.take_along_axis(found.eigenvectors, order[:, None], axis=2),
+    )
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How the atoms of one crystal lie on those of another.
+
+    Attributes
+    ----------
+    order : ndarray of int, shape (n_atoms,)
+        Atom of the second crystal that lies on each atom of the first.
+    inverted : bool
+        Whether the second crystal has to be inverted first.
+    """
+
+    order: NDArray[np.int64]
+    inverted: bool
+
+    def carried(self, modes: Modes) -> Modes:
+        """Modes of the second crystal as those of the first, at the same q-points.
+
+        Inversion turns the dynamical matrix D(q) into D(-q) = D(q)*: eigenvectors are conjugated
+        and every angular momentum changes sign.
+        """
+        rows = (3 * self.order[:, None] + np.arange(3)).ravel()
+        vectors = modes.eigenvectors[:, rows]
+        return Modes(
+            modes.q_points, modes.frequencies, vectors.conj() if self.inverted else vectors
+        )
+
+
+def align(first: Atoms, second: Atoms, tolerance: float = SAME_SITE) -> Alignment:
+    """Lay one crystal on another of the same cell, by a shift of the origin and the inversion.
+
+    Parameters
+    ----------
+    first, second : ase.Atoms
+        Primitive cells with nearly equal cell vectors.
+    tolerance : float
+        Largest distance of two atoms that are the same (Å).
+
+    Returns
+    -------
+    Alignment
+        Without inversion where both would do.
+
+    Raises
+    ------
+    ValueError
+        When neither lays the atoms on each other.
+    """
+    cell = np.asarray(first.cell)
+    for inverted in (False, True):
+        positions = second.get_scaled_positions() * (-1 if inverted else 1)
+        for shift in first.get_scaled_positions()[0] - positions:
+            order = _same_sites(first, second.numbers, positions + shift, cell, tolerance)
+            if order is not None:
+                return Alignment(order, inverted)
+    raise ValueError("the crystals differ by more than a shift of the origin and the inversion")
+
+
+def _same_sites(
+    first: Atoms, numbers: ArrayLike, positions: FloatArray, cell: FloatArray, tolerance: float
+) -> NDArray[np.int64] | None:
+    """Index of the atom on each site of the first crystal; None where one is missing."""
+    offset = first.get_scaled_positions()[:, None] - positions
+    distance = np.linalg.norm((offset - np.rint(offset)) @ cell, axis=-1)
+    distance[first.numbers[:, None] != np.asarray(numbers)] = np.inf
+    rows, order = linear_sum_assignment(np.minimum(distance, 1e6))
+    return order if (distance[rows, order] < tolerance).all() else None
+
+
+def sharp_modes(modes: Modes, gap: float = GAP) -> BoolArray:
+    """Whether each mode is further than a gap (THz) from all others, shape (nq, nb)."""
+    distances = np.abs(modes.frequencies[:, :, None] - modes.frequencies[:, None])
+    distances[:, np.arange(modes.n_bands), np.arange(modes.n_bands)] = np.inf
+    return np.asarray(distances.min(axis=2) > gap)
+
+
+def mode_agreement(expected: Modes, found: Modes, cell: ArrayLike) -> dict[str, Any]:
+    """Deviations of frequencies, angular momenta and helicities.
+
+    Parameters
+    ----------
+    expected, found : Modes
+        Of the reference and of the potential, at the same q-points.
+    cell : array_like, shape (3, 3)
+        Primitive cell of the reference (Å).
+
+    Returns
+    -------
+    dict
+        ``frequency_mae`` of modes in ascending order and ``matched_frequency_mae`` (THz);
+        ``overlap``, the mean over sharp modes; ``momentum_mae`` and ``helicity_mae`` over sharp
+        modes (ħ); ``momentum_same_sign`` and ``helicity_same_sign``, shares of the ``n_momentum``
+        and ``n_helicity`` sharp modes above `LARGE`, the former also for modes with no other
+        within `WIDE`; ``leading_sign_agrees``, the sign of the largest helicity of a sharp mode;
+        pairs of some sharp modes for figures.
+    """
+    other, sharp = matched(expected, found), sharp_modes(expected)
+    first, second = (angular_momentum(modes.eigenvectors) for modes in (expected, other))
+    images = zone_images(expected.q_points, cell)
+    h_first, h_second = helicity(first, images), helicity(second, images)
+    along = np.einsum("qba,qba->qb", first, second)
+    wide = sharp_modes(expected, WIDE)
+    size = np.linalg.norm(first, axis=-1)
+    signs, clear = (sign_agreement(size[chosen], along[chosen]) for chosen in (sharp, wide))
+    hands = sign_agreement(h_first[sharp], h_second[sharp])
+    return {
+        "frequency_mae": float(np.abs(expected.frequencies - found.frequencies).mean()),
+        "frequency_shift": float((found.frequencies - expected.frequencies).mean()),
+        "matched_frequency_mae": float(np.abs(expected.frequencies - other.frequencies).mean()),
+        "n_sharp": int(sharp.sum()),
+        "overlap": _mean(_overlap(expected, other)[sharp]),
+        "momentum_mae": _mean(np.linalg.norm(first - second, axis=-1)[sharp]),
+        "helicity_mae": _mean(np.abs(h_first - h_second)[sharp]),
+        "n_momentum": signs.n,
+        "momentum_same_sign": signs.share,
+        "n_momentum_wide": clear.n,
+        "momentum_same_sign_wide": clear.share,
+        "n_helicity": hands.n,
+        "helicity_same_sign": hands.share,
+        "leading_sign_agrees": hands.leading,
+        **_sampled(first[sharp], second[sharp]),
+    }
+
+
+@dataclass(frozen=True)
+class SignAgreement:
+    """Comparison of signs: number compared, share that agrees, and whether the largest does."""
+
+    n: int
+    share: float | None
+    leading: bool | None
+
+
+def sign_agreement(
+    expected: FloatArray, found: FloatArray, threshold: float = LARGE
+) -> SignAgreement:
+    """Compare signs where the expected number is large.
+
+    Parameters
+    ----------
+    expected, found : ndarray
+        Of equal shape.
+    threshold : float
+        Numbers of no more than this size are not compared.
+
+    Returns
+    -------
+    SignAgreement
+        Share and leading are None where nothing is large enough.
+    """
+    large = np.abs(expected) > threshold
+    if not large.any():
+        return SignAgreement(0, None, None)
+    same = expected[large] * found[large] > 0
+    leading = int(np.argmax(np.abs(expected[large])))
+    return SignAgreement(int(large.sum()), float(same.mean()), bool(same[leading]))
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of successes with its confidence interval (Wilson)."""
+
+    successes: int
+    trials: int
+
+    @property
+    def value(self) -> float:
+        """Estimate; NaN without trials."""
+        return self.successes / self.trials if self.trials else np.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Interval at 95 % (E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927))."""
+        if not self.trials:
+            return 0.0, 1.0
+        bounds = binomtest(self.successes, self.trials).proportion_ci(CONFIDENCE, "wilson")
+        return float(bounds.low), float(bounds.high)
+
+    def __str__(self) -> str:
+        """Per cent, interval and counts."""
+        if not self.trials:
+            return "-"
+        low, high = (100 * bound for bound in self.interval)
+        return f"{100 * self.value:.0f} % ({low:.0f}-{high:.0f}), {self.successes} of {self.trials}"
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Verdicts against a reference: precision and recall of the positive one, and accuracy."""
+
+    precision: Share
+    recall: Share
+    accuracy: Share
+
+
+def compare_verdicts(expected: ArrayLike, found: ArrayLike) -> Verdicts:
+    """Count true and false verdicts.
+
+    Parameters
+    ----------
+    expected, found : array_like of bool
+        Whether each is positive in the reference, and as found.
+
+    Returns
+    -------
+    Verdicts
+        Precision: share of those found positive that are; recall: share of the positive that are
+        found.
+    """
+    wanted, given = np.asarray(expected, dtype=bool), np.asarray(found, dtype=bool)
+    both = int((wanted & given).sum())
+    return Verdicts(
+        Share(both, int(given.sum())),
+        Share(both, int(wanted.sum())),
+        Share(int((wanted == given).sum()), wanted.size),
+    )
+
+
+def cosine(first: ArrayLike, second: ArrayLike) -> float | None:
+    """Cosine between two tensors; None where one of them is zero."""
+    a, b = np.ravel(first), np.ravel(second)
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / norm if norm else None
+
+
+def _overlap(expected: Modes, found: Modes) -> FloatArray:
+    """Squared overlap of the modes of equal number, shape (nq, nb)."""
+    products = np.einsum("qib,qib->qb", expected.eigenvectors.conj(), found.eigenvectors)
+    return np.asarray(np.abs(products) ** 2)
+
+
+def _sampled(first: FloatArray, second: FloatArray) -> dict[str, Any]:
+    """The largest component of l of some modes, in both."""
+    picked = np.random.default_rng(0).permutation(len(first))[:N_SAMPLED]
+    axis = np.abs(first[picked]).argmax(axis=1)[:, None]
+    pairs = (np.take_along_axis(momenta[picked], axis, axis=1)[:, 0] for momenta in (first, second))
+    return dict(zip(("sampled_momenta_dft", "sampled_momenta"), pairs, strict=True))
+
+
+def _mean(values: FloatArray) -> float | None:
+    """Mean; None of nothing."""
+    return float(values.mean()) if values.size else None

@@ -1,0 +1,113 @@
+"""Agreement with a reference, one row per material, potential and reference.
+
+    python -m benchmarks.validation.materials
+
+Reads the results of the other scripts and writes ``results/materials.parquet``, from which the
+warnings of the screening can be calibrated. Columns that a reference cannot fill are empty.
+
+| column | meaning |
+|---|---|
+| reference | the script whose reference it is |
+| class_agrees | symmetry class of the relaxed crystal, and the helicity wave where both have one |
+| stable_dft, stable | verdicts of the reference (lowest frequency) and of the screening |
+| stability_agrees | whether they are the same |
+| leading_sign_agrees | sign of the largest helicity of a sharp mode (gap, size: 0.1 THz, 0.1 ħ) |
+| momentum_same_sign | share of sharp modes with l above 0.1 ħ whose l points to the same side |
+| frequency_mae, momentum_mae, helicity_mae | THz, ħ, ħ |
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.validation.crystals import STABILITY_TOLERANCE
+from tasks.symmetry import classify_space_group
+
+RESULTS = Path(__file__).parent / "results"
+REFERENCES = ("pbe_frequencies", "dft_modes", "dfpt_eigenvectors", "stability")
+COLUMNS = (
+    "material_id",
+    "formula",
+    "space_group_dft",
+    "space_group",
+    "n_atoms",
+    "potential",
+    "reference",
+    "class_agrees",
+    "wave_dft",
+    "wave",
+    "stable_dft",
+    "stable",
+    "stability_agrees",
+    "leading_sign_agrees",
+    "momentum_same_sign",
+    "n_momentum",
+    "frequency_mae",
+    "momentum_mae",
+    "helicity_mae",
+    "min_frequency_dft",
+    "min_frequency",
+    "least_stiffness",
+    "volume_error",
+    "n_supercell_atoms",
+)
+
+
+def read_results(folder: Path = RESULTS) -> dict[str, pd.DataFrame]:
+    """Rows with numbers of each script that has run."""
+    paths = {name: folder / f"{name}.parquet" for name in REFERENCES}
+    tables = {name: pd.read_parquet(path) for name, path in paths.items() if path.exists()}
+    return {name: table[table["error"].isna()] for name, table in tables.items()}
+
+
+def per_material(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Bring the rows of one script into the common columns.
+
+    Parameters
+    ----------
+    name : str
+        Of the script.
+    table : pandas.DataFrame
+        Its rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With `COLUMNS`; comparisons of a reference with another one are left out.
+    """
+    rows = table[table["potential"] != "dft"].assign(reference=name)
+    if "space_group_dft" not in rows:
+        # These structures relax in their space group: cells and fractions are fixed by it.
+        rows = rows.assign(space_group_dft=rows["space_group"])
+    stable = rows["min_frequency_dft"] >= -STABILITY_TOLERANCE
+    rows = rows.assign(stable_dft=stable, stable=rows["stable"].astype(bool))
+    agrees = rows["stable"] == rows["stable_dft"]
+    rows = rows.assign(stability_agrees=agrees, class_agrees=_class_agrees(rows))
+    return rows.reindex(columns=list(COLUMNS))
+
+
+def _class_agrees(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether symmetry classes agree, and waves where both are known."""
+    first, second = (
+        rows[column].astype(int).map(lambda number: classify_space_group(number).chirality_class)
+        for column in ("space_group_dft", "space_group")
+    )
+    same = first == second
+    return same & (rows["wave_dft"] == rows["wave"]) if "wave" in rows else same
+
+
+def main() -> None:
+    """Write the table and print what agrees."""
+    frames = [per_material(name, table) for name, table in read_results().items()]
+    merged = pd.concat(frames, ignore_index=True)
+    for column in ("leading_sign_agrees", "class_agrees", "stability_agrees", "stable"):
+        merged[column] = merged[column].astype("boolean")
+    merged.to_parquet(RESULTS / "materials.parquet")
+    flags = ["class_agrees", "stability_agrees", "leading_sign_agrees"]
+    grouped = merged.astype(dict.fromkeys(flags, "Float64")).groupby(["reference", "potential"])
+    print(grouped[flags].agg(["mean", "count"]).replace({np.nan: None}).round(2).to_markdown())
+
+
+if __name__ == "__main__":
+    main()

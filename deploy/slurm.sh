@@ -1,0 +1,43 @@
+#!/bin/sh
+#SBATCH --job-name=chiralscreen
+#SBATCH --ntasks=64
+#SBATCH --cpus-per-task=1
+#SBATCH --time=12:00:00
+# One screening over all tasks of a SLURM job, by Dask and a Prefect server of the job's own:
+#
+#     sbatch deploy/slurm.sh structures results/first --potential 7net-l3i5
+#
+# For GPUs add --gpus-per-task=1 above, and --device cuda below the line. A job that comes to its
+# end before the work does is submitted again as it is.
+set -eu
+source=$1
+output=$2
+shift 2
+mkdir -p "$output"
+folder=$(mktemp -d "$output/.job-XXXXXX")
+port=$(python -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
+password=$(python -c 'import secrets; print(secrets.token_hex())')
+
+export OMP_NUM_THREADS=1 DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
+export PREFECT_HOME="$folder/prefect" PREFECT_CLIENT_MAX_RETRIES=6
+export PREFECT_SERVER_API_AUTH_STRING="job:$password" PREFECT_API_AUTH_STRING="job:$password"
+PREFECT_API_URL="http://$(hostname):$port/api"
+export PREFECT_API_URL
+
+prefect server start --host 0.0.0.0 --port "$port" > "$folder/server.log" 2>&1 &
+server=$!
+dask scheduler --port 0 --dashboard-address :0 --scheduler-file "$folder/dask.json" \
+  > "$folder/scheduler.log" 2>&1 &
+scheduler=$!
+trap 'kill "$server" "$scheduler"' EXIT
+until [ -f "$folder/dask.json" ]; do sleep 1; done
+# One thread each: the time limit of a structure holds for a process.
+srun dask worker --scheduler-file "$folder/dask.json" --nthreads 1 --no-dashboard \
+  > "$folder/workers.log" 2>&1 &
+until python -c 'import os, urllib.request as u; u.urlopen(os.environ["PREFECT_API_URL"] + "/ready")'
+do sleep 2; done 2> "$folder/waiting.log"
+
+address=$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["address"])' \
+  "$folder/dask.json")
+chiralscreen screen "$source" --output "$output" --workers "$SLURM_NTASKS" \
+  --engine dask --address "$address" "$@"

@@ -1,0 +1,37 @@
+"""A bound on the memory of a process, so that one structure does not take the machine's."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def bounded_memory(gib: float | None) -> Iterator[None]:
+    """Refuse this process more memory than a bound, for the time of a block.
+
+    An allocation beyond it raises ``MemoryError``, or what the library makes of it. Bounded is what
+    a process may write to (``RLIMIT_DATA``): unlike addresses as a whole, this leaves alone what
+    GPU drivers reserve without using it.
+
+    Parameters
+    ----------
+    gib : float or None
+        Memory, that of interpreter and potential included; None for no bound of ours (GiB).
+
+    Yields
+    ------
+    None
+        Control.
+    """
+    before, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if gib is None:
+        yield
+        return
+    wanted = int(gib * 2**30)
+    if before != resource.RLIM_INFINITY:
+        wanted = min(wanted, before)
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, most))

@@ -1,0 +1,41 @@
+"""What a person reads of an assessment of generated crystals."""
+
+from rich.console import Console
+from rich.table import Table
+
+from tasks.assessment import Assessment
+
+_ROWS = {
+    "structure_valid": ("structure valid", "records"),
+    "composition_valid": ("composition valid", "records"),
+    "valid": ("both", "records"),
+    "accepted": ("accepted by a screening", "records"),
+    "unique": ("unique", "valid"),
+    "novel": ("novel", "unique"),
+    "symmetrised": ("P1 as given, with a parent symmetry", "P1"),
+}
+
+
+def print_assessment(console: Console, found: Assessment) -> None:
+    """Print counts, rates and what becomes of the chirality.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to print.
+    found : Assessment
+        Counts.
+    """
+    table = Table("property", "crystals", "rate", "of")
+    rates = found.rates
+    for name, (label, whole) in _ROWS.items():
+        rate = rates[name]
+        if rate is not None:
+            table.add_row(label, str(found.counts[name]), f"{100 * rate:.1f} %", whole)
+    console.print(table)
+    classes = Table("class as given", "class of the parent symmetry", "crystals")
+    for (tight, loose), number in sorted(found.classes.items()):
+        classes.add_row(tight, loose, str(number))
+    console.print(classes)
+    counts = found.counts
+    console.print(f"{counts['records']} records, {counts['unreadable']} unreadable")

@@ -1,0 +1,186 @@
+"""Born charges and dielectric tensors that a source gives, carried to the cell that is computed.
+
+Positions turn with the crystal and so do these tensors: T -> R T R^T. Which atom is which is told
+by spglib, whose standard cell is that of `tasks.structures.standardize`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from phonopy.interface.calculator import get_calculator_physical_units
+from phonopy.structure.symmetry import symmetrize_borns_and_epsilon
+
+from tasks.failures import RemediableError
+from tasks.phonons import cell_of_atoms
+from tasks.symmetry import find_dataset
+
+FloatArray = NDArray[np.float64]
+
+BORN_CHARGES: Final = "born_charges"
+DIELECTRIC_TENSOR: Final = "dielectric_tensor"
+_TIGHT: Final = 1e-5  # Å; the standard cell obeys its space group exactly
+_REMEDY: Final = "correct the record, or remove its Born charges"
+
+
+@dataclass(frozen=True)
+class DielectricResponse:
+    """What the correction for long-range dipoles needs of a crystal.
+
+    Attributes
+    ----------
+    born_charges : ndarray, shape (n_atoms, 3, 3)
+        In e; the order of the indices is that of phonopy.
+    dielectric : ndarray, shape (3, 3)
+        Electronic (high-frequency) dielectric tensor.
+    """
+
+    born_charges: FloatArray
+    dielectric: FloatArray
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over values rounded to 1e-6."""
+        values = np.append(self.born_charges.ravel(), self.dielectric.ravel())
+        return hashlib.sha256((np.round(values, 6) + 0.0).astype("<f8").tobytes()).hexdigest()
+
+    @property
+    def columns(self) -> dict[str, FloatArray]:
+        """Columns of ``materials`` and ``relaxations`` that hold it."""
+        return {BORN_CHARGES: self.born_charges, DIELECTRIC_TENSOR: self.dielectric}
+
+
+def carried_by(atoms: Atoms) -> DielectricResponse | None:
+    """Take the tensors that a crystal carries.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        With the array ``born_charges`` (nine numbers for each atom) and ``dielectric_tensor`` in
+        its information, as a file of extended XYZ has them.
+
+    Returns
+    -------
+    DielectricResponse or None
+        None for a crystal without them.
+
+    Raises
+    ------
+    RemediableError
+        When they are incomplete, no numbers, or no tensors of an insulator.
+    """
+    born, tensor = atoms.arrays.get(BORN_CHARGES), atoms.info.get(DIELECTRIC_TENSOR)
+    if born is None and tensor is None:
+        return None
+    if born is None or tensor is None:
+        missing = BORN_CHARGES if born is None else DIELECTRIC_TENSOR
+        raise RemediableError(f"unreadable: {missing} is missing beside its partner", _REMEDY)
+    try:
+        charges = np.asarray(born, dtype=float).reshape(len(atoms), 3, 3)
+        dielectric = np.asarray(tensor, dtype=float).reshape(3, 3)
+    except (TypeError, ValueError) as error:
+        raise RemediableError(f"unreadable: Born charges: {error}", _REMEDY) from error
+    if not (np.isfinite(charges).all() and np.isfinite(dielectric).all()):
+        raise RemediableError("unreadable: a Born charge is not a number", _REMEDY)
+    if np.linalg.eigvalsh((dielectric + dielectric.T) / 2).min() < 1:
+        raise RemediableError("unreadable: a dielectric tensor below that of vacuum", _REMEDY)
+    return DielectricResponse(charges, dielectric)
+
+
+def standardised(
+    given: Atoms, response: DielectricResponse, primitive: Atoms, symprec: float
+) -> DielectricResponse:
+    """Carry tensors from a crystal as given to its idealised primitive cell.
+
+    Parameters
+    ----------
+    given : ase.Atoms
+        The crystal as given.
+    response : DielectricResponse
+        Its tensors.
+    primitive : ase.Atoms
+        Its standard primitive cell, as `tasks.structures.standardize` makes it.
+    symprec : float
+        Tolerance of the symmetry search in Å that was used for it.
+
+    Returns
+    -------
+    DielectricResponse
+        Turned, of the atoms of the primitive cell, made to obey its space group, and neutral.
+
+    Raises
+    ------
+    RemediableError
+        When the atoms of the two cells cannot be matched.
+    """
+    found = find_dataset(given, symprec)
+    # The rotation is found from cells that differ by the idealisation; its polar part is one.
+    left, _, right = np.linalg.svd(found.std_rotation_matrix)
+    rotation = left @ right
+    origin = _origins(given, primitive, found, symprec)
+    turned = np.einsum("ia,nab,jb->nij", rotation, response.born_charges[origin], rotation)
+    dielectric = rotation @ response.dielectric @ rotation.T
+    charges, dielectric = symmetrize_borns_and_epsilon(
+        turned, dielectric, cell_of_atoms(primitive), symprec=_TIGHT
+    )
+    return DielectricResponse(np.asarray(charges), np.asarray(dielectric))
+
+
+def dielectric_of(row: Mapping[str, Any]) -> DielectricResponse | None:
+    """Take the tensors of a row.
+
+    Parameters
+    ----------
+    row : mapping
+        Row of ``materials`` or ``relaxations``.
+
+    Returns
+    -------
+    DielectricResponse or None
+        None where the source gave none.
+    """
+    born, tensor = row.get(BORN_CHARGES), row.get(DIELECTRIC_TENSOR)
+    if born is None or tensor is None:
+        return None
+    return DielectricResponse(np.reshape(born, (-1, 3, 3)), np.reshape(tensor, (3, 3)))
+
+
+def nac_params_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Parameters of phonopy for the correction for long-range dipoles.
+
+    Parameters
+    ----------
+    row : mapping
+        Row of ``relaxations``.
+
+    Returns
+    -------
+    dict or None
+        None where the source gave no Born charges.
+    """
+    response = dielectric_of(row)
+    if response is None:
+        return None
+    return {
+        "born": response.born_charges,
+        "dielectric": response.dielectric,
+        "factor": get_calculator_physical_units("vasp").nac_factor,
+    }
+
+
+def _origins(given: Atoms, primitive: Atoms, found: Any, symprec: float) -> NDArray[np.int64]:  # noqa: ANN401
+    """For each atom of the primitive cell, the atom of the given cell that it comes from."""
+    fractions = given.get_scaled_positions() @ found.transformation_matrix.T + found.origin_shift
+    here = np.linalg.solve(primitive.cell.array.T, (fractions @ found.std_lattice).T).T
+    apart = primitive.get_scaled_positions()[:, None] - here[None]
+    distance = np.linalg.norm((apart - np.rint(apart)) @ primitive.cell.array, axis=-1)
+    distance[primitive.numbers[:, None] != given.numbers[None]] = np.inf
+    origin: NDArray[np.int64] = distance.argmin(axis=1)
+    # An idealisation moves atoms by about the tolerance; neighbours are much farther away.
+    if distance.min(axis=1).max() > max(0.3, 3 * symprec) or len(set(origin)) < len(origin):
+        raise RemediableError("the atoms of Born charges cannot be matched", _REMEDY)
+    return origin

@@ -1,0 +1,164 @@
+"""Exchange of a dataset with its copy in an object store.
+
+Chunks are named after their content and never change, so two copies come to the same state when
+each gets the chunks it lacks. An object store knows no rename and needs none: a file is there
+once its upload has ended, parts are uploaded first and receipts last. Nothing has to be locked:
+programs on many machines may send and fetch at once.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec  # type: ignore[import-untyped]
+
+from tasks.storage.durable import discard, file_digest, publish, stage_file, write_durably
+from tasks.storage.errors import DatasetError
+from tasks.storage.receipts import PartFile, Receipt, parsed_receipt, read_receipt, receipt_paths
+from tasks.storage.snapshot import live, load_receipts, part_path, receipts_folder
+
+
+def pull(url: str, root: Path) -> int:
+    """Bring the chunks that an object store has and a folder lacks.
+
+    Parameters
+    ----------
+    url : str
+        Copy of the dataset in a store that fsspec knows, such as ``s3://bucket/folder``.
+    root : Path
+        Folder of the dataset; made where it is missing.
+
+    Returns
+    -------
+    int
+        Number of chunks that came; what others superseded stays away.
+
+    Raises
+    ------
+    DatasetError
+        When the store cannot be read, or has not what its receipts say.
+    """
+    store = _store(url)
+    here = [read_receipt(path) for path in receipt_paths(receipts_folder(root))]
+    absent = store.names() - {receipt.chunk for receipt in here}
+    found = list(store.receipts(absent))
+    held = {receipt.chunk for receipt in live([*here, *(receipt for receipt, _ in found)])}
+    wanted = [(receipt, content) for receipt, content in found if receipt.chunk in held]
+    for receipt, content in wanted:
+        for table, part in receipt.files.items():
+            store.fetch(part_path(root, table, receipt.chunk), root, part)
+        _place(receipts_folder(root) / f"{receipt.chunk}.json", content)
+    return len(wanted)
+
+
+def push(root: Path, url: str, *, catalog: bool = True) -> int:
+    """Send the chunks that an object store lacks.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset.
+    url : str
+        Its copy in a store that fsspec knows.
+    catalog : bool
+        Send the catalogue as well.
+
+    Returns
+    -------
+    int
+        Number of chunks that were sent.
+
+    Raises
+    ------
+    DatasetError
+        When the store cannot be written; what was sent is no harm, and counts or is sent again.
+    """
+    store = _store(url)
+    there = store.names()
+    sent = [receipt for receipt in load_receipts(root) if receipt.chunk not in there]
+    parts = [part_path(root, table, receipt.chunk) for receipt in sent for table in receipt.files]
+    store.send(parts, root)
+    store.send([receipts_folder(root) / f"{receipt.chunk}.json" for receipt in sent], root)
+    if catalog:
+        store.send(sorted(root.glob("catalog/*.parquet")), root)
+    return len(sent)
+
+
+@dataclass(frozen=True)
+class _Store:
+    """A folder in an object store."""
+
+    system: Any
+    base: str
+    url: str
+
+    def names(self) -> frozenset[str]:
+        """Chunks with a receipt."""
+        with self._explained("list"):
+            self.system.invalidate_cache()
+            found = self.system.find(f"{self.base}/receipts")
+        return frozenset(PurePosixPath(path).stem for path in found if path.endswith(".json"))
+
+    def receipts(self, chunks: Collection[str]) -> Iterator[tuple[Receipt, bytes]]:
+        """Receipts of some chunks, and their bytes."""
+        paths = [f"{self.base}/receipts/{chunk}.json" for chunk in sorted(chunks)]
+        with self._explained("read"):
+            found = self.system.cat(paths) if paths else {}
+        for path, content in found.items():
+            yield parsed_receipt(PurePosixPath(path), content), content
+
+    def fetch(self, final: Path, root: Path, part: PartFile) -> None:
+        """Bring a part that is what its receipt says."""
+        source = self._path(final, root)
+        with self._explained("read"):
+            staged = stage_file(final.parent, lambda path: self.system.get_file(source, str(path)))
+        try:
+            if file_digest(staged) != part.sha256:
+                message = f"{self.url} has another {final.name} than was committed"
+                raise DatasetError(f"{message}: remove its receipt there and run again")
+            publish(staged, final)
+        finally:
+            discard(staged)
+
+    def send(self, files: Collection[Path], root: Path) -> None:
+        """Upload files; each is there as a whole or not at all."""
+        names = [str(file) for file in files]
+        with self._explained("write"):
+            if names:
+                self.system.put(names, [self._path(file, root) for file in files])
+
+    def _path(self, file: Path, root: Path) -> str:
+        """Name in the store of a file of the dataset."""
+        return f"{self.base}/{file.relative_to(root).as_posix()}"
+
+    @contextmanager
+    def _explained(self, action: str) -> Iterator[None]:
+        """Turn whatever a store's library raises into a DatasetError."""
+        try:
+            yield
+        except DatasetError:
+            raise
+        except Exception as error:
+            message = f"cannot {action} {self.url} ({type(error).__name__}: {error})"
+            raise DatasetError(f"{message}: check address, credentials and rights") from error
+
+
+def _store(url: str) -> _Store:
+    """Open the store of a URL."""
+    try:
+        system, base = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError, OSError) as error:
+        remedy = "for s3:// pip install 'chiralscreen[s3]'"
+        raise DatasetError(f"cannot open {url} ({error}): {remedy}") from error
+    if "file" in system.protocol:
+        raise DatasetError(f"{url} is no object store: work in the folder itself")
+    return _Store(system, base.rstrip("/"), url)
+
+
+def _place(final: Path, content: bytes) -> None:
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    write_durably(final, write)

@@ -1,0 +1,331 @@
+"""How far the results of a material can be trusted: the only place where a warning is declared.
+
+Each rule looks at one row of the catalogue. What a warning costs is a judgement, its threshold is
+measured; docs/trust.md tells both. A *grave* warning means that class, stability or the sign of
+the helicity may be wrong; the others concern sizes.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ase.data import atomic_numbers
+from pymatgen.core import Element
+
+from tasks.symmetry import classify_space_group
+
+Row = Mapping[str, Any]
+
+_IMAGINARY: Final = -0.1  # THz
+_SOFT: Final = 0.3  # THz
+_SHIFT: Final = 0.02  # of the highest frequency
+_LARGE_SHIFT: Final = 0.05
+_FORBIDDEN: Final = 1e-3  # of the tensor
+_SHARE: Final = 0.2  # of the tensor
+_VOLUME: Final = 0.05  # of the input's volume
+_LARGE_VOLUME: Final = 0.10
+_NEAR: Final = 0.05  # of the modes
+_POLAR: Final = 0.3  # difference of electronegativities (Pauling)
+# Factors on the score: what a warning puts in doubt decides what it costs.
+_GRAVE: Final = 0.3
+_MARGINAL: Final = 0.6
+_SIZE: Final = 0.85
+_TENSOR: Final = 0.95
+_ELEMENT: Final = re.compile(r"[A-Z][a-z]?")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One warning.
+
+    Attributes
+    ----------
+    code : str
+        Name in the column ``warnings``.
+    applies : callable
+        Whether a row of the catalogue deserves it.
+    factor : float
+        What it does to the score, between 0 and 1.
+    grave : bool
+        Whether class, stability or the sign of the helicity may be wrong.
+    text : str
+        One or two sentences for readers.
+    """
+
+    code: str
+    applies: Callable[[Row], bool]
+    factor: float
+    grave: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the rules say of one material.
+
+    Attributes
+    ----------
+    warnings : tuple of str
+        Codes, the gravest first.
+    factor : float
+        Product of the factors of the warnings.
+    reliable : bool
+        Whether no warning is grave.
+    """
+
+    warnings: tuple[str, ...]
+    factor: float
+    reliable: bool
+
+
+def assess(row: Row) -> Trust:
+    """Apply all rules to one material with results.
+
+    Parameters
+    ----------
+    row : mapping
+        Columns of the catalogue of materials; missing or empty ones warn of nothing.
+
+    Returns
+    -------
+    Trust
+        Its warnings and what follows from them.
+    """
+    found = [rule for rule in RULES if rule.applies(row)]
+    return Trust(
+        warnings=tuple(rule.code for rule in found),
+        factor=math.prod(rule.factor for rule in found),
+        reliable=not any(rule.grave for rule in found),
+    )
+
+
+def warning_text(code: str) -> str:
+    """Sentence for readers.
+
+    Parameters
+    ----------
+    code : str
+        Name of a warning.
+
+    Returns
+    -------
+    str
+        One or two sentences; the code itself where a newer program wrote it.
+    """
+    return next((rule.text for rule in RULES if rule.code == code), code)
+
+
+def is_polar(formula: str | None, charge_balance: str | None = None) -> bool:
+    """Whether modes of a crystal may carry dipoles that split its optical modes.
+
+    Parameters
+    ----------
+    formula : str or None
+        Chemical formula.
+    charge_balance : str, optional
+        Kind of its oxidation states; metals among themselves screen all dipoles.
+
+    Returns
+    -------
+    bool
+        True where electronegativities differ by more than 0.3 (Pauling).
+    """
+    symbols = {symbol for symbol in _ELEMENT.findall(formula or "") if symbol in atomic_numbers}
+    values = [Element(symbol).X for symbol in symbols if symbol not in _WITHOUT_VALUE]
+    return charge_balance != "metallic" and bool(values) and max(values) - min(values) > _POLAR
+
+
+_WITHOUT_VALUE: Final = frozenset(("He", "Ne", "Ar"))  # light noble gases: no electronegativity
+
+
+def _number(row: Row, name: str) -> float:
+    """Number of a column, 0 where there is none."""
+    value = row.get(name)
+    return 0.0 if value is None else float(value)
+
+
+def _largest(row: Row, name: str) -> float:
+    """Largest number of a column of lists, 0 where there is none."""
+    values = row.get(name)
+    return max((abs(x) for x in values if x is not None), default=0.0) if values is not None else 0
+
+
+def _same_class(row: Row) -> bool:
+    """Whether the relaxed crystal has class and wave of the input; False where it is unknown."""
+    number = row.get("space_group_number_relaxed")
+    if not number:
+        return False
+    found = classify_space_group(int(number))
+    given = row.get("chirality_class"), row.get("helicity_wave")
+    return (found.chirality_class, found.helicity_wave) == given
+
+
+def _stable(row: Row) -> bool:
+    return row.get("stable") is True
+
+
+RULES: Final = (
+    Rule(
+        "unstable",
+        lambda row: row.get("stable") is False,
+        _GRAVE,
+        True,
+        "Unstable: there are imaginary modes at q-points that the supercell describes exactly. "
+        "Numbers leave these modes out and should not be used.",
+    ),
+    Rule(
+        "class_changed",
+        lambda row: row.get("symmetry_changed") is True and not _same_class(row),
+        _GRAVE,
+        True,
+        "After the relaxation the crystal has another space group, of another chirality class or "
+        "helicity wave than the input's.",
+    ),
+    Rule(
+        "symmetry_doubtful",
+        lambda row: row.get("classes_differ") is True,
+        _GRAVE,
+        True,
+        "The chirality class of the input depends on the tolerance of the symmetry search.",
+    ),
+    Rule(
+        "wave_differs",
+        lambda row: (
+            None not in (row.get("helicity_wave"), row.get("helicity_wave_found"))
+            and row["helicity_wave"] != row["helicity_wave_found"]
+        ),
+        _GRAVE,
+        True,
+        "The helicity has another lowest harmonic than the space group of the input allows: the "
+        "relaxed crystal has another symmetry, or its helicity is too small to tell.",
+    ),
+    Rule(
+        "supercell",
+        lambda row: _number(row, "boundary_shift") > _LARGE_SHIFT,
+        _GRAVE,
+        True,
+        "Force constants are large at the boundary of the supercell: interpolated frequencies "
+        "are not converged.",
+    ),
+    Rule(
+        "potentials_disagree",
+        lambda row: row.get("potentials_disagree") is True,
+        _GRAVE,
+        True,
+        "Another potential contradicts: in stability, in the helicity wave, in the sign of the "
+        "leading helicity, or by frequencies that are far apart.",
+    ),
+    Rule(
+        "volume_far_off",
+        lambda row: abs(_number(row, "volume_change")) > _LARGE_VOLUME,
+        _GRAVE,
+        True,
+        "The relaxation changed the volume by more than ten per cent: the potential describes "
+        "another crystal.",
+    ),
+    Rule(
+        "volume",
+        lambda row: _VOLUME < abs(_number(row, "volume_change")) <= _LARGE_VOLUME,
+        _MARGINAL,
+        True,
+        "The relaxation changed the volume by more than five per cent: stability and signs may "
+        "differ from those of the input's crystal.",
+    ),
+    Rule(
+        "soft",
+        lambda row: _stable(row) and _number(row, "min_frequency_commensurate") < _SOFT,
+        _MARGINAL,
+        True,
+        "The lowest frequency at the q-points of the supercell is close to zero: a small error "
+        "of the potential makes the crystal unstable.",
+    ),
+    Rule(
+        "forbidden_tensor",
+        lambda row: _largest(row, "tensor_violation") > _FORBIDDEN,
+        _MARGINAL,
+        False,
+        "Before symmetrisation the response tensor has parts that symmetry forbids: q-mesh or "
+        "degenerate sets do not resolve the modes that carry it.",
+    ),
+    Rule(
+        "imaginary_between",
+        lambda row: _stable(row) and _number(row, "min_frequency") < _IMAGINARY,
+        _SIZE,
+        False,
+        "Imaginary modes appear only between the q-points of the supercell, where frequencies are "
+        "interpolated; a larger supercell may remove them.",
+    ),
+    Rule(
+        "symmetry_changed",
+        lambda row: row.get("symmetry_changed") is True and _same_class(row),
+        _SIZE,
+        False,
+        "The space group after relaxation is not that of the input; class and helicity wave are.",
+    ),
+    Rule(
+        "boundary",
+        lambda row: _SHIFT < _number(row, "boundary_shift") <= _LARGE_SHIFT,
+        _SIZE,
+        False,
+        "Force constants are not small at the boundary of the supercell: interpolated "
+        "frequencies may change in a larger one.",
+    ),
+    Rule(
+        "sum_rules_skipped",
+        lambda row: bool(row.get("sum_rules_skipped")),
+        _SIZE,
+        False,
+        "The rotational sum rules could not be imposed: sound near Γ may be wrong.",
+    ),
+    Rule(
+        "mesh",
+        lambda row: _largest(row, "tensor_largest_share") > _SHARE,
+        _TENSOR,
+        False,
+        "One star of q-points gives more than a fifth of the response tensor: it is not "
+        "converged with the mesh.",
+    ),
+    Rule(
+        "no_born_charges",
+        lambda row: (
+            row.get("nac") is False and is_polar(row.get("formula"), row.get("charge_balance"))
+        ),
+        _TENSOR,
+        False,
+        "No Born charges: the splitting of longitudinal and transverse optical modes is missing.",
+    ),
+    Rule(
+        "near_degenerate",
+        lambda row: _number(row, "near_degenerate_fraction") > _NEAR,
+        _SIZE,
+        False,
+        "More than one mode in twenty lies so close to another set that small changes of the "
+        "force constants would mix them.",
+    ),
+)
+"""All warnings, the gravest first."""
+
+JUDGED: Final = (
+    "stable",
+    "symmetry_changed",
+    "classes_differ",
+    "boundary_shift",
+    "potentials_disagree",
+    "volume_change",
+    "min_frequency_commensurate",
+    "tensor_violation",
+    "min_frequency",
+    "sum_rules_skipped",
+    "tensor_largest_share",
+    "nac",
+    "formula",
+    "charge_balance",
+    "near_degenerate_fraction",
+    "space_group_number_relaxed",
+    "chirality_class",
+    "helicity_wave",
+    "helicity_wave_found",
+)
+"""Columns of the catalogue that the rules look at."""

@@ -1,0 +1,65 @@
+"""The released tables hold what was found, and neither inputs nor paths of the machine."""
+
+import pandas as pd
+import pytest
+
+from benchmarks.findings import outcomes, read, sections, written
+from benchmarks.release import write_release
+from tasks.intake import plan_screening
+from tests.tasks.alloys import carry_out, intake_of, write_alloys
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Release of a screening: one stable crystal, one unstable, one failed, one skipped."""
+    root = tmp_path_factory.mktemp("release")
+    source = root / "source"
+    source.mkdir()
+    intake = intake_of(
+        write_alloys(source, "helix", "zincblende", "wurtzite", "copper"), root / "d"
+    )
+    carry_out(plan_screening(intake), intake)
+    write_release(intake.dataset, root / "out")
+    return root / "out"
+
+
+def test_every_material_taken_up_has_a_row_and_skipped_ones_have_none(folder):
+    tables = read(folder)
+    assert set(tables["chirality"]["material_id"]) == {"helix", "zincblende", "wurtzite"}
+    assert set(tables["materials"]["material_id"]) == {"helix", "zincblende", "wurtzite"}
+    assert tables["failures"]["material_id"].tolist() == ["wurtzite"]
+    assert tables["candidates"]["material_id"].tolist() == ["helix"]
+    assert tables["candidates"]["rank"].tolist() == [1]
+
+
+def test_neither_inputs_nor_force_constants_nor_paths_are_released(folder):
+    for name, table in read(folder).items():
+        assert not {"source", "force_constants", "born_charges", "host"} & set(table.columns), name
+        assert not table.astype(str).apply(lambda c: c.str.contains(str(folder.parent))).any().any()
+    assert not {"cell", "positions"} & set(read(folder)["materials"].columns)
+
+
+def test_modes_are_those_at_named_points_of_ranked_materials(folder):
+    modes = read(folder)["modes"]
+    assert set(modes["material_id"]) == {"helix"}
+    assert "Γ" in set(modes["q_label"])
+    assert not {"mesh", "path"} & set(modes["q_label"])
+
+
+def test_counts_of_the_findings_add_up(folder):
+    table = outcomes(read(folder)["chirality"]).set_index("helicity_wave")
+    assert table["all"].sum() == 3
+    assert table.loc["s", "stable"] == 1
+    assert table["failed"].sum() == 1
+
+
+def test_tables_of_a_page_are_written_anew_and_its_text_stays(folder):
+    page = "before\n<!-- table: Totals -->\nold\n<!-- end -->\nafter\n"
+    for heading, table in sections(read(folder)):
+        page = written(page, heading, table)
+    assert page.startswith("before\n<!-- table: Totals -->\n")
+    assert page.endswith("<!-- end -->\nafter\n")
+    assert "old" not in page
+    assert "| shortlisted" in page
+    again = written(page, "Totals", pd.DataFrame({"a": [1]}))
+    assert "shortlisted" not in again
