@@ -29,8 +29,8 @@ Row = Mapping[str, Any]
 
 _N_Q_POINTS: Final = 32
 # THz; inside a degenerate set angular momenta depend on the solver.
-_GAP: Final = 0.1
-_LARGE: Final = 0.1  # ħ
+GAP: Final = 0.1
+LARGE: Final = 0.1  # ħ
 # Of the highest frequency; docs/trust.md tells where it comes from.
 LARGEST_DISAGREEMENT: Final = 0.05
 
@@ -120,33 +120,46 @@ def matched(expected: Modes, found: Modes) -> Modes:
     )
 
 
+def sharp_modes(modes: Modes, gap: float = GAP) -> NDArray[np.bool_]:
+    """Tell which modes are apart from all others of their q-point.
+
+    Parameters
+    ----------
+    modes : Modes
+        Any.
+    gap : float
+        Distance (THz) that counts as apart.
+
+    Returns
+    -------
+    ndarray of bool, shape (nq, nb)
+        True where the angular momentum is one of the mode, not of the solver.
+    """
+    distances = np.abs(modes.frequencies[:, :, None] - modes.frequencies[:, None])
+    distances[:, np.arange(modes.n_bands), np.arange(modes.n_bands)] = np.inf
+    return np.asarray(distances.min(axis=2) > gap)
+
+
 def _momenta(
     here: Modes, there: Modes, cell: FloatArray
 ) -> tuple[float, float | None, bool | None]:
     """Difference of l, share of equal sides, and whether the leading helicities agree."""
-    images, sharp = zone_images(here.q_points, cell), _sharp(here)
+    images, sharp = zone_images(here.q_points, cell), sharp_modes(here)
     l_here, l_there = (angular_momentum(modes.eigenvectors)[sharp] for modes in (here, there))
     if not len(l_here):
         return 0.0, None, None
     h_here, h_there = (
         helicity(angular_momentum(modes.eigenvectors), images)[sharp] for modes in (here, there)
     )
-    large = np.linalg.norm(l_here, axis=-1) > _LARGE
+    large = np.linalg.norm(l_here, axis=-1) > LARGE
     same = (l_here * l_there).sum(axis=-1) > 0
     leading = int(np.abs(h_here).argmax())
-    told = abs(h_here[leading]) > _LARGE
+    told = abs(h_here[leading]) > LARGE
     return (
         float(np.linalg.norm(l_here - l_there, axis=-1).mean()),
         float(same[large].mean()) if large.any() else None,
         bool(h_here[leading] * h_there[leading] > 0) if told else None,
     )
-
-
-def _sharp(modes: Modes) -> NDArray[np.bool_]:
-    """Whether each mode is apart from all others of its q-point."""
-    apart = np.abs(modes.frequencies[:, :, None] - modes.frequencies[:, None])
-    apart[:, np.arange(modes.n_bands), np.arange(modes.n_bands)] = np.inf
-    return np.asarray(apart.min(axis=2) > _GAP)
 
 
 def agreement_row(found: Agreement, here: Row, there: Row) -> dict[str, Any]:

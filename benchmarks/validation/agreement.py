@@ -1,7 +1,7 @@
 """How far two calculations of one crystal agree: pure functions of arrays.
 
 Modes of two calculations at the same q-points are paired by the overlap of their eigenvectors. A
-mode is *sharp* where no other of its q-point lies within `GAP` in the reference: inside a
+mode is *sharp* where no other of its q-point lies within `tasks.agreement.GAP` in the reference: inside a
 degenerate set angular momenta depend on the solver. Signs are compared for sharp modes whose
 quantity exceeds `LARGE` in the reference.
 """
@@ -15,38 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest
 
+from tasks.agreement import LARGE, matched, sharp_modes
 from tasks.chirality import Modes, angular_momentum
 from tasks.chirality.brillouin import helicity, zone_images
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
-GAP, WIDE, LARGE = 0.1, 0.5, 0.1  # THz, THz, hbar
+WIDE = 0.5  # THz
 CONFIDENCE = 0.95
 N_SAMPLED = 40
 SAME_SITE = 0.2  # Å
-
-
-def matched(expected: Modes, found: Modes) -> Modes:
-    """Modes of the second calculation in the order of those of the first.
-
-    Parameters
-    ----------
-    expected, found : Modes
-        At the same q-points, of the same atoms in the same order.
-
-    Returns
-    -------
-    Modes
-        At each q-point the assignment that has the largest sum of squared overlaps |e'* e|^2.
-    """
-    overlaps = np.abs(np.swapaxes(expected.eigenvectors.conj(), 1, 2) @ found.eigenvectors) ** 2
-    order = np.array([linear_sum_assignment(-overlap)[1] for overlap in overlaps])
-    return Modes(
-        found.q_points,
-        np.take_along_axis(found.frequencies, order, axis=1),
-        np.take_along_axis(found.eigenvectors, order[:, None], axis=2),
-    )
 
 
 @dataclass(frozen=True)
@@ -116,13 +94,6 @@ def _same_sites(
     distance[first.numbers[:, None] != np.asarray(numbers)] = np.inf
     rows, order = linear_sum_assignment(np.minimum(distance, 1e6))
     return order if (distance[rows, order] < tolerance).all() else None
-
-
-def sharp_modes(modes: Modes, gap: float = GAP) -> BoolArray:
-    """Whether each mode is further than a gap (THz) from all others, shape (nq, nb)."""
-    distances = np.abs(modes.frequencies[:, :, None] - modes.frequencies[:, None])
-    distances[:, np.arange(modes.n_bands), np.arange(modes.n_bands)] = np.inf
-    return np.asarray(distances.min(axis=2) > gap)
 
 
 def mode_agreement(expected: Modes, found: Modes, cell: ArrayLike) -> dict[str, Any]:

@@ -12,15 +12,14 @@ from benchmarks.validation.agreement import (
     align,
     compare_verdicts,
     cosine,
-    matched,
     mode_agreement,
-    sharp_modes,
     sign_agreement,
 )
 from benchmarks.validation.convergence import long_form
 from benchmarks.validation.dfpt_eigenvectors import modes_of
 from benchmarks.validation.materials import COLUMNS, per_material
 from benchmarks.validation.stability import drawn
+from tasks.agreement import matched, sharp_modes
 from tasks.chirality import Modes, angular_momentum, modes_at
 from tests.crystals import quartz, spring_phonon, tellurium, transformed, wurtzite
 
