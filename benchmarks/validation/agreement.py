@@ -1,9 +1,9 @@
 """How far two calculations of one crystal agree: pure functions of arrays.
 
 Modes of two calculations at the same q-points are paired by the overlap of their eigenvectors. A
-mode is *sharp* where no other of its q-point lies within `tasks.agreement.GAP` in the reference: inside a
-degenerate set angular momenta depend on the solver. Signs are compared for sharp modes whose
-quantity exceeds `LARGE` in the reference.
+mode is *sharp* where no other of its q-point lies within `tasks.agreement.GAP` in the reference:
+inside a degenerate set angular momenta depend on the solver. Signs are compared for sharp modes
+whose quantity exceeds `tasks.agreement.LARGE` in the reference.
 """
 
 from dataclasses import dataclass
