@@ -316,7 +316,12 @@ _PHONONS = Table(
             "n_displacements",
             "Displaced supercells evaluated, of images and abandoned supercells as well.",
         ),
-        _real("displacement_distance", "Å", "Length of each displacement.", nullable=True),
+        _real(
+            "displacement_distance",
+            "Å",
+            "Length of each displacement; none with second derivatives.",
+            nullable=True,
+        ),
         _flag("nac", "Whether the non-analytical term correction is included."),
         _text(
             "nac_source",
