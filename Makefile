@@ -33,7 +33,8 @@ types: setup
 	$(BIN)/mypy
 
 unit: setup
-	$(RUN) pytest
+	@# Files stay whole: what a module sets up, a server or a potential, is set up once.
+	OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses 2 --dist loadfile
 
 docs: setup  ## Build the documentation into build/docs
 	$(RUN) sphinx --fail-on-warning --keep-going --jobs auto --doctree-dir build/doctrees docs build/docs

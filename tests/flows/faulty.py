@@ -3,9 +3,11 @@
 import errno
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
+import psutil
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import all_changes
@@ -85,3 +87,12 @@ def write_crystals(folder: Path, *formulas: str) -> None:
     folder.mkdir(exist_ok=True)
     for formula in formulas:
         bulk(formula, "zincblende", LATTICE_CONSTANT).write(folder / f"{formula}.vasp")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program and all it started; a worker asked to end waits for its runs."""
+    if process.poll() is None:
+        whole = psutil.Process(process.pid)
+        for member in (*whole.children(recursive=True), whole):
+            member.kill()
+    process.wait()

@@ -16,7 +16,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
@@ -27,7 +26,7 @@ from prefect.settings import Settings
 
 from tasks.catalogue import read_catalog
 from tasks.storage import Dataset
-from tests.flows.faulty import write_crystals
+from tests.flows.faulty import end, write_crystals
 from tests.flows.test_faults import require_sound, settings_of
 
 ROOT = Path(__file__).parents[2]
@@ -280,15 +279,6 @@ def start(
     process = subprocess.Popen(command, env=environment, cwd=ROOT, **options)
     request.addfinalizer(lambda: end(process))
     return process
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a program and all it started; a worker asked to end waits for its runs."""
-    if process.poll() is None:
-        whole = psutil.Process(process.pid)
-        for member in (*whole.children(recursive=True), whole):
-            member.kill()
-    process.wait()
 
 
 def asked(url: str, auth: str | None, data: bytes | None = None) -> str:

@@ -16,7 +16,7 @@ from tasks.catalogue import read_catalog
 from tasks.intake import Plan
 from tasks.planning import Work
 from tasks.storage import Dataset
-from tests.flows.faulty import write_crystals
+from tests.flows.faulty import end, write_crystals
 from tests.flows.test_faults import require_sound, settings_of
 
 ROOT = Path(__file__).parents[2]
@@ -89,8 +89,7 @@ def test_shares_run_as_flow_runs_of_a_work_pool(alone, environment, source, tmp_
         settings = settings_of(source.parent)
         result = screen_in_shards(source, tmp_path / "out", 2, settings, device="cpu")
     finally:
-        worker.terminate()
-        worker.wait()
+        end(worker)
     assert result.states == ["COMPLETED", "COMPLETED"]
     pd.testing.assert_frame_equal(physical(tmp_path / "out"), alone)
     require_sound(Dataset(tmp_path / "out"))
