@@ -85,9 +85,10 @@ def write_source(path: Path, count: int) -> None:
     pairs = itertools.combinations(symbols, 2)
     all_of_them = [(a, b, c) for a, c in pairs for b in symbols if b not in (a, c)]
     chosen = np.random.default_rng(0).choice(len(all_of_them), count, replace=False)
+    atoms = half_heusler("X", "X", "X")
     with path.open("w") as stream:
         for i, which in enumerate(chosen):
-            atoms = half_heusler(*all_of_them[which])
+            atoms.symbols = all_of_them[which]
             atoms.info = {"material_id": f"crystal-{i}"}
             write(stream, atoms, format="extxyz")
 

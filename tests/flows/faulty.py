@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -94,5 +95,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         whole = psutil.Process(process.pid)
         for member in (*whole.children(recursive=True), whole):
-            member.kill()
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
     process.wait()
