@@ -166,7 +166,7 @@ def size_of(paths: Iterator[Path]) -> float:
 
 @flow(name="orchestration")
 def measured(source: Path, output: Path, rows: Mapping[str, Rows], workers: int) -> list[float]:
-    """Seconds of the planning and of all the rest."""
+    """Seconds of the planning and of all the rest, and the number of crystals to compute."""
     intake = screening.intake_of(source, output, SETTINGS, "cpu")
     start = time.perf_counter()
     plan = plan_screening(intake, spread=partial(spread, workers=workers))
@@ -186,7 +186,7 @@ def measured(source: Path, output: Path, rows: Mapping[str, Rows], workers: int)
 
     with patch.object(chunks.Errand, "submit", submit_null):
         screening.execute(intake, plan, Crew(workers, "cpu"))
-    return [planned - start, time.perf_counter() - planned]
+    return [planned - start, time.perf_counter() - planned, plan.n_open]
 
 
 def classification_seconds(source: Path, count: int) -> float:
@@ -205,10 +205,10 @@ def report(options: argparse.Namespace, folder: Path) -> None:
     write_source(source, n)
     alone = classification_seconds(source, min(n, 500))
     before = processor_seconds()
-    planning, rest = measured(source, output, rows, options.workers)
+    planning, rest, wanted = measured(source, output, rows, options.workers)
     found = len(Dataset(output).read("chirality", columns=["material_id"]))
-    if found != n:
-        sys.exit(f"{found} of {n} structures arrived")
+    if found != wanted:
+        sys.exit(f"{found} of {wanted} structures arrived")
     overhead = rest + max(planning - alone * n / options.workers, 0.0)
     used = processor_seconds() - before
     lines = {
