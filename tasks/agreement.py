@@ -19,10 +19,9 @@ from scipy.stats import qmc
 from tasks.catalogue import read_catalog
 from tasks.chirality import Modes, angular_momentum, modes_at
 from tasks.chirality.brillouin import helicity, zone_images
-from tasks.columns import phonon_of, response_of
+from tasks.columns import stored_phonon
 from tasks.failures import RemediableError
 from tasks.storage import Dataset, Receipt
-from tasks.sum_rules import impose_sum_rules
 
 FloatArray = NDArray[np.float64]
 Row = Mapping[str, Any]
@@ -145,12 +144,11 @@ def _momenta(
 ) -> tuple[float, float | None, bool | None]:
     """Difference of l, share of equal sides, and whether the leading helicities agree."""
     images, sharp = zone_images(here.q_points, cell), sharp_modes(here)
-    l_here, l_there = (angular_momentum(modes.eigenvectors)[sharp] for modes in (here, there))
-    if not len(l_here):
+    if not sharp.any():
         return 0.0, None, None
-    h_here, h_there = (
-        helicity(angular_momentum(modes.eigenvectors), images)[sharp] for modes in (here, there)
-    )
+    momenta = [angular_momentum(modes.eigenvectors) for modes in (here, there)]
+    l_here, l_there = (momentum[sharp] for momentum in momenta)
+    h_here, h_there = (helicity(momentum, images)[sharp] for momentum in momenta)
     large = np.linalg.norm(l_here, axis=-1) > LARGE
     same = (l_here * l_there).sum(axis=-1) > 0
     leading = int(np.abs(h_here).argmax())
@@ -207,8 +205,11 @@ def compare_datasets(first: Dataset, second: Dataset) -> Iterator[dict[str, Any]
     pairs = _shared(read_catalog(first.root, "chirality"), read_catalog(second.root, "chirality"))
     for here, there in pairs:
         try:
-            found = agreement(_interpolated(first, here), _interpolated(second, there))
-            yield agreement_row(found, here, there)
+            phonons = (
+                stored_phonon(dataset, row["phonon_key"])
+                for dataset, row in ((first, here), (second, there))
+            )
+            yield agreement_row(agreement(*phonons), here, there)
         except (RemediableError, ValueError) as error:
             yield f"{here['material_id']}: {error}"
 
@@ -243,9 +244,3 @@ def _shared(here: pd.DataFrame, there: pd.DataFrame) -> Iterator[tuple[Row, Row]
 def _named(row: Mapping[Any, Any]) -> Row:
     """A row with its columns by name."""
     return {str(name): value for name, value in row.items()}
-
-
-def _interpolated(dataset: Dataset, row: Row) -> Phonopy:
-    """Force constants of a row of the catalogue, fit for all q-points."""
-    [stored] = dataset.read("force_constants", keys=[row["phonon_key"]]).to_pylist()[:1]
-    return impose_sum_rules(phonon_of(stored), response_of(stored)).phonon

@@ -8,7 +8,7 @@ P1: their space group is searched at a tight and at a loose tolerance.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,11 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from tasks.curation import charge_balance, space_groups_at
 from tasks.failures import Failure, RemediableError
+from tasks.intake import Spread
 from tasks.sources import RawRecord, SourceSettings, parsed, raw_records
 from tasks.structures import check_crystal, reduced_formula
 from tasks.symmetry import classify_space_group
 
-# Applies a function to each of many things and gives the results in order, like `map`.
-Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 _SMALLEST_VOLUME: Final = 0.1  # Å^3, of the cell, as CDVAE has it
 _EVERY: Final = 50  # records between two reports of progress
 

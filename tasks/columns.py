@@ -9,7 +9,9 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
 from tasks.elasticity import StrainResponse
+from tasks.failures import RemediableError
 from tasks.phonons import commensurate_frequencies, phonopy_of
+from tasks.storage import Dataset
 from tasks.sum_rules import SumRules, impose_sum_rules
 from tasks.supercells import nearest_image_distance
 
@@ -174,6 +176,33 @@ def interpolation_of(row: Row) -> SumRules:
         Its `phonon` serves between the q-points commensurate with the supercell as well.
     """
     return impose_sum_rules(phonon_of(row), response_of(row))
+
+
+def stored_phonon(dataset: Dataset, phonon_key: str) -> Phonopy:
+    """Phonopy object from which modes of a screened crystal are computed.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With force constants.
+    phonon_key : str
+        Key of their row.
+
+    Returns
+    -------
+    phonopy.Phonopy
+        Fit for all q-points, as the chirality stage takes it.
+
+    Raises
+    ------
+    RemediableError
+        When there is no such row.
+    """
+    rows = dataset.read("force_constants", keys=[phonon_key]).to_pylist()
+    if not rows:
+        message = f"the dataset has no force constants of key {phonon_key!r}"
+        raise RemediableError(message, "see `chiralscreen verify` for damaged files")
+    return interpolation_of(rows[0]).phonon
 
 
 def cell_columns(phonon: Phonopy, nac_source: str) -> dict[str, Any]:

@@ -302,8 +302,10 @@ def _in_higher_groups(
 
 def _is_another_group(task: Task, result: Relaxation) -> bool:
     """Whether a relaxed crystal has, within the tolerance, another space group than before."""
+    if not result.converged:
+        return False
     group = space_group_number(result.atoms, task.settings.symmetry.symprec)
-    return result.converged and group not in (0, task.row["space_group_number"])
+    return group not in (0, task.row["space_group_number"])
 
 
 def _continued(task: Task, first: Relaxation, second: Relaxation) -> tuple[Task, Relaxation]:

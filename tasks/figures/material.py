@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from phonopy import Phonopy
 
 from tasks.catalogue import read_catalog
-from tasks.columns import Row, interpolation_of
+from tasks.columns import Row, stored_phonon
 from tasks.failures import RemediableError
 from tasks.figures.labels import formula_tex, space_group_tex
 from tasks.storage import Dataset
@@ -63,30 +63,3 @@ def material_data(dataset: Dataset, material_id: str) -> MaterialData:
         message = f"{material_id!r} has no results: {row['outcome']}, {row['reason']}"
         raise RemediableError(message, "choose one that `chiralscreen status` lists")
     return MaterialData(stored_phonon(dataset, row["phonon_key"]), row)
-
-
-def stored_phonon(dataset: Dataset, phonon_key: str) -> Phonopy:
-    """Phonopy object from which every figure computes its modes.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        With force constants.
-    phonon_key : str
-        Key of their row.
-
-    Returns
-    -------
-    phonopy.Phonopy
-        Fit for all q-points, as the chirality stage takes it.
-
-    Raises
-    ------
-    RemediableError
-        When there is no such row.
-    """
-    rows = dataset.read("force_constants", keys=[phonon_key]).to_pylist()
-    if not rows:
-        message = f"the dataset has no force constants of key {phonon_key!r}"
-        raise RemediableError(message, "see `chiralscreen verify` for damaged files")
-    return interpolation_of(rows[0]).phonon

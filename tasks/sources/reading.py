@@ -168,12 +168,12 @@ def _read(document: Document, kind: str, settings: SourceSettings) -> Iterator[R
         return
     if kind in _ARCHIVES:
         raise RemediableError("an archive inside an archive", "extract it first")
+    born = born_file(document.path) if kind in _SINGLE else None
     for record in _CUTTERS[kind](document, settings):
         if not isinstance(record, RawRecord):
             yield record
             continue
         told = _with_provenance(record, settings)
-        born = born_file(document.path) if kind in _SINGLE else None
         yield _charged(told, born) if born else told
 
 
