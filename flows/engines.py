@@ -13,6 +13,14 @@ from tasks.failures import RemediableError
 
 EngineName = Literal["processes", "dask"]
 
+_DASK = {
+    # A chunk that ends a process is cut here; to try it again as it is would end another one.
+    "distributed.scheduler.allowed-failures": 0,
+    # A cluster gives a place up for good when it is empty this long after some process ended, even
+    # while the next process is starting.
+    "distributed.deploy.lost-worker-timeout": "365 days",
+}
+
 
 @dataclass(frozen=True)
 class Crew:
@@ -123,8 +131,7 @@ def _dask(crew: Crew) -> Iterator[Engine]:
     options: dict[str, Any] = (
         {"address": crew.address} if crew.address else {"cluster_kwargs": local}
     )
-    # A chunk that ends a process is cut here; to try it again as it is would end another one.
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+    with dask.config.set(_DASK):
         runner = DaskTaskRunner(**options)
         with runner:
             yield Engine([runner] * crew.workers, lambda same: same)
