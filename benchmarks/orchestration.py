@@ -19,6 +19,7 @@ Prefect keeps its records in a new SQLite file, or in an empty Postgres::
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -233,10 +234,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--structures", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--output", type=Path, help="new folder to keep source and dataset in")
     options = parser.parse_args()
     logging.disable(logging.INFO)
-    with tempfile.TemporaryDirectory() as name:
-        report(options, Path(name))
+    with contextlib.ExitStack() as stack:
+        folder = options.output or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        report(options, folder)
 
 
 if __name__ == "__main__":

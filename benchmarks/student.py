@@ -24,15 +24,15 @@ import torch
 from ase import Atoms
 
 from benchmarks.validation.agreement import mode_agreement
+from benchmarks.validation.crystals import STABILITY_TOLERANCE
 from potentials import Potential, load_potential
-from tasks.chirality import ScoreSettings, modes_at
+from tasks.chirality import modes_at
 from tasks.columns import phonon_of, response_of
 from tasks.phonons import atoms_of_cell, commensurate_frequencies
 from tasks.storage import Dataset
 from tasks.sum_rules import impose_sum_rules
 
 N_Q_POINTS = 40
-STABILITY_TOLERANCE = ScoreSettings().stability_tolerance
 # Of a student that may take its teacher's place: THz, shares, and a ratio of speeds.
 LIMITS = {"frequency": 0.10, "sign": 0.95, "stable": 0.97, "speed": 3.0}
 Row = Mapping[str, Any]

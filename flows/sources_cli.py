@@ -96,15 +96,14 @@ def assess(
 
     from flows.spread import spread
     from flows.summary_of_assessment import print_assessment
-    from tasks.assessment import AssessmentSettings
-    from tasks.assessment import assess as assessed
+    from tasks.assessment import AssessmentSettings, assess_source
 
     columns = TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with errors_told():
         settings = AssessmentSettings(tight=tight, loose=loose)
         with Progress(*columns, console=errors, disable=not errors.is_terminal) as bar:
             task = bar.add_task("records", total=None)
-            found = assessed(
+            found = assess_source(
                 located(source),
                 reference and located(reference),
                 settings,

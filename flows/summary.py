@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.result import ScreenResult, stage_seconds
 from tasks.catalogue import failures_in, ranked, read_catalog
@@ -14,17 +14,19 @@ from tasks.failures import Failure
 from tasks.intake import Plan
 
 _MAX_ROWS = 20
+_NAME_WIDTH = 16
+_CANDIDATES_TITLE = "stable candidates by score"
 _CANDIDATE_COLUMNS = {
     "material_id": "material",
     "formula": "formula",
-    "space_group_symbol": "space group",
+    "space_group_symbol": "space\ngroup",
     "chirality_class": "class",
     "helicity_wave_found": "wave",
     "score": "score",
-    "mean_optical_angular_momentum": "mean |l| (ħ)",
-    "mean_optical_helicity": "mean |h| (ħ)",
-    "largest_splitting": "splitting (THz Å)",
-    "min_frequency_commensurate": "min ν (THz)",
+    "mean_optical_angular_momentum": "mean |l|\n(ħ)",
+    "mean_optical_helicity": "mean |h|\n(ħ)",
+    "largest_splitting": "splitting\n(THz Å)",
+    "min_frequency_commensurate": "min ν\n(THz)",
     "reliable": "reliable",
 }
 
@@ -130,7 +132,7 @@ def print_status(console: Console, folder: Path) -> int:
     """
     chirality = read_catalog(folder, "chirality")
     failures = read_catalog(folder, "failures")
-    _print_candidates(console, ranked(chirality))
+    print_candidates(console, ranked(chirality))
     console.print(_counts("class", chirality["chirality_class"].dropna()))
     console.print(_counts("outcome", chirality["outcome"]))
     unstable = chirality["stable"].eq(False).fillna(False)
@@ -140,9 +142,19 @@ def print_status(console: Console, folder: Path) -> int:
     return len(failures)
 
 
-def _print_candidates(console: Console, rows: pd.DataFrame) -> None:
-    """Print the ranked table of candidates."""
-    table = Table(*_CANDIDATE_COLUMNS.values(), title="stable candidates by score")
+def print_candidates(console: Console, rows: pd.DataFrame) -> None:
+    """Print the ranked table of candidates.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to print.
+    rows : pandas.DataFrame
+        Ranked rows of the catalogue.
+    """
+    material, *others = _CANDIDATE_COLUMNS.values()
+    # Names that differ in their last letters must not be cut.
+    table = Table(Column(material, min_width=_NAME_WIDTH), *others, title=_CANDIDATES_TITLE)
     for row in rows.head(_MAX_ROWS).to_dict("records"):
         table.add_row(*(_cell(row[name]) for name in _CANDIDATE_COLUMNS))
     console.print(table)
@@ -151,6 +163,8 @@ def _print_candidates(console: Console, rows: pd.DataFrame) -> None:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.3f}" if isinstance(value, float) else escape(str(value))
 
 

@@ -6,13 +6,12 @@ composition whose charges can balance. Uniqueness and novelty are counted with p
 P1: their space group is searched at a tight and at a loose tolerance.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
@@ -26,7 +25,7 @@ from tasks.curation import charge_balance, space_groups_at
 from tasks.failures import Failure, RemediableError
 from tasks.intake import Spread
 from tasks.sources import RawRecord, SourceSettings, parsed, raw_records
-from tasks.structures import check_crystal, reduced_formula
+from tasks.structures import PackedCell, check_crystal, reduced_formula
 from tasks.symmetry import classify_space_group
 
 _SMALLEST_VOLUME: Final = 0.1  # Å^3, of the cell, as CDVAE has it
@@ -75,7 +74,7 @@ class Generated:
         Space-group number at the two tolerances; 0 where none is found.
     formula : str
         Reduced formula.
-    cell : Reduced or None
+    cell : PackedCell or None
         Its reduced primitive cell; None for an invalid crystal.
     """
 
@@ -86,39 +85,12 @@ class Generated:
     tight: int = 0
     loose: int = 0
     formula: str = ""
-    cell: "Reduced | None" = None
+    cell: PackedCell | None = None
 
     @property
     def valid(self) -> bool:
         """Whether structure and composition are valid."""
         return self.structure_valid and self.composition_valid
-
-
-class Reduced(NamedTuple):
-    """A reduced primitive cell in a few bytes: many of them stay in memory."""
-
-    numbers: bytes
-    geometry: bytes
-
-    @classmethod
-    def of(cls, atoms: Atoms) -> "Reduced":
-        """Reduce a crystal."""
-        structure = AseAtomsAdaptor.get_structure(atoms).get_primitive_structure()
-        structure = structure.get_reduced_structure()
-        values = np.concatenate([structure.lattice.matrix, structure.frac_coords])
-        numbers = np.array(structure.atomic_numbers, dtype=np.uint8)
-        return cls(numbers.tobytes(), values.astype(np.float32).tobytes())
-
-    @property
-    def structure(self) -> Structure:
-        """The cell again."""
-        values = np.frombuffer(self.geometry, dtype=np.float32).astype(float).reshape(-1, 3)
-        return Structure(values[:3], np.frombuffer(self.numbers, dtype=np.uint8), values[3:])
-
-    @property
-    def composition(self) -> bytes:
-        """Digest of the elements and their numbers, which equal crystals share."""
-        return hashlib.blake2b(bytes(sorted(self.numbers)), digest_size=16).digest()
 
 
 @dataclass
@@ -137,7 +109,7 @@ class Assessment:
         Valid crystals by space-group number at the loose tolerance.
     has_reference : bool
         Whether novelty was asked for.
-    unique_cells : mapping from bytes to list of Reduced
+    unique_cells : mapping from bytes to list of PackedCell
         Valid crystals that repeat no earlier one, by composition.
     """
 
@@ -145,7 +117,7 @@ class Assessment:
     classes: Counter[tuple[str, str]] = field(default_factory=Counter)
     space_groups: Counter[int] = field(default_factory=Counter)
     has_reference: bool = False
-    unique_cells: dict[bytes, list[Reduced]] = field(default_factory=lambda: defaultdict(list))
+    unique_cells: dict[bytes, list[PackedCell]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def rates(self) -> dict[str, float | None]:
@@ -177,7 +149,7 @@ class Assessment:
         }
 
 
-def assess(
+def assess_source(
     source: Path,
     reference: Path | None,
     settings: AssessmentSettings,
@@ -255,7 +227,7 @@ def generated(record: RawRecord | Failure, settings: AssessmentSettings) -> Gene
         if not (valid and balanced):
             return Generated(None, valid, balanced, formula=formula)
         tight, loose = space_groups_at(atoms, (settings.tight, settings.loose))
-        cell = Reduced.of(atoms)
+        cell = _reduced_cell(atoms)
         return Generated(None, valid, balanced, _is_accepted(atoms), tight, loose, formula, cell)
     except Exception as error:  # noqa: BLE001 - any defect of one record is counted, not an end
         return Generated(problem=str(error) or type(error).__name__)
@@ -316,27 +288,39 @@ def _class(number: int) -> str:
     return classify_space_group(number).chirality_class if number else "none"
 
 
-def _matches(known: list[Reduced], cell: Reduced, matcher: StructureMatcher) -> list[Reduced]:
+def _reduced_cell(atoms: Atoms) -> PackedCell:
+    """Reduced primitive cell, as the matcher wants it."""
+    structure = AseAtomsAdaptor.get_structure(atoms).get_primitive_structure()
+    return PackedCell.of(AseAtomsAdaptor.get_atoms(structure.get_reduced_structure()))
+
+
+def _structure(cell: PackedCell) -> Structure:
+    return AseAtomsAdaptor.get_structure(cell.atoms)
+
+
+def _matches(
+    known: list[PackedCell], cell: PackedCell, matcher: StructureMatcher
+) -> list[PackedCell]:
     """Cells among some that are the same crystal as another."""
     if not known:
         return []
-    structure = cell.structure
-    return [other for other in known if matcher.fit(other.structure, structure)]
+    structure = _structure(cell)
+    return [other for other in known if matcher.fit(_structure(other), structure)]
 
 
-def _reduced(record: RawRecord | Failure, compositions: frozenset[bytes]) -> Reduced | None:
+def _reduced(record: RawRecord | Failure, compositions: frozenset[bytes]) -> PackedCell | None:
     """Cell of a known crystal; None where it is unreadable or has no counterpart to compare."""
     if isinstance(record, Failure):
         return None
     try:
-        cell = Reduced.of(parsed(record).atoms)
+        cell = _reduced_cell(parsed(record).atoms)
     except Exception:  # noqa: BLE001 - a record that is no crystal is not known
         return None
     return cell if cell.composition in compositions else None
 
 
 def _forget(
-    unknown: dict[bytes, list[Reduced]], cell: Reduced | None, matcher: StructureMatcher
+    unknown: dict[bytes, list[PackedCell]], cell: PackedCell | None, matcher: StructureMatcher
 ) -> None:
     """Remove the crystals that are known."""
     if cell is None or not (candidates := unknown.get(cell.composition)):

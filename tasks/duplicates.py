@@ -19,38 +19,27 @@ from pymatgen.analysis.structure_matcher import ElementComparator, StructureMatc
 from pymatgen.core import Lattice
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from tasks.structures import PackedCell
+
 FloatArray = NDArray[np.float64]
 
 
 class _Entry(NamedTuple):
-    """A crystal in as few bytes as tell it from others.
-
-    Millions of them stay in memory; single precision is far finer than any tolerance.
-    """
+    """A crystal, and what tells it quickly from others."""
 
     name: str
-    numbers: bytes
-    geometry: bytes
+    cell: PackedCell
     nearest: bytes
 
     @classmethod
     def of(cls, name: str, atoms: Atoms, nearest: FloatArray) -> "_Entry":
         """Keep a crystal."""
-        values = np.concatenate([atoms.cell.array, atoms.get_scaled_positions()])
-        single = (array.astype(np.float32).tobytes() for array in (values, nearest))
-        return cls(name, atoms.numbers.astype(np.uint8).tobytes(), *single)
+        return cls(name, PackedCell.of(atoms), nearest.astype(np.float32).tobytes())
 
     def is_near(self, nearest: FloatArray, distance: float) -> bool:
         """Whether the nearest distances allow a repetition: both atoms of a pair may move."""
         mine = np.frombuffer(self.nearest, dtype=np.float32).reshape(nearest.shape)
         return bool(np.abs(mine - nearest).max() <= 2 * distance)
-
-    @property
-    def atoms(self) -> Atoms:
-        """The crystal again."""
-        values = np.frombuffer(self.geometry, dtype=np.float32).astype(float).reshape(-1, 3)
-        numbers = np.frombuffer(self.numbers, dtype=np.uint8)
-        return Atoms(numbers=numbers, cell=values[:3], scaled_positions=values[3:], pbc=True)
 
 
 @dataclass
@@ -105,7 +94,7 @@ class Duplicates:
         nearest = nearest_distances(atoms)
         for entry in bucket:
             near = entry.is_near(nearest, self.distance)
-            if near and are_repetitions(entry.atoms, atoms, self.distance, chiral=chiral):
+            if near and are_repetitions(entry.cell.atoms, atoms, self.distance, chiral=chiral):
                 return entry.name
         self._hashes[digest] = material_id
         bucket.append(_Entry.of(material_id, atoms, nearest))

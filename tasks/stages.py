@@ -292,20 +292,21 @@ def _in_higher_groups(
 
     With the last traces of the lower group phonons would seem to have what the new one forbids.
     """
-    gained = [i for i, pair in enumerate(pairs) if _is_another_group(*pair)]
     settings = pairs[0][0].settings
+    gained = [i for i, pair in enumerate(pairs) if _is_worth_more(*pair)]
     idealised = [standardize(pairs[i][1].atoms, settings.symmetry.symprec) for i in gained]
     for i, result in zip(gained, relax(idealised, potential, settings.relaxation), strict=True):
         pairs[i] = _continued(*pairs[i], result)
     return pairs
 
 
-def _is_another_group(task: Task, result: Relaxation) -> bool:
-    """Whether a relaxed crystal has, within the tolerance, another space group than before."""
+def _is_worth_more(task: Task, result: Relaxation) -> bool:
+    """Whether a relaxed crystal has come into another space group, one that goes further."""
+    initial, settings = task.row["space_group_number"], task.settings
     if not result.converged:
         return False
-    group = space_group_number(result.atoms, task.settings.symmetry.symprec)
-    return group not in (0, task.row["space_group_number"])
+    final = space_group_number(result.atoms, settings.symmetry.symprec)
+    return final not in (0, initial) and not _relaxation_problem(result, initial, final, settings)
 
 
 def _continued(task: Task, first: Relaxation, second: Relaxation) -> tuple[Task, Relaxation]:

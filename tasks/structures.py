@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import spglib
@@ -29,6 +30,41 @@ from tasks.sources import (
 _OVERLAP = 0.5
 _VOLUME_PER_ATOM = (1.0, 1000.0)  # Å^3; no crystal under ordinary conditions lies outside
 _HASH_DECIMALS = 6
+
+
+class PackedCell(NamedTuple):
+    """A crystal in as few bytes as tell it from others; millions of them stay in memory.
+
+    Attributes
+    ----------
+    numbers : bytes
+        Atomic numbers, one byte each.
+    geometry : bytes
+        Lattice vectors (Å) and fractional positions in single precision, which is far finer than
+        the tolerance of any comparison.
+    """
+
+    numbers: bytes
+    geometry: bytes
+
+    @classmethod
+    def of(cls, atoms: Atoms) -> "PackedCell":
+        """Keep a crystal."""
+        values = np.concatenate([atoms.cell.array, atoms.get_scaled_positions()])
+        numbers = atoms.numbers.astype(np.uint8)
+        return cls(numbers.tobytes(), values.astype(np.float32).tobytes())
+
+    @property
+    def atoms(self) -> Atoms:
+        """The crystal again."""
+        values = np.frombuffer(self.geometry, dtype=np.float32).astype(float).reshape(-1, 3)
+        numbers = np.frombuffer(self.numbers, dtype=np.uint8)
+        return Atoms(numbers=numbers, cell=values[:3], scaled_positions=values[3:], pbc=True)
+
+    @property
+    def composition(self) -> bytes:
+        """Digest of the elements and their numbers, which equal crystals share."""
+        return hashlib.blake2b(bytes(sorted(self.numbers)), digest_size=16).digest()
 
 
 @dataclass(frozen=True)

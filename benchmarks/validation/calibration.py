@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.validation.agreement import Share
+from benchmarks.validation.crystals import STABILITY_TOLERANCE
 from benchmarks.validation.materials import per_material, read_results
 from tasks.symmetry import classify_space_group
 from tasks.trust import RULES, assess
 
 SUMMARY = "lists/ffonons_phonondb_summary.csv.gz"
-STABILITY_TOLERANCE = 0.1  # THz
 SOFT_LIMITS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)  # THz
 VERDICTS = ("class_agrees", "stability_agrees", "leading_sign_agrees")
 

@@ -8,7 +8,6 @@ with those of the finest value, means over the zone and tensor of the mesh likew
 reference data. Rows that are in the output already are not computed again.
 """
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from ase.io import read
 from phonopy import Phonopy
 
 from benchmarks.validation.agreement import mode_agreement
-from benchmarks.validation.crystals import Job, Row, extend, load
+from benchmarks.validation.crystals import SYMPREC, Job, Row, command_line, extend, load
 from tasks.chirality import ChiralitySettings, analyze_force_constants, modes_at
 from tasks.elasticity import strain_responses
 from tasks.phonons import PhononSettings, atoms_of_cell, force_constants
@@ -29,7 +28,6 @@ from tasks.sum_rules import impose_sum_rules
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
 CRYSTALS = ("te", "se", "zno", "gaas", "linbo3", "quartz-152")
-SYMPREC = 0.01  # Å
 N_Q_POINTS = 40
 MAX_ATOMS = 400
 
@@ -147,22 +145,18 @@ def long_form(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Compute what is missing and write it."""
-    here = Path(__file__).parent / "results"
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--output", type=Path, default=here / "convergence.parquet")
-    parser.add_argument("--potential", default="7net-0")
+    parser = command_line(__doc__, "convergence", ["7net-0"])
     parser.add_argument("--crystals", nargs="+", default=CRYSTALS)
     parser.add_argument("--settings", nargs="+", default=list(SCANS), choices=list(SCANS))
-    parser.add_argument("--limit", type=int, default=None, help="new rows at most")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
     options = parser.parse_args()
     jobs: list[Job] = [
         {
-            "potential": options.potential,
+            "potential": name,
             "material_id": f"{crystal}: {setting}",
             "crystal": crystal,
             "setting": setting,
         }
+        for name in options.potentials
         for crystal in options.crystals
         for setting in options.settings
     ]

@@ -1,5 +1,6 @@
 """Crystals as the screening computes them, and tables of results that grow row by row."""
 
+import argparse
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from potentials import Potential, load_potential
+from tasks.chirality import ScoreSettings
 from tasks.elasticity import StrainResponse, elastic_constants, least_stiffness, strain_responses
 from tasks.failures import RemediableError
 from tasks.phonons import (
@@ -26,13 +28,42 @@ from tasks.phonons import (
     force_constants,
 )
 from tasks.relaxation import RelaxationSettings, relax
+from tasks.settings import SymmetrySettings
 from tasks.sum_rules import impose_sum_rules
 
 Row = dict[str, Any]
 Job = Mapping[str, Any]
 KEY = ("potential", "material_id")
 MAX_ATOMS = 130
-STABILITY_TOLERANCE, STIFFNESS_TOLERANCE = 0.1, 0.5  # THz, GPa; those of the screening
+SYMPREC = SymmetrySettings().symprec  # Å
+STABILITY_TOLERANCE = ScoreSettings().stability_tolerance  # THz
+STIFFNESS_TOLERANCE = ScoreSettings().stiffness_tolerance  # GPa
+
+
+def command_line(
+    doc: str | None, table: str, potentials: Sequence[str] = ("7net-0", "7net-l3i5")
+) -> argparse.ArgumentParser:
+    """Options that every table has."""
+    results = Path(__file__).parent / "results"
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    parser.add_argument("--output", type=Path, default=results / f"{table}.parquet")
+    parser.add_argument("--potentials", nargs="*", default=list(potentials))
+    parser.add_argument("--limit", type=int, default=None, help="new rows at most")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    return parser
+
+
+def command_line_of_reference(
+    doc: str | None,
+    table: str,
+    potentials: Sequence[str] = ("7net-0", "7net-l3i5"),
+    max_atoms: int = MAX_ATOMS,
+) -> argparse.ArgumentParser:
+    """Options of a table that compares with reference data."""
+    parser = command_line(doc, table, potentials)
+    parser.add_argument("--reference", type=Path, required=True, help="folder of the data")
+    parser.add_argument("--max-atoms", type=int, default=max_atoms, help="largest supercell")
+    return parser
 
 
 def load(name: str, dtype: str = "float32") -> Potential:

@@ -14,7 +14,6 @@ turns them into the convention of this project, with atomic positions. Angular m
 depend on it, overlaps of modes do.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +24,11 @@ from numpy.typing import NDArray
 
 from benchmarks.validation.agreement import mode_agreement
 from benchmarks.validation.crystals import (
-    MAX_ATOMS,
     STABILITY_TOLERANCE,
+    SYMPREC,
     Job,
     Row,
+    command_line_of_reference,
     compute,
     extend,
     load,
@@ -40,7 +40,6 @@ from tasks.stages import space_group_number
 
 FloatArray = NDArray[np.float64]
 N_Q_POINTS = 60
-SYMPREC = 0.01  # Å
 
 
 @dataclass(frozen=True)
@@ -161,15 +160,8 @@ def jobs(names: Sequence[str], folder: Path, only: str, max_atoms: int) -> list[
 
 def main() -> None:
     """Compute what is missing and write it."""
-    here = Path(__file__).parent / "results"
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--reference", type=Path, required=True, help="folder of the data")
-    parser.add_argument("--output", type=Path, default=here / "dfpt_eigenvectors.parquet")
-    parser.add_argument("--potentials", nargs="+", default=["7net-0", "7net-l3i5"])
+    parser = command_line_of_reference(__doc__, "dfpt_eigenvectors")
     parser.add_argument("--only", default="", help="crystals whose name holds this text")
-    parser.add_argument("--max-atoms", type=int, default=MAX_ATOMS, help="largest supercell")
-    parser.add_argument("--limit", type=int, default=None, help="new rows at most")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
     options = parser.parse_args()
     folder = options.reference / "mp_dfpt_eigenvectors"
     todo = jobs(options.potentials, folder, options.only, options.max_atoms)

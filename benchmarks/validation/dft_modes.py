@@ -14,7 +14,6 @@ charges suffers. The potential ``dft`` compares two references of one compound w
 Rows that are in the output already are not computed again.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from phonopy import Phonopy
 
 from benchmarks.validation.agreement import align, cosine, mode_agreement
 from benchmarks.validation.crystals import (
-    MAX_ATOMS,
     STABILITY_TOLERANCE,
+    SYMPREC,
     Computed,
     Job,
     Row,
+    command_line_of_reference,
     compute,
     extend,
     load,
@@ -41,7 +41,6 @@ from tasks.sum_rules import impose_sum_rules
 from tasks.symmetry import classify_space_group
 
 N_Q_POINTS = 60
-SYMPREC = 0.01  # Å
 ANALYSIS = ChiralitySettings(mesh_spacing=0.015, temperatures=(300.0,))
 # Two independent calculations of one compound.
 REPEATED = {"phono3py_186_AlN332": "phono3py_186_AlN_PBEsol_rd200"}
@@ -173,15 +172,8 @@ def jobs(names: list[str], folder: Path, only: str, max_atoms: int) -> list[Job]
 
 def main() -> None:
     """Compute what is missing and write it."""
-    here = Path(__file__).parent / "results"
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--reference", type=Path, required=True, help="folder of the data")
-    parser.add_argument("--output", type=Path, default=here / "dft_modes.parquet")
-    parser.add_argument("--potentials", nargs="*", default=["7net-0", "7net-l3i5"])
+    parser = command_line_of_reference(__doc__, "dft_modes")
     parser.add_argument("--only", default="", help="crystals whose name holds this text")
-    parser.add_argument("--max-atoms", type=int, default=MAX_ATOMS, help="largest supercell")
-    parser.add_argument("--limit", type=int, default=None, help="new rows at most")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
     options = parser.parse_args()
     folder = options.reference / "dft_phonons"
     todo = jobs(options.potentials, folder, options.only, options.max_atoms)

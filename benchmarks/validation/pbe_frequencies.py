@@ -11,7 +11,6 @@ differs is the potential (and the size of the supercell). Rows that are in the o
 not computed again.
 """
 
-import argparse
 import gzip
 import json
 from collections.abc import Mapping, Sequence
@@ -26,10 +25,10 @@ from phonopy.structure.cells import get_primitive
 from scipy.stats import wasserstein_distance
 
 from benchmarks.validation.crystals import (
-    MAX_ATOMS,
     Computed,
     Job,
     Row,
+    command_line_of_reference,
     compute,
     extend,
     load,
@@ -135,15 +134,8 @@ def jobs(
 
 def main() -> None:
     """Compute what is missing and write it."""
-    here = Path(__file__).parent / "results"
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--reference", type=Path, required=True, help="folder of the data")
-    parser.add_argument("--output", type=Path, default=here / "pbe_frequencies.parquet")
-    parser.add_argument("--potentials", nargs="+", default=["7net-0", "7net-l3i5"])
+    parser = command_line_of_reference(__doc__, "pbe_frequencies")
     parser.add_argument("--only", nargs="+", default=(), help="formulas")
-    parser.add_argument("--max-atoms", type=int, default=MAX_ATOMS, help="largest supercell")
-    parser.add_argument("--limit", type=int, default=None, help="new rows at most")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
     options = parser.parse_args()
     todo = jobs(options.potentials, entries(options.reference), options.only, options.max_atoms)
     rows = extend(options.output, todo, measured, workers=options.workers, limit=options.limit)

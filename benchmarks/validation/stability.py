@@ -10,7 +10,6 @@ However far the calculation has come, its rows are a random sample of the last s
 those before. Rows that are in the output already are not computed again.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,21 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from benchmarks.validation.crystals import Job, Row, compute, extend, load, phonon_settings
+from benchmarks.validation.crystals import (
+    SYMPREC,
+    Job,
+    Row,
+    command_line_of_reference,
+    compute,
+    extend,
+    load,
+    phonon_settings,
+)
 from tasks.stages import space_group_number
 from tasks.structures import standardize
 
 SUMMARY, STRUCTURES = "lists/ffonons_phonondb_summary.csv.gz", "mp20.parquet"
 STRATA = (0, 6, 8, 12)  # atoms in the primitive cell
-SYMPREC = 0.01  # Å
 SEED = 0
 SMALLER = 100  # atoms in a supercell
 
@@ -102,14 +109,7 @@ def measured(job: Job) -> Row:
 
 def main() -> None:
     """Compute what is missing and write it."""
-    here = Path(__file__).parent / "results"
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--reference", type=Path, required=True, help="folder of the data")
-    parser.add_argument("--output", type=Path, default=here / "stability.parquet")
-    parser.add_argument("--potentials", nargs="+", default=["7net-0"])
-    parser.add_argument("--max-atoms", type=int, default=SMALLER, help="largest supercell")
-    parser.add_argument("--limit", type=int, default=None, help="new rows at most")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser = command_line_of_reference(__doc__, "stability", ["7net-0"], SMALLER)
     options = parser.parse_args()
     table = drawn(candidates(options.reference))
     jobs: list[Job] = [

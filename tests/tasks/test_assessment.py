@@ -10,7 +10,7 @@ from ase.build import bulk
 from ase.io import read, write
 
 from potentials import inverted
-from tasks.assessment import AssessmentSettings, assess, is_structure_valid
+from tasks.assessment import AssessmentSettings, assess_source, is_structure_valid
 from tests.tasks.test_dielectric import described_otherwise
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
@@ -54,7 +54,7 @@ def generated(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(generated):
-    return assess(generated, DEMO, SETTINGS)
+    return assess_source(generated, DEMO, SETTINGS)
 
 
 def test_validity_is_of_all_records(found):
@@ -85,7 +85,7 @@ def test_noise_makes_crystals_chiral_and_a_loose_tolerance_finds_their_parents(f
 
 
 def test_without_a_reference_novelty_is_unknown(generated):
-    found = assess(generated, None, SETTINGS)
+    found = assess_source(generated, None, SETTINGS)
     assert found.rates["novel"] is None
     assert found.counts["unique"] == 3
 
@@ -93,7 +93,7 @@ def test_without_a_reference_novelty_is_unknown(generated):
 def test_displacements_beyond_the_tolerance_leave_p1(tmp_path):
     """The rate of symmetrisation can fail: 0.3 Å hide the symmetry of rutile at 0.1 Å."""
     write(tmp_path / "x.xyz", rattled(demo("tio2-rutile"), 0.3), format="extxyz")
-    found = assess(tmp_path, None, SETTINGS)
+    found = assess_source(tmp_path, None, SETTINGS)
     assert (found.counts["p1"], found.counts["symmetrised"]) == (1, 0)
     assert found.rates["symmetrised"] == 0
 
