@@ -1,16 +1,11 @@
 """Commands of the catalogue site."""
 
-import os
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flows.console import DONE, Workers, console, errors_told, existing_dataset
-
-if TYPE_CHECKING:
-    from tasks.site.build import Batch
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -36,23 +31,14 @@ def catalogue(
     """
     from rich.progress import Progress
 
-    from tasks.site.build import build_site
-
-    n_workers = workers or os.cpu_count() or 1
-
-    def spread(function: Callable[["Batch"], int], batches: Iterable["Batch"]) -> Iterable[int]:
-        from joblib import Parallel, delayed, parallel_config
-
-        with parallel_config("loky", inner_max_num_threads=1):
-            parallel = Parallel(n_workers, return_as="generator_unordered")
-            yield from parallel(delayed(function)(batch) for batch in batches)
+    from flows.publishing import pages_written
 
     with errors_told(), Progress(console=console, transient=True) as progress:
         task = progress.add_task("pages", total=None)
         n_pages = 0
         chosen = [existing_dataset(folder) for folder in folders]
-        spreading = spread if n_workers > 1 else map
-        for n_pages, n_all in build_site(chosen, output, title=title, full=full, spread=spreading):
+        found = pages_written(chosen, output, title=title, full=full, workers=workers)
+        for n_pages, n_all in found:
             progress.update(task, completed=n_pages, total=n_all)
     console.print(f"written: {output} ({n_pages} pages)")
     console.print(f"look at it with: chiralscreen serve {output}", highlight=False)

@@ -1,0 +1,81 @@
+"""The catalogue site of one or more datasets, as a job of its own."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from prefect import flow, get_run_logger
+
+from tasks.site.build import Batch, build_site
+
+
+@flow(name="publish", flow_run_name="publish {site}")
+def publish(
+    folders: list[Path],
+    site: Path,
+    title: str = "Chiral phonons",
+    full: bool = True,
+    workers: int | None = None,
+) -> int:
+    """Write a site, or bring it up to date with its datasets.
+
+    Parameters
+    ----------
+    folders : list of pathlib.Path
+        Folders of datasets, one per potential.
+    site : pathlib.Path
+        Folder of the site; pages of unchanged results are left as they are.
+    title : str
+        Heading of the site.
+    full : bool
+        Offer force constants and animations as files.
+    workers : int, optional
+        Processes; one per CPU unless given.
+
+    Returns
+    -------
+    int
+        Number of pages.
+
+    Raises
+    ------
+    RemediableError
+        When a folder has no catalogue.
+    """
+    logger, n_pages = get_run_logger(), 0
+    for n_pages, n_all in pages_written(folders, site, title=title, full=full, workers=workers):
+        logger.debug("%d of %d pages", n_pages, n_all)
+    logger.info("%d pages in %s", n_pages, site)
+    return n_pages
+
+
+def pages_written(
+    folders: list[Path], site: Path, *, title: str, full: bool, workers: int | None
+) -> Iterator[tuple[int, int]]:
+    """Write a site, with a count of its pages after each batch.
+
+    Parameters
+    ----------
+    folders, site, title, full, workers
+        As of `publish`.
+
+    Yields
+    ------
+    n_done, n_all : int
+        Materials whose pages are written, and all of them.
+    """
+    n_workers = workers or os.cpu_count() or 1
+    spreading = partial(_spread, n_workers) if n_workers > 1 else map
+    yield from build_site(folders, site, title=title, full=full, spread=spreading)
+
+
+def _spread(
+    workers: int, function: Callable[[Batch], int], batches: Iterable[Batch]
+) -> Iterator[int]:
+    """Counts of batches as they are finished, by processes of one thread each."""
+    from joblib import Parallel, delayed, parallel_config  # noqa: PLC0415 - slow to load
+
+    with parallel_config("loky", inner_max_num_threads=1):
+        parallel = Parallel(workers, return_as="generator_unordered")
+        yield from parallel(delayed(function)(batch) for batch in batches)
