@@ -1,8 +1,10 @@
 """Rows in a wanted order of their keys, with flat memory."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from tempfile import TemporaryFile
+from typing import IO, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,13 +36,53 @@ def rows_in_order(snapshot: Snapshot, table: str, keys: Sequence[str]) -> Iterat
     DatasetError
         When a part is missing or damaged.
     """
-    for batch in _batches(snapshot, table, keys):
-        rows = snapshot.read(table, keys=batch)
-        ranked = pc.index_in(
-            rows[TABLES[table].identity[-1]], value_set=pa.array(batch, pa.string())
-        )
+    batches = list(_batches(snapshot, table, keys))
+    if len(batches) > 1:
+        found = _spooled(snapshot, table, batches)
+    else:
+        found = (snapshot.read(table, keys=batch) for batch in batches)
+    for batch, rows in zip(batches, found, strict=True):
+        ranked = pc.index_in(_keys(rows, table), value_set=pa.array(batch, pa.string()))
         ranks = pa.table({"rank": ranked, "name": rows[TABLES[table].identity[0]]})
         yield rows.take(pc.sort_indices(ranks, [("rank", "ascending"), ("name", "ascending")]))
+
+
+def _spooled(
+    snapshot: Snapshot, table: str, batches: Sequence[Sequence[str]]
+) -> Iterator[pa.Table]:
+    """Rows of batch after batch, though every part is read once: they wait on the disk.
+
+    The file has no name, so that nothing of it is left when a program is killed.
+    """
+    keys = pa.array([key for batch in batches for key in batch], pa.string())
+    batch_of = np.repeat(np.arange(len(batches)), [len(batch) for batch in batches])
+    places: list[list[int]] = [[] for _ in batches]
+    with TemporaryFile(dir=snapshot.root) as spool:
+        for rows in snapshot.scan(table, keys=keys.to_pylist()):
+            numbers = batch_of[pc.index_in(_keys(rows, table), value_set=keys).to_numpy()]
+            grouped = rows.take(np.argsort(numbers, kind="stable"))
+            present, starts = np.unique(np.sort(numbers), return_index=True)
+            lengths = np.diff(starts, append=len(numbers))
+            for number, start, length in zip(present, starts, lengths, strict=True):
+                places[number].append(spool.tell())
+                _append(spool, grouped.slice(start, length))
+        for offsets in places:
+            yield pa.concat_tables([_read_at(spool, offset) for offset in offsets])
+
+
+def _append(spool: IO[bytes], rows: pa.Table) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(spool, rows.schema, options=options) as writer:
+        writer.write_table(rows)
+
+
+def _read_at(spool: IO[bytes], offset: int) -> pa.Table:
+    spool.seek(offset)
+    return pa.ipc.open_stream(spool).read_all()
+
+
+def _keys(rows: pa.Table, table: str) -> pa.ChunkedArray:
+    return rows[TABLES[table].identity[-1]]
 
 
 def _batches(snapshot: Snapshot, table: str, keys: Sequence[str]) -> Iterator[list[str]]:
