@@ -19,6 +19,8 @@ port=$(python -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.g
 password=$(python -c 'import secrets; print(secrets.token_hex())')
 
 export OMP_NUM_THREADS=1 DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
+# A chunk that ends a process is cut, not tried again as it is on one process after another.
+export DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0
 export PREFECT_HOME="$folder/prefect" PREFECT_CLIENT_MAX_RETRIES=6
 export PREFECT_SERVER_API_AUTH_STRING="job:$password" PREFECT_API_AUTH_STRING="job:$password"
 PREFECT_API_URL="http://$(hostname):$port/api"
@@ -39,5 +41,6 @@ do sleep 2; done 2> "$folder/waiting.log"
 
 address=$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["address"])' \
   "$folder/dask.json")
+# Exit code 1 tells of structures that failed; they are in the table, and the job is done.
 chiralscreen screen "$source" --output "$output" --workers "$SLURM_NTASKS" \
-  --engine dask --address "$address" "$@"
+  --engine dask --address "$address" "$@" || [ $? -eq 1 ]
