@@ -52,16 +52,18 @@ def fetch(
 
         chiralscreen fetch mp --filter 'elements=Te energy_above_hull_max=0.05' -o te
     """
-    from tasks.sources import materials_project, optimade
+    from flows.fetching import pages_saved
 
     with errors_told():
-        if url == "mp":
-            conditions = materials_project.conditions_of(query)
-            wanted = materials_project.Query(conditions, page_limit, charges)
-            counts = materials_project.fetch(wanted, output, max_pages=max_pages)
-        else:
-            asked = optimade.Query(url, query, page_limit, tuple(field or ()))
-            counts = optimade.fetch(asked, output, max_pages=max_pages)
+        counts = pages_saved(
+            url,
+            output,
+            query,
+            fields=field or (),
+            page_limit=page_limit,
+            max_pages=max_pages,
+            charges=charges,
+        )
         n_structures = 0
         for count in counts:
             n_structures += count

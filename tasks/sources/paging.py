@@ -136,6 +136,22 @@ def claim(folder: Path, url: str) -> None:
         raise RemediableError(message, "give a new folder, or the same query")
 
 
+def holds_pages(folder: Path) -> bool:
+    """Tell whether a folder was claimed for the pages of a query.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Any folder.
+
+    Returns
+    -------
+    bool
+        Whether `claim` has been here.
+    """
+    return (folder / _QUERY_FILE).exists()
+
+
 def saved_pages(folder: Path) -> list[Path]:
     """List the pages saved so far, in their order.
 

@@ -82,7 +82,10 @@ def test_deployments_are_taken_by_prefect_and_fit_their_flows():
     file = yaml.safe_load((DEPLOY / "prefect.yaml").read_text())
     model = PrefectYamlModel.model_validate(file)
     configs = [d.model_dump(exclude_unset=True, mode="json") for d in model.deployments]
-    scheduled, asked_for = {"nightly", "weekly", "morning"}, {"sharded", "training", "distillation"}
+    scheduled, asked_for = (
+        {"evening", "nightly", "morning", "weekly"},
+        {"sharded", "training", "distillation"},
+    )
     assert {config["name"] for config in configs} == scheduled | asked_for | {"shard"}
     for config in configs:
         flow = load_flow_from_entrypoint(str(ROOT / config["entrypoint"]))
