@@ -196,7 +196,9 @@ def test_server_on_postgres_asks_for_a_password_and_has_what_was_provided(on_pos
     with pytest.raises(urllib.error.HTTPError, match="401"):
         asked(f"{url}/flow_runs/count", None, data=b"{}")
     limits = f"{url}/v2/concurrency_limits/filter"
-    assert "chiralscreen-gpu" in asked(limits, on_postgres["PREFECT_API_AUTH_STRING"], data=b"{}")
+    auth = on_postgres["PREFECT_API_AUTH_STRING"]
+    assert "chiralscreen-gpu" in asked(limits, auth, data=b"{}")
+    assert "# HELP prefect" in asked(f"{url}/metrics", auth)
 
 
 def test_a_night_on_postgres_outlives_its_worker(on_postgres, tmp_path, request):
