@@ -16,6 +16,10 @@ from tasks.symmetry import classify_space_group, find_dataset
 
 ChargeBalance = Literal["uniform", "mixed", "none", "metallic"]
 
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "radioactive": tuple(e.symbol for e in Element if e.is_radioactive),
+    "toxic": ("Be", "As", "Cd", "Hg", "Tl", "Pb"),
+}
 CENTROSYMMETRIC: Final = "centrosymmetric: phonons carry no angular momentum"
 
 
@@ -49,7 +53,11 @@ class CurationSettings(BaseModel):
     elements: tuple[str, ...] | None = Field(
         None, description="symbols of the elements that may occur; all by default"
     )
-    excluded_elements: tuple[str, ...] = Field((), description="symbols that may not occur")
+    excluded_elements: tuple[str, ...] = Field(
+        (),
+        description="symbols that may not occur; the words radioactive (Tc, Pm, all from Po) and "
+        "toxic (Be, As, Cd, Hg, Tl, Pb) stand for several",
+    )
     max_atoms: int | None = Field(None, gt=0, description="largest primitive cell (atoms)")
     max_energy_above_hull: float | None = Field(
         None,
@@ -69,6 +77,13 @@ class CurationSettings(BaseModel):
         if any(tolerance <= 0 for tolerance in value):
             raise ValueError("tolerances must be greater than 0")
         return tuple(sorted(value))
+
+    @field_validator("excluded_elements")
+    @classmethod
+    def _spelt_out(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Put symbols in the place of words."""
+        found = (symbol for name in value for symbol in _WORDS.get(name, (name,)))
+        return tuple(dict.fromkeys(found))
 
     @field_validator("elements", "excluded_elements")
     @classmethod

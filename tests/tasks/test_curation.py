@@ -133,6 +133,7 @@ def test_charges_balance_where_chemistry_says_so(formula, expected):
     [
         ({"max_atoms": 1}, "size: 2 atoms"),
         ({"excluded_elements": ("Zn",)}, "element: Zn"),
+        ({"excluded_elements": ("radioactive", "toxic", "S")}, "element: S"),
         ({"elements": ("Zn", "O")}, "element: S"),
         ({"min_distance": 3.0}, "distance: atoms are 2.34"),
         ({"max_energy_above_hull": 0.1}, "energy: 0.300"),
