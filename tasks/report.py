@@ -35,6 +35,8 @@ _PAGE_PIXELS_PER_INCH: Final = 125
 _OVERVIEW_TEXTS: Final = {
     "outcomes": "Materials by outcome and class: I centrosymmetric, II chiral, III neither.",
     "space-groups": "Materials by space group; the colour is the helicity wave the group allows.",
+    "sunburst": "Materials by class, crystal system and space group, from the centre; the colour "
+    "of the outer ring is the helicity wave.",
     "stability": "Lowest frequency at the q-points commensurate with the supercell. Materials left "
     "of the dashed line count as unstable.",
     "distributions": "Means over the optical branches and the Brillouin zone.",

@@ -22,6 +22,7 @@ from tasks.figures.overview import (
     space_groups_figure,
     stability_figure,
 )
+from tasks.figures.sunburst import sunburst_figure
 from tasks.figures.tensor import stored_tensor, tensor_figure
 from tasks.figures.texture import cut_figure, sphere_figure, sphere_texture, zone_cut
 
@@ -104,6 +105,7 @@ def dataset_figures(
         yield "stability", stability_figure(chirality, tolerance=tolerance)
     if chirality["space_group_number"].notna().any():
         yield "space-groups", space_groups_figure(chirality)
+        yield "sunburst", sunburst_figure(chirality)
     if computed:
         yield "distributions", distribution_figure(chirality)
     if scored:

@@ -18,6 +18,7 @@ from pymatgen.core import Element
 
 from tasks.figures.labels import QUANTITIES, WAVES, formula_tex
 from tasks.figures.style import (
+    CLASS_COLOURS,
     DOUBLE_COLUMN,
     INK,
     NEGATIVE,
@@ -43,7 +44,6 @@ _SYSTEMS: Final = {
     "hexagonal": 168,
     "cubic": 195,
 }
-_CLASS_COLOURS: Final = {"I": NEUTRAL, "II": POSITIVE, "III": NEGATIVE, "unknown": "0.85"}
 OUTCOMES: Final = ("screened", "skipped", "failed", "pending")
 
 
@@ -302,9 +302,7 @@ def outcomes_figure(chirality: pd.DataFrame) -> Figure:
         start = np.zeros(len(counts))
         for name in sorted(counts.columns):
             values = counts[name].to_numpy(dtype=np.float64)
-            axes.barh(
-                list(counts.index), values, left=start, color=_CLASS_COLOURS[name], label=name
-            )
+            axes.barh(list(counts.index), values, left=start, color=CLASS_COLOURS[name], label=name)
             start += values
         axes.invert_yaxis()
         axes.set_xlabel(QUANTITIES["n_materials"].axis)
@@ -315,13 +313,13 @@ def outcomes_figure(chirality: pd.DataFrame) -> Figure:
 def _draw_distribution(axes: Axes, rows: pd.DataFrame, column: str) -> None:
     """Stacked histogram of one number by class."""
     highest = max(float(rows[column].max()), 1e-3)
-    groups = [(name, rows[rows["chirality_class"] == name][column]) for name in _CLASS_COLOURS]
+    groups = [(name, rows[rows["chirality_class"] == name][column]) for name in CLASS_COLOURS]
     present = [(name, values) for name, values in groups if len(values)]
     axes.hist(
         [values.to_numpy() for _, values in present],
         bins=list(np.linspace(0, 1.02 * highest, 21)),
         stacked=True,
-        color=[_CLASS_COLOURS[name] for name, _ in present],
+        color=[CLASS_COLOURS[name] for name, _ in present],
         label=[f"class {name} ({len(values)})" for name, values in present],
     )
     axes.legend()

@@ -34,6 +34,7 @@ SIZES: Final = LinearSegmentedColormap.from_list(
 )
 SEQUENTIAL: Final = "viridis"
 POSITIVE, NEGATIVE, NEUTRAL, INK = "#cf5a22", "#2a74c4", "#8c8c8c", "#222222"
+CLASS_COLOURS: Final = {"I": NEUTRAL, "II": POSITIVE, "III": NEGATIVE, "unknown": "0.85"}
 # Okabe and Ito's colours; one meaning each, everywhere.
 WAVE_COLOURS: Final = {
     "s": "#D55E00",

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.data import chemical_symbols
+from matplotlib.colors import to_hex
+from matplotlib.patches import Wedge
 
 from tasks.figures.collection import comparison_figures, dataset_figures
 from tasks.figures.overview import (
@@ -16,6 +18,8 @@ from tasks.figures.overview import (
     space_groups_figure,
     stability_figure,
 )
+from tasks.figures.style import CLASS_COLOURS, WAVE_COLOURS
+from tasks.figures.sunburst import sunburst_figure
 
 NUMBERS = {
     "score": [0.5, 0.3, np.nan, np.nan],
@@ -72,6 +76,21 @@ def test_space_groups_hold_every_material(chirality):
     assert heights == {152: 1, 186: 1, 216: 1, 225: 1}
 
 
+def test_rings_of_the_sunburst_hold_every_material_in_the_same_direction(chirality):
+    [axes] = sunburst_figure(chirality).axes
+    by_ring: dict[float, list[Wedge]] = {}
+    for patch in axes.patches:
+        by_ring.setdefault(patch.r, []).append(patch)
+    assert [len(sectors) for sectors in by_ring.values()] == [3, 4, 4]
+    for sectors in by_ring.values():
+        assert sum(s.theta2 - s.theta1 for s in sectors) == pytest.approx(360)
+    inner, _, outer = by_ring.values()
+    chiral = next(s for s in inner if to_hex(s.get_facecolor()) == CLASS_COLOURS["II"])
+    quartz = next(s for s in outer if to_hex(s.get_facecolor()) == WAVE_COLOURS["s"].lower())
+    assert (quartz.theta1, quartz.theta2) == pytest.approx((chiral.theta1, chiral.theta2))
+    assert {"class II", "trigonal", "$P3_{1}21$"} <= {text.get_text() for text in axes.texts}
+
+
 def test_stability_counts_what_was_computed(chirality):
     axes = stability_figure(chirality, tolerance=0.1).axes[0]
     assert bars(axes) == 3
@@ -126,7 +145,7 @@ def test_parity_needs_a_shared_material(chirality):
 def test_dataset_without_results_has_overviews_of_what_is_known(chirality):
     unknown = dict.fromkeys([*NUMBERS, "stable"], None)
     names = [name for name, _ in dataset_figures(chirality.assign(**unknown))]
-    assert names == ["outcomes", "space-groups"]
+    assert names == ["outcomes", "space-groups", "sunburst"]
 
 
 def test_all_overviews_and_comparisons_come_with_their_names(chirality):
