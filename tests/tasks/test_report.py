@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 
+import html5lib
 import pandas as pd
 import pytest
 import yaml
@@ -102,6 +103,7 @@ def page(dataset, tmp_path_factory) -> str:
 
 
 def test_page_needs_no_other_file(page):
+    html5lib.HTMLParser(strict=True).parse(page)
     parsed = Page(page)
     assert not parsed.open
     inside = {f"#{name}" for name in parsed.identifiers}

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import ase.io
+import html5lib
 import numpy as np
 import phonopy
 import pyarrow.parquet as pq
@@ -229,3 +230,4 @@ def test_the_bundle_is_small_has_its_licences_and_asks_nobody():
     index = (ASSETS / "index.html").read_text()
     assert "default-src 'none'" in index
     assert "//" not in index.replace("<!doctype", "")
+    html5lib.HTMLParser(strict=True).parse(index)
