@@ -1,5 +1,6 @@
 """The main job on real crystals with a real potential and a real Prefect server."""
 
+import json
 import os
 import shutil
 import signal
@@ -130,6 +131,20 @@ def test_status_reads_the_dataset_alone(screened):
     result = told("status", screened[0])
     assert result.returncode == 0
     assert "outcome: screened 3, skipped 2" in result.stdout
+
+
+def test_the_site_has_a_page_for_each_with_bands_of_both_hands(screened, tmp_path):
+    result = told("catalogue", screened[0], "--output", tmp_path / "site", "--workers", "1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    folders = tmp_path / "site" / "materials"
+    pages = {
+        name: json.loads((folders / name / "7net-0.json").read_text(encoding="utf-8"))
+        for name in ("quartz-152", "quartz-154", "zno")
+    }
+    assert all(page["bands"] and page["structure"] for page in pages.values())
+    right, left = (pages[name]["row"]["hand"] for name in ("quartz-152", "quartz-154"))
+    assert {right, left} == {"right", "left"}
+    assert {path.name for path in folders.iterdir()} == set(CRYSTALS)
 
 
 def test_run_is_recorded_with_settings_and_versions(screened):
