@@ -16,6 +16,8 @@ _DEFAULTS = {
     "PREFECT_CLIENT_MAX_RETRIES": "6",
     # deploy/provision.py counts a run as crashed that is silent for three of these (seconds).
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60",
+    # What no symmetry is found for becomes a row with its reason; spglib prints no name beside.
+    "SPGLIB_WARNING": "OFF",
     # Worker processes warn that logs outside of a run go nowhere; they go to the terminal.
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # Nothing is sent to anybody.
