@@ -13,7 +13,7 @@ from prefect.artifacts import (
 
 from flows.result import ScreenResult, stage_seconds
 from flows.server import patiently
-from tasks.catalogue import ranked, read_catalog
+from tasks.catalogue import ranked, read_catalog, read_overview
 from tasks.report import write_report
 from tasks.storage import Dataset
 
@@ -32,7 +32,7 @@ def publish_outcomes(folder: Path, result: ScreenResult) -> None:
     result : ScreenResult
         What the run did.
     """
-    chirality = read_catalog(folder, "chirality")
+    chirality = read_overview(folder)
     failures = read_catalog(folder, "failures")
     report = write_report(Dataset(folder), folder / "report.html", n_drawn=0)
     table = partial(

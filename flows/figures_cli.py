@@ -51,7 +51,7 @@ def plot(
 
         chiralscreen plot results/demo --output overviews
     """
-    from tasks.catalogue import read_catalog
+    from tasks.catalogue import read_overview
     from tasks.figures.collection import (
         MATERIAL_KINDS,
         comparison_figures,
@@ -70,10 +70,10 @@ def plot(
             material = material_data(Dataset(folder), material_id)
             figures = material_figures(material, kind or MATERIAL_KINDS)
         elif compare:
-            first, second = (read_catalog(place, "chirality") for place in (folder, compare))
+            first, second = (read_overview(place) for place in (folder, compare))
             figures = comparison_figures(first, second, (folder.name, compare.name))
         else:
-            figures = dataset_figures(read_catalog(folder, "chirality"))
+            figures = dataset_figures(read_overview(folder))
         left_out = set(kind or MATERIAL_KINDS) if material_id else set()
         for name, figure in figures:
             left_out.discard(name)

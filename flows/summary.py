@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from flows.result import ScreenResult, stage_seconds
-from tasks.catalogue import failures_in, ranked, read_catalog
+from tasks.catalogue import failures_in, ranked, read_catalog, read_overview
 from tasks.failures import Failure
 from tasks.intake import Plan
 
@@ -130,7 +130,7 @@ def print_status(console: Console, folder: Path) -> int:
     int
         Failures in the catalogue.
     """
-    chirality = read_catalog(folder, "chirality")
+    chirality = read_overview(folder)
     failures = read_catalog(folder, "failures")
     print_candidates(console, ranked(chirality))
     console.print(_counts("class", chirality["chirality_class"].dropna()))

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tasks.failures import Failure
+
+_TOLD_LISTS: Final = frozenset({"splitting_linear", "tensor_components", "warnings"})
 
 
 def read_catalog(folder: Path, table: str) -> pd.DataFrame:
@@ -24,6 +29,25 @@ def read_catalog(folder: Path, table: str) -> pd.DataFrame:
         Its rows.
     """
     return pd.read_parquet(folder / "catalog" / f"{table}.parquet")
+
+
+def read_overview(folder: Path) -> pd.DataFrame:
+    """Read the catalogue of materials without its spectra and tensors, most of its memory.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the dataset.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per material; of the columns that hold lists those alone that tables tell.
+    """
+    path = folder / "catalog" / "chirality.parquet"
+    schema = pq.read_schema(path)
+    told = [f.name for f in schema if f.name in _TOLD_LISTS or not pa.types.is_list(f.type)]
+    return pd.read_parquet(path, columns=told)
 
 
 def ranked(chirality: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from tasks.catalogue import ranked, read_catalog
+from tasks.catalogue import ranked, read_catalog, read_overview
 from tasks.failures import RemediableError
 from tasks.figures.collection import dataset_figures, material_figures
 from tasks.figures.labels import QUANTITIES, WAVES, formula_text, space_group_text
@@ -151,7 +151,7 @@ def render_report(dataset: Dataset, *, n_drawn: int, now: datetime) -> str:
     str
         HTML that needs no other file.
     """
-    chirality = read_catalog(dataset.root, "chirality")
+    chirality = read_overview(dataset.root)
     environment = Environment(
         loader=PackageLoader("tasks", ""),
         autoescape=True,
