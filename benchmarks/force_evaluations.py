@@ -69,11 +69,10 @@ def counts() -> Table:
     for path in sorted(located(Path("demo")).glob("*.cif")):
         atoms = demo(path.stem)
         start = time.process_time()
-        averaged, n_atoms = count_evaluations(atoms, SETTINGS, Equivariance.SO3)
+        counted, n_atoms = count_evaluations(atoms, SETTINGS)
         milliseconds = 1000 * (time.process_time() - start)
-        whole, _ = count_evaluations(atoms, SETTINGS, Equivariance.O3)
         usual = len(phonopy_default(atoms).displacements)
-        numbers = np.array([averaged, whole, 2 * usual, usual])
+        numbers = np.array([counted[Equivariance.SO3], counted[Equivariance.O3], 2 * usual, usual])
         totals += numbers
         table.add_row(path.stem, str(n_atoms), *map(str, numbers), f"{milliseconds:.1f}")
     table.add_row("all", "", *map(str, totals), "")

@@ -218,8 +218,8 @@ def displace(
 
 
 def count_evaluations(
-    atoms: Atoms, settings: PhononSettings, equivariance: Equivariance, symprec: float = _SYMPREC
-) -> tuple[int, int]:
+    atoms: Atoms, settings: PhononSettings, symprec: float = _SYMPREC
+) -> tuple[dict[Equivariance, int], int]:
     """Count what the force constants of a crystal take, without setting anything up.
 
     Parameters
@@ -228,15 +228,13 @@ def count_evaluations(
         Primitive cell.
     settings : PhononSettings
         Size of the supercell.
-    equivariance : Equivariance
-        As for `displace`.
     symprec : float
         Tolerance of the symmetry search in Å.
 
     Returns
     -------
-    n_evaluations : int
-        Displaced supercells.
+    n_evaluations : dict
+        Displaced supercells for a potential of each kind, as for `displace`.
     n_atoms : int
         Atoms in each.
 
@@ -249,11 +247,15 @@ def count_evaluations(
     found, lattice = find_dataset(atoms, symprec), np.asarray(atoms.cell)
     max_index = settings.max_atoms // len(atoms)
     matrix = best_sublattice(lattice, found.rotations, settings.min_supercell_length, max_index)
-    n_evaluations = sum(
-        count_site_evaluations(found.rotations[site_operations(atoms, found, site)], equivariance)
+    sites = [
+        found.rotations[site_operations(atoms, found, site)]
         for site in np.unique(found.equivalent_atoms)
-    )
-    return n_evaluations, len(atoms) * round(np.linalg.det(matrix))
+    ]
+    counts = {
+        kind: sum(count_site_evaluations(rotations, kind) for rotations in sites)
+        for kind in Equivariance
+    }
+    return counts, len(atoms) * round(np.linalg.det(matrix))
 
 
 def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings) -> ForceConstants:

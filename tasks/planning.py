@@ -3,7 +3,6 @@
 import hashlib
 import heapq
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -240,11 +239,8 @@ def atoms_to_evaluate(atoms: Atoms, settings: ScreenSettings) -> dict[Equivarian
     """
     if len(atoms) > settings.phonons.max_atoms:
         return {}
-    symprec = settings.symmetry.symprec
-    return {
-        kind: math.prod(count_evaluations(atoms, settings.phonons, kind, symprec))
-        for kind in Equivariance
-    }
+    counts, n_atoms = count_evaluations(atoms, settings.phonons, settings.symmetry.symprec)
+    return {kind: n * n_atoms for kind, n in counts.items()}
 
 
 def first_open_stage(
