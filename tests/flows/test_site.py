@@ -154,6 +154,7 @@ def test_filters_select_rows_and_stand_in_the_link(visit):
         (lambda page: page.fill("#groups", "150-160"), {"helix"}),
         (lambda page: page.fill("#groups", "F-43m, 225"), {"zincblende", "carbide", "copper"}),
         (lambda page: page.select_option("#flag-stable", "no"), {"zincblende"}),
+        (lambda page: page.select_option("#flag-reliable", "yes"), {"helix"}),
         (lambda page: page.select_option("#flag-nac", "no"), {"helix", "zincblende"}),
         (lambda page: page.fill("#search", "Cu3"), {"helix"}),
         (lambda page: page.fill("[data-range=score-min]", "0"), {"helix"}),

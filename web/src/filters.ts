@@ -153,7 +153,7 @@ function flags(change: Change, shows: ((query: Query) => void)[]): HTMLElement {
     return h("div", { class: "field" }, h("label", { for: id }, title), input);
   };
   return h("fieldset", {}, h("legend", {}, "Verdict"),
-    h("div", { class: "triple" }, row("stable", "stable"), row("shortlisted", "shortlist"), row("nac", "NAC")));
+    h("div", { class: "pair" }, row("stable", "stable"), row("reliable", "reliable"), row("shortlisted", "shortlist"), row("nac", "NAC")));
 }
 
 function groups(change: Change, shows: ((query: Query) => void)[]): HTMLElement {
