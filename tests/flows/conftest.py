@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,14 @@ def told_by_process(environment: dict[str, str], *arguments: object) -> Told:
         timeout=600,
     )
     return Told(result.returncode, result.stdout, result.stderr)
+
+
+def eventually(condition: Callable[[], object], seconds: float = 400.0) -> None:
+    """Wait for something that other processes bring about."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from prefect.settings import Settings
 
 from tasks.catalogue import read_catalog
 from tasks.storage import Dataset
+from tests.flows.conftest import eventually
 from tests.flows.faulty import end, write_crystals
 from tests.flows.test_faults import require_sound, settings_of
 
@@ -206,18 +207,18 @@ def test_a_night_on_postgres_outlives_its_worker(on_postgres, tmp_path, request)
     deploy_nightly(tmp_path, on_postgres)
     worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "chiralscreen"]
     first = start(request, worker, on_postgres)
-    wait_for_true((tmp_path / "waiting").exists)
+    eventually((tmp_path / "waiting").exists)
     end(first)
     (tmp_path / "go").touch()
     start(request, worker, on_postgres)
     catalogue = tmp_path / "out" / "catalog" / "chirality.parquet"
-    wait_for_true(catalogue.exists)
+    eventually(catalogue.exists)
     outcomes = read_catalog(tmp_path / "out", "chirality").set_index("material_id")["outcome"]
     assert outcomes.to_dict() == {"ZnS": "screened", "GaAs": "screened"}
     require_sound(Dataset(tmp_path / "out"))
     url, auth = on_postgres["PREFECT_API_URL"], on_postgres["PREFECT_API_AUTH_STRING"]
     runs = f"{url}/flow_runs/filter"
-    wait_for_true(lambda: '"Completed"' in asked(runs, auth, data=b"{}"))
+    eventually(lambda: '"Completed"' in asked(runs, auth, data=b"{}"))
     states = {run["state_name"] for run in json.loads(asked(runs, auth, data=b"{}"))}
     assert {"Crashed", "Completed"} <= states
     assert "Failed" not in states
@@ -305,13 +306,6 @@ def wait_for(attempt) -> None:
         else:
             return
     raise AssertionError("not reached in five minutes")
-
-
-def wait_for_true(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 400
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.5)
 
 
 def free_port() -> int:

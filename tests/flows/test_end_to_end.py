@@ -6,8 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ import pytest
 from tasks.catalogue import read_catalog
 from tasks.storage import Dataset
 from tests.bad_inputs import LIMIT_RECORDS, REASONS, TRAVERSAL_RECORDS, write_bad_inputs
-from tests.flows.conftest import DEMO, told, told_by_process
+from tests.flows.conftest import DEMO, eventually, told, told_by_process
 from tests.flows.faulty import write_crystals
 from tests.flows.test_faults import STAGES, computations, settings_of
 
@@ -209,10 +207,3 @@ def test_a_killed_run_is_finished_by_the_next(environment, tmp_path):
     counts = computations(Dataset(output))
     assert len(counts) == 3 * len(STAGES)
     assert set(counts.values()) == {1}
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 400
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)

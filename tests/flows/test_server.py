@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.catalogue import read_catalog
 from tasks.storage import Dataset
+from tests.flows.conftest import eventually
 from tests.flows.faulty import write_crystals
 from tests.flows.test_faults import STAGES, computations, require_sound, settings_of
 
@@ -90,13 +91,6 @@ def served(tmp_path_factory) -> Iterator[Served]:
     server.start()
     yield server
     server.kill()
-
-
-def eventually(condition: Callable[[], object], seconds: float = 400.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.2)
 
 
 def test_a_run_outlives_its_server(served, tmp_path, request):
