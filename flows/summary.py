@@ -15,7 +15,6 @@ from tasks.intake import Plan
 
 _MAX_ROWS = 20
 _NAME_WIDTH = 16
-_CANDIDATES_TITLE = "stable candidates by score"
 _CANDIDATE_COLUMNS = {
     "material_id": "material",
     "formula": "formula",
@@ -154,7 +153,8 @@ def print_candidates(console: Console, rows: pd.DataFrame) -> None:
     """
     material, *others = _CANDIDATE_COLUMNS.values()
     # Names that differ in their last letters must not be cut.
-    table = Table(Column(material, min_width=_NAME_WIDTH), *others, title=_CANDIDATES_TITLE)
+    names = Column(material, min_width=_NAME_WIDTH)
+    table = Table(names, *others, title="stable candidates by score")
     for row in rows.head(_MAX_ROWS).to_dict("records"):
         table.add_row(*(_cell(row[name]) for name in _CANDIDATE_COLUMNS))
     console.print(table)

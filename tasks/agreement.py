@@ -16,7 +16,7 @@ from phonopy import Phonopy
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import qmc
 
-from tasks.catalogue import read_catalog
+from tasks.catalogue import read_overview
 from tasks.chirality import Modes, angular_momentum, modes_at
 from tasks.chirality.brillouin import helicity, zone_images
 from tasks.columns import stored_phonon
@@ -202,7 +202,7 @@ def compare_datasets(first: Dataset, second: Dataset) -> Iterator[dict[str, Any]
     dict or str
         A row of ``agreement`` for the first dataset, or why a crystal has none.
     """
-    pairs = _shared(read_catalog(first.root, "chirality"), read_catalog(second.root, "chirality"))
+    pairs = _shared(read_overview(first.root), read_overview(second.root))
     for here, there in pairs:
         try:
             phonons = (

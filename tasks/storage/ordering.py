@@ -60,8 +60,9 @@ def _spooled(
     with TemporaryFile(dir=snapshot.root) as spool:
         for rows in snapshot.scan(table, keys=keys.to_pylist()):
             numbers = batch_of[pc.index_in(_keys(rows, table), value_set=keys).to_numpy()]
-            grouped = rows.take(np.argsort(numbers, kind="stable"))
-            present, starts = np.unique(np.sort(numbers), return_index=True)
+            order = np.argsort(numbers, kind="stable")
+            grouped = rows.take(order)
+            present, starts = np.unique(numbers[order], return_index=True)
             lengths = np.diff(starts, append=len(numbers))
             for number, start, length in zip(present, starts, lengths, strict=True):
                 places[number].append(spool.tell())
