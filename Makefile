@@ -19,7 +19,7 @@ setup: .venv/installed  ## Make .venv with the versions of requirements.lock
 	touch .venv/installed
 
 screen: setup  ## Screen the demo crystals into results/demo
-	@# Exit code 1 tells of recorded failures: the demo's small potential loses tellurium.
+	@# Exit code 1 tells of recorded failures.
 	$(BIN)/chiralscreen screen data/demo --output results/demo --config data/demo.yaml \
 	  || { [ $$? -eq 1 ] && [ -f results/demo/catalog/chirality.parquet ]; }
 

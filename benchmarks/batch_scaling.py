@@ -1,6 +1,6 @@
 """Structures per second against the number of structures in a forward pass, as a markdown table.
 
-    python benchmarks/batch_scaling.py --device cuda --potential 7net-l3i5
+    python benchmarks/batch_scaling.py --device cuda --potential nequix-mp-1-pft
 
 Every entry is the best of the repeats: copies of a crystal with displaced atoms, energies, forces
 and stresses, without the average over the inversion. The last column is the number of structures
@@ -21,6 +21,7 @@ from flows.console import located
 from potentials import load_potential
 from potentials.graphs import graphs_of
 from potentials.memory import is_out_of_memory
+from potentials.nequix import Nequix
 from potentials.sevennet import SevenNet
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -54,7 +55,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     """Arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--potential", default="7net-0", help="7net-0 or 7net-l3i5")
+    parser.add_argument("--potential", default="nequix-mp-1-pft", help="of SevenNet or Nequix")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto")
     parser.add_argument("--dtype", default="float32", help="float32 or float64")
     parser.add_argument("--largest", type=int, default=16, help="largest number of structures")
@@ -84,14 +85,14 @@ def copies(atoms: Atoms, count: int) -> list[Atoms]:
     return result
 
 
-def chosen(potential: SevenNet, atoms: Atoms) -> int:
+def chosen(potential: SevenNet | Nequix, atoms: Atoms) -> int:
     """How many copies the potential would put into one forward pass."""
     [graph] = graphs_of([atoms], potential.cutoff)
     size = potential.memory.bytes_of(len(atoms), len(graph.vectors))
     return max(int(potential.budget.limit() // size), 1)
 
 
-def rate(potential: SevenNet, atoms: Atoms, count: int, seconds: float) -> str:
+def rate(potential: SevenNet | Nequix, atoms: Atoms, count: int, seconds: float) -> str:
     """Structures per second in batches of a given number; a dash where they do not fit."""
     structures = copies(atoms, count)
     together = replace(potential, budget=Fixed(float("inf")))

@@ -4,12 +4,12 @@
 
 Crystals of several sizes and densities are evaluated; bytes = constant + a atoms + b edges is
 fitted to the peaks of what torch allocated: by its profiler's account on a CPU, by its statistics
-on a GPU. The fits are the constants of `potentials.sevennet.MEMORY`.
+on a GPU. The fits are the constants `MEMORY` of `potentials.sevennet` and `potentials.nequix`.
 """
 
 import argparse
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, product
 
 import numpy as np
 import torch
@@ -19,8 +19,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from potentials import load_potential
 from potentials.graphs import graphs_of
-from potentials.sevennet import MEMORY, SevenNet
+from potentials.nequix import Nequix
+from potentials.sevennet import SevenNet
 
+NAMES = ("nequix-mp-1-pft", "7net-0", "7net-l3i5")
 LATTICE_CONSTANTS = (7.0, 5.43, 4.6)  # of silicon in Å: 4, 28 and 46 neighbours
 
 
@@ -42,7 +44,7 @@ def main() -> None:
     repeats = [int(number) for number in arguments.repeats.split(",")]
     print("| potential | dtype | kB per atom | kB per edge | constant MB | worst error |")
     print("|---|---|---:|---:|---:|---:|")
-    for name, dtype in MEMORY:
+    for name, dtype in product(NAMES, ("float32", "float64")):
         potential = load_potential(name, arguments.device, dtype, parity=False)
         cells = [
             bulk("Si", a=a, cubic=True) * (n, n, n) for n in repeats for a in LATTICE_CONSTANTS
@@ -52,14 +54,14 @@ def main() -> None:
         print(f"| {name} | {dtype} | {numbers} |", flush=True)
 
 
-def peak(potential: SevenNet, cell: Atoms) -> Peak:
+def peak(potential: SevenNet | Nequix, cell: Atoms) -> Peak:
     """Evaluate a crystal and look at the memory."""
     [graph] = graphs_of([cell], potential.cutoff)
     measure = peak_on_gpu if potential.device.type == "cuda" else peak_on_cpu
     return Peak(len(cell), len(graph.vectors), measure(potential, cell))
 
 
-def peak_on_cpu(potential: SevenNet, cell: Atoms) -> float:
+def peak_on_cpu(potential: SevenNet | Nequix, cell: Atoms) -> float:
     """Largest sum of what was allocated and not yet freed."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         potential.evaluate([cell])
@@ -68,7 +70,7 @@ def peak_on_cpu(potential: SevenNet, cell: Atoms) -> float:
     return max(accumulate(changes))
 
 
-def peak_on_gpu(potential: SevenNet, cell: Atoms) -> float:
+def peak_on_gpu(potential: SevenNet | Nequix, cell: Atoms) -> float:
     """Peak of what was allocated, less what the model itself takes."""
     torch.cuda.reset_peak_memory_stats(potential.device)
     before = torch.cuda.memory_allocated(potential.device)

@@ -18,7 +18,7 @@ from rich.table import Table
 from flows.console import located
 from potentials import load_potential
 
-NAMES = ("7net-0", "7net-l3i5")
+NAMES = ("nequix-mp-1-pft", "7net-0", "7net-l3i5")
 
 
 def main() -> None:

@@ -1,14 +1,14 @@
-"""The equivariant convolution of SevenNet, without its large intermediate tensors.
+"""The equivariant convolution of NequIP, SevenNet and Nequix, without its large intermediates.
 
 With neighbours j of atom n, spherical harmonics Y, a radial network w and the coupling C of the
 tensor product, row k of path p of the convolution (Batzner et al., Nat. Commun. 13, 2453 (2022)) is
 
     m_nku = sum_j sum_ab C_kab Y_a(r_nj) w_pu(|r_nj|) x_jbu.
 
-sevenn computes the summand for every pair and stores it, entry by entry. Here the sum over the
-neighbours is a matrix product of Y with w x, and the coupling is applied once per atom. Atoms with
-the same number of neighbours are treated together, as many at a time as the cache holds, and the
-backward pass computes w x again instead of remembering it. Numbers are the same to rounding.
+Other implementations compute the summand for every pair and store it, entry by entry. Here the sum
+over the neighbours is a matrix product of Y with w x, and the coupling is applied once per atom.
+Atoms with the same number of neighbours are treated together, as many at a time as the cache holds,
+and the backward pass computes w x again instead of remembering it. Numbers are equal to rounding.
 """
 
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
@@ -32,7 +32,7 @@ Groups = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class _Paths:
+class Paths:
     """All paths that begin at one irrep of the input.
 
     Attributes
@@ -77,7 +77,7 @@ class Convolution(torch.nn.Module):
         self.hidden = torch.nn.Sequential(*hidden)
         self.denominator = original.denominator
         unit = torch.eye(*last.weight.shape[:1]).to(last.weight)
-        self.paths = _paths_of(original.convolution, last(unit).detach())
+        self.paths = paths_of(original.convolution, last(unit).detach())
 
     def forward(self, data: Data) -> Data:
         """Replace the features of the atoms by their convolution.
@@ -93,18 +93,55 @@ class Convolution(torch.nn.Module):
         mapping
             `data`.
         """
-        features, second = data[key.NODE_FEATURE], data[key.EDGE_IDX][1]
-        hidden, harmonics = self.hidden(data[key.EDGE_EMBEDDING]), data[key.EDGE_ATTR]
         sizes = [paths.multiplicity * paths.dimension for paths in self.paths]
-        messages: dict[int, Tensor] = {}
-        for paths, columns in zip(self.paths, torch.split(features, sizes, dim=1), strict=True):
-            x = columns.reshape(-1, paths.multiplicity, paths.dimension).mT.contiguous()
-            summed = _sum(x, hidden, harmonics, second, paths, data[GROUPS])
-            pieces = torch.split(summed, list(paths.dimensions), dim=1)
-            messages |= zip(paths.outputs, (piece.mT.flatten(1) for piece in pieces), strict=True)
-        ordered = [messages[place] for place in sorted(messages)]
-        data[key.NODE_FEATURE] = torch.cat(ordered, dim=1) / self.denominator
+        columns = torch.split(data[key.NODE_FEATURE], sizes, dim=1)
+        features = [
+            part.reshape(-1, paths.multiplicity, paths.dimension).mT.contiguous()
+            for part, paths in zip(columns, self.paths, strict=True)
+        ]
+        hidden, second = self.hidden(data[key.EDGE_EMBEDDING]), data[key.EDGE_IDX][1]
+        messages = convolve(features, hidden, data[key.EDGE_ATTR], second, self.paths, data[GROUPS])
+        flat = [message.mT.flatten(1) for message in messages]
+        data[key.NODE_FEATURE] = torch.cat(flat, dim=1) / self.denominator
         return data
+
+
+def convolve(
+    features: Sequence[Tensor],
+    hidden: Tensor,
+    harmonics: Tensor,
+    second: Tensor,
+    paths: Sequence[Paths],
+    groups: Groups,
+) -> list[Tensor]:
+    """Sum the messages of all neighbours.
+
+    Parameters
+    ----------
+    features : sequence of Tensor, each of shape (n_atoms, dimension, multiplicity)
+        Features of the atoms, one tensor per irrep.
+    hidden : Tensor, shape (n_edges, n_hidden)
+        What the radial network gives before its last layer.
+    harmonics : Tensor, shape (n_edges, n_harmonics)
+        Spherical harmonics of the edges, which are sorted by their first atom.
+    second : Tensor of int, shape (n_edges,)
+        Second atom of each edge.
+    paths : sequence of Paths
+        One per irrep of the features, as `paths_of` gives them.
+    groups : sequence of (int, int)
+        Number of neighbours, and how many atoms in a row have it.
+
+    Returns
+    -------
+    list of Tensor, each of shape (n_atoms, dimension of the path's output, multiplicity)
+        In the order of the paths of the tensor product.
+    """
+    messages: dict[int, Tensor] = {}
+    for x, mine in zip(features, paths, strict=True):
+        summed = _sum(x, hidden, harmonics, second, mine, groups)
+        pieces = torch.split(summed, list(mine.dimensions), dim=1)
+        messages |= zip(mine.outputs, pieces, strict=True)
+    return [messages[place] for place in sorted(messages)]
 
 
 class _Sum(torch.autograd.Function):
@@ -117,7 +154,7 @@ class _Sum(torch.autograd.Function):
         hidden: Tensor,
         harmonics: Tensor,
         second: Tensor,
-        paths: _Paths,
+        paths: Paths,
         groups: Groups,
     ) -> Tensor:
         """Sums (n_atoms, rows, multiplicity) of features x (n_atoms, dimension, multiplicity)."""
@@ -138,7 +175,7 @@ class _Sum(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         """Gradients by x, hidden and harmonics."""
         x, hidden, harmonics, second = ctx.saved_tensors
-        paths: _Paths = ctx.paths
+        paths: Paths = ctx.paths
         coupling, radial = paths.coupling.flatten(1), paths.radial.flatten(1)
         by_x, by_hidden, by_harmonics = map(torch.zeros_like, (x, hidden, harmonics))
         for atoms, edges, shape in _pieces(paths, ctx.groups, x):
@@ -160,7 +197,7 @@ _sum: Callable[..., Tensor] = _Sum.apply
 
 
 def _pieces(
-    paths: _Paths, groups: Groups, like: Tensor
+    paths: Paths, groups: Groups, like: Tensor
 ) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
     """Atoms, edges and (number of atoms, number of neighbours) that are treated at a time."""
     per_edge = paths.width * like.element_size()
@@ -174,13 +211,26 @@ def _pieces(
             first_atom, first_edge = last_atom, last_edge
 
 
-def _paths_of(product: TensorProduct, radial: Tensor) -> tuple[_Paths, ...]:
-    """Paths of a tensor product with radial weights (n_hidden, n), by irrep of the input."""
+def paths_of(product: TensorProduct, radial: Tensor) -> tuple[Paths, ...]:
+    """Collect the paths of a tensor product by irrep of the input.
+
+    Parameters
+    ----------
+    product : TensorProduct
+        With connections "uvu", its weights given from outside.
+    radial : Tensor, shape (n_hidden, n_weights)
+        Last layer of the radial network, its columns in the order of the paths.
+
+    Returns
+    -------
+    tuple of Paths
+        One per irrep of the first input.
+    """
     by_path = torch.split(radial, [step.path_shape[0] for step in product.instructions], dim=1)
     return tuple(_paths_from(product, irrep, by_path) for irrep in range(len(product.irreps_in1)))
 
 
-def _paths_from(product: TensorProduct, irrep: int, radial: Sequence[Tensor]) -> _Paths:
+def _paths_from(product: TensorProduct, irrep: int, radial: Sequence[Tensor]) -> Paths:
     """Paths of a tensor product that begin at one irrep."""
     multiplicity, (l_in, _) = product.irreps_in1[irrep]
     places = [i for i, step in enumerate(product.instructions) if step.i_in1 == irrep]
@@ -195,7 +245,7 @@ def _paths_from(product: TensorProduct, irrep: int, radial: Sequence[Tensor]) ->
         found = response[:, :, slot.start : slot.start + dimension]
         coupling[row : row + dimension, :, p] = found.permute(2, 1, 0)
         row += dimension
-    return _Paths(
+    return Paths(
         multiplicity=multiplicity,
         dimension=2 * l_in + 1,
         outputs=tuple(places),

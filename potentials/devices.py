@@ -1,6 +1,11 @@
 """Where a potential computes, and how exactly."""
 
+from typing import Any
+
+import numpy as np
 import torch
+
+from potentials.interface import FloatArray
 
 
 def device_name(name: str) -> str:
@@ -41,3 +46,42 @@ def forbid_tf32() -> None:
     """
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
+
+
+def to_device(
+    array: np.ndarray[Any, Any], device: torch.device, dtype: torch.dtype
+) -> torch.Tensor:
+    """Make a tensor of an array.
+
+    Parameters
+    ----------
+    array : ndarray
+        Numbers.
+    device : torch.device
+        Where to put them.
+    dtype : torch.dtype
+        Precision of real numbers; integers become int64.
+
+    Returns
+    -------
+    Tensor
+        Of the same shape.
+    """
+    tensor = torch.from_numpy(array)
+    return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else torch.long)
+
+
+def to_host(tensor: torch.Tensor) -> FloatArray:
+    """Make an array of a tensor.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Real numbers on any device.
+
+    Returns
+    -------
+    ndarray of float64
+        Of the same shape, a copy that remembers no gradient.
+    """
+    return tensor.detach().cpu().numpy().astype(np.float64)

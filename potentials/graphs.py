@@ -1,6 +1,7 @@
 """Structures as graphs of neighbours, and many graphs as one."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 from sevenn.train.dataload import unlabeled_atoms_to_graph
 
-from potentials.interface import FloatArray
+from potentials.batching import Budget, run_in_batches
+from potentials.interface import Evaluation, FloatArray
+from potentials.memory import MemoryModel
 
 IntArray = NDArray[np.int64]
 
@@ -124,6 +127,57 @@ def union(graphs: Sequence[Graph]) -> Union:
         volumes=np.array([graph.volume for graph in graphs]),
         groups=tuple((int(neighbours), int(count)) for neighbours, count in groups),
         places=tuple(np.split(places, starts[1:-1])),
+    )
+
+
+def evaluate_in_batches(
+    structures: Sequence[Atoms],
+    cutoff: float,
+    memory: MemoryModel,
+    budget: Budget,
+    run: Callable[[Union], tuple[FloatArray, FloatArray, FloatArray]],
+) -> Evaluation:
+    """Evaluate structures, as many at a time as the budget allows.
+
+    Parameters
+    ----------
+    structures : sequence of ase.Atoms
+        Periodic structures.
+    cutoff : float
+        Largest distance of a pair in Å.
+    memory : MemoryModel
+        What a pass takes.
+    budget : Budget
+        What a pass may take.
+    run : callable
+        One pass: energies (n_structures,), forces (n_atoms, 3) in the order of the union, stresses
+        (n_structures, 3, 3), in the units of `Evaluation`.
+
+    Returns
+    -------
+    Evaluation
+        In the order of `structures`.
+
+    Raises
+    ------
+    torch.OutOfMemoryError, RuntimeError
+        When a single structure is too large for the memory.
+    """
+
+    def of_batch(graphs: Sequence[Graph]) -> tuple[FloatArray, list[FloatArray], FloatArray]:
+        batch = union(graphs)
+        energies, forces, stresses = run(batch)
+        return energies, [forces[places] for places in batch.places], stresses
+
+    start = time.perf_counter()
+    graphs = graphs_of(structures, cutoff)
+    sizes = [memory.bytes_of(len(graph.numbers), len(graph.vectors)) for graph in graphs]
+    results = run_in_batches(graphs, sizes, budget, of_batch)
+    return Evaluation(
+        energies=np.concatenate([energies for energies, _, _ in results]),
+        forces=tuple(forces for _, batch, _ in results for forces in batch),
+        stresses=np.concatenate([stresses for _, _, stresses in results]),
+        wall_time=time.perf_counter() - start,
     )
 
 

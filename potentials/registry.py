@@ -16,6 +16,8 @@ _SEVENNET_MODELS = ("7net-0", "7net-l3i5")
 _DTYPES = ("float32", "float64")
 _FACET_FILE = "facet:"
 _FACET_WEIGHTS = Path(__file__).parent / "facet" / "weights"
+_NEQUIX_FILE = "nequix:"
+_NEQUIX_WEIGHTS = Path(__file__).parent / "checkpoints"
 _ALWAYS_HERE = ("cpu", "auto")
 
 
@@ -32,8 +34,9 @@ def load_potential(
     Parameters
     ----------
     name : str
-        ``7net-l3i5``, ``7net-0``, ``chgnet``, a shipped ``facet-...``, ``facet:path`` for a model
-        of one's own training, or ``ase:package.module:callable`` for any ASE calculator.
+        ``nequix-mp-1-pft``, ``7net-l3i5``, ``7net-0``, ``chgnet``, a shipped ``facet-...``,
+        ``facet:path`` for a model of one's own training, ``nequix:path`` for another checkpoint of
+        Nequix, or ``ase:package.module:callable`` for any ASE calculator.
     device : str
         ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto`` for a GPU where there is one.
     dtype : str
@@ -83,11 +86,14 @@ def require_known(name: str, device: str, dtype: str) -> None:
     """
     if dtype not in _DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(_DTYPES)}")
-    known = [*_SEVENNET_MODELS, "chgnet", *facet_names()]
-    if name not in known and not name.startswith(("ase:", _FACET_FILE)):
-        choices = ", ".join([*known, "facet:model.pt", "ase:package.module:callable"])
+    known = [*nequix_names(), *_SEVENNET_MODELS, "chgnet", *facet_names()]
+    files = (_FACET_FILE, _NEQUIX_FILE)
+    if name not in known and not name.startswith(("ase:", *files)):
+        choices = ", ".join(
+            [*known, "facet:model.pt", "nequix:checkpoint.nqx", "ase:package.module:callable"]
+        )
         raise ValueError(f"unknown potential {name!r}; choose one of {choices}")
-    if name.startswith(_FACET_FILE) and not Path(name.removeprefix(_FACET_FILE)).is_file():
+    if name.startswith(files) and not Path(name.partition(":")[2]).is_file():
         raise ValueError(f"unknown potential {name!r}: there is no such file")
     if device not in _ALWAYS_HERE:
         from potentials.devices import device_name  # noqa: PLC0415 - as above
@@ -104,6 +110,17 @@ def facet_names() -> tuple[str, ...]:
         Names for `load_potential`.
     """
     return tuple(sorted(path.stem for path in _FACET_WEIGHTS.glob("*.pt")))
+
+
+def nequix_names() -> tuple[str, ...]:
+    """List the checkpoints of Nequix that travel with the package.
+
+    Returns
+    -------
+    tuple of str
+        Names for `load_potential`.
+    """
+    return tuple(sorted(path.stem for path in _NEQUIX_WEIGHTS.glob("*.nqx")))
 
 
 @cache
@@ -126,9 +143,17 @@ def _bare(name: str, device: str, dtype: str, options: tuple[tuple[str, Option],
     if name.startswith("facet"):
         from potentials.facet import load_facet  # noqa: PLC0415 - as above
 
-        own = name.startswith(_FACET_FILE)
-        path = Path(name.removeprefix(_FACET_FILE)) if own else _FACET_WEIGHTS / f"{name}.pt"
-        return load_facet(path, device, dtype)
+        return load_facet(_checkpoint(name, _FACET_WEIGHTS / f"{name}.pt"), device, dtype)
+    if name.startswith("nequix"):
+        from potentials.nequix import load_nequix  # noqa: PLC0415 - as above
+
+        return load_nequix(_checkpoint(name, _NEQUIX_WEIGHTS / f"{name}.nqx"), device, dtype)
     from potentials.sevennet import load_sevennet  # noqa: PLC0415 - as above
 
     return load_sevennet(name, device, dtype)
+
+
+def _checkpoint(name: str, shipped: Path) -> Path:
+    """File that a name tells, or that travels with the package."""
+    _, colon, own = name.partition(":")
+    return Path(own) if colon else shipped

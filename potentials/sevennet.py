@@ -1,6 +1,5 @@
 """SevenNet potentials whose weights travel inside the ``sevenn`` wheel."""
 
-import time
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,11 @@ from sevenn.nn.cue_helper import is_cue_available
 from sevenn.nn.flash_helper import is_flash_available
 from sevenn.nn.oeq_helper import is_oeq_available
 
-from potentials.batching import Budget, run_in_batches
+from potentials.batching import Budget
 from potentials.checkpoint import sha256_of_file
 from potentials.convolution import GROUPS, Convolution
-from potentials.graphs import Graph, graphs_of, union
+from potentials.devices import to_device, to_host
+from potentials.graphs import Union, evaluate_in_batches
 from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
 from potentials.memory import MemoryModel
 
@@ -95,43 +95,25 @@ class SevenNet:
         torch.OutOfMemoryError, RuntimeError
             When a single structure is too large for the memory.
         """
-        start = time.perf_counter()
-        graphs = graphs_of(structures, self.cutoff)
-        sizes = [self.memory.bytes_of(len(g.numbers), len(g.vectors)) for g in graphs]
-        results = run_in_batches(graphs, sizes, self.budget, self._evaluate_batch)
-        return Evaluation(
-            energies=np.concatenate([energies for energies, _, _ in results]),
-            forces=tuple(forces for _, batch, _ in results for forces in batch),
-            stresses=np.concatenate([stresses for _, _, stresses in results]),
-            wall_time=time.perf_counter() - start,
+        return evaluate_in_batches(
+            structures, self.cutoff, self.memory, self.budget, self._evaluate_batch
         )
 
-    def _evaluate_batch(
-        self, graphs: Sequence[Graph]
-    ) -> tuple[FloatArray, list[FloatArray], FloatArray]:
+    def _evaluate_batch(self, batch: Union) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Run one forward and backward pass over a disjoint union of graphs."""
-        batch = union(graphs)
         arrays = {
             key.ATOMIC_NUMBERS: batch.numbers,
-            key.NUM_ATOMS: np.array([len(graph.numbers) for graph in graphs]),
+            key.NUM_ATOMS: np.array([len(atoms) for atoms in batch.places]),
             key.BATCH: batch.structures,
             key.CELL_VOLUME: batch.volumes,
             key.EDGE_IDX: batch.pairs,
             key.EDGE_VEC: batch.vectors,
         }
-        tensors = {name: self._tensor(array) for name, array in arrays.items()}
+        tensors = {name: to_device(a, self.device, self.dtype) for name, a in arrays.items()}
         output = self.model({**tensors, GROUPS: batch.groups})
-        forces = _array(output[key.PRED_FORCE])
         # sevenn's sign makes its stress negative under tension.
-        stresses = -_array(output[key.PRED_STRESS])[:, _VOIGT_ROWS]
-        energies = _array(output[key.PRED_TOTAL_ENERGY])
-        return energies, [forces[places] for places in batch.places], stresses
-
-    def _tensor(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
-        """Array on the device, real numbers in the precision of the model."""
-        tensor = torch.from_numpy(array)
-        dtype = self.dtype if tensor.is_floating_point() else torch.long
-        return tensor.to(device=self.device, dtype=dtype)
+        stresses = -to_host(output[key.PRED_STRESS])[:, _VOIGT_ROWS]
+        return to_host(output[key.PRED_TOTAL_ENERGY]), to_host(output[key.PRED_FORCE]), stresses
 
 
 def load_sevennet(name: str, device: str, dtype: str) -> SevenNet:
@@ -202,8 +184,3 @@ def _one_hot_in(model: torch.nn.Module, dtype: torch.dtype) -> None:
         return data
 
     model.get_submodule("onehot_idx_to_onehot").register_forward_hook(cast)
-
-
-def _array(tensor: torch.Tensor) -> FloatArray:
-    """Detached float64 copy on the host."""
-    return tensor.detach().cpu().numpy().astype(np.float64)

@@ -35,6 +35,7 @@ Row = dict[str, Any]
 Job = Mapping[str, Any]
 KEY = ("potential", "material_id")
 MAX_ATOMS = 130
+MESH_LENGTH = 60.0  # of phonopy, Å: 12 points along an axis of 5 Å
 SYMPREC = SymmetrySettings().symprec  # Å
 STABILITY_TOLERANCE = ScoreSettings().stability_tolerance  # THz
 STIFFNESS_TOLERANCE = ScoreSettings().stiffness_tolerance  # GPa
@@ -101,6 +102,14 @@ class Computed:
     def min_frequency(self) -> float:
         """Lowest frequency at the q-points of the supercell (THz)."""
         return float(commensurate_frequencies(self.phonon).min())
+
+    def min_frequency_between(self) -> float:
+        """Lowest frequency (THz) of the whole zone, by force constants as they come.
+
+        That is what databases list, with the false instabilities of interpolation.
+        """
+        self.phonon.run_mesh(MESH_LENGTH, is_gamma_center=True)
+        return float(self.phonon.mesh.frequencies.min())
 
     def least_stiffness(self) -> float:
         """Smallest eigenvalue of the elastic constants (GPa)."""

@@ -101,6 +101,7 @@ def measured(job: Job) -> Row:
         "imaginary_at_gamma_dft": bool(row["has_imaginary_gamma_phonon_freq"]),
         "supercell_dft": str(row["supercell"]),
         "min_frequency": computed.min_frequency(),
+        "min_frequency_between": computed.min_frequency_between(),
         "least_stiffness": computed.least_stiffness(),
         "stable": computed.stable(),
         "n_supercell_atoms": len(computed.phonon.supercell),

@@ -33,6 +33,11 @@ _AVERAGED = (
     "inversion, which makes opposite hands exactly equal."
 )
 _NOTES: Mapping[str, PotentialNote] = {
+    "nequix-mp-1-pft": PotentialNote(
+        "Koker et al., arXiv:2508.16067 and, for fine-tuning on phonons, arXiv:2601.07742",
+        "CC-BY 4.0",
+        ("A universal machine-learned potential fine-tuned on phonons; it knows no Born charges.",),
+    ),
     "7net-0": PotentialNote(
         _SEVENNET,
         "MIT",

@@ -67,9 +67,10 @@ def test_an_unknown_potential_claims_nothing():
     assert "No statement" in note.limits[0]
 
 
-def test_notes_agree_with_the_card_of_the_potential():
+@pytest.mark.parametrize("name", ["nequix-mp-1-pft", "7net-0", "7net-l3i5"])
+def test_notes_agree_with_the_card_of_the_potential(name):
     from potentials import load_potential
 
-    card = load_potential("7net-0").card
-    assert potential_note("7net-0").citation == card.citation
-    assert card.licence.startswith(potential_note("7net-0").licence)
+    card = load_potential(name).card
+    assert potential_note(name).citation == card.citation
+    assert card.licence.startswith(potential_note(name).licence)

@@ -1,0 +1,387 @@
+"""Nequix potentials: universal, exactly O(3)-invariant, and fine-tuned on phonons.
+
+The network is that of Koker, Kotak and Smidt, arXiv:2508.16067: NequIP's convolution (Batzner et
+al., Nat. Commun. 13, 2453 (2022)) of features with natural parity, a norm over all degrees, and a
+gate. Checkpoints "pft" were fine-tuned on second derivatives (Koker et al., arXiv:2601.07742). The
+package of its authors runs on JAX; its files are read here as numbers, without running anything.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from e3nn.o3 import Irrep, Irreps, spherical_harmonics, wigner_3j
+from torch import Tensor
+from torch.nn.functional import one_hot, silu
+
+from potentials.batching import Budget
+from potentials.checkpoint import sha256_of_file
+from potentials.convolution import Groups, Paths, convolve
+from potentials.devices import to_device, to_host
+from potentials.graphs import Union, evaluate_in_batches
+from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
+from potentials.memory import MemoryModel
+
+CITATION = "Koker et al., arXiv:2508.16067 and, for fine-tuning on phonons, arXiv:2601.07742"
+LICENCE = "CC-BY 4.0 (weights, Nequix)"
+MILLISECONDS_PER_ATOM = 7.0
+
+# Measured by benchmarks/memory_model.py.
+MEMORY = {"float32": MemoryModel(46e3, 4.0e3), "float64": MemoryModel(92e3, 7.8e3)}
+
+# 1 / sqrt(mean of silu(z)^2) over 1,000,001 equally likely normal z, as the weights expect it.
+_GATE_SCALE = 1.6765620560798837
+_NORM_FLOOR = 1e-12
+# Without a norm, or with a skip connection per species, a network is another one.
+_EXPECTED = {"layer_norm": True, "index_weights": False}
+
+Place = Callable[[FloatArray], Tensor]
+Read = Callable[..., FloatArray]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Weights of a layer; tuples of tensors run over irreps unless said otherwise.
+
+    Attributes
+    ----------
+    before : tuple of Tensor, each of shape (n_in, n_in)
+        Mixes the channels of the features.
+    radial : tuple of Tensor
+        Layers of the radial network; the last is in `paths`.
+    paths : tuple of Paths
+        Of the convolution.
+    outputs : tuple of int
+        Index of the irrep to which each path leads.
+    after : tuple of Tensor, each of shape (n_channels, n_out)
+        Mixes the channels of all paths to an irrep.
+    around : tuple of Tensor, each of shape (n_in, n_out)
+        Leads around the convolution.
+    norm : tuple of Tensor, each of shape (n_out,)
+        Scales of the normed features.
+    """
+
+    before: tuple[Tensor, ...]
+    radial: tuple[Tensor, ...]
+    paths: tuple[Paths, ...]
+    outputs: tuple[int, ...]
+    after: tuple[Tensor, ...]
+    around: tuple[Tensor, ...]
+    norm: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class _Network:
+    """Weights, and what the network is told of distances (Å), species and energies (eV)."""
+
+    cutoff: float
+    exponent: float
+    n_bessel: int
+    l_max: int
+    species: tuple[int, ...]
+    layers: tuple[_Layer, ...]
+    readout: Tensor
+    offsets: FloatArray  # (n_species,)
+
+
+@dataclass(frozen=True)
+class Nequix:
+    """A Nequix model.
+
+    Attributes
+    ----------
+    card : PotentialCard
+        Identity.
+    network : _Network
+        Weights in `dtype` on `device`.
+    device : torch.device
+        Where the model lives.
+    dtype : torch.dtype
+        Precision of the model.
+    memory : MemoryModel
+        What a forward and backward pass takes.
+    budget : Budget
+        What a pass may take.
+    """
+
+    card: PotentialCard
+    network: _Network
+    device: torch.device
+    dtype: torch.dtype
+    memory: MemoryModel
+    budget: Budget
+
+    @property
+    def cutoff(self) -> float:
+        """Radius of the graph in Å."""
+        return self.network.cutoff
+
+    def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
+        """Evaluate all structures, as many at a time as the budget allows.
+
+        Parameters
+        ----------
+        structures : sequence of ase.Atoms
+            Periodic structures.
+
+        Returns
+        -------
+        Evaluation
+            In the order of `structures`.
+
+        Raises
+        ------
+        torch.OutOfMemoryError, RuntimeError
+            When a single structure is too large for the memory.
+        """
+        return evaluate_in_batches(
+            structures, self.cutoff, self.memory, self.budget, self._evaluate_batch
+        )
+
+    def _evaluate_batch(self, batch: Union) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Run one forward and backward pass over a disjoint union of graphs."""
+        place = partial(to_device, device=self.device, dtype=self.dtype)
+        kinds = np.searchsorted(self.network.species, batch.numbers)
+        vectors = place(batch.vectors).requires_grad_()
+        (first, second), structures = place(batch.pairs), place(batch.structures)
+        energies = _energies(self.network, place(kinds), vectors, second, batch.groups)
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+        forces = gradient.new_zeros(len(kinds), 3)
+        forces.index_add_(0, first, gradient).index_add_(0, second, -gradient)
+        virials = torch.einsum("ex,ey->exy", vectors.detach(), gradient)
+        sums = virials.new_zeros(len(batch.volumes), 3, 3).index_add_(0, structures[first], virials)
+        stresses = to_host(sums + sums.mT) / (2 * batch.volumes[:, None, None])
+        # In float64: the sum is large, and its small differences matter.
+        whole = to_host(energies) + self.network.offsets[kinds]
+        totals = np.bincount(batch.structures, whole).astype(np.float64)
+        return totals, to_host(forces), stresses
+
+
+def load_nequix(path: Path, device: str, dtype: str) -> Nequix:
+    """Load a checkpoint of the package ``nequix``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file ``.nqx``.
+    device : str
+        Where to put the model.
+    dtype : str
+        ``float32`` or ``float64``.
+
+    Returns
+    -------
+    Nequix
+        Ready to evaluate.
+
+    Raises
+    ------
+    ValueError
+        When the file is something else, or of a network that is not known here.
+    """
+    place, precision = torch.device(device), getattr(torch, dtype)
+    network = _read(path, lambda array: to_device(array, place, precision))
+    card = PotentialCard(
+        name=path.stem,
+        digest=sha256_of_file(path),
+        equivariance=Equivariance.O3,
+        elements=frozenset(network.species),
+        licence=LICENCE,
+        citation=CITATION,
+        milliseconds_per_atom=MILLISECONDS_PER_ATOM,
+    )
+    return Nequix(card, network, place, precision, MEMORY[dtype], Budget(place))
+
+
+def _energies(
+    network: _Network, kinds: Tensor, vectors: Tensor, second: Tensor, groups: Groups
+) -> Tensor:
+    """Energies (n_atoms,) of the atoms, but for the offsets of their species."""
+    harmonics = spherical_harmonics(
+        list(range(network.l_max + 1)), vectors, normalize=True, normalization="component"
+    )
+    radial = _radial_basis(network, torch.linalg.norm(vectors, dim=1))
+    features = [one_hot(kinds, len(network.species)).to(vectors.dtype).unsqueeze(1)]
+    for layer in network.layers:
+        features = _layered(layer, features, radial, harmonics, second, groups)
+    return (features[0] @ network.readout).flatten()
+
+
+def _radial_basis(network: _Network, distances: Tensor) -> Tensor:
+    """Bessel functions times the polynomial envelope of Gasteiger et al., arXiv:2003.03123."""
+    x, p = distances[:, None] / network.cutoff, network.exponent
+    frequencies = torch.pi * torch.arange(1, network.n_bessel + 1).to(x)
+    bessel = 2 / network.cutoff**2 * torch.sin(frequencies * x) / x
+    envelope = 1 - x**p * ((p + 1) * (p + 2) / 2 - p * (p + 2) * x + p * (p + 1) / 2 * x**2)
+    return bessel * envelope
+
+
+def _layered(
+    layer: _Layer,
+    features: Sequence[Tensor],
+    radial: Tensor,
+    harmonics: Tensor,
+    second: Tensor,
+    groups: Groups,
+) -> list[Tensor]:
+    """Features (n_atoms, dimension, channels) of each irrep after a layer."""
+    for weights in layer.radial:
+        radial = silu(radial @ weights)
+    mixed = [(x @ weights).contiguous() for x, weights in zip(features, layer.before, strict=True)]
+    messages = convolve(mixed, radial, harmonics, second, layer.paths, groups)
+    by_irrep: list[list[Tensor]] = [[] for _ in layer.after]
+    for message, irrep in zip(messages, layer.outputs, strict=True):
+        by_irrep[irrep].append(message)
+    summed = [
+        torch.cat(parts, dim=2) @ weights
+        for parts, weights in zip(by_irrep, layer.after, strict=True)
+    ]
+    # Irreps that the layer has made new have nothing to lead around it.
+    for irrep, (x, weights) in enumerate(zip(features, layer.around, strict=False)):
+        summed[irrep] = summed[irrep] + x @ weights
+    return _gated(_normed(summed, layer.norm))
+
+
+def _normed(features: Sequence[Tensor], scales: Sequence[Tensor]) -> list[Tensor]:
+    """Features divided by a norm: a mean over irreps, a sum over channels, 1/dimension inside."""
+    squares = [x.square().mean(1, keepdim=True).sum(2, keepdim=True) / x.shape[1] for x in features]
+    factor = (torch.stack(squares).mean(dim=0) + _NORM_FLOOR).rsqrt()
+    return [x * scale * factor for x, scale in zip(features, scales, strict=True)]
+
+
+def _gated(features: Sequence[Tensor]) -> list[Tensor]:
+    """Scalars through a perceptron's step, the other irreps times the scalars that are over."""
+    others = features[1:]
+    n_gates = [x.shape[2] for x in others]
+    scalars = _GATE_SCALE * silu(features[0])
+    kept, *gates = torch.split(scalars, [scalars.shape[2] - sum(n_gates), *n_gates], dim=2)
+    return [kept, *(x * gate for x, gate in zip(others, gates, strict=True))]
+
+
+def _read(path: Path, place: Place) -> _Network:
+    """Read a checkpoint: a line of JSON, then arrays in the order in which the layers use them."""
+    with path.open("rb") as stream:
+        try:
+            config = json.loads(stream.readline())
+            _require_known(config)
+            return _network(config, partial(_array, stream), place)
+        except (KeyError, TypeError, ValueError, EOFError, MemoryError) as error:
+            raise ValueError(f"{path} is no checkpoint of Nequix: {error}") from error
+
+
+def _require_known(config: Mapping[str, Any]) -> None:
+    """Refuse networks of another kind."""
+    for name, value in _EXPECTED.items():
+        if config[name] != value:
+            raise ValueError(f"{name} is {config[name]}, and only {value} is known here")
+
+
+def _array(stream: IO[bytes], *shape: int) -> FloatArray:
+    """Read the next array, which must have a shape."""
+    array = np.lib.format.read_array(stream, allow_pickle=False)
+    if array.shape != shape:
+        raise ValueError(f"an array has the shape {array.shape} instead of {shape}")
+    return np.asarray(array, dtype=np.float64)
+
+
+def _network(config: Mapping[str, Any], read: Read, place: Place) -> _Network:
+    """Build the network of a configuration from its arrays."""
+    species = tuple(sorted(int(number) for number in config["atomic_numbers"]))
+    hidden, count = Irreps(config["hidden_irreps"]), int(config["n_layers"])
+    offsets = read(len(species)) + float(config["shift"])
+    # The last layer keeps the scalars only.
+    stages = [Irreps(f"{len(species)}x0e"), *[hidden] * (count - 1), hidden[:1]]
+    layers = tuple(_layer(config, *pair, read, place) for pair in pairwise(stages))
+    n_scalars = hidden[0].mul
+    readout = read(n_scalars, 1) * float(config["scale"]) / np.sqrt(n_scalars)
+    return _Network(
+        cutoff=float(config["cutoff"]),
+        exponent=float(config["radial_polynomial_p"]),
+        n_bessel=int(config["radial_basis_size"]),
+        l_max=int(config["lmax"]),
+        species=species,
+        layers=layers,
+        readout=place(readout),
+        offsets=offsets,
+    )
+
+
+def _layer(
+    config: Mapping[str, Any], inputs: Irreps, outputs: Irreps, read: Read, place: Place
+) -> _Layer:
+    """Read a layer between two sets of irreps; its arrays follow each other in this order."""
+    steps = _steps(inputs, outputs, int(config["lmax"]))
+    width = int(config["radial_mlp_size"])
+    sizes = [int(config["radial_basis_size"]), *[width] * int(config["radial_mlp_layers"])]
+    radial = tuple(place(read(*shape)) for shape in pairwise(sizes))
+    last = read(width, sum(step.channels for step in steps)) / config["avg_n_neighbors"] ** 0.5
+    channels = [sum(step.channels for step in steps if step.k == k) for k in range(len(outputs))]
+    n_gates = sum(mul for mul, irrep in outputs if irrep.l > 0)
+    n_out = [mul + n_gates * (irrep.l == 0) for mul, irrep in outputs]
+    n_in = [mul for mul, _ in inputs]
+    before, after, around = (
+        tuple(place(read(*shape) / shape[0] ** 0.5) for shape in zip(rows, columns, strict=False))
+        for rows, columns in ((n_in, n_in), (channels, n_out), (n_in, n_out))
+    )
+    norm = tuple(place(read(n)) for n in n_out)
+    paths = tuple(_paths(i, inputs, steps, last, place) for i in range(len(inputs)))
+    return _Layer(before, radial, paths, tuple(step.k for step in steps), after, around, norm)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A path of the convolution: irrep i of the features, degree l of the harmonics, irrep k."""
+
+    i: int
+    l: int  # noqa: E741 - the name of a degree
+    k: int
+    channels: int
+    coupling: FloatArray  # (dimension of k, 2 l + 1, dimension of i)
+
+
+def _steps(inputs: Irreps, outputs: Irreps, l_max: int) -> list[_Step]:
+    """All paths that parity allows, in the order of the radial weights: by output first."""
+    harmonics = Irreps.spherical_harmonics(l_max)
+    return [
+        _Step(i, y.l, k, mul, _coupling(x, y, z))
+        for k, (_, z) in enumerate(outputs)
+        for i, (mul, x) in enumerate(inputs)
+        for _, y in harmonics
+        if z in x * y
+    ]
+
+
+def _coupling(x: Irrep, y: Irrep, z: Irrep) -> FloatArray:
+    """Coupling of x and y to z (z, y, x) that keeps the mean square of a component."""
+    coefficients: Tensor = wigner_3j(x.l, y.l, z.l, dtype=torch.float64)
+    return to_host(coefficients.permute(2, 1, 0) * z.dim**0.5)
+
+
+def _paths(i: int, inputs: Irreps, steps: Sequence[_Step], last: FloatArray, place: Place) -> Paths:
+    """Paths from irrep i, with their share of the last layer of the radial network."""
+    places = [number for number, step in enumerate(steps) if step.i == i]
+    ends = np.cumsum([step.channels for step in steps])
+    mine = [steps[number] for number in places]
+    dimensions = [len(step.coupling) for step in mine]
+    rows = np.cumsum([0, *dimensions])
+    n_harmonics = (1 + max(step.l for step in steps)) ** 2
+    coupling = np.zeros((rows[-1], n_harmonics, len(mine), inputs[i].ir.dim))
+    for p, (step, row) in enumerate(zip(mine, rows, strict=False)):
+        degree = slice(step.l**2, (step.l + 1) ** 2)
+        coupling[row : row + dimensions[p], degree, p] = step.coupling
+    radial = [last[:, ends[number] - steps[number].channels : ends[number]] for number in places]
+    return Paths(
+        multiplicity=inputs[i].mul,
+        dimension=inputs[i].ir.dim,
+        outputs=tuple(places),
+        dimensions=tuple(dimensions),
+        coupling=place(coupling),
+        radial=place(np.stack(radial, axis=1)),
+    )
