@@ -1,6 +1,5 @@
 """The command line."""
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -59,13 +58,14 @@ def classify(
         chiralscreen classify structures/ --output classes.csv
     """
     from flows.classification import classify_source, write_table
+    from flows.spread import n_processes
     from flows.summary import print_classification
     from tasks.settings import read_settings
 
     with errors_told():
         settings = read_settings(config, {"symmetry.symprec": symprec})
         rows, failures = classify_source(
-            located(source), settings.symmetry.symprec, workers or os.cpu_count() or 1, settings
+            located(source), settings.symmetry.symprec, n_processes(workers), settings
         )
         print_classification(console, rows, failures)
         if output:
@@ -134,7 +134,7 @@ def screen(
     """
     from flows.screening import intake_of
     from flows.screening import screen as flow
-    from flows.spread import spread
+    from flows.spread import n_processes, spread
     from flows.summary import print_plan, print_screening
     from potentials import require_known
     from tasks.intake import plan_screening
@@ -158,12 +158,12 @@ def screen(
             plan = plan_screening(
                 intake,
                 limit=limit,
-                budget=hours * 3600 * (workers or os.cpu_count() or 1) if hours else None,
+                budget=hours * 3600 * n_processes(workers) if hours else None,
                 retry_failures=retry_failures,
                 commit=False,
-                spread=partial(spread, workers=workers or os.cpu_count() or 1),
+                spread=partial(spread, workers=n_processes(workers)),
             )
-            print_plan(console, plan, workers or os.cpu_count() or 1)
+            print_plan(console, plan, n_processes(workers))
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
         result = flow(
             located(source),

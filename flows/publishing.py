@@ -1,12 +1,12 @@
 """The catalogue site of one or more datasets, as a job of its own."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from prefect import flow, get_run_logger
 
+from flows.spread import n_processes
 from tasks.site.build import Batch, build_site
 
 
@@ -65,7 +65,7 @@ def pages_written(
     n_done, n_all : int
         Materials whose pages are written, and all of them.
     """
-    n_workers = workers or os.cpu_count() or 1
+    n_workers = n_processes(workers)
     spreading = partial(_spread, n_workers) if n_workers > 1 else map
     yield from build_site(folders, site, title=title, full=full, spread=spreading)
 

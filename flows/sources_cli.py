@@ -91,12 +91,11 @@ def assess(
         chiralscreen assess generated.pt --reference mp_20.csv -o rates.json
     """
     import json
-    import os
     from functools import partial
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from flows.spread import spread
+    from flows.spread import n_processes, spread
     from flows.summary_of_assessment import print_assessment
     from tasks.assessment import AssessmentSettings, assess_source
 
@@ -109,7 +108,7 @@ def assess(
                 located(source),
                 reference and located(reference),
                 settings,
-                spread=partial(spread, workers=workers or os.cpu_count() or 1),
+                spread=partial(spread, workers=n_processes(workers)),
                 on_read=lambda n: bar.update(task, completed=n),
             )
         print_assessment(console, found)

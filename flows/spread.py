@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -13,6 +13,22 @@ Result = TypeVar("Result")
 # Fewer things are done before other processes have even started.
 _WORTH_A_PROCESS = 300
 _BATCH = 50
+
+
+def n_processes(asked: int | None) -> int:
+    """Choose a number of worker processes.
+
+    Parameters
+    ----------
+    asked : int or None
+        What the user wants.
+
+    Returns
+    -------
+    int
+        As asked; else one per CPU that this process may use, which on a cluster is its share.
+    """
+    return asked or int(cpu_count())
 
 
 def spread(

@@ -8,6 +8,7 @@ import time
 
 import torch
 
+from flows.spread import n_processes
 from potentials.devices import device_name
 
 # One prepares supercells and analyses modes while the other one has the GPU.
@@ -32,7 +33,7 @@ def worker_count(asked: int | None, device: str) -> int:
     """
     if asked:
         return asked
-    return _WORKERS_ON_A_GPU if device_name(device) != "cpu" else os.cpu_count() or 1
+    return _WORKERS_ON_A_GPU if device_name(device) != "cpu" else n_processes(None)
 
 
 def initialize_worker(parent: int, server: int | None) -> None:

@@ -13,7 +13,7 @@ from tasks.failures import Failure
 _TOLD_LISTS: Final = frozenset({"splitting_linear", "tensor_components", "warnings"})
 
 
-def read_catalog(folder: Path, table: str) -> pd.DataFrame:
+def read_catalog(folder: Path, table: str, material_id: str | None = None) -> pd.DataFrame:
     """Read a table of the catalogue.
 
     Parameters
@@ -22,13 +22,16 @@ def read_catalog(folder: Path, table: str) -> pd.DataFrame:
         Folder of the dataset.
     table : str
         Name of the table.
+    material_id : str, optional
+        The material whose rows are wanted; all without it.
 
     Returns
     -------
     pandas.DataFrame
         Its rows.
     """
-    return pd.read_parquet(folder / "catalog" / f"{table}.parquet")
+    wanted = None if material_id is None else [("material_id", "==", material_id)]
+    return pd.read_parquet(folder / "catalog" / f"{table}.parquet", filters=wanted)
 
 
 def read_overview(folder: Path) -> pd.DataFrame:

@@ -80,7 +80,8 @@ def agrees(row: dict[str, Any]) -> bool:
 
 def assessed(results: pd.DataFrame) -> pd.DataFrame:
     """Materials of the validation with the warnings they would carry."""
-    rows: list[dict[str, Any]] = results[results["stable"].notna()].to_dict("records")  # type: ignore[assignment]
+    known = results[results["stable"].notna() & results["stability_agrees"].notna()]
+    rows: list[dict[str, Any]] = known.to_dict("records")  # type: ignore[assignment]
     found = []
     for row in rows:
         others = [

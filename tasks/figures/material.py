@@ -53,8 +53,7 @@ def material_data(dataset: Dataset, material_id: str) -> MaterialData:
     RemediableError
         When the material is not there, or has no results.
     """
-    table = read_catalog(dataset.root, "chirality")
-    rows = table[table["material_id"] == material_id].to_dict("records")
+    rows = read_catalog(dataset.root, "chirality", material_id).to_dict("records")
     if not rows:
         message = f"the dataset has no material {material_id!r}"
         raise RemediableError(message, "see `chiralscreen status` for the names")

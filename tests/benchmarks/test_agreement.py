@@ -19,6 +19,7 @@ from benchmarks.validation.convergence import long_form
 from benchmarks.validation.dfpt_eigenvectors import modes_of
 from benchmarks.validation.materials import COLUMNS, per_material
 from benchmarks.validation.stability import drawn
+from benchmarks.validation.tables import contradictions_table
 from tasks.agreement import matched, sharp_modes
 from tasks.chirality import Modes, angular_momentum, modes_at
 from tests.crystals import quartz, spring_phonon, tellurium, transformed, wurtzite
@@ -195,6 +196,25 @@ def test_rows_of_a_script_become_rows_of_materials():
     assert list(found.columns) == list(COLUMNS)
     assert found["class_agrees"].tolist() == [True, False]
     assert found["stability_agrees"].tolist() == [True, False]
+
+
+def test_a_verdict_that_the_definition_decides_counts_for_neither_side():
+    table = pd.DataFrame(
+        {
+            "potential": "7net-0",
+            "material_id": ["sound", "interpolated", "contradicted", "found"],
+            "space_group": 152,
+            "min_frequency_dft": [0.0, -0.5, -0.5, -0.5],
+            "min_frequency_between": [-0.5, -0.4, 0.0, -1.0],
+            "stable": [True, True, True, False],
+        }
+    )
+    agrees = per_material("stability", table)["stability_agrees"]
+    assert agrees.isna().tolist() == [False, True, False, False]
+    assert agrees.dropna().tolist() == [True, False, True]
+    [line] = contradictions_table(table.assign(formula="X")).to_dict("records")
+    assert line["stable here, unstable there"] == 2
+    assert line["unstable here too, judged as there"] == 1
 
 
 def test_lists_of_deviations_become_rows():

@@ -9,7 +9,12 @@ from flows import workers
 
 @pytest.mark.parametrize(
     ("asked", "device", "expected"),
-    [(3, "cpu", 3), (None, "cpu", os.cpu_count()), (None, "cuda:0", 2), (5, "cuda:0", 5)],
+    [
+        (3, "cpu", 3),
+        (None, "cpu", len(os.sched_getaffinity(0))),
+        (None, "cuda:0", 2),
+        (5, "cuda:0", 5),
+    ],
 )
 def test_processes_on_cpu_and_gpu(monkeypatch, asked, device, expected):
     monkeypatch.setattr(workers, "device_name", lambda name: name)
