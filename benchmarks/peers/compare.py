@@ -49,6 +49,7 @@ from tasks.symmetry import analyze_symmetry
 
 HERE = Path(__file__).parent
 OURS = "chiralscreen"
+POTENTIAL = "7net-0"  # as the peers take it
 PEERS = ("matcalc", "quacc", "ase")
 # One or two of every kind: chiral, polar, without either, centrosymmetric.
 CRYSTALS = ("quartz-154", "se", "cdas2", "zno", "gaas", "si", "mgo", "tio2-rutile")
@@ -183,7 +184,8 @@ def run_ours(crystals: Sequence[Crystal], config: Path, repeat: int) -> Run:
         environment = _environment(one_thread=False)
         environment |= {"PREFECT_HOME": str(Path(name) / "prefect"), "DO_NOT_TRACK": "1"}
         start = time.time()
-        _finished([_begun([*command, "--config", str(config)], Path(name), environment)])
+        command += ["--config", str(config), "--potential", POTENTIAL]
+        _finished([_begun(command, Path(name), environment)])
         wall = time.time() - start
         begin = min(_beginnings(output))
         run = pd.read_parquet(output / "catalog" / "runs.parquet").iloc[0]

@@ -80,8 +80,7 @@ def agrees(row: dict[str, Any]) -> bool:
 
 def assessed(results: pd.DataFrame) -> pd.DataFrame:
     """Materials of the validation with the warnings they would carry."""
-    known = results[results["stable"].notna() & results["stability_agrees"].notna()]
-    rows: list[dict[str, Any]] = known.to_dict("records")  # type: ignore[assignment]
+    rows: list[dict[str, Any]] = results[results["stable"].notna()].to_dict("records")  # type: ignore[assignment]
     found = []
     for row in rows:
         others = [
@@ -104,8 +103,11 @@ def by_potential(found: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Shares of agreement of each potential and reference."""
     for (potential, reference), rows in found.groupby(["potential", "reference"]):
         yield {"potential": potential, "reference": reference} | shares(rows)
-    for potential, rows in found.groupby("potential"):
-        yield {"potential": potential, "reference": "all"} | shares(rows)
+        if not rows["decidable"].all():
+            title = f"{reference}, decidable"
+            yield {"potential": potential, "reference": title} | shares(rows[rows["decidable"]])
+    for potential, rows in found[found["decidable"]].groupby("potential"):
+        yield {"potential": potential, "reference": "all, decidable"} | shares(rows)
 
 
 def shares(rows: pd.DataFrame) -> dict[str, str]:
@@ -151,7 +153,7 @@ def main() -> None:
         found = assessed(pd.concat(merged, ignore_index=True))
         print("Class, stability and sign against DFT, share that agrees (95 % interval)\n")
         print(pd.DataFrame(by_potential(found)).to_markdown(index=False))
-        wrong = found[found["reliable"] & ~found["agrees"]]
+        wrong = found[found["reliable"] & ~found["agrees"] & found["decidable"]]
         print(f"\nReliable, but wrong: {', '.join(wrong['formula'] + ' ' + wrong['potential'])}\n")
     released = stability(options.catalogue, options.reference)
     print("Stability of released materials against the phonon database (PBEsol)\n")

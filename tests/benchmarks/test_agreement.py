@@ -198,22 +198,23 @@ def test_rows_of_a_script_become_rows_of_materials():
     assert found["stability_agrees"].tolist() == [True, False]
 
 
-def test_a_verdict_that_the_definition_decides_counts_for_neither_side():
+def test_what_the_list_of_stability_cannot_tell():
     table = pd.DataFrame(
         {
             "potential": "7net-0",
-            "material_id": ["sound", "interpolated", "contradicted", "found"],
+            "material_id": ["sound", "interpolated", "contradicted", "found", "noise"],
             "space_group": 152,
-            "min_frequency_dft": [0.0, -0.5, -0.5, -0.5],
-            "min_frequency_between": [-0.5, -0.4, 0.0, -1.0],
-            "stable": [True, True, True, False],
+            "min_frequency_dft": [0.0, -0.6, -0.6, -0.6, -0.3],
+            "min_frequency_between": [-0.5, -0.4, 0.0, -1.0, 0.0],
+            "stable": [True, True, True, False, True],
         }
     )
-    agrees = per_material("stability", table)["stability_agrees"]
-    assert agrees.isna().tolist() == [False, True, False, False]
-    assert agrees.dropna().tolist() == [True, False, True]
+    found = per_material("stability", table)
+    assert found["stability_agrees"].tolist() == [True, False, False, True, False]
+    assert found["decidable"].tolist() == [True, False, True, True, False]
+    assert per_material("dft_modes", table)["decidable"].tolist() == [True, False, True, True, True]
     [line] = contradictions_table(table.assign(formula="X")).to_dict("records")
-    assert line["stable here, unstable there"] == 2
+    assert line["stable here, unstable there"] == 3
     assert line["unstable here too, judged as there"] == 1
 
 
