@@ -24,7 +24,8 @@ from tasks.figures.style import (
 
 FloatArray = NDArray[np.float64]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito
-HEIGHT, TITLE = 3.3, 0.2  # inches
+HEIGHT, TITLES = 3.3, 0.5  # inches
+FEW = 5  # crystals of which no picture is made
 PANELS = {
     ("displacement", "frequency"): "change of frequencies (THz)",
     ("displacement, float32", "frequency"): "change of frequencies (THz)",
@@ -71,7 +72,7 @@ def frequency_figure(rows: pd.DataFrame) -> Figure:
     with styled():
         figure = new_figure(DOUBLE_COLUMN, HEIGHT)
         left, right = figure.subplots(1, 2)
-        for colour, (name, group) in zip(COLOURS, rows.groupby("potential"), strict=False):
+        for colour, (name, group) in zip(COLOURS, _potentials(rows), strict=False):
             expected = _pooled(group["sampled_frequencies_dft"])
             left.plot(
                 expected,
@@ -101,11 +102,11 @@ def frequency_figure(rows: pd.DataFrame) -> Figure:
 def momentum_figure(rows: pd.DataFrame) -> Figure:
     """Largest component of l of sharp modes, noise between two references beside."""
     own = rows[rows["potential"] != "dft"]
-    groups = [(str(name), group) for name, group in own.groupby("potential")]
+    groups = _potentials(own)
     repeated = rows[rows["potential"] == "dft"]
     panels = [*groups, ("second DFT calculation", repeated)] if len(repeated) else groups
     with styled():
-        figure = new_figure(DOUBLE_COLUMN, DOUBLE_COLUMN / len(panels) + TITLE)
+        figure = new_figure(DOUBLE_COLUMN, DOUBLE_COLUMN / len(panels) + TITLES)
         axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
         for axis, (name, group) in zip(axes, panels, strict=True):
             expected = _pooled(group["sampled_momenta_dft"])
@@ -129,7 +130,7 @@ def stability_figure(rows: pd.DataFrame) -> Figure:
         edge = -STABILITY_TOLERANCE
         axis.fill_between([low, edge], edge, high, color=NEUTRAL, alpha=0.25, lw=0)
         axis.fill_between([edge, 0.3], low, edge, color=NEUTRAL, alpha=0.25, lw=0)
-        for colour, (name, group) in zip(COLOURS, rows.groupby("potential"), strict=False):
+        for colour, (name, group) in zip(COLOURS, _potentials(rows), strict=False):
             axis.plot(
                 group["min_frequency_dft"],
                 group["min_frequency"],
@@ -169,6 +170,12 @@ def convergence_figure(rows: pd.DataFrame) -> Figure:
             axis.set_ylabel(PANELS[setting, measure])
         axes[-1].legend()
     return figure
+
+
+def _potentials(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Rows of each potential that has computed more than a few crystals."""
+    groups = [(str(name), group) for name, group in rows.groupby("potential")]
+    return [(name, group) for name, group in groups if len(group) > FEW]
 
 
 def _pooled(samples: Iterable[Any]) -> FloatArray:
