@@ -331,7 +331,7 @@ def _layer(
         for rows, columns in ((n_in, n_in), (channels, n_out), (n_in, n_out))
     )
     norm = tuple(place(read(n)) for n in n_out)
-    paths = tuple(_paths(i, inputs, steps, last, place) for i in range(len(inputs)))
+    paths = tuple(_paths(i, inputs, config["lmax"], steps, last, place) for i in range(len(inputs)))
     return _Layer(before, radial, paths, tuple(step.k for step in steps), after, around, norm)
 
 
@@ -364,15 +364,16 @@ def _coupling(x: Irrep, y: Irrep, z: Irrep) -> FloatArray:
     return to_host(coefficients.permute(2, 1, 0) * z.dim**0.5)
 
 
-def _paths(i: int, inputs: Irreps, steps: Sequence[_Step], last: FloatArray, place: Place) -> Paths:
+def _paths(
+    i: int, inputs: Irreps, l_max: int, steps: Sequence[_Step], last: FloatArray, place: Place
+) -> Paths:
     """Paths from irrep i, with their share of the last layer of the radial network."""
     places = [number for number, step in enumerate(steps) if step.i == i]
     ends = np.cumsum([step.channels for step in steps])
     mine = [steps[number] for number in places]
     dimensions = [len(step.coupling) for step in mine]
     rows = np.cumsum([0, *dimensions])
-    n_harmonics = (1 + max(step.l for step in steps)) ** 2
-    coupling = np.zeros((rows[-1], n_harmonics, len(mine), inputs[i].ir.dim))
+    coupling = np.zeros((rows[-1], (l_max + 1) ** 2, len(mine), inputs[i].ir.dim))
     for p, (step, row) in enumerate(zip(mine, rows, strict=False)):
         degree = slice(step.l**2, (step.l + 1) ** 2)
         coupling[row : row + dimensions[p], degree, p] = step.coupling
