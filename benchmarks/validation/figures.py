@@ -165,6 +165,7 @@ def convergence_figure(rows: pd.DataFrame) -> Figure:
                 axis.loglog(ordered["value"], ordered["deviation"], ".-", ms=4, label=crystal)
             values = sorted(chosen["value"].unique())
             axis.set_xticks(values, [f"{value:g}" for value in values])
+            axis.tick_params(axis="x", labelrotation=60)
             axis.minorticks_off()
             axis.set_xlabel(f"{setting} ({chosen['unit'].iloc[0]})")
             axis.set_ylabel(PANELS[setting, measure])
