@@ -32,7 +32,6 @@ _LEFT_OUT: Final[Mapping[str, Sequence[str]]] = {
     "materials": ("numbers", "cell", "positions", "source", "born_charges", "dielectric_tensor"),
     "relaxations": ("born_charges", "dielectric_tensor"),
     "phonons": (),
-    "agreement": (),
     "failures": (),
     "runs": ("host", "source"),
 }

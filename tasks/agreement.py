@@ -30,8 +30,6 @@ _N_Q_POINTS: Final = 32
 # THz; inside a degenerate set angular momenta depend on the solver.
 GAP: Final = 0.1
 LARGE: Final = 0.1  # ħ
-# Of the highest frequency; docs/trust.md tells where it comes from.
-LARGEST_DISAGREEMENT: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -177,7 +175,6 @@ def agreement_row(found: Agreement, here: Row, there: Row) -> dict[str, Any]:
     """
     wave = here["helicity_wave_found"] == there["helicity_wave_found"]
     stability = bool(here["stable"]) == bool(there["stable"])
-    contradicted = not wave or not stability or found.leading_sign_agrees is False
     return {
         "material_id": here["material_id"],
         "key": here["chirality_key"],
@@ -185,7 +182,7 @@ def agreement_row(found: Agreement, here: Row, there: Row) -> dict[str, Any]:
         **vars(found),
         "wave_agrees": wave,
         "stability_agrees": stability,
-        "potentials_disagree": contradicted or found.frequency_disagreement > LARGEST_DISAGREEMENT,
+        "potentials_disagree": not wave or not stability or found.leading_sign_agrees is False,
     }
 
 

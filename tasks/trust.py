@@ -27,6 +27,7 @@ _SHARE: Final = 0.2  # of the tensor
 _VOLUME: Final = 0.05  # of the input's volume
 _LARGE_VOLUME: Final = 0.10
 _NEAR: Final = 0.05  # of the modes
+_DISAGREEMENT: Final = 0.05  # of the highest frequency
 _POLAR: Final = 0.3  # difference of electronegativities (Pauling)
 # Factors on the score: what a warning puts in doubt decides what it costs.
 _GRAVE: Final = 0.3
@@ -214,8 +215,8 @@ RULES: Final = (
         lambda row: row.get("potentials_disagree") is True,
         _GRAVE,
         True,
-        "Another potential contradicts: in stability, in the helicity wave, in the sign of the "
-        "leading helicity, or by frequencies that are far apart.",
+        "Another potential contradicts: in stability, in the helicity wave or in the sign of the "
+        "leading helicity.",
     ),
     Rule(
         "volume_far_off",
@@ -273,6 +274,13 @@ RULES: Final = (
         "frequencies may change in a larger one.",
     ),
     Rule(
+        "frequencies_differ",
+        lambda row: _number(row, "frequency_disagreement") > _DISAGREEMENT,
+        _SIZE,
+        False,
+        "Another potential gives frequencies that differ by more than a twentieth of the highest.",
+    ),
+    Rule(
         "sum_rules_skipped",
         lambda row: bool(row.get("sum_rules_skipped")),
         _SIZE,
@@ -313,6 +321,7 @@ JUDGED: Final = (
     "classes_differ",
     "boundary_shift",
     "potentials_disagree",
+    "frequency_disagreement",
     "volume_change",
     "min_frequency_commensurate",
     "tensor_violation",
