@@ -41,8 +41,8 @@ QSpacing = Annotated[float | None, typer.Option(help="Spacing of the q-mesh (1/Ã
 PotentialName = Annotated[
     str | None,
     typer.Option(
-        help="nequix-mp-1-pft (default), 7net-l3i5, 7net-0, facet-aln, chgnet, facet:model.pt, "
-        "nequix:checkpoint.nqx or ase:package.module:callable."
+        help="nequix-mp-1-pft (default), 7net-l3i5, 7net-0, facet-tetrahedra, facet-aln, chgnet, "
+        "facet:model.pt, nequix:checkpoint.nqx or ase:package.module:callable."
     ),
 ]
 

@@ -6,10 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
+from matscipy.neighbours import neighbour_list
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.supercells import choose_supercell
+
+_REACH = 5.0  # Å, of springs
+_STEEPNESS, _ACROSS = 8, 0.05
+_SOFTEST = 0.02  # of the median
+_TRANSLATIONS = 3
 
 
 class SamplingSettings(BaseModel):
@@ -20,6 +26,10 @@ class SamplingSettings(BaseModel):
     n_rattled: int = Field(4, ge=0, description="rattled and strained cells of each crystal")
     min_rattle: float = Field(0.01, gt=0, description="smallest standard deviation (Å)")
     max_rattle: float = Field(0.1, gt=0, description="largest standard deviation (Å)")
+    springs: bool = Field(
+        default=False,
+        description="displace as springs between neighbours would, so that soft modes move far",
+    )
     max_strain: float = Field(0.03, ge=0, description="largest component of the strain")
     n_columns: int = Field(2, ge=0, description="Hessian columns of each crystal")
     displacement: float = Field(0.01, gt=0, description="step of the central difference (Å)")
@@ -102,12 +112,55 @@ def _rattled(crystal: Atoms, settings: SamplingSettings, chance: np.random.Gener
     deformation = np.eye(3) + (strain + strain.T) / 2
     deviation = np.exp(chance.uniform(*sizes))
     displacements = chance.normal(0.0, deviation, size=(len(crystal), 3))
+    if settings.springs:
+        displacements = spring_motion(crystal, displacements)
     return Atoms(
         numbers=crystal.numbers,
         positions=crystal.positions @ deformation + displacements,
         cell=np.asarray(crystal.cell) @ deformation,
         pbc=True,
     )
+
+
+def spring_motion(crystal: Atoms, displacements: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn white noise into the thermal motion of springs between all near atoms.
+
+    A spring has the strength ``(d_min / d)^8``, and a twentieth of it across: what bends moves
+    further than what stretches, as in the crystal. Forces of all modes then are of alike size.
+
+    Parameters
+    ----------
+    crystal : ase.Atoms
+        At rest.
+    displacements : ndarray, shape (n_atoms, 3)
+        White noise in Å.
+
+    Returns
+    -------
+    ndarray, shape (n_atoms, 3)
+        Of the same root mean square; the centre rests.
+    """
+    values, modes = np.linalg.eigh(_spring_constants(crystal))
+    # The three translations come first; the softest of the others may not move without bound.
+    values[:_TRANSLATIONS] = np.inf
+    softest = _SOFTEST * np.median(values[_TRANSLATIONS:])
+    white = modes.T @ displacements.ravel()
+    moved = (modes @ (white / np.sqrt(np.maximum(values, softest)))).reshape(-1, 3)
+    scaled: NDArray[np.float64] = moved * (np.std(displacements) / np.std(moved))
+    return scaled
+
+
+def _spring_constants(crystal: Atoms) -> NDArray[np.float64]:
+    """Force constants (3 n_atoms, 3 n_atoms) of the springs."""
+    first, second, distances, vectors = neighbour_list("ijdD", crystal, _REACH)
+    along = np.einsum("px,py->pxy", vectors, vectors) / distances[:, None, None] ** 2
+    tensors = _ACROSS * np.eye(3) + (1 - _ACROSS) * along
+    tensors *= (distances.min() / distances[:, None, None]) ** _STEEPNESS
+    constants = np.zeros((len(crystal), len(crystal), 3, 3))
+    np.add.at(constants, (first, second), -tensors)
+    np.add.at(constants, (first, first), tensors)
+    square: NDArray[np.float64] = constants.transpose(0, 2, 1, 3).reshape(3 * len(crystal), -1)
+    return square
 
 
 def _displaced(crystal: Atoms, index: int, step: float) -> Atoms:

@@ -9,7 +9,6 @@ import torch
 
 from potentials import Equivariance, Potential, load_potential
 from potentials.facet import Facet, FacetConfig, load_facet, read_facet, save_facet
-from potentials.registry import facet_names
 from tests.potentials.facet.structures import (
     ROTATION,
     SMALL,
@@ -112,11 +111,6 @@ def test_names_and_files_that_do_not_exist_are_told(tmp_path):
     torch.save({"weights": {}}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="is no facet-1 file"):
         read_facet(tmp_path / "other.pt")
-
-
-def test_shipped_models_load():
-    for name in facet_names():
-        assert load_potential(name, dtype="float32").card.equivariance is Equivariance.O3
 
 
 @pytest.mark.parametrize(

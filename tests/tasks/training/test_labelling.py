@@ -1,9 +1,12 @@
 """Samples repeat, labels are derivatives, and disagreement finds what is unknown."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from ase.build import bulk
+from matscipy.neighbours import neighbour_list
 
 from potentials import load_potential
 from potentials.facet import FacetConfig, new_model, save_facet
@@ -20,7 +23,7 @@ from tasks.training.labelling import (
     merge_labels,
     usable_crystals,
 )
-from tasks.training.sampling import SamplingSettings, sample_crystal
+from tasks.training.sampling import SamplingSettings, sample_crystal, spring_motion
 from tests.tasks.training.crystals import silicon_labels
 
 ZINC_SULFIDE = bulk("ZnS", "zincblende", a=5.4)
@@ -60,6 +63,59 @@ def test_samples_stay_in_their_limits():
     ]
     assert 0.005 < min(deviations) < 0.02
     assert 0.06 < max(deviations) < 0.13
+
+
+def test_springs_keep_bonds_and_sizes():
+    """As far in all, the centre at rest, and bonds change less than by white noise."""
+    crystal = sample_crystal("a", ZINC_SULFIDE, SMALL, 0).crystal
+    first, second, vectors = neighbour_list("ijD", crystal, 2.6)
+    bonds = vectors / np.linalg.norm(vectors, axis=1)[:, None]
+    stretches = []
+    for seed in range(20):
+        noise = np.random.default_rng(seed).normal(0.0, 0.02, (len(crystal), 3))
+        motion = spring_motion(crystal, noise)
+        assert motion.std() == pytest.approx(noise.std())
+        assert np.allclose(motion.sum(axis=0), 0.0)
+        stretches.append([((u[second] - u[first]) * bonds).sum(axis=1) for u in (noise, motion)])
+    white, soft = np.sqrt(np.square(stretches).mean(axis=(0, 2)))
+    assert white == pytest.approx(0.02 * 2**0.5, rel=0.1)
+    assert soft < 0.7 * white
+
+
+def test_springs_make_forces_proportional_to_frequencies():
+    """In the heat a mode has a displacement of 1 / frequency, and so a force of frequency."""
+    crystal = bulk("AlN", "wurtzite", a=3.13, c=5.02, u=0.382)
+    hessian = hessian_of(crystal, load_potential("facet-aln"))
+    values, modes = (part[..., 3:] for part in np.linalg.eigh(hessian))
+    spreads = []
+    for moved in (lambda noise: noise, partial(spring_motion, crystal)):
+        noises = np.random.default_rng(0).normal(0.0, 0.02, (400, len(crystal), 3))
+        forces = [modes.T @ hessian @ moved(noise).ravel() for noise in noises]
+        sizes = np.sqrt(np.square(forces).mean(axis=0) / values)
+        spreads.append(np.log(sizes).std())
+    assert spreads[1] < 0.5 * spreads[0]
+
+
+def hessian_of(crystal, potential):
+    """Second derivatives in eV/Å^2, by central differences."""
+    steps = 0.01 * np.eye(3 * len(crystal)).reshape(-1, len(crystal), 3)
+    pair = []
+    for sign in (1, -1):
+        moved = [crystal.copy() for _ in steps]
+        for atoms, step in zip(moved, steps, strict=True):
+            atoms.positions += sign * step
+        pair.append(np.array(potential.evaluate(moved).forces).reshape(len(steps), -1))
+    hessian = (pair[1] - pair[0]) / 0.02
+    return (hessian + hessian.T) / 2
+
+
+def test_springs_are_a_choice():
+    pair = [
+        sample_crystal("a", ZINC_SULFIDE, SMALL.model_copy(update={"springs": springs}), 1)
+        for springs in (False, True)
+    ]
+    assert not np.allclose(pair[0].rattled[0].positions, pair[1].rattled[0].positions)
+    assert np.array_equal(pair[0].rattled[0].cell, pair[1].rattled[0].cell)
 
 
 def test_displaced_cells_move_one_atom_along_one_axis():
