@@ -23,7 +23,7 @@ from tasks.figures.style import (
 )
 
 FloatArray = NDArray[np.float64]
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito
+COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito
 HEIGHT, TITLES = 3.3, 0.5  # inches
 FEW = 5  # crystals of which no picture is made
 PANELS = {
