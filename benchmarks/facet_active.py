@@ -56,7 +56,7 @@ def main() -> None:
     taught = [family for i, family in enumerate(families) if i % 4]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        few = [frame for rest, rattled in taught for frame in (*rest, rattled[0])]
+        few = cells_of(taught, lambda rattled: rattled[:1])
         names = [f"facet:{train(folder / f'r{s}', few, s, options.epochs)}" for s in (101, 102)]
         first, second = (load_potential(name, "cpu", "float32") for name in names)
         choices: dict[str, Choice] = {
@@ -64,14 +64,13 @@ def main() -> None:
             "furthest": lambda rattled: sorted(rattled, key=lambda f: -size_of(f))[:N_KEPT],
             "disputed": lambda rattled: disputed(rattled, (first, second)),
         }
+        lessons = {name: cells_of(taught, choose) for name, choose in choices.items()}
         rows = [
-            {"choice": name, "seed": seed} | errors(
-                train(folder / f"{name}{seed}", chosen, seed, options.epochs), test
-            )
-            for name, choose in choices.items()
-            for chosen in [[f for rest, rattled in taught for f in (*rest, *choose(rattled))]]
+            {"choice": name, "seed": seed}
+            | errors(train(folder / f"{name}{seed}", frames, seed, options.epochs), test)
+            for name, frames in lessons.items()
             for seed in range(options.seeds)
-        ]  # fmt: skip
+        ]
     table = pd.DataFrame(rows)
     print(f"{len(taught)} crystals, {len(test)} frames for the test")
     print(table.round(1).to_markdown(index=False))
@@ -89,6 +88,11 @@ def families_of(path: Path) -> list[tuple[list[Frame], list[Frame]]]:
         families.append(([head], rattled))
     np.random.default_rng(0).shuffle(families)
     return [family for family in families if len(family[1]) > N_KEPT]
+
+
+def cells_of(families: Sequence[tuple[list[Frame], list[Frame]]], choose: Choice) -> list[Frame]:
+    """Crystals at rest and the rattled cells that a choice keeps of each."""
+    return [frame for rest, rattled in families for frame in (*rest, *choose(rattled))]
 
 
 def disputed(rattled: Sequence[Frame], referees: tuple[Potential, Potential]) -> list[Frame]:
@@ -123,11 +127,9 @@ def train(folder: Path, frames: Sequence[Frame], seed: int, epochs: int) -> Path
 def errors(model: Path, test: Sequence[Frame]) -> dict[str, float]:
     """Mean error of force components in meV/Å."""
     found = load_potential(f"facet:{model}", "cpu", "float32").evaluate([f.atoms for f in test])
-    errors = np.array(
-        [np.abs(a - f.forces).mean() for a, f in zip(found.forces, test, strict=True)]
-    )
+    means = np.array([np.abs(a - f.forces).mean() for a, f in zip(found.forces, test, strict=True)])
     strong = np.array([size_of(frame) for frame in test]) > STRONG
-    parts = {"all": errors, "weak": errors[~strong], "strong": errors[strong]}
+    parts = {"all": means, "weak": means[~strong], "strong": means[strong]}
     return {f"{name} (meV/Å)": 1e3 * float(part.mean()) for name, part in parts.items()}
 
 

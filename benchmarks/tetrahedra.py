@@ -12,7 +12,7 @@ crystals. Of each formula a few are kept, chosen by a hash.
 import argparse
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import ase.io
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tasks.failures import Failure
 from tasks.structures import read_materials
-from tasks.symmetry import find_dataset
+from tasks.symmetry import classify_space_group, find_dataset
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
 VALENCE = {
@@ -216,16 +216,7 @@ def fingerprint(atoms: Atoms) -> tuple[str, str, int, float]:
 
 def hand_free(number: int) -> str:
     """One name for both hands of an enantiomorphic pair of space groups."""
-    return str(min(_PAIRS.get(number, number), number))
-
-
-def _pairs(starts: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """Both directions."""
-    return {**dict(starts), **{b: a for a, b in starts}}
-
-
-_PAIRS = _pairs([(76, 78), (91, 95), (92, 96), (144, 145), (151, 153), (152, 154), (169, 170),
-                 (171, 172), (178, 179), (180, 181), (212, 213)])  # fmt: skip
+    return str(min(classify_space_group(number).enantiomorphic_partner or number, number))
 
 
 def _rank(atoms: Atoms) -> tuple[bool, bytes]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sevenn.train.dataload import unlabeled_atoms_to_graph
 
 from potentials.batching import Budget, run_in_batches
-from potentials.interface import Evaluation, FloatArray
+from potentials.interface import Batch, Evaluation, FloatArray
 from potentials.memory import MemoryModel
 
 IntArray = NDArray[np.int64]
@@ -164,7 +164,7 @@ def evaluate_in_batches(
         When a single structure is too large for the memory.
     """
 
-    def of_batch(graphs: Sequence[Graph]) -> tuple[FloatArray, list[FloatArray], FloatArray]:
+    def of_batch(graphs: Sequence[Graph]) -> Batch:
         batch = union(graphs)
         energies, forces, stresses = run(batch)
         return energies, [forces[places] for places in batch.places], stresses
@@ -173,12 +173,7 @@ def evaluate_in_batches(
     graphs = graphs_of(structures, cutoff)
     sizes = [memory.bytes_of(len(graph.numbers), len(graph.vectors)) for graph in graphs]
     results = run_in_batches(graphs, sizes, budget, of_batch)
-    return Evaluation(
-        energies=np.concatenate([energies for energies, _, _ in results]),
-        forces=tuple(forces for _, batch, _ in results for forces in batch),
-        stresses=np.concatenate([stresses for _, _, stresses in results]),
-        wall_time=time.perf_counter() - start,
-    )
+    return Evaluation.joined(results, time.perf_counter() - start)
 
 
 @dataclass(frozen=True)

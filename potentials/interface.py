@@ -10,6 +10,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+# Energies, forces and stresses of the structures of one pass, in the units of `Evaluation`.
+Batch = tuple[FloatArray, list[FloatArray], FloatArray]
 
 
 class Equivariance(StrEnum):
@@ -76,6 +78,29 @@ class Evaluation:
     forces: tuple[FloatArray, ...]
     stresses: FloatArray
     wall_time: float
+
+    @staticmethod
+    def joined(batches: Sequence[Batch], wall_time: float) -> "Evaluation":
+        """Put the results of batches one after the other.
+
+        Parameters
+        ----------
+        batches : sequence of (ndarray, sequence of ndarray, ndarray)
+            Energies, forces and stresses of consecutive structures.
+        wall_time : float
+            Seconds that all of them took.
+
+        Returns
+        -------
+        Evaluation
+            In the order of the batches.
+        """
+        return Evaluation(
+            energies=np.concatenate([energies for energies, _, _ in batches]),
+            forces=tuple(forces for _, batch, _ in batches for forces in batch),
+            stresses=np.concatenate([stresses for _, _, stresses in batches]),
+            wall_time=wall_time,
+        )
 
     def split(self) -> list["Evaluation"]:
         """Cut into evaluations of single structures, the time shared equally.

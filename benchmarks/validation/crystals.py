@@ -34,6 +34,7 @@ from tasks.sum_rules import impose_sum_rules
 Row = dict[str, Any]
 Job = Mapping[str, Any]
 KEY = ("potential", "material_id")
+POTENTIALS = ("nequix-mp-1-pft", "7net-l3i5", "7net-0")
 MAX_ATOMS = 130
 MESH_LENGTH = 60.0  # of phonopy, Å: 12 points along an axis of 5 Å
 SYMPREC = SymmetrySettings().symprec  # Å
@@ -42,7 +43,7 @@ STIFFNESS_TOLERANCE = ScoreSettings().stiffness_tolerance  # GPa
 
 
 def command_line(
-    doc: str | None, table: str, potentials: Sequence[str] = ("7net-0", "7net-l3i5")
+    doc: str | None, table: str, potentials: Sequence[str] = POTENTIALS
 ) -> argparse.ArgumentParser:
     """Options that every table has."""
     results = Path(__file__).parent / "results"
@@ -57,7 +58,7 @@ def command_line(
 def command_line_of_reference(
     doc: str | None,
     table: str,
-    potentials: Sequence[str] = ("7net-0", "7net-l3i5"),
+    potentials: Sequence[str] = POTENTIALS,
     max_atoms: int = MAX_ATOMS,
 ) -> argparse.ArgumentParser:
     """Options of a table that compares with reference data."""

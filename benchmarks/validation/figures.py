@@ -23,7 +23,13 @@ from tasks.figures.style import (
 )
 
 FloatArray = NDArray[np.float64]
-COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito
+COLOURS = {  # Okabe and Ito
+    "7net-0": "#0072B2",
+    "7net-l3i5": "#D55E00",
+    "chgnet": "#E69F00",
+    "facet-tetrahedra": "#009E73",
+    "nequix-mp-1-pft": "#CC79A7",
+}
 HEIGHT, TITLES = 3.3, 0.5  # inches
 FEW = 5  # crystals of which no picture is made
 PANELS = {
@@ -72,7 +78,8 @@ def frequency_figure(rows: pd.DataFrame) -> Figure:
     with styled():
         figure = new_figure(DOUBLE_COLUMN, HEIGHT)
         left, right = figure.subplots(1, 2)
-        for colour, (name, group) in zip(COLOURS, _potentials(rows), strict=False):
+        for name, group in _potentials(rows):
+            colour = COLOURS.get(name, NEUTRAL)
             expected = _pooled(group["sampled_frequencies_dft"])
             left.plot(
                 expected,
@@ -130,13 +137,13 @@ def stability_figure(rows: pd.DataFrame) -> Figure:
         edge = -STABILITY_TOLERANCE
         axis.fill_between([low, edge], edge, high, color=NEUTRAL, alpha=0.25, lw=0)
         axis.fill_between([edge, 0.3], low, edge, color=NEUTRAL, alpha=0.25, lw=0)
-        for colour, (name, group) in zip(COLOURS, _potentials(rows), strict=False):
+        for name, group in _potentials(rows):
             axis.plot(
                 group["min_frequency_dft"],
                 group["min_frequency"],
                 ".",
                 ms=4,
-                color=colour,
+                color=COLOURS.get(name, NEUTRAL),
                 label=name,
             )
         axis.set(xlim=(low, 0.3), ylim=(low, high))

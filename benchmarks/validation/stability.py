@@ -110,7 +110,7 @@ def measured(job: Job) -> Row:
 
 def main() -> None:
     """Compute what is missing and write it."""
-    parser = command_line_of_reference(__doc__, "stability", ["7net-0"], SMALLER)
+    parser = command_line_of_reference(__doc__, "stability", max_atoms=SMALLER)
     options = parser.parse_args()
     table = drawn(candidates(options.reference))
     jobs: list[Job] = [

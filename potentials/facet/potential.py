@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase import Atoms
-from torch import Tensor
 
 from potentials.batching import pack
 from potentials.checkpoint import sha256_of_file
+from potentials.devices import to_host
 from potentials.facet.checkpoint import read_facet
 from potentials.facet.graph import IntArray, build_graph
 from potentials.facet.model import Facet, derivatives, hessian_products
-from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
+from potentials.interface import Batch, Equivariance, Evaluation, FloatArray, PotentialCard
 
 LICENCE = "MIT"
 CITATION = "chiralscreen; after arXiv:2509.08418, arXiv:2401.10216 and arXiv:2507.01131"
@@ -64,12 +64,7 @@ class FacetPotential:
         limit = _ATOMS_PER_BATCH.get(self.device.type, _ATOMS_PER_BATCH["cpu"])
         batches = pack([len(atoms) for atoms in structures], limit)
         results = [self._evaluate_batch([structures[i] for i in batch]) for batch in batches]
-        return Evaluation(
-            energies=np.concatenate([energies for energies, _, _ in results]),
-            forces=tuple(forces for _, batch, _ in results for forces in batch),
-            stresses=np.concatenate([stresses for _, _, stresses in results]),
-            wall_time=time.perf_counter() - start,
-        )
+        return Evaluation.joined(results, time.perf_counter() - start)
 
     def hessian_columns(self, atoms: Atoms, indices: Sequence[int] | IntArray) -> FloatArray:
         """Compute columns of the matrix of second derivatives, without finite differences.
@@ -106,14 +101,12 @@ class FacetPotential:
         """
         graph = build_graph([atoms], self.model.config, self.device, self.dtype)
         motions = torch.as_tensor(directions, dtype=self.dtype, device=self.device)
-        return _array(hessian_products(self.model, graph, motions))
+        return to_host(hessian_products(self.model, graph, motions))
 
-    def _evaluate_batch(
-        self, structures: list[Atoms]
-    ) -> tuple[FloatArray, list[FloatArray], FloatArray]:
+    def _evaluate_batch(self, structures: list[Atoms]) -> Batch:
         """Run one forward and backward pass over a disjoint union of graphs."""
         graph = build_graph(structures, self.model.config, self.device, self.dtype)
-        energies, forces, stresses = (_array(part) for part in derivatives(self.model, graph))
+        energies, forces, stresses = (to_host(part) for part in derivatives(self.model, graph))
         ends = np.cumsum([len(atoms) for atoms in structures])
         return energies, np.split(forces, ends[:-1]), stresses
 
@@ -154,8 +147,3 @@ def load_facet(path: Path, device: str, dtype: str) -> FacetPotential:
         second_derivatives=True,
     )
     return FacetPotential(card, model, place, precision)
-
-
-def _array(tensor: Tensor) -> FloatArray:
-    """Detached float64 copy on the host."""
-    return tensor.detach().cpu().numpy().astype(np.float64)

@@ -500,7 +500,9 @@ _AGREEMENT = Table(
         ),
         _flag("wave_agrees", "Whether both find the same helicity wave."),
         _flag("stability_agrees", "Whether both say stable, or both unstable."),
-        _flag("potentials_disagree", "Whether any of these contradicts; see docs/trust.md."),
+        _flag(
+            "potentials_disagree", "Whether one of the last three contradicts; see docs/trust.md."
+        ),
     ),
 )
 
