@@ -332,22 +332,32 @@ def _by_wave(rows: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _name_best(axes: Axes, best: pd.DataFrame) -> None:
-    """Formulas beside their points: to the right, or to the left where another one stands."""
-    places: list[tuple[float, float]] = []
+    """Formulas to the right of their points, else to the left; none where both sides are taken."""
+    centres: list[tuple[float, float]] = []
     height = 0.05 * float(best["score"].max() or 1.0) if len(best) else 0.0
+    low, high = axes.get_xlim()
+    width = (high - low) / 4
     for formula, x, y in zip(
         best["formula"], best["n_atoms_primitive"], best["score"], strict=True
     ):
-        taken = any(abs(x - a) < 3 and abs(y - b) < height for a, b in places)
+        free = [
+            side
+            for side in (1, -1)
+            if not any(
+                abs(x + side * width / 2 - a) < width and abs(y - b) < height for a, b in centres
+            )
+        ]
+        if not free:
+            continue
         axes.annotate(
             formula_tex(formula),
             (x, y),
-            xytext=(-4 if taken else 4, 1),
+            xytext=(4 * free[0], 1),
             textcoords="offset points",
-            ha="right" if taken else "left",
+            ha="left" if free[0] > 0 else "right",
             fontsize="small",
         )
-        places.append((x, y))
+        centres.append((x + free[0] * width / 2, y))
 
 
 def _by_element(candidates: pd.DataFrame) -> tuple[dict[str, int], dict[str, float]]:
