@@ -11,23 +11,19 @@ Atoms with the same number of neighbours are treated together, as many at a time
 and the backward pass computes w x again instead of remembering it. Numbers are equal to rounding.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-import sevenn._keys as key
 import torch
-from e3nn.o3 import TensorProduct
-from sevenn.nn.convolution import IrrepsConvolution
 from torch import Tensor
 
-# Key under which the input of a model tells (number of neighbours, number of atoms) of its groups.
-GROUPS = "atoms_by_number_of_neighbours"
+from potentials.devices import to_device
+from potentials.graphs import Union
 
 # Bytes that w x may take at a time: what a core's cache holds, and enough to occupy a GPU.
 _WORKSPACE = {"cpu": 2**20, "cuda": 2**28}
 
-Data = MutableMapping[str, Any]
 Groups = Sequence[tuple[int, int]]
 
 
@@ -62,86 +58,138 @@ class Paths:
         return self.radial[0].numel() * self.dimension
 
 
-class Convolution(torch.nn.Module):
-    """Stand-in for an `IrrepsConvolution` of sevenn.
+@dataclass(frozen=True)
+class Edges:
+    """What all convolutions of a pass know of the edges, which are sorted by their first atom.
 
-    Parameters
+    Attributes
     ----------
-    original : IrrepsConvolution
-        A convolution on its device and in its precision; its parameters are read, not trained.
+    harmonics : Tensor, shape (n_edges, n_harmonics)
+        Spherical harmonics of the directions, of unit variance over the sphere.
+    distances : Tensor of float64, shape (n_edges,)
+        In Å.
+    second : Tensor of int, shape (n_edges,)
+        Second atom of each edge.
+    groups : sequence of (int, int)
+        Number of neighbours, and how many atoms in a row have it.
     """
 
-    def __init__(self, original: IrrepsConvolution) -> None:
-        super().__init__()
-        *hidden, last = original.weight_nn
-        self.hidden = torch.nn.Sequential(*hidden)
-        self.denominator = original.denominator
-        unit = torch.eye(*last.weight.shape[:1]).to(last.weight)
-        self.paths = paths_of(original.convolution, last(unit).detach())
+    harmonics: Tensor
+    distances: Tensor
+    second: Tensor
+    groups: Groups
 
-    def forward(self, data: Data) -> Data:
-        """Replace the features of the atoms by their convolution.
+
+class Connect(Protocol):
+    """What prepares the edges for the convolutions of a network."""
+
+    def __call__(self, vectors: Tensor, batch: Union) -> Any:  # noqa: ANN401 - each has its own
+        """Return the edges of vectors (n_edges, 3) in Å, of float64, between atoms of a batch."""
+        ...
+
+
+class Convolve(Protocol):
+    """A convolution."""
+
+    def __call__(self, features: Sequence[Tensor], edges: Any) -> list[Tensor]:  # noqa: ANN401
+        """Sum the messages of all neighbours, as `Convolution` does."""
+        ...
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Edges for `Convolution`.
+
+    Vectors, distances and harmonics are float64 until here: the rounding of vectors to float32
+    would be the largest error of the forces.
+
+    Attributes
+    ----------
+    l_max : int
+        Largest degree of the harmonics.
+    device : torch.device
+        Where the network lives.
+    dtype : torch.dtype
+        Precision of the network.
+    """
+
+    l_max: int
+    device: torch.device
+    dtype: torch.dtype
+
+    def __call__(self, vectors: Tensor, batch: Union) -> Edges:
+        """Prepare the edges of a pass.
 
         Parameters
         ----------
-        data : mapping
-            Input of the model, its edges sorted by their first atom, its atoms by their number of
-            neighbours; the groups of equal number under `GROUPS`.
+        vectors : Tensor of float64, shape (n_edges, 3)
+            From the first atom of each edge to the second, in Å.
+        batch : Union
+            The graphs.
 
         Returns
         -------
-        mapping
-            `data`.
+        Edges
+            Differentiable by the vectors.
         """
-        sizes = [paths.multiplicity * paths.dimension for paths in self.paths]
-        columns = torch.split(data[key.NODE_FEATURE], sizes, dim=1)
-        features = [
-            part.reshape(-1, paths.multiplicity, paths.dimension).mT.contiguous()
-            for part, paths in zip(columns, self.paths, strict=True)
-        ]
-        hidden, second = self.hidden(data[key.EDGE_EMBEDDING]), data[key.EDGE_IDX][1]
-        messages = convolve(features, hidden, data[key.EDGE_ATTR], second, self.paths, data[GROUPS])
-        flat = [message.mT.flatten(1) for message in messages]
-        data[key.NODE_FEATURE] = torch.cat(flat, dim=1) / self.denominator
-        return data
+        from e3nn.o3 import spherical_harmonics  # noqa: PLC0415 - takes a second to import
+
+        degrees = list(range(self.l_max + 1))
+        harmonics = spherical_harmonics(
+            degrees, vectors, normalize=True, normalization="component"
+        )
+        return Edges(
+            harmonics=harmonics.to(self.dtype),
+            distances=torch.linalg.norm(vectors, dim=1),
+            second=to_device(batch.pairs[1], self.device, self.dtype),
+            groups=batch.groups,
+        )
 
 
-def convolve(
-    features: Sequence[Tensor],
-    hidden: Tensor,
-    harmonics: Tensor,
-    second: Tensor,
-    paths: Sequence[Paths],
-    groups: Groups,
-) -> list[Tensor]:
-    """Sum the messages of all neighbours.
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution of a network.
 
-    Parameters
+    Attributes
     ----------
-    features : sequence of Tensor, each of shape (n_atoms, dimension, multiplicity)
-        Features of the atoms, one tensor per irrep.
-    hidden : Tensor, shape (n_edges, n_hidden)
-        What the radial network gives before its last layer.
-    harmonics : Tensor, shape (n_edges, n_harmonics)
-        Spherical harmonics of the edges, which are sorted by their first atom.
-    second : Tensor of int, shape (n_edges,)
-        Second atom of each edge.
-    paths : sequence of Paths
-        One per irrep of the features, as `paths_of` gives them.
-    groups : sequence of (int, int)
-        Number of neighbours, and how many atoms in a row have it.
-
-    Returns
-    -------
-    list of Tensor, each of shape (n_atoms, dimension of the path's output, multiplicity)
-        In the order of the paths of the tensor product.
+    paths : tuple of Paths
+        One per irrep of the features.
+    outputs : tuple of int
+        Irrep of the output to which each path leads, from 0 on without a gap.
+    radial : callable
+        From distances (n_edges,) in Å, of float64, to what the radial network gives before its
+        last layer, (n_edges, n_hidden) in the precision of the network.
     """
-    messages: dict[int, Tensor] = {}
-    for x, mine in zip(features, paths, strict=True):
-        summed = _sum(x, hidden, harmonics, second, mine, groups)
-        pieces = torch.split(summed, list(mine.dimensions), dim=1)
-        messages |= zip(mine.outputs, pieces, strict=True)
-    return [messages[place] for place in sorted(messages)]
+
+    paths: tuple[Paths, ...]
+    outputs: tuple[int, ...]
+    radial: Callable[[Tensor], Tensor] = field(repr=False)
+
+    def __call__(self, features: Sequence[Tensor], edges: Edges) -> list[Tensor]:
+        """Sum the messages of all neighbours.
+
+        Parameters
+        ----------
+        features : sequence of Tensor, each of shape (n_atoms, dimension, multiplicity)
+            Features of the atoms, one tensor per irrep.
+        edges : Edges
+            The neighbours.
+
+        Returns
+        -------
+        list of Tensor, each of shape (n_atoms, dimension of the irrep, n_channels)
+            One per irrep of the output; the channels of all paths to it side by side.
+        """
+        hidden = self.radial(edges.distances)
+        messages: dict[int, Tensor] = {}
+        for x, mine in zip(features, self.paths, strict=True):
+            summed = _sum(x, hidden, edges.harmonics, edges.second, mine, edges.groups)
+            pieces = torch.split(summed, list(mine.dimensions), dim=1)
+            messages |= zip(mine.outputs, pieces, strict=True)
+        by_irrep: list[list[Tensor]] = [[] for _ in range(max(self.outputs) + 1)]
+        for place, irrep in enumerate(self.outputs):
+            by_irrep[irrep].append(messages[place])
+        return [torch.cat(parts, dim=2) for parts in by_irrep]
 
 
 class _Sum(torch.autograd.Function):
@@ -209,60 +257,3 @@ def _pieces(
             last_atom, last_edge = first_atom + atoms, first_edge + atoms * neighbours
             yield slice(first_atom, last_atom), slice(first_edge, last_edge), (atoms, neighbours)
             first_atom, first_edge = last_atom, last_edge
-
-
-def paths_of(product: TensorProduct, radial: Tensor) -> tuple[Paths, ...]:
-    """Collect the paths of a tensor product by irrep of the input.
-
-    Parameters
-    ----------
-    product : TensorProduct
-        With connections "uvu", its weights given from outside.
-    radial : Tensor, shape (n_hidden, n_weights)
-        Last layer of the radial network, its columns in the order of the paths.
-
-    Returns
-    -------
-    tuple of Paths
-        One per irrep of the first input.
-    """
-    by_path = torch.split(radial, [step.path_shape[0] for step in product.instructions], dim=1)
-    return tuple(_paths_from(product, irrep, by_path) for irrep in range(len(product.irreps_in1)))
-
-
-def _paths_from(product: TensorProduct, irrep: int, radial: Sequence[Tensor]) -> Paths:
-    """Paths of a tensor product that begin at one irrep."""
-    multiplicity, (l_in, _) = product.irreps_in1[irrep]
-    places = [i for i, step in enumerate(product.instructions) if step.i_in1 == irrep]
-    slots = [product.irreps_out.slices()[product.instructions[i].i_out] for i in places]
-    dimensions = tuple((slot.stop - slot.start) // multiplicity for slot in slots)
-    response = _response(product, irrep, like=radial[0])
-    coupling = response.new_zeros(
-        sum(dimensions), response.shape[1], len(places), response.shape[0]
-    )
-    row = 0
-    for p, (slot, dimension) in enumerate(zip(slots, dimensions, strict=True)):
-        found = response[:, :, slot.start : slot.start + dimension]
-        coupling[row : row + dimension, :, p] = found.permute(2, 1, 0)
-        row += dimension
-    return Paths(
-        multiplicity=multiplicity,
-        dimension=2 * l_in + 1,
-        outputs=tuple(places),
-        dimensions=dimensions,
-        coupling=coupling,
-        radial=torch.stack([radial[i] for i in places], dim=1),
-    )
-
-
-def _response(product: TensorProduct, irrep: int, like: Tensor) -> Tensor:
-    """Output (dimension, n_harmonics, n_out) for unit vectors in the first copy of an irrep."""
-    start, dimension = product.irreps_in1.slices()[irrep].start, product.irreps_in1[irrep].ir.dim
-    n_harmonics = product.irreps_in2.dim
-    x = like.new_zeros(dimension, n_harmonics, product.irreps_in1.dim)
-    x[range(dimension), :, range(start, start + dimension)] = 1
-    y = torch.eye(n_harmonics, dtype=like.dtype, device=like.device).expand(dimension, -1, -1)
-    weights = like.new_ones(dimension, n_harmonics, product.weight_numel)
-    with torch.no_grad():
-        response: Tensor = product(x, y, weights)
-    return response

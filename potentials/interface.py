@@ -45,6 +45,8 @@ class PotentialCard:
         Whether the invariance under mirrors comes from an average over the inversion.
     second_derivatives : bool
         Whether the potential is a `DifferentiablePotential`.
+    kernel : str
+        ``compiled`` where the convolution runs as compiled code, else ``torch``.
     """
 
     name: str
@@ -56,6 +58,7 @@ class PotentialCard:
     milliseconds_per_atom: float
     averaged: bool = False
     second_derivatives: bool = False
+    kernel: str = "torch"
 
 
 @dataclass(frozen=True)

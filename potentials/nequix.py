@@ -8,7 +8,7 @@ package of its authors runs on JAX; its files are read here as numbers, without 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -17,16 +17,25 @@ from typing import IO, Any
 import numpy as np
 import torch
 from ase import Atoms
-from e3nn.o3 import Irrep, Irreps, spherical_harmonics, wigner_3j
+from e3nn.o3 import Irrep, Irreps, wigner_3j
 from torch import Tensor
 from torch.nn.functional import one_hot, silu
 
 from potentials.batching import Budget
 from potentials.checkpoint import sha256_of_file
-from potentials.convolution import Groups, Paths, convolve
+from potentials.convolution import Connect, Connection, Convolution, Convolve, Paths
 from potentials.devices import to_device, to_host
 from potentials.graphs import Union, evaluate_in_batches
 from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
+from potentials.kernels import (
+    COMPILED,
+    INTERVALS,
+    CompiledConnection,
+    Intervals,
+    compile_convolution,
+    make_intervals,
+    prefer_compiled,
+)
 from potentials.memory import MemoryModel
 
 CITATION = "Koker et al., arXiv:2508.16067 and, for fine-tuning on phonons, arXiv:2601.07742"
@@ -54,12 +63,8 @@ class _Layer:
     ----------
     before : tuple of Tensor, each of shape (n_in, n_in)
         Mixes the channels of the features.
-    radial : tuple of Tensor
-        Layers of the radial network; the last is in `paths`.
-    paths : tuple of Paths
-        Of the convolution.
-    outputs : tuple of int
-        Index of the irrep to which each path leads.
+    convolve : Convolve
+        The convolution.
     after : tuple of Tensor, each of shape (n_channels, n_out)
         Mixes the channels of all paths to an irrep.
     around : tuple of Tensor, each of shape (n_in, n_out)
@@ -69,9 +74,7 @@ class _Layer:
     """
 
     before: tuple[Tensor, ...]
-    radial: tuple[Tensor, ...]
-    paths: tuple[Paths, ...]
-    outputs: tuple[int, ...]
+    convolve: Convolve
     after: tuple[Tensor, ...]
     around: tuple[Tensor, ...]
     norm: tuple[Tensor, ...]
@@ -82,10 +85,8 @@ class _Network:
     """Weights, and what the network is told of distances (Å), species and energies (eV)."""
 
     cutoff: float
-    exponent: float
-    n_bessel: int
-    l_max: int
     species: tuple[int, ...]
+    connect: Connect
     layers: tuple[_Layer, ...]
     readout: Tensor
     offsets: FloatArray  # (n_species,)
@@ -100,11 +101,9 @@ class Nequix:
     card : PotentialCard
         Identity.
     network : _Network
-        Weights in `dtype` on `device`.
+        Weights in the precision of the model, on `device`.
     device : torch.device
         Where the model lives.
-    dtype : torch.dtype
-        Precision of the model.
     memory : MemoryModel
         What a forward and backward pass takes.
     budget : Budget
@@ -114,7 +113,6 @@ class Nequix:
     card: PotentialCard
     network: _Network
     device: torch.device
-    dtype: torch.dtype
     memory: MemoryModel
     budget: Budget
 
@@ -147,11 +145,11 @@ class Nequix:
 
     def _evaluate_batch(self, batch: Union) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Run one forward and backward pass over a disjoint union of graphs."""
-        place = partial(to_device, device=self.device, dtype=self.dtype)
+        place = partial(to_device, device=self.device, dtype=torch.float64)
         kinds = np.searchsorted(self.network.species, batch.numbers)
         vectors = place(batch.vectors).requires_grad_()
         (first, second), structures = place(batch.pairs), place(batch.structures)
-        energies = _energies(self.network, place(kinds), vectors, second, batch.groups)
+        energies = _energies(self.network, place(kinds), vectors, batch)
         (gradient,) = torch.autograd.grad(energies.sum(), vectors)
         forces = gradient.new_zeros(len(kinds), 3)
         forces.index_add_(0, first, gradient).index_add_(0, second, -gradient)
@@ -186,8 +184,17 @@ def load_nequix(path: Path, device: str, dtype: str) -> Nequix:
     ValueError
         When the file is something else, or of a network that is not known here.
     """
-    place, precision = torch.device(device), getattr(torch, dtype)
-    network = _read(path, lambda array: to_device(array, place, precision))
+    place = torch.device(device)
+    plain = partial(_load, path, place, dtype)
+    if place.type != "cpu":
+        return plain()
+    exact = _load(path, place, "float64")
+    return prefer_compiled(partial(_compile, exact, dtype), plain, exact, dtype)
+
+
+def _load(path: Path, device: torch.device, dtype: str) -> Nequix:
+    """Load a checkpoint without the compiled kernel."""
+    network = _read(path, partial(to_device, device=device, dtype=getattr(torch, dtype)))
     card = PotentialCard(
         name=path.stem,
         digest=sha256_of_file(path),
@@ -197,52 +204,65 @@ def load_nequix(path: Path, device: str, dtype: str) -> Nequix:
         citation=CITATION,
         milliseconds_per_atom=MILLISECONDS_PER_ATOM,
     )
-    return Nequix(card, network, place, precision, MEMORY[dtype], Budget(place))
+    return Nequix(card, network, device, MEMORY[dtype], Budget(device))
 
 
-def _energies(
-    network: _Network, kinds: Tensor, vectors: Tensor, second: Tensor, groups: Groups
-) -> Tensor:
-    """Energies (n_atoms,) of the atoms, but for the offsets of their species."""
-    harmonics = spherical_harmonics(
-        list(range(network.l_max + 1)), vectors, normalize=True, normalization="component"
+def _compile(exact: Nequix, dtype: str) -> Nequix:
+    """Make a model of float64 one with the compiled kernel, in a precision."""
+    network, precision = exact.network, getattr(torch, dtype)
+    intervals = make_intervals(network.cutoff, INTERVALS[dtype])
+    layers = tuple(_compile_layer(layer, intervals, precision) for layer in network.layers)
+    compiled = replace(
+        network,
+        connect=CompiledConnection(intervals, precision),
+        layers=layers,
+        readout=network.readout.to(precision),
     )
-    radial = _radial_basis(network, torch.linalg.norm(vectors, dim=1))
-    features = [one_hot(kinds, len(network.species)).to(vectors.dtype).unsqueeze(1)]
+    card = replace(exact.card, kernel=COMPILED)
+    return replace(exact, card=card, network=compiled, memory=MEMORY[dtype])
+
+
+def _compile_layer(layer: _Layer, intervals: Intervals, dtype: torch.dtype) -> _Layer:
+    """Make a layer of float64 one with the compiled kernel, in a precision."""
+    assert isinstance(layer.convolve, Convolution)
+    linear = {
+        name: tuple(weights.to(dtype) for weights in getattr(layer, name))
+        for name in ("before", "after", "around", "norm")
+    }
+    return replace(layer, convolve=compile_convolution(layer.convolve, intervals, dtype), **linear)
+
+
+def _energies(network: _Network, kinds: Tensor, vectors: Tensor, batch: Union) -> Tensor:
+    """Energies (n_atoms,) of the atoms, but for the offsets of their species."""
+    edges = network.connect(vectors, batch)
+    features = [one_hot(kinds, len(network.species)).to(network.readout.dtype).unsqueeze(1)]
     for layer in network.layers:
-        features = _layered(layer, features, radial, harmonics, second, groups)
+        features = _layered(layer, features, edges)
     return (features[0] @ network.readout).flatten()
 
 
-def _radial_basis(network: _Network, distances: Tensor) -> Tensor:
-    """Bessel functions times the polynomial envelope of Gasteiger et al., arXiv:2003.03123."""
-    x, p = distances[:, None] / network.cutoff, network.exponent
-    frequencies = torch.pi * torch.arange(1, network.n_bessel + 1).to(x)
-    bessel = 2 / network.cutoff**2 * torch.sin(frequencies * x) / x
+def _radial(
+    cutoff: float, exponent: float, n_bessel: int, weights: Sequence[Tensor], distances: Tensor
+) -> Tensor:
+    """Radial network (n_edges, n_hidden) without its last layer, in the precision of its weights.
+
+    Its inputs are Bessel functions times the envelope of Gasteiger et al., arXiv:2003.03123.
+    """
+    x, p = distances[:, None] / cutoff, exponent
+    frequencies = torch.pi * torch.arange(1, n_bessel + 1).to(x)
+    bessel = 2 / cutoff**2 * torch.sin(frequencies * x) / x
     envelope = 1 - x**p * ((p + 1) * (p + 2) / 2 - p * (p + 2) * x + p * (p + 1) / 2 * x**2)
-    return bessel * envelope
+    hidden = (bessel * envelope).to(weights[0].dtype)
+    for layer in weights:
+        hidden = silu(hidden @ layer)
+    return hidden
 
 
-def _layered(
-    layer: _Layer,
-    features: Sequence[Tensor],
-    radial: Tensor,
-    harmonics: Tensor,
-    second: Tensor,
-    groups: Groups,
-) -> list[Tensor]:
+def _layered(layer: _Layer, features: Sequence[Tensor], edges: Any) -> list[Tensor]:  # noqa: ANN401
     """Features (n_atoms, dimension, channels) of each irrep after a layer."""
-    for weights in layer.radial:
-        radial = silu(radial @ weights)
     mixed = [(x @ weights).contiguous() for x, weights in zip(features, layer.before, strict=True)]
-    messages = convolve(mixed, radial, harmonics, second, layer.paths, groups)
-    by_irrep: list[list[Tensor]] = [[] for _ in layer.after]
-    for message, irrep in zip(messages, layer.outputs, strict=True):
-        by_irrep[irrep].append(message)
-    summed = [
-        torch.cat(parts, dim=2) @ weights
-        for parts, weights in zip(by_irrep, layer.after, strict=True)
-    ]
+    messages = layer.convolve(mixed, edges)
+    summed = [message @ weights for message, weights in zip(messages, layer.after, strict=True)]
     # Irreps that the layer has made new have nothing to lead around it.
     for irrep, (x, weights) in enumerate(zip(features, layer.around, strict=False)):
         summed[irrep] = summed[irrep] + x @ weights
@@ -300,15 +320,13 @@ def _network(config: Mapping[str, Any], read: Read, place: Place) -> _Network:
     stages = [Irreps(f"{len(species)}x0e"), *[hidden] * (count - 1), hidden[:1]]
     layers = tuple(_layer(config, *pair, read, place) for pair in pairwise(stages))
     n_scalars = hidden[0].mul
-    readout = read(n_scalars, 1) * float(config["scale"]) / np.sqrt(n_scalars)
+    readout = place(read(n_scalars, 1) * float(config["scale"]) / np.sqrt(n_scalars))
     return _Network(
         cutoff=float(config["cutoff"]),
-        exponent=float(config["radial_polynomial_p"]),
-        n_bessel=int(config["radial_basis_size"]),
-        l_max=int(config["lmax"]),
         species=species,
+        connect=Connection(int(config["lmax"]), readout.device, readout.dtype),
         layers=layers,
-        readout=place(readout),
+        readout=readout,
         offsets=offsets,
     )
 
@@ -320,7 +338,14 @@ def _layer(
     steps = _steps(inputs, outputs, int(config["lmax"]))
     width = int(config["radial_mlp_size"])
     sizes = [int(config["radial_basis_size"]), *[width] * int(config["radial_mlp_layers"])]
-    radial = tuple(place(read(*shape)) for shape in pairwise(sizes))
+    weights = tuple(place(read(*shape)) for shape in pairwise(sizes))
+    radial = partial(
+        _radial,
+        float(config["cutoff"]),
+        float(config["radial_polynomial_p"]),
+        int(config["radial_basis_size"]),
+        weights,
+    )
     last = read(width, sum(step.channels for step in steps)) / config["avg_n_neighbors"] ** 0.5
     channels = [sum(step.channels for step in steps if step.k == k) for k in range(len(outputs))]
     n_gates = sum(mul for mul, irrep in outputs if irrep.l > 0)
@@ -332,7 +357,8 @@ def _layer(
     )
     norm = tuple(place(read(n)) for n in n_out)
     paths = tuple(_paths(i, inputs, config["lmax"], steps, last, place) for i in range(len(inputs)))
-    return _Layer(before, radial, paths, tuple(step.k for step in steps), after, around, norm)
+    convolve = Convolution(paths, tuple(step.k for step in steps), radial)
+    return _Layer(before, convolve, after, around, norm)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,26 @@
+"""Compiled kernels for CPUs: what a network spends its time with, in C++.
+
+A potential hands over its convolutions and gets the same ones back, compiled; where that cannot be
+done, an error says why, and the potential stays with torch.
+"""
+
+from potentials.kernels.compiler import KernelUnavailableError
+from potentials.kernels.convolution import (
+    CompiledConnection,
+    CompiledConvolution,
+    compile_convolution,
+)
+from potentials.kernels.selection import COMPILED, prefer_compiled
+from potentials.kernels.splines import INTERVALS, Intervals, make_intervals
+
+__all__ = [
+    "COMPILED",
+    "INTERVALS",
+    "CompiledConnection",
+    "CompiledConvolution",
+    "Intervals",
+    "KernelUnavailableError",
+    "compile_convolution",
+    "make_intervals",
+    "prefer_compiled",
+]
