@@ -95,7 +95,7 @@ def untrained(dtype: str) -> FacetPotential:
     card = PotentialCard(
         "untrained", "", Equivariance.O3, elements, "MIT", "", 1.0, second_derivatives=True
     )
-    return FacetPotential(card, model, torch.device("cpu"), getattr(torch, dtype))
+    return FacetPotential(card, model, torch.device("cpu"))
 
 
 if __name__ == "__main__":

@@ -463,6 +463,7 @@ def _commit_run(intake: Intake, result: ScreenResult) -> None:
         "versions": json.dumps({name: version(name) for name in RECORDED_PACKAGES}),
         "potential": card.name if card else None,
         "checkpoint_digest": card.digest if card else None,
+        "kernel": card.kernel if card else None,
         "host": platform.node(),
         "wall_times": json.dumps(stage_seconds(result.reports, "wall_time")),
         "potential_times": json.dumps(stage_seconds(result.reports, "potential_time")),

@@ -12,8 +12,9 @@ from potentials.memory import is_out_of_memory
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# On a CPU not the memory decides but the cache: packing pays while a batch is small.
-_CPU_BYTES = 2.0**24
+# On a CPU packing pays up to some 150 atoms, where the cost of a pass is lost in that of its atoms;
+# with the compiled convolution they take this much (docs/benchmarks.md).
+_CPU_BYTES = 2.0**25
 # Of the free memory of a GPU; the rest is for the workspace of kernels and for fragmentation.
 _GPU_SHARE = 0.7
 

@@ -100,8 +100,8 @@ class Convolve(Protocol):
 class Connection:
     """Edges for `Convolution`.
 
-    Vectors, distances and harmonics are float64 until here: the rounding of vectors to float32
-    would be the largest error of the forces.
+    Vectors, and what depends on nothing but them, are float64: their rounding to float32 would be
+    the largest error of the forces.
 
     Attributes
     ----------
@@ -135,9 +135,7 @@ class Connection:
         from e3nn.o3 import spherical_harmonics  # noqa: PLC0415 - takes a second to import
 
         degrees = list(range(self.l_max + 1))
-        harmonics = spherical_harmonics(
-            degrees, vectors, normalize=True, normalization="component"
-        )
+        harmonics = spherical_harmonics(degrees, vectors, normalize=True, normalization="component")
         return Edges(
             harmonics=harmonics.to(self.dtype),
             distances=torch.linalg.norm(vectors, dim=1),
@@ -157,8 +155,8 @@ class Convolution:
     outputs : tuple of int
         Irrep of the output to which each path leads, from 0 on without a gap.
     radial : callable
-        From distances (n_edges,) in Å, of float64, to what the radial network gives before its
-        last layer, (n_edges, n_hidden) in the precision of the network.
+        From distances (n_edges,) in Å to what the radial network gives before its last layer,
+        (n_edges, n_hidden), both of float64.
     """
 
     paths: tuple[Paths, ...]
@@ -180,7 +178,7 @@ class Convolution:
         list of Tensor, each of shape (n_atoms, dimension of the irrep, n_channels)
             One per irrep of the output; the channels of all paths to it side by side.
         """
-        hidden = self.radial(edges.distances)
+        hidden = self.radial(edges.distances).to(edges.harmonics.dtype)
         messages: dict[int, Tensor] = {}
         for x, mine in zip(features, self.paths, strict=True):
             summed = _sum(x, hidden, edges.harmonics, edges.second, mine, edges.groups)

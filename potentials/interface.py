@@ -39,7 +39,7 @@ class PotentialCard:
     licence, citation : str
         Terms of the weights and the work to cite.
     milliseconds_per_atom : float
-        Energy, forces and stress of one structure on one CPU thread in float32, without any
+        Energy, forces and stress of one structure on one CPU thread in float64, without any
         average; scales cost estimates only.
     averaged : bool
         Whether the invariance under mirrors comes from an average over the inversion.

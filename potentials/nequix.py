@@ -40,10 +40,15 @@ from potentials.memory import MemoryModel
 
 CITATION = "Koker et al., arXiv:2508.16067 and, for fine-tuning on phonons, arXiv:2601.07742"
 LICENCE = "CC-BY 4.0 (weights, Nequix)"
-MILLISECONDS_PER_ATOM = 7.0
+MILLISECONDS_PER_ATOM = {"torch": 10.3, "compiled": 1.3}
 
 # Measured by benchmarks/memory_model.py.
-MEMORY = {"float32": MemoryModel(46e3, 4.0e3), "float64": MemoryModel(92e3, 7.8e3)}
+MEMORY = {
+    ("torch", "float32"): MemoryModel(46e3, 4.0e3),
+    ("torch", "float64"): MemoryModel(92e3, 7.8e3),
+    ("compiled", "float32"): MemoryModel(65e3, 130),
+    ("compiled", "float64"): MemoryModel(130e3, 260),
+}
 
 # 1 / sqrt(mean of silu(z)^2) over 1,000,001 equally likely normal z, as the weights expect it.
 _GATE_SCALE = 1.6765620560798837
@@ -162,7 +167,7 @@ class Nequix:
         return totals, to_host(forces), stresses
 
 
-def load_nequix(path: Path, device: str, dtype: str) -> Nequix:
+def load_nequix(path: Path, device: str, dtype: str, *, compiled: bool = True) -> Nequix:
     """Load a checkpoint of the package ``nequix``.
 
     Parameters
@@ -173,6 +178,8 @@ def load_nequix(path: Path, device: str, dtype: str) -> Nequix:
         Where to put the model.
     dtype : str
         ``float32`` or ``float64``.
+    compiled : bool
+        Use the compiled kernel where it can be built.
 
     Returns
     -------
@@ -186,7 +193,7 @@ def load_nequix(path: Path, device: str, dtype: str) -> Nequix:
     """
     place = torch.device(device)
     plain = partial(_load, path, place, dtype)
-    if place.type != "cpu":
+    if place.type != "cpu" or not compiled:
         return plain()
     exact = _load(path, place, "float64")
     return prefer_compiled(partial(_compile, exact, dtype), plain, exact, dtype)
@@ -202,9 +209,9 @@ def _load(path: Path, device: torch.device, dtype: str) -> Nequix:
         elements=frozenset(network.species),
         licence=LICENCE,
         citation=CITATION,
-        milliseconds_per_atom=MILLISECONDS_PER_ATOM,
+        milliseconds_per_atom=MILLISECONDS_PER_ATOM["torch"],
     )
-    return Nequix(card, network, device, MEMORY[dtype], Budget(device))
+    return Nequix(card, network, device, MEMORY["torch", dtype], Budget(device))
 
 
 def _compile(exact: Nequix, dtype: str) -> Nequix:
@@ -218,8 +225,10 @@ def _compile(exact: Nequix, dtype: str) -> Nequix:
         layers=layers,
         readout=network.readout.to(precision),
     )
-    card = replace(exact.card, kernel=COMPILED)
-    return replace(exact, card=card, network=compiled, memory=MEMORY[dtype])
+    card = replace(
+        exact.card, kernel=COMPILED, milliseconds_per_atom=MILLISECONDS_PER_ATOM[COMPILED]
+    )
+    return replace(exact, card=card, network=compiled, memory=MEMORY[COMPILED, dtype])
 
 
 def _compile_layer(layer: _Layer, intervals: Intervals, dtype: torch.dtype) -> _Layer:
@@ -244,7 +253,7 @@ def _energies(network: _Network, kinds: Tensor, vectors: Tensor, batch: Union) -
 def _radial(
     cutoff: float, exponent: float, n_bessel: int, weights: Sequence[Tensor], distances: Tensor
 ) -> Tensor:
-    """Radial network (n_edges, n_hidden) without its last layer, in the precision of its weights.
+    """Radial network (n_edges, n_hidden) without its last layer.
 
     Its inputs are Bessel functions times the envelope of Gasteiger et al., arXiv:2003.03123.
     """
@@ -252,7 +261,7 @@ def _radial(
     frequencies = torch.pi * torch.arange(1, n_bessel + 1).to(x)
     bessel = 2 / cutoff**2 * torch.sin(frequencies * x) / x
     envelope = 1 - x**p * ((p + 1) * (p + 2) / 2 - p * (p + 2) * x + p * (p + 1) / 2 * x**2)
-    hidden = (bessel * envelope).to(weights[0].dtype)
+    hidden = bessel * envelope
     for layer in weights:
         hidden = silu(hidden @ layer)
     return hidden
@@ -338,7 +347,7 @@ def _layer(
     steps = _steps(inputs, outputs, int(config["lmax"]))
     width = int(config["radial_mlp_size"])
     sizes = [int(config["radial_basis_size"]), *[width] * int(config["radial_mlp_layers"])]
-    weights = tuple(place(read(*shape)) for shape in pairwise(sizes))
+    weights = tuple(place(read(*shape)).double() for shape in pairwise(sizes))
     radial = partial(
         _radial,
         float(config["cutoff"]),

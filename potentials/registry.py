@@ -27,6 +27,7 @@ def load_potential(
     dtype: str = "float64",
     *,
     parity: bool = True,
+    compiled: bool = True,
     options: Mapping[str, Option] | None = None,
 ) -> Potential:
     """Load a potential, once per process.
@@ -44,6 +45,9 @@ def load_potential(
         calculators take their own option.
     parity : bool
         Make SO(3)-only potentials exactly O(3)-invariant by averaging over {identity, inversion}.
+    compiled : bool
+        Use the compiled convolution where there is one for the potential, on a CPU with a C++
+        compiler. The card's ``kernel`` tells what was found.
     options : mapping, optional
         Keyword arguments of an ``ase:`` calculator.
 
@@ -68,7 +72,8 @@ def load_potential(
 
     require_known(name, device, dtype)
     forbid_tf32()
-    return _load(name, device_name(device), dtype, parity, tuple(sorted((options or {}).items())))
+    chosen = tuple(sorted((options or {}).items()))
+    return _load(name, device_name(device), dtype, parity, compiled, chosen)
 
 
 def require_known(name: str, device: str, dtype: str) -> None:
@@ -125,16 +130,23 @@ def nequix_names() -> tuple[str, ...]:
 
 @cache
 def _load(
-    name: str, device: str, dtype: str, parity: bool, options: tuple[tuple[str, Option], ...]
+    name: str,
+    device: str,
+    dtype: str,
+    parity: bool,
+    compiled: bool,
+    options: tuple[tuple[str, Option], ...],
 ) -> Potential:
-    potential = _bare(name, device, dtype, options)
+    potential = _bare(name, device, dtype, compiled, options)
     if parity and potential.card.equivariance is Equivariance.SO3:
         return InversionAverage(potential)
     return potential
 
 
 @cache
-def _bare(name: str, device: str, dtype: str, options: tuple[tuple[str, Option], ...]) -> Potential:
+def _bare(
+    name: str, device: str, dtype: str, compiled: bool, options: tuple[tuple[str, Option], ...]
+) -> Potential:
     """Load the potential as its authors published it."""
     if name == "chgnet":
         return load_chgnet(device)
@@ -147,10 +159,11 @@ def _bare(name: str, device: str, dtype: str, options: tuple[tuple[str, Option],
     if name.startswith("nequix"):
         from potentials.nequix import load_nequix  # noqa: PLC0415 - as above
 
-        return load_nequix(_checkpoint(name, _NEQUIX_WEIGHTS / f"{name}.nqx"), device, dtype)
+        path = _checkpoint(name, _NEQUIX_WEIGHTS / f"{name}.nqx")
+        return load_nequix(path, device, dtype, compiled=compiled)
     from potentials.sevennet import load_sevennet  # noqa: PLC0415 - as above
 
-    return load_sevennet(name, device, dtype)
+    return load_sevennet(name, device, dtype, compiled=compiled)
 
 
 def _checkpoint(name: str, shipped: Path) -> Path:

@@ -32,7 +32,7 @@ class PotentialSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field("nequix-mp-1-pft", description="name as load_potential takes it")
-    dtype: Literal["float32", "float64"] = Field("float32", description="precision")
+    dtype: Literal["float32", "float64"] = Field("float64", description="precision")
     options: dict[str, Option] = Field(
         default_factory=dict, description="keyword arguments of an ase: calculator"
     )

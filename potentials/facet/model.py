@@ -119,8 +119,10 @@ class Facet(nn.Module):
         """
         distances = vectors.norm(dim=-1)
         radial = self.radial(distances) * envelope(distances, self.config.cutoff)[..., None]
-        directions = harmonics(self.config.l_max, vectors)
         features = self.embedding[species][:, None]
+        # Vectors may be of float64 where the features are not: then so is all that depends on them.
+        radial = radial.to(features.dtype)
+        directions = harmonics(self.config.l_max, vectors).to(features.dtype)
         energies = self.reference_energies[species]
         for layer, readout in zip(self.layers, self.readouts, strict=True):
             features = layer(features, radial, directions, neighbours, species)

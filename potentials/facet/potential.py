@@ -35,17 +35,14 @@ class FacetPotential:
     card : PotentialCard
         Identity.
     model : Facet
-        The network in evaluation mode, in `dtype` on `device`.
+        The network in evaluation mode on `device`; its functions of the distance in float64.
     device : torch.device
         Where the model lives.
-    dtype : torch.dtype
-        Precision of the model.
     """
 
     card: PotentialCard
     model: Facet
     device: torch.device
-    dtype: torch.dtype
 
     def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
         """Evaluate all structures, small ones packed into common graphs.
@@ -99,13 +96,13 @@ class FacetPotential:
         ndarray, shape (n_directions, n_atoms, 3)
             In eV/Å^2 times that unit.
         """
-        graph = build_graph([atoms], self.model.config, self.device, self.dtype)
-        motions = torch.as_tensor(directions, dtype=self.dtype, device=self.device)
+        graph = build_graph([atoms], self.model.config, self.device, torch.float64)
+        motions = torch.as_tensor(directions, dtype=torch.float64, device=self.device)
         return to_host(hessian_products(self.model, graph, motions))
 
     def _evaluate_batch(self, structures: list[Atoms]) -> Batch:
         """Run one forward and backward pass over a disjoint union of graphs."""
-        graph = build_graph(structures, self.model.config, self.device, self.dtype)
+        graph = build_graph(structures, self.model.config, self.device, torch.float64)
         energies, forces, stresses = (to_host(part) for part in derivatives(self.model, graph))
         ends = np.cumsum([len(atoms) for atoms in structures])
         return energies, np.split(forces, ends[:-1]), stresses
@@ -136,6 +133,8 @@ def load_facet(path: Path, device: str, dtype: str) -> FacetPotential:
     model, metadata = read_facet(path)
     place, precision = torch.device(device), getattr(torch, dtype)
     model.to(device=place, dtype=precision).eval().requires_grad_(requires_grad=False)
+    # The rounding of vectors and distances to float32 would be the largest error of the forces.
+    model.radial.double()
     card = PotentialCard(
         name=str(metadata.get("name", path.stem)),
         digest=sha256_of_file(path),
@@ -146,4 +145,4 @@ def load_facet(path: Path, device: str, dtype: str) -> FacetPotential:
         milliseconds_per_atom=float(metadata.get("milliseconds_per_atom", 1.0)),
         second_derivatives=True,
     )
-    return FacetPotential(card, model, place, precision)
+    return FacetPotential(card, model, place)

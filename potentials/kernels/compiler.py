@@ -1,7 +1,7 @@
 """The compiled code: built once for this machine, kept in the user's cache.
 
-The name of a library in the cache is a digest of the source, the flags, the compiler and the CPU, so
-that a home folder shared by different machines, or a new compiler, never gives a wrong library.
+The name of a library in the cache is a digest of the source, the flags, the compiler and the CPU,
+so that a home folder shared by different machines, or a new compiler, never gives a wrong library.
 """
 
 import hashlib

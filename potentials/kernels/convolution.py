@@ -4,7 +4,7 @@ A `CompiledConvolution` gives what the `Convolution` gives from which it was mad
 its splines; so does `CompiledConnection` for `Connection`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -108,7 +108,7 @@ class CompiledConnection:
             row=row,
             **real,
         )
-        return CompiledEdges(_Harmonics.apply(vectors, real["harmonics"]), record)
+        return CompiledEdges(_attach(vectors, real["harmonics"]), record)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class CompiledConvolution:
             pad(x, (0, more)) if more else x.contiguous()
             for x, more in zip(features, self.padding, strict=True)
         ]
-        outputs = _Convolve.apply(self, edges.record, edges.harmonics, *filled)
+        outputs = _convolve(self, edges.record, edges.harmonics, *filled)
         return [
             output if len(channels) == width else output[..., channels]
             for output, channels, width in zip(outputs, self.channels, self.widths, strict=True)
@@ -269,6 +269,10 @@ class _Convolve(torch.autograd.Function):
         return None, None, by_edges, *by_features
 
 
+_attach: Callable[..., Tensor] = _Harmonics.apply
+_convolve: Callable[..., tuple[Tensor, ...]] = _Convolve.apply
+
+
 def _intervals_record(intervals: Intervals) -> Record:
     """Intervals as the compiled code takes them."""
     return make_record(
@@ -297,7 +301,11 @@ _Arrangement = tuple[
 def _arrange(convolution: Convolution) -> _Arrangement:
     """Dimensions of the outputs, first channel of each path, widths and channels of the outputs."""
     paths = {place: p for p in convolution.paths for place in p.outputs}
-    size = {place: d for p in convolution.paths for place, d in zip(p.outputs, p.dimensions)}
+    size = {
+        place: d
+        for p in convolution.paths
+        for place, d in zip(p.outputs, p.dimensions, strict=True)
+    }
     n_outputs = max(convolution.outputs) + 1
     dimensions, widths, starts = [0] * n_outputs, [0] * n_outputs, []
     channels: list[list[NDArray[np.int64]]] = [[] for _ in range(n_outputs)]

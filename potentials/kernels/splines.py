@@ -90,9 +90,7 @@ def tabulate(functions: Functions, intervals: Intervals) -> tuple[FloatArray, Fl
     """
     pieces = [
         _tabulate_piece(functions, intervals.shift, start, step, count)
-        for start, step, count in zip(
-            intervals.start, intervals.step, intervals.count, strict=True
-        )
+        for start, step, count in zip(intervals.start, intervals.step, intervals.count, strict=True)
     ]
     coefficients, slopes = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
     return coefficients, slopes

@@ -531,6 +531,11 @@ _RUNS = Table(
         _text("settings", "Resolved settings as JSON."),
         _text("versions", "Versions of the program and its libraries as JSON."),
         *_POTENTIAL,
+        _text(
+            "kernel",
+            "How the potential computed: `compiled` with the compiled convolution, else `torch`.",
+            nullable=True,
+        ),
         _text("host", "Machine that ran it."),
         _text("wall_times", "Wall time of each stage in seconds as JSON.", nullable=True),
         _text("potential_times", "Part spent inside the potential as JSON.", nullable=True),

@@ -46,6 +46,6 @@ def test_fused_kernels_are_for_gpus_in_float32(monkeypatch):
     kernels = {option: lambda found=found: found for option, found in available.items()}
     monkeypatch.setattr(sevennet, "_KERNELS", kernels)
     gpu = torch.device("cuda")
-    assert sevennet._kernels(gpu, torch.float32) == {"enable_cueq": True}
-    assert sevennet._kernels(gpu, torch.float64) == {}
-    assert sevennet._kernels(torch.device("cpu"), torch.float32) == {}
+    assert sevennet._gpu_kernels(gpu, torch.float32) == {"enable_cueq": True}
+    assert sevennet._gpu_kernels(gpu, torch.float64) == {}
+    assert sevennet._gpu_kernels(torch.device("cpu"), torch.float32) == {}

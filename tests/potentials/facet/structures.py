@@ -27,7 +27,7 @@ def untrained(config: FacetConfig = SMALL, seed: int = 1) -> FacetPotential:
     card = PotentialCard(
         "facet", "0" * 64, Equivariance.O3, elements, "MIT", "", 1.0, second_derivatives=True
     )
-    return FacetPotential(card, model, torch.device("cpu"), torch.float64)
+    return FacetPotential(card, model, torch.device("cpu"))
 
 
 def variant(**changes: object) -> FacetConfig:
