@@ -25,6 +25,7 @@ from potentials.batching import Budget
 from potentials.checkpoint import sha256_of_file
 from potentials.convolution import Connect, Connection, Convolution, Convolve, Paths
 from potentials.devices import to_device, to_host
+from potentials.forces import differentiate
 from potentials.graphs import Union, evaluate_in_batches
 from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
 from potentials.kernels import (
@@ -150,21 +151,14 @@ class Nequix:
 
     def _evaluate_batch(self, batch: Union) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Run one forward and backward pass over a disjoint union of graphs."""
-        place = partial(to_device, device=self.device, dtype=torch.float64)
         kinds = np.searchsorted(self.network.species, batch.numbers)
-        vectors = place(batch.vectors).requires_grad_()
-        (first, second), structures = place(batch.pairs), place(batch.structures)
-        energies = _energies(self.network, place(kinds), vectors, batch)
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
-        forces = gradient.new_zeros(len(kinds), 3)
-        forces.index_add_(0, first, gradient).index_add_(0, second, -gradient)
-        virials = torch.einsum("ex,ey->exy", vectors.detach(), gradient)
-        sums = virials.new_zeros(len(batch.volumes), 3, 3).index_add_(0, structures[first], virials)
-        stresses = to_host(sums + sums.mT) / (2 * batch.volumes[:, None, None])
+        on_device = to_device(kinds, self.device, torch.float64)
+        energies, forces, stresses = differentiate(
+            lambda vectors: _energies(self.network, on_device, vectors, batch), batch, self.device
+        )
         # In float64: the sum is large, and its small differences matter.
-        whole = to_host(energies) + self.network.offsets[kinds]
-        totals = np.bincount(batch.structures, whole).astype(np.float64)
-        return totals, to_host(forces), stresses
+        whole = energies + self.network.offsets[kinds]
+        return np.bincount(batch.structures, whole).astype(np.float64), forces, stresses
 
 
 def load_nequix(path: Path, device: str, dtype: str, *, compiled: bool = True) -> Nequix:

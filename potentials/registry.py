@@ -155,7 +155,8 @@ def _bare(
     if name.startswith("facet"):
         from potentials.facet import load_facet  # noqa: PLC0415 - as above
 
-        return load_facet(_checkpoint(name, _FACET_WEIGHTS / f"{name}.pt"), device, dtype)
+        path = _checkpoint(name, _FACET_WEIGHTS / f"{name}.pt")
+        return load_facet(path, device, dtype, compiled=compiled)
     if name.startswith("nequix"):
         from potentials.nequix import load_nequix  # noqa: PLC0415 - as above
 

@@ -89,12 +89,30 @@ def build_graph(
 
 
 def species_of(structures: Sequence[Atoms], elements: tuple[int, ...]) -> IntArray:
-    """Translate atomic numbers to positions in the element list.
+    """Translate the atomic numbers of structures with `positions_of`.
 
     Parameters
     ----------
     structures : sequence of ase.Atoms
         Structures with n_atoms atoms in total.
+    elements : tuple of int
+        Atomic numbers.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_atoms,)
+        Positions in `elements`.
+    """
+    return positions_of(np.concatenate([atoms.numbers for atoms in structures]), elements)
+
+
+def positions_of(numbers: IntArray, elements: tuple[int, ...]) -> IntArray:
+    """Translate atomic numbers to positions in the element list.
+
+    Parameters
+    ----------
+    numbers : ndarray of int, shape (n_atoms,)
+        Atomic numbers.
     elements : tuple of int
         Atomic numbers.
 
@@ -110,7 +128,6 @@ def species_of(structures: Sequence[Atoms], elements: tuple[int, ...]) -> IntArr
     """
     lookup = np.full(len(chemical_symbols), -1)
     lookup[list(elements)] = np.arange(len(elements))
-    numbers = np.concatenate([atoms.numbers for atoms in structures])
     if unknown := sorted({chemical_symbols[number] for number in numbers[lookup[numbers] < 0]}):
         raise ValueError(f"the potential does not know {', '.join(unknown)}; choose another one")
     positions: IntArray = lookup[numbers]

@@ -1,6 +1,8 @@
 """The network, and the derivatives of its energy."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,10 @@ from potentials.facet.products import make_product
 from potentials.facet.radial import RADIALS, envelope
 from potentials.facet.sphere import harmonics
 from potentials.facet.updates import HALF, DegreeLinear, make_update
+
+# From the features that atoms send (n_atoms, (l_in + 1)^2, channels) to the sums of messages
+# (n_atoms, (l_max + 1)^2, channels).
+SumMessages = Callable[[Tensor], Tensor]
 
 
 class Layer(nn.Module):
@@ -36,26 +42,15 @@ class Layer(nn.Module):
         self.receive = nn.Parameter(torch.ones(shape, dtype=torch.float64))
         self.message_scale = config.average_neighbours**-0.5
 
-    def forward(
-        self,
-        features: Tensor,
-        radial: Tensor,
-        directions: Tensor,
-        neighbours: Tensor,
-        species: Tensor,
-    ) -> Tensor:
+    def forward(self, features: Tensor, sum_messages: SumMessages, species: Tensor) -> Tensor:
         """Pass messages once.
 
         Parameters
         ----------
         features : Tensor, shape (n_atoms, (l_in + 1)^2, channels)
             Features of all atoms.
-        radial : Tensor, shape (n_atoms, n_neighbours, n_radial)
-            Functions of the distances.
-        directions : Tensor, shape (n_atoms, n_neighbours, (l_max + 1)^2)
-            Harmonics of the directions.
-        neighbours : Tensor of int64, shape (n_atoms, n_neighbours)
-            Indices of the neighbours.
+        sum_messages : callable
+            The product of this layer with the neighbours of a graph.
         species : Tensor of int64, shape (n_atoms,)
             Positions in ``config.elements``.
 
@@ -64,7 +59,7 @@ class Layer(nn.Module):
         Tensor, shape (n_atoms, (l_out + 1)^2, channels)
             New features.
         """
-        sums = self.product(self.send(features), radial, directions, neighbours)
+        sums = sum_messages(self.send(features))
         messages = sums * self.receive[species][:, None]
         missing = messages.shape[1] - features.shape[1]
         own = nn.functional.pad(self.keep(features), (0, 0, 0, missing))
@@ -118,14 +113,48 @@ class Facet(nn.Module):
             Energies in eV, reference energies included.
         """
         distances = vectors.norm(dim=-1)
-        radial = self.radial(distances) * envelope(distances, self.config.cutoff)[..., None]
-        features = self.embedding[species][:, None]
         # Vectors may be of float64 where the features are not: then so is all that depends on them.
-        radial = radial.to(features.dtype)
-        directions = harmonics(self.config.l_max, vectors).to(features.dtype)
+        radial = self.radial_functions(distances).to(self.embedding.dtype)
+        directions = harmonics(self.config.l_max, vectors).to(self.embedding.dtype)
+        graph = {"radial": radial, "directions": directions, "neighbours": neighbours}
+        sums = [partial(layer.get_submodule("product"), **graph) for layer in self.layers]
+        return self.energies(sums, species)
+
+    def radial_functions(self, distances: Tensor) -> Tensor:
+        """Evaluate the functions of the distance, which vanish at the cutoff.
+
+        Parameters
+        ----------
+        distances : Tensor, shape (...)
+            In Å.
+
+        Returns
+        -------
+        Tensor, shape (..., n_radial)
+            Envelope included.
+        """
+        values: Tensor = self.radial(distances)
+        return values * envelope(distances, self.config.cutoff)[..., None]
+
+    def energies(self, sums: Sequence[SumMessages], species: Tensor) -> Tensor:
+        """Compute the energies of all atoms from the sums of messages of each layer.
+
+        Parameters
+        ----------
+        sums : sequence of callable
+            One per layer.
+        species : Tensor of int64, shape (n_atoms,)
+            Positions in ``config.elements``.
+
+        Returns
+        -------
+        Tensor, shape (n_atoms,)
+            Energies in eV, reference energies included.
+        """
+        features = self.embedding[species][:, None]
         energies = self.reference_energies[species]
-        for layer, readout in zip(self.layers, self.readouts, strict=True):
-            features = layer(features, radial, directions, neighbours, species)
+        for layer, readout, sum_messages in zip(self.layers, self.readouts, sums, strict=True):
+            features = layer(features, sum_messages, species)
             energies = energies + self.config.energy_scale * readout(features[:, 0])[:, 0]
         return energies
 

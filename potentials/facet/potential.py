@@ -1,8 +1,9 @@
 """The network as a potential of this project."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,13 @@ from potentials.batching import pack
 from potentials.checkpoint import sha256_of_file
 from potentials.devices import to_host
 from potentials.facet.checkpoint import read_facet
-from potentials.facet.graph import IntArray, build_graph
+from potentials.facet.compiled import CompiledFacet, compile_facet
+from potentials.facet.graph import IntArray, build_graph, positions_of
 from potentials.facet.model import Facet, derivatives, hessian_products
+from potentials.forces import differentiate
+from potentials.graphs import graphs_of, union
 from potentials.interface import Batch, Equivariance, Evaluation, FloatArray, PotentialCard
+from potentials.kernels import COMPILED, prefer_compiled
 
 LICENCE = "MIT"
 CITATION = "chiralscreen; after arXiv:2509.08418, arXiv:2401.10216 and arXiv:2507.01131"
@@ -38,11 +43,14 @@ class FacetPotential:
         The network in evaluation mode on `device`; its functions of the distance in float64.
     device : torch.device
         Where the model lives.
+    compiled : CompiledFacet or None
+        The model with the compiled kernel, for all but second derivatives.
     """
 
     card: PotentialCard
     model: Facet
     device: torch.device
+    compiled: CompiledFacet | None = None
 
     def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
         """Evaluate all structures, small ones packed into common graphs.
@@ -60,7 +68,8 @@ class FacetPotential:
         start = time.perf_counter()
         limit = _ATOMS_PER_BATCH.get(self.device.type, _ATOMS_PER_BATCH["cpu"])
         batches = pack([len(atoms) for atoms in structures], limit)
-        results = [self._evaluate_batch([structures[i] for i in batch]) for batch in batches]
+        run = self._run_compiled if self.compiled else self._evaluate_batch
+        results = [run([structures[i] for i in batch]) for batch in batches]
         return Evaluation.joined(results, time.perf_counter() - start)
 
     def hessian_columns(self, atoms: Atoms, indices: Sequence[int] | IntArray) -> FloatArray:
@@ -107,8 +116,20 @@ class FacetPotential:
         ends = np.cumsum([len(atoms) for atoms in structures])
         return energies, np.split(forces, ends[:-1]), stresses
 
+    def _run_compiled(self, structures: list[Atoms]) -> Batch:
+        """Run one pass with the compiled kernel."""
+        assert self.compiled is not None
+        config, compiled = self.model.config, self.compiled
+        batch = union(graphs_of(structures, config.cutoff))
+        species = torch.from_numpy(positions_of(batch.numbers, config.elements))
+        energies, forces, stresses = differentiate(
+            lambda vectors: compiled.energies(vectors, batch, species), batch, self.device
+        )
+        totals = np.bincount(batch.structures, energies).astype(np.float64)
+        return totals, [forces[places] for places in batch.places], stresses
 
-def load_facet(path: Path, device: str, dtype: str) -> FacetPotential:
+
+def load_facet(path: Path, device: str, dtype: str, *, compiled: bool = True) -> FacetPotential:
     """Load a model from a file.
 
     Parameters
@@ -119,6 +140,8 @@ def load_facet(path: Path, device: str, dtype: str) -> FacetPotential:
         Where to put the model.
     dtype : str
         ``float32`` or ``float64``.
+    compiled : bool
+        Use the compiled kernel where it can be built.
 
     Returns
     -------
@@ -130,9 +153,25 @@ def load_facet(path: Path, device: str, dtype: str) -> FacetPotential:
     ValueError
         When the file is something else.
     """
+    place = torch.device(device)
+    plain = partial(_load, path, place, dtype)
+    if place.type != "cpu" or not compiled:
+        return plain()
+    exact = _load(path, place, "float64")
+    return prefer_compiled(partial(_compile, plain, exact), plain, exact, dtype)
+
+
+def _compile(plain: Callable[[], FacetPotential], exact: FacetPotential) -> FacetPotential:
+    """Load a model with the compiled kernel, its tables made of the one in float64."""
+    bare = plain()
+    card = replace(bare.card, kernel=COMPILED)
+    return replace(bare, card=card, compiled=compile_facet(bare.model, exact.model))
+
+
+def _load(path: Path, device: torch.device, dtype: str) -> FacetPotential:
+    """Load a model without the compiled kernel."""
     model, metadata = read_facet(path)
-    place, precision = torch.device(device), getattr(torch, dtype)
-    model.to(device=place, dtype=precision).eval().requires_grad_(requires_grad=False)
+    model.to(device=device, dtype=getattr(torch, dtype)).eval().requires_grad_(requires_grad=False)
     # The rounding of vectors and distances to float32 would be the largest error of the forces.
     model.radial.double()
     card = PotentialCard(
@@ -145,4 +184,4 @@ def load_facet(path: Path, device: str, dtype: str) -> FacetPotential:
         milliseconds_per_atom=float(metadata.get("milliseconds_per_atom", 1.0)),
         second_derivatives=True,
     )
-    return FacetPotential(card, model, place)
+    return FacetPotential(card, model, device)

@@ -8,6 +8,7 @@ from potentials.kernels.compiler import KernelUnavailableError
 from potentials.kernels.convolution import (
     CompiledConnection,
     CompiledConvolution,
+    CompiledEdges,
     compile_convolution,
 )
 from potentials.kernels.selection import COMPILED, prefer_compiled
@@ -18,6 +19,7 @@ __all__ = [
     "INTERVALS",
     "CompiledConnection",
     "CompiledConvolution",
+    "CompiledEdges",
     "Intervals",
     "KernelUnavailableError",
     "compile_convolution",

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
 
 from potentials import Equivariance, Potential, load_potential
 from potentials.facet import Facet, FacetConfig, load_facet, read_facet, save_facet
+from tests.potentials.crystals import rattled
 from tests.potentials.facet.structures import (
     ROTATION,
     SMALL,
@@ -40,7 +42,7 @@ def test_file_holds_the_model_and_its_story(path):
     model, metadata = read_facet(path)
     assert model.config == SMALL
     assert metadata["training"] == {"epochs": 3}
-    loaded = load_facet(path, "cpu", "float64").evaluate(crystals())
+    loaded = load_facet(path, "cpu", "float64", compiled=False).evaluate(crystals())
     assert np.array_equal(loaded.energies, untrained().evaluate(crystals()).energies)
 
 
@@ -135,3 +137,23 @@ def test_default_elements_are_89():
     assert len(elements) == 89
     assert max(elements) == 94
     assert 84 not in elements
+
+
+@pytest.mark.parametrize("name", ["facet-tetrahedra", "facet-aln"])
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 2e-6), ("float64", 2e-8)])
+def test_the_compiled_kernel_gives_the_numbers_of_torch(name, dtype, bound):
+    crystals = [bulk("AlN", "wurtzite", a=3.11, c=4.98), bulk("AlN", "zincblende", a=4.4)]
+    crystals = [rattled(atoms.repeat(2), 0.05) for atoms in crystals]
+    compiled = load_potential(name, dtype=dtype)
+    exact = load_potential(name, dtype="float64", compiled=False)
+    assert (compiled.card.kernel, exact.card.kernel) == ("compiled", "torch")
+    found, expected = compiled.evaluate(crystals), exact.evaluate(crystals)
+    for mine, theirs in zip(found.forces, expected.forces, strict=True):
+        assert 0 < np.abs(mine - theirs).max() < bound * np.abs(theirs).max()
+    assert np.allclose(found.stresses, expected.stresses, rtol=0, atol=bound)
+    assert np.allclose(found.energies, expected.energies, rtol=1e-6, atol=0)
+
+
+def test_products_that_are_not_exact_stay_with_torch(tmp_path):
+    save_facet(tmp_path / "m.pt", untrained(variant(product="gaunt")).model, {})
+    assert load_facet(tmp_path / "m.pt", "cpu", "float64").card.kernel == "torch"
