@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
 from phonopy.structure.atoms import PhonopyAtoms
+from phonopy.structure.symmetry import Symmetry
 from pydantic import BaseModel, ConfigDict, Field
 
 from potentials import (
@@ -596,7 +598,28 @@ def phonopy_of(
         Without displacements and force constants.
     """
     matrix = np.eye(3) if primitive_matrix is None else primitive_matrix
-    return Phonopy(unit_cell, supercell_matrix, primitive_matrix=matrix, symprec=_SYMPREC)
+    return _Phonopy(unit_cell, supercell_matrix, primitive_matrix=matrix, symprec=_SYMPREC)
+
+
+class _Phonopy(Phonopy):  # type: ignore[misc] # phonopy is Any to the type checker
+    """Phonopy that searches the symmetry of its supercell when that is asked for.
+
+    The search costs more than the rest of the object, and modes need none of it.
+    """
+
+    @cached_property
+    def _symmetry(self) -> Symmetry:
+        """Symmetry of the supercell."""
+        cells = self._supercell, self._symprec, self._is_symmetry
+        return Symmetry(*cells, s2p_map=self._primitive.s2p_map, lang=self._lang)
+
+    def _search_symmetry(self) -> None:
+        """Leave the supercell for later."""
+
+    def _search_primitive_symmetry(self) -> None:
+        """Search the symmetry of the primitive cell alone."""
+        cells = self._primitive, self._symprec, self._is_symmetry
+        self._primitive_symmetry = Symmetry(*cells, lang=self._lang)
 
 
 def cell_of_atoms(atoms: Atoms) -> PhonopyAtoms:

@@ -425,7 +425,7 @@ def _analysed(task: Task) -> Outcome:
     """Analyse the modes of one crystal."""
     phonon, response = phonon_of(task.row), response_of(task.row)
     rules = impose_sum_rules(phonon, response)
-    analysis = analyze_force_constants(rules.phonon, task.settings.chirality)
+    analysis = analyze_force_constants(rules.crystal, task.settings.chirality)
     stiffness = least_stiffness(elastic_constants(phonon, response)) if response else None
     frequencies = commensurate_frequencies(phonon)
     verdict = judge(analysis.record, frequencies, task.settings.score, stiffness)
@@ -434,7 +434,7 @@ def _analysed(task: Task) -> Outcome:
         "huang_violation": rules.huang_before,
         "sum_rules_skipped": rules.skipped or None,
     }
-    record = task.identity | asdict(analysis.record) | asdict(verdict) | divided
+    record = task.identity | vars(analysis.record) | vars(verdict) | divided
     modes = pa.table(dict(analysis.modes))
     for name, value in reversed(task.identity.items()):
         modes = modes.add_column(0, name, pa.array([value] * len(modes)))

@@ -33,15 +33,18 @@ enter through the derivatives of their interaction at Γ; what is divided is the
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.harmonic.dynamical_matrix import get_dynamical_matrix
+from phonopy.structure.cells import get_smallest_vectors
 from scipy.sparse.linalg import LinearOperator, minres
 
 from tasks.elasticity import GPA, MANDEL, VOIGT, StrainResponse, in_mandel_basis
+from tasks.fourier import Crystal, Interpolation, series_of_pairs
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -66,8 +69,9 @@ class SumRules:
 
     Attributes
     ----------
-    phonon : phonopy.Phonopy
-        The same crystal in a supercell twice as long, for all q-points.
+    crystal : phonopy.Phonopy or Interpolation
+        The same crystal for all q-points; with Born charges, or where the rules were not imposed,
+        a phonopy object.
     rotational_before, rotational_after : float
         Largest |M_kαβγ − M_kαγβ| with the usual division among images, and now (eV/Å).
     huang_before, huang_after : float
@@ -75,16 +79,21 @@ class SumRules:
     change : float
         Largest change of a force constant of the infinite crystal (eV/Å^2).
     skipped : str
-        Why nothing was done and `phonon` is the one given; empty where the rules were imposed.
+        Why nothing was done and `crystal` is the one given; empty where the rules were imposed.
     """
 
-    phonon: Phonopy
+    crystal: Crystal
     rotational_before: float
     rotational_after: float
     huang_before: float
     huang_after: float
     change: float
     skipped: str = ""
+
+    @property
+    def phonon(self) -> Phonopy:
+        """The crystal as a phonopy object, in a supercell twice as long."""
+        return self.crystal.phonon if isinstance(self.crystal, Interpolation) else self.crystal
 
 
 def impose_sum_rules(phonon: Phonopy, response: StrainResponse | None = None) -> SumRules:
@@ -106,9 +115,9 @@ def impose_sum_rules(phonon: Phonopy, response: StrainResponse | None = None) ->
     if reason := _reason_to_skip(phonon):
         before = _violations(*_own_moments(phonon), phonon.primitive.volume)
         return SumRules(phonon, before[0], before[0], before[1], before[1], 0.0, reason)
-    longer = _longer(phonon)
-    images, charges = _images(phonon, longer), _neutral(phonon.nac_params)
-    sums, dipoles = _short_range(phonon, charges), _dipoles(longer, charges)
+    charges = _neutral(phonon.nac_params)
+    images, sums = _images(phonon), _short_range(phonon, charges)
+    dipoles = _dipoles(phonon, charges)
     longrange = dipoles.moments(images.length)
     usual = images.divided(sums, images.nearest)
     conditions = _Conditions(images.coupling(), exact=response is not None)
@@ -117,13 +126,13 @@ def impose_sum_rules(phonon: Phonopy, response: StrainResponse | None = None) ->
     for _ in range(_ROUNDS):
         lacking = wanted - conditions.reduced(images.moments(found) + longrange)
         found = found + images.spread(conditions.multipliers(lacking))
-    longer.force_constants = images.gathered(found, len(longer.supercell)) + dipoles.constants
     before, after = (
         _violations(images.moments(x) + longrange, images.length, phonon.primitive.volume)
         for x in (usual, found)
     )
+    crystal = dipoles.charged(images, found) if dipoles.longer else _interpolation(images, found)
     change = float(np.abs(found - usual).max())
-    return SumRules(longer, before[0], after[0], before[1], after[1], change)
+    return SumRules(crystal, before[0], after[0], before[1], after[1], change)
 
 
 def _reason_to_skip(phonon: Phonopy) -> str:
@@ -140,18 +149,25 @@ def _reason_to_skip(phonon: Phonopy) -> str:
 class _Images:
     """Periodic images of all pairs of an atom k of the primitive cell and j of the supercell.
 
-    members (n, N, m) are the images in the longer supercell, partners (N,) the atom of the
-    primitive cell that j belongs to. variances (n, N, m) are r^-2p, features (n, N, m, 9)
-    r and the six components of r r^T in units of `length` (Å) and its square. nearest (n, N, m) is
-    1 for the nearest images, else 0.
+    Image m of a pair is j moved by steps[m] (m, 3), vectors of the supercell in units of primitive
+    ones. vectors and addresses are the shortest vectors between k and the images, as phonopy gives
+    them. variances (n, N, m) are r^-2p, features (n, N, m, 9) r and the six components of r r^T in
+    units of `length` (Å) and its square. nearest (n, N, m) is 1 for the nearest images, else 0.
     """
 
-    members: IntArray
-    partners: IntArray
+    phonon: Phonopy
+    steps: IntArray
+    vectors: FloatArray
+    addresses: IntArray
     variances: FloatArray
     nearest: FloatArray
     features: FloatArray
     length: float
+
+    @cached_property
+    def partners(self) -> IntArray:
+        """Atom of the primitive cell that each site of the supercell is an image of, (N,)."""
+        return _atoms_of_sites(self.phonon)
 
     def divided(self, constants: FloatArray, weights: FloatArray) -> FloatArray:
         """Force constants (n, N, m, 3, 3) of all images from their sums, by given weights."""
@@ -159,17 +175,26 @@ class _Images:
         divided: FloatArray = shares[..., None, None] * constants[:, :, None]
         return divided
 
-    def gathered(self, divided: FloatArray, n_atoms: int) -> FloatArray:
-        """Compact force constants (n, n_atoms, 3, 3) of the longer supercell."""
-        n = len(self.members)
-        compact = np.empty((n, n_atoms, 3, 3))
-        compact[np.arange(n)[:, None], self.members.reshape(n, -1)] = divided.reshape(n, -1, 3, 3)
+    def gathered(self, divided: FloatArray, longer: Phonopy) -> FloatArray:
+        """Compact force constants (n, n_sites, 3, 3) of the longer supercell."""
+        n = len(longer.primitive)
+        cells = _relative_cells(self.phonon, self.phonon)[:, :, None] + self.steps
+        own = _pair_keys(self.partners[:, None], cells, longer).reshape(n, -1)
+        cells = _relative_cells(longer, self.phonon)
+        keys = _pair_keys(_atoms_of_sites(longer), cells, longer)
+        # Both hold the same numbers, so that sorting brings them together.
+        compact = np.empty((n, len(longer.supercell), 3, 3))
+        rows = np.arange(n)[:, None]
+        compact[rows, keys.argsort(axis=1)] = divided.reshape(n, -1, 3, 3)[
+            rows, own.argsort(axis=1)
+        ]
         return compact
 
     def moments(self, divided: FloatArray) -> FloatArray:
         """Sums of force constants times features over all images, shape (n, 3, 3, 9)."""
         return np.asarray(np.einsum("kjmab,kjmf->kabf", divided, self.features, optimize=True))
 
+    @cached_property
     def centred(self) -> FloatArray:
         """Features less their mean over the images of a pair, (n, N, m, 9)."""
         shares = self.variances / self.variances.sum(axis=-1, keepdims=True)
@@ -178,7 +203,7 @@ class _Images:
 
     def coupling(self) -> FloatArray:
         """Covariance of the moments of all pairs between two atoms, shape (n, n, 9, 9)."""
-        centred, n = self.centred(), len(self.members)
+        centred, n = self.centred, len(self.variances)
         pairs = np.einsum("kjm,kjmf,kjmg->jkfg", self.variances, centred, centred, optimize=True)
         coupling = np.zeros((n, n, 9, 9))
         np.add.at(coupling, self.partners, pairs)
@@ -187,7 +212,7 @@ class _Images:
     def spread(self, multipliers: FloatArray) -> FloatArray:
         """Change of the force constants that multipliers (n, 3, 3, 9) of the moments make."""
         reversed_ = (_PARITY * multipliers.swapaxes(1, 2))[self.partners]
-        centred = self.centred()
+        centred = self.centred
         here = np.einsum("kabf,kjmf->kjmab", multipliers, centred, optimize=True)
         there = np.einsum("jabf,kjmf->kjmab", reversed_, centred, optimize=True)
         change: FloatArray = self.variances[..., None, None] * (here + there) / 2
@@ -207,13 +232,13 @@ class _Conditions:
     def reduced(self, moments: FloatArray) -> FloatArray:
         """Conditioned part of moments (n, 3, 3, 9)."""
         first = moments[..., :3]
-        second = np.einsum("pab,kabq->pq", MANDEL, moments[..., 3:])
+        second = MANDEL.reshape(6, 9) @ moments[..., 3:].sum(axis=0).reshape(9, 6)
         return np.append(*self._kept(first, second))
 
     def expanded(self, vector: FloatArray) -> FloatArray:
         """Transpose of `reduced`, to shape (n, 3, 3, 9)."""
         first, second = self._kept(vector[:-36].reshape(-1, 3, 3, 3), vector[-36:].reshape(6, 6))
-        spread = np.einsum("pab,pq->abq", MANDEL, second)
+        spread = (MANDEL.reshape(6, 9).T @ second).reshape(3, 3, 6)
         return np.concatenate([first, np.broadcast_to(spread, (len(first), 3, 3, 6))], axis=-1)
 
     def multipliers(self, lacking: FloatArray) -> FloatArray:
@@ -244,10 +269,19 @@ class _Conditions:
     def _gram(self, vector: FloatArray) -> FloatArray:
         """Moments that multipliers make."""
         multipliers = self.expanded(vector)
-        own = self.coupling.sum(axis=1)
-        here = np.einsum("kfg,kabg->kabf", own, multipliers)
-        there = np.einsum("kpfg,pbag->kabf", self.coupling, _PARITY * multipliers, optimize=True)
-        return self.reduced(here + there) / 2
+        n = len(multipliers)
+        own, others = self._couplings
+        here = multipliers.reshape(n, 9, 9) @ own
+        there = others @ multipliers.transpose(0, 3, 2, 1).reshape(9 * n, 9)
+        there = there.reshape(n, 9, 3, 3).transpose(0, 2, 3, 1)
+        return self.reduced(here.reshape(n, 3, 3, 9) + there) / 2
+
+    @cached_property
+    def _couplings(self) -> tuple[FloatArray, FloatArray]:
+        """Couplings of each atom with itself (n, 9, 9) and with the others (9 n, 9 n)."""
+        size = 9 * len(self.coupling)
+        others = (self.coupling * _PARITY).transpose(0, 2, 1, 3).reshape(size, size)
+        return self.coupling.sum(axis=1).swapaxes(1, 2), others
 
 
 def _longer(phonon: Phonopy) -> Phonopy:
@@ -261,21 +295,24 @@ def _longer(phonon: Phonopy) -> Phonopy:
     return longer
 
 
-def _images(phonon: Phonopy, longer: Phonopy) -> _Images:
-    """Find which pairs of the longer supercell are images of which pair of the supercell."""
-    n, n_sites = len(phonon.primitive), len(phonon.supercell)
-    # Both lists of keys hold the same values, so that sorting brings them together.
-    order = np.argsort(_pair_keys(longer, phonon), axis=1, kind="stable").reshape(n, n_sites, -1)
-    places = np.argsort(_pair_keys(phonon, phonon), axis=1)
-    members = np.empty_like(order)
-    members[np.arange(n)[:, None], places] = order
-    features, distances = _features(longer)
-    rows = np.arange(n)[:, None, None]
-    features, distances = features[rows, members], distances[rows, members]
-    length = float(phonon.supercell.volume ** (1 / 3))
+def _images(phonon: Phonopy) -> _Images:
+    """Find the shortest vectors of all pairs in a supercell that holds several images of each."""
+    supercell, primitive = phonon.supercell, phonon.primitive
+    turns = np.indices((_LONGER,) * 3).reshape(3, -1).T
+    positions = ((supercell.scaled_positions[:, None] + turns) / _LONGER).reshape(-1, 3)
+    origins = supercell.scaled_positions[primitive.p2s_map] / _LONGER
+    vectors, addresses = get_smallest_vectors(_LONGER * supercell.cell, positions, origins)
+    in_primitive = np.rint(supercell.cell @ np.linalg.inv(primitive.cell)).astype(np.int64)
+    vectors = vectors @ (_LONGER * in_primitive)
+    features, distances = _features(vectors @ primitive.cell, addresses)
+    shape = (len(origins), len(supercell), len(turns))
+    features, distances = features.reshape(*shape, 9), distances.reshape(shape)
+    length = float(supercell.volume ** (1 / 3))
     return _Images(
-        members,
-        _atoms_of_sites(phonon),
+        phonon,
+        turns @ in_primitive,
+        vectors,
+        addresses,
         variances=np.maximum(distances / length, _CLOSEST / length) ** (-2 * _DECAY),
         nearest=(distances < distances.min(axis=-1, keepdims=True) + _SAME).astype(float),
         features=features / np.repeat([length, length**2], [3, 6]),
@@ -283,21 +320,47 @@ def _images(phonon: Phonopy, longer: Phonopy) -> _Images:
     )
 
 
+def _interpolation(images: _Images, divided: FloatArray) -> Interpolation:
+    """Crystal without Born charges, from the force constants of all images."""
+    phonon, n = images.phonon, len(divided)
+
+    def build() -> Phonopy:
+        longer = _longer(phonon)
+        longer.force_constants = images.gathered(divided, longer)
+        return longer
+
+    constants = divided.reshape(n, -1, 3, 3)
+    return Interpolation(
+        phonon.primitive,
+        phonon.primitive_symmetry,
+        series_of_pairs(phonon.primitive, images.vectors, images.addresses, constants),
+        phonon.unit_conversion_factor,
+        build,
+    )
+
+
 @dataclass(frozen=True)
 class _Dipoles:
-    """Interaction of Born charges: compact force constants (n, N, 3, 3) of the longer supercell.
+    """Interaction of Born charges: a longer supercell with its force constants alone, if any.
 
     first (n, 3, 3, 3) and second (n, 3, 3, 6) are the derivatives of its analytical part at Γ that
     stand for sums over r and r r^T, in eV/Å and eV.
     """
 
-    constants: FloatArray
+    longer: Phonopy | None
     first: FloatArray
     second: FloatArray
 
     def moments(self, length: float) -> FloatArray:
         """Moments (n, 3, 3, 9) in the units of `_Images`."""
         return np.concatenate([self.first / length, self.second / length**2], axis=-1)
+
+    def charged(self, images: _Images, divided: FloatArray) -> Phonopy:
+        """Longer supercell with the force constants of all images besides."""
+        assert self.longer is not None
+        longer = self.longer
+        longer.force_constants = images.gathered(divided, longer) + longer.force_constants
+        return longer
 
 
 def _neutral(charges: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -320,17 +383,16 @@ def _short_range(phonon: Phonopy, charges: Mapping[str, Any] | None) -> FloatArr
     return np.asarray(constants)
 
 
-def _dipoles(longer: Phonopy, charges: Mapping[str, Any] | None) -> _Dipoles:
+def _dipoles(phonon: Phonopy, charges: Mapping[str, Any] | None) -> _Dipoles:
     """Interaction of Born charges in the longer supercell, which is given the charges."""
-    n = len(longer.primitive)
-    nothing = np.zeros((n, len(longer.supercell), 3, 3))
+    n = len(phonon.primitive)
     if charges is None:
-        return _Dipoles(nothing, np.zeros((n, 3, 3, 3)), np.zeros((n, 3, 3, 6)))
-    longer.force_constants = nothing
+        return _Dipoles(None, np.zeros((n, 3, 3, 3)), np.zeros((n, 3, 3, 6)))
+    longer = _longer(phonon)
+    longer.force_constants = np.zeros((n, len(longer.supercell), 3, 3))
     longer.force_constants = -_short_range(longer, charges)
     longer.nac_params = charges
-    first, second = _derivatives_at_gamma(longer)
-    return _Dipoles(longer.force_constants, first, second)
+    return _Dipoles(longer, *_derivatives_at_gamma(longer))
 
 
 def _derivatives_at_gamma(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
@@ -359,31 +421,31 @@ def _atoms_of_sites(phonon: Phonopy) -> IntArray:
     return np.array([order[int(site)] for site in phonon.primitive.s2p_map])
 
 
-def _pair_keys(phonon: Phonopy, reference: Phonopy) -> IntArray:
-    """Number for each pair (k, j) that is the same for periodic images in the reference supercell.
+def _relative_cells(phonon: Phonopy, reference: Phonopy) -> IntArray:
+    """Primitive cell of each site as seen from that of each atom of the primitive cell, (n, N, 3).
 
-    Shape (n, N) for the N sites of `phonon`, which has the primitive cell of `reference`.
+    Cells are counted from the atoms of the primitive cell of `reference`.
     """
-    atoms, to_lattice = _atoms_of_sites(phonon), np.linalg.inv(phonon.primitive.cell)
-    origins = reference.supercell.positions[reference.primitive.p2s_map]
-    cells = np.rint((phonon.supercell.positions - origins[atoms]) @ to_lattice)
-    relative = cells - cells[phonon.primitive.p2s_map][:, None]
-    to_supercell = np.rint(reference.supercell.cell @ to_lattice)
+    primitive, atoms = reference.primitive, _atoms_of_sites(phonon)
+    moves = phonon.supercell.positions - primitive.positions[atoms]
+    cells = np.rint(moves @ np.linalg.inv(primitive.cell)).astype(np.int64)
+    return np.asarray(cells - cells[phonon.primitive.p2s_map][:, None])
+
+
+def _pair_keys(atoms: IntArray, cells: IntArray, phonon: Phonopy) -> IntArray:
+    """Number for each pair, from atom and relative cell (..., 3), equal for its periodic images."""
+    to_supercell = np.rint(phonon.supercell.cell @ np.linalg.inv(phonon.primitive.cell))
     size = round(abs(np.linalg.det(to_supercell)))
     adjugate = np.rint(size * np.linalg.inv(to_supercell)).astype(np.int64)
-    digits = (relative.astype(np.int64) @ adjugate) % size
-    weights = size ** np.array([2, 1, 0])
-    keys: IntArray = atoms * size**3 + digits @ weights
-    return keys
+    digits = (cells @ adjugate) % size
+    return np.asarray(atoms * size**3 + digits @ size ** np.array([2, 1, 0]))
 
 
-def _features(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
+def _features(vectors: FloatArray, addresses: IntArray) -> tuple[FloatArray, FloatArray]:
     """Shortest vectors r and r r^T of all pairs, averaged over equal ones, and distances.
 
     Shapes (n, N, 9) in Å and Å^2, and (n, N) in Å.
     """
-    vectors, addresses = phonon.primitive.get_smallest_vectors()
-    vectors = vectors @ phonon.primitive.cell
     squares = np.einsum("ia,ib,qab->iq", vectors, vectors, MANDEL)
     stacked = np.concatenate([vectors, squares], axis=1)
     counts, starts = addresses.reshape(-1, 2).T
@@ -395,7 +457,8 @@ def _features(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
 
 def _own_moments(phonon: Phonopy) -> tuple[FloatArray, float]:
     """Moments with phonopy's own division among images, in units of 1 Å."""
-    features, _ = _features(phonon)
+    vectors, addresses = phonon.primitive.get_smallest_vectors()
+    features, _ = _features(vectors @ phonon.primitive.cell, addresses)
     return np.einsum("kjab,kjf->kabf", phonon.force_constants, features, optimize=True), 1.0
 
 

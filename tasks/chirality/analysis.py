@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from phonopy import Phonopy
 
 from tasks.chirality.angular_momentum import mean_angular_momentum
 from tasks.chirality.axes import RotationAxis, crystal_operations, principal_axes
@@ -41,6 +40,7 @@ from tasks.chirality.tensor import (
     thermal_sample,
     velocity_angular_momentum_tensor,
 )
+from tasks.fourier import Crystal
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -121,13 +121,13 @@ class ChiralityAnalysis:
 
 
 def analyze_force_constants(
-    phonon: Phonopy, settings: ChiralitySettings | None = None
+    phonon: Crystal, settings: ChiralitySettings | None = None
 ) -> ChiralityAnalysis:
     """Analyse the chirality of the phonons of one crystal.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants that obey the space group and the acoustic sum rule, the primitive
         cell set explicitly, and ``nac_params`` where Born charges are known.
     settings : ChiralitySettings, optional
@@ -160,7 +160,7 @@ def analyze_force_constants(
 
 
 def sample_modes(
-    phonon: Phonopy,
+    phonon: Crystal,
     modes: Modes,
     tolerance: float,
     joined: NDArray[np.bool_] | None = None,
@@ -169,7 +169,7 @@ def sample_modes(
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         The crystal the modes belong to.
     modes : Modes
         Modes at q-points.
@@ -187,12 +187,12 @@ def sample_modes(
     return ModeSample(modes, sets, momentum, zone_images(modes.q_points, phonon.primitive.cell))
 
 
-def mode_table(phonon: Phonopy, path: BandPath, settings: ChiralitySettings) -> Columns:
+def mode_table(phonon: Crystal, path: BandPath, settings: ChiralitySettings) -> Columns:
     """Tabulate the modes along a band path, one row per q-point and band.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     path : BandPath
         Band path with its special points.
@@ -255,7 +255,7 @@ def _masked(values: NDArray[Any], order: NDArray[Any]) -> NDArray[Any]:
     return np.ma.masked_array(values.astype(kind), mask=(order == 0) | np.isnan(values))
 
 
-def _path_modes(phonon: Phonopy, path: BandPath) -> Modes:
+def _path_modes(phonon: Crystal, path: BandPath) -> Modes:
     """Modes along the path; with charges, Gamma is approached along each segment."""
     modes = modes_at(phonon, path.q_points)
     at_gamma = np.flatnonzero(~path.q_points.any(axis=1))
@@ -269,7 +269,7 @@ def _path_modes(phonon: Phonopy, path: BandPath) -> Modes:
 
 
 def _joined_at_special_points(
-    phonon: Phonopy, path: BandPath, tolerance: float
+    phonon: Crystal, path: BandPath, tolerance: float
 ) -> NDArray[np.bool_]:
     """Bands joined by symmetry at the named points; with charges not at Gamma."""
     joined = np.zeros((len(path.q_points), 3 * len(phonon.primitive) - 1), dtype=bool)
@@ -284,7 +284,7 @@ def _joined_at_special_points(
 
 
 def _responses(
-    phonon: Phonopy, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
 ) -> Responses:
     """Thermal responses on the mesh; Raman and splittings along the axes."""
     tolerance, cutoff = settings.degeneracy_tolerance, settings.frequency_cutoff
@@ -294,7 +294,7 @@ def _responses(
         "window_width": settings.window_width,
         "frequency_cutoff": cutoff,
     }
-    kelvin = settings.temperatures
+    kelvin, axes = settings.temperatures, principal_axes(phonon)
     return Responses(
         spectrum=helicity_spectrum(
             *mesh_modes,
@@ -306,13 +306,13 @@ def _responses(
         magnetization=magnetization_tensor(phonon, sample, kelvin, **options)
         if phonon.nac_params is not None
         else None,
-        axes=principal_axes(phonon),
-        splittings=splittings(phonon),
-        raman=circular_raman(phonon, tolerance),
+        axes=axes,
+        splittings=splittings(phonon, axes=axes),
+        raman=circular_raman(phonon, tolerance, axes),
     )
 
 
-def _sampling_fields(phonon: Phonopy, mesh: Mesh) -> dict[str, Any]:
+def _sampling_fields(phonon: Crystal, mesh: Mesh) -> dict[str, Any]:
     """Fields that say what was sampled."""
     return {
         "n_atoms": len(phonon.primitive),
@@ -323,13 +323,13 @@ def _sampling_fields(phonon: Phonopy, mesh: Mesh) -> dict[str, Any]:
     }
 
 
-def _counted(phonon: Phonopy, modes: Modes, cutoff: float) -> NDArray[np.bool_]:
+def _counted(phonon: Crystal, modes: Modes, cutoff: float) -> NDArray[np.bool_]:
     """Modes that enter the means: neither imaginary nor a translation."""
     return (modes.frequencies >= -cutoff) & ~translations(modes, phonon.primitive.masses)
 
 
 def _momentum_fields(
-    phonon: Phonopy, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
 ) -> dict[str, Any]:
     """Means and maxima of the angular momentum over the zone."""
     counted = _counted(phonon, zone.modes, settings.frequency_cutoff)
@@ -359,7 +359,7 @@ def _momentum_fields(
 
 
 def _stability_fields(
-    phonon: Phonopy, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
 ) -> dict[str, Any]:
     """Imaginary and degenerate modes, and how well the sum rules hold."""
     modes, weights = zone.modes, mesh.weights

@@ -23,12 +23,6 @@ _SET_OFFSET = 4.0
 _TIE = 1e-5
 
 
-def _curl(vectors: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """-i (v* x v) for complex vectors (..., 3), which is real: 2 Im(v_b* v_c), cyclic."""
-    ahead, behind = np.roll(vectors, -1, axis=-1), np.roll(vectors, -2, axis=-1)
-    return 2.0 * np.asarray((ahead.conj() * behind).imag)
-
-
 def atomic_angular_momentum(eigenvectors: NDArray[np.complex128]) -> NDArray[np.float64]:
     """Angular momentum l_k = -i e_k* x e_k of each atom in each mode.
 
@@ -47,12 +41,11 @@ def atomic_angular_momentum(eigenvectors: NDArray[np.complex128]) -> NDArray[np.
     ValueError
         Where the number of rows is not a multiple of three.
     """
-    *leading, n_rows, n_bands = eigenvectors.shape
-    if n_rows % 3:
-        msg = f"eigenvectors need 3 rows per atom, got {n_rows} rows"
-        raise ValueError(msg)
-    per_atom = eigenvectors.reshape(*leading, n_rows // 3, 3, n_bands)
-    return _curl(np.moveaxis(per_atom, -2, -1))
+    x, y, z = ((part.real, part.imag) for part in _components(eigenvectors))
+    pairs = ((y, z), (z, x), (x, y))
+    # 2 Im(e_b* e_c), cyclic.
+    parts = [2.0 * (b[0] * c[1] - b[1] * c[0]) for b, c in pairs]
+    return np.moveaxis(np.stack(parts), 0, -1)
 
 
 def angular_momentum(eigenvectors: NDArray[np.complex128]) -> NDArray[np.float64]:

@@ -20,8 +20,9 @@ from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
-from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
+
+from tasks.fourier import Crystal
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -95,12 +96,12 @@ class RotationAxis:
     positions: FloatArray
 
 
-def crystal_operations(phonon: Phonopy) -> CrystalOperations:
+def crystal_operations(phonon: Crystal) -> CrystalOperations:
     """Return the space-group operations of the primitive cell of a phonopy object.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         Any, with or without force constants.
 
     Returns
@@ -118,7 +119,7 @@ def crystal_operations(phonon: Phonopy) -> CrystalOperations:
     return CrystalOperations(rotations, left @ right, translations, sites)
 
 
-def rotation_axes(phonon: Phonopy) -> tuple[RotationAxis, ...]:
+def rotation_axes(phonon: Crystal) -> tuple[RotationAxis, ...]:
     """Find the rotation and screw axes of a crystal, one for each direction and order.
 
     A direction of order 6 is listed with its orders 3 and 2 too (at a K-like point only the
@@ -126,7 +127,7 @@ def rotation_axes(phonon: Phonopy) -> tuple[RotationAxis, ...]:
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         Any, with or without force constants.
 
     Returns
@@ -143,12 +144,12 @@ def rotation_axes(phonon: Phonopy) -> tuple[RotationAxis, ...]:
     return tuple(sorted(axes, key=lambda a: (-a.order, *(-a.lattice_vector[::-1]))))
 
 
-def principal_axes(phonon: Phonopy, minimum_order: int = 3) -> tuple[RotationAxis, ...]:
+def principal_axes(phonon: Crystal, minimum_order: int = 3) -> tuple[RotationAxis, ...]:
     """Select the highest order of each direction and one direction of each symmetry-equal set.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         Any, with or without force constants.
     minimum_order : int
         Axes of lower order are left out.
@@ -295,18 +296,20 @@ def _reduce_screw(
 def _best_centre(centres: FloatArray, direction: FloatArray, primitive: PhonopyAtoms) -> int:
     """Index of the centre of least moment of inertia, then of the one nearest to the origin."""
     keys, inverse = np.unique(np.round(centres, 6), axis=0, return_inverse=True)
-    moments = np.array([_moment_of_inertia(c, direction, primitive) for c in keys])
+    moments = _moments_of_inertia(keys, direction, primitive)
     tied = np.flatnonzero(moments <= moments.min() * (1 + _RELATIVE_TIE) + _RELATIVE_TIE)
     distances = np.round(np.linalg.norm(keys[tied], axis=1), 4)
     winner = tied[np.lexsort((*(-keys[tied].T), distances))[0]]
     return int(np.flatnonzero(inverse.ravel() == winner)[0])
 
 
-def _moment_of_inertia(centre: FloatArray, direction: FloatArray, primitive: PhonopyAtoms) -> float:
-    """Sum of mass times squared distance from the axis, each atom at its nearest image."""
-    fractional = primitive.scaled_positions - centre @ np.linalg.inv(primitive.cell)
-    images = (fractional - np.rint(fractional))[:, None] + _NEIGHBOUR_CELLS
-    vectors = images @ primitive.cell
-    along = vectors @ direction
-    squares = np.maximum((vectors**2).sum(axis=-1) - along**2, 0.0).min(axis=1)
-    return float(primitive.masses @ squares)
+def _moments_of_inertia(
+    centres: FloatArray, direction: FloatArray, primitive: PhonopyAtoms
+) -> FloatArray:
+    """Sums of mass times squared distance from each axis, each atom at its nearest image."""
+    shifts = centres @ np.linalg.inv(primitive.cell)
+    fractional = primitive.scaled_positions - shifts[:, None]
+    images = (fractional - np.rint(fractional))[:, :, None] + _NEIGHBOUR_CELLS
+    across = primitive.cell - np.outer(primitive.cell @ direction, direction)
+    squares = ((images @ across) ** 2).sum(axis=-1).min(axis=-1)
+    return np.asarray(squares @ primitive.masses)

@@ -15,8 +15,9 @@ import numpy as np
 import seekpath
 from ase.geometry import minkowski_reduce
 from numpy.typing import ArrayLike, NDArray
-from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
+
+from tasks.fourier import Crystal
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -264,12 +265,12 @@ def mesh_numbers(cell: ArrayLike, rotations: IntArray, spacing: float) -> IntArr
     return np.asarray(np.where(tied, numbers, 0).max(axis=1))
 
 
-def irreducible_mesh(phonon: Phonopy, spacing: float) -> Mesh:
+def irreducible_mesh(phonon: Crystal, spacing: float) -> Mesh:
     """Mesh of a given spacing, reduced by the point group and time reversal.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         Any, with or without force constants.
     spacing : float
         Cube root of the volume per mesh point, 1/Å without 2 pi (see `mesh_numbers`).
@@ -309,9 +310,14 @@ def _wrapped(addresses: IntArray, numbers: IntArray) -> FloatArray:
 def _images(addresses: IntArray, numbers: IntArray, rotations: IntArray) -> IntArray:
     """Index of the image of each mesh point under R and, in the second half, under -R."""
     scaled = np.linalg.inv(rotations) * numbers[None, None, :] / numbers[None, :, None]
-    turned = addresses @ np.rint(scaled).astype(np.int64)
-    both = np.concatenate([turned, -turned]) % numbers
-    return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(both, -1, 0)), tuple(numbers)))
+    index = np.zeros((2 * len(rotations), len(addresses)), dtype=np.int64)
+    for column, number in zip(np.moveaxis(np.rint(scaled), -1, 0), numbers, strict=True):
+        # Products of small whole numbers are exact, and much faster than those of integers.
+        turned = (column @ addresses.T.astype(np.float64)).astype(np.int64)
+        turned -= number * (turned // number)
+        index *= number
+        index += np.concatenate([turned, np.where(turned > 0, number - turned, 0)])
+    return index
 
 
 def _axial_matrices(cell: FloatArray, rotations: IntArray) -> FloatArray:
@@ -388,12 +394,12 @@ def special_points(
     return points, [(_name(start), _name(end)) for start, end in path["path"]]
 
 
-def band_path(phonon: Phonopy, spacing: float) -> BandPath:
+def band_path(phonon: Crystal, spacing: float) -> BandPath:
     """Sample the standard band path of a crystal.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         Any, with or without force constants.
     spacing : float
         Largest distance of neighbouring points, 1/Å without 2 pi.

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from phonopy import Phonopy
 from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
 
 from tasks.chirality.modes import modes_at
+from tasks.fourier import Crystal
 
 DEGENERACY_TOLERANCE: Final = 1e-3
 NEAR_FACTOR: Final = 10.0
@@ -50,7 +50,7 @@ def degenerate_sets(
     return labels
 
 
-def symmetry_partners(phonon: Phonopy, q_points: ArrayLike) -> NDArray[np.bool_]:
+def symmetry_partners(phonon: Crystal, q_points: ArrayLike) -> NDArray[np.bool_]:
     """Find neighbouring bands that belong to one irreducible co-representation.
 
     The little group of q includes time reversal, so that pairs stuck together by it count as well.
@@ -59,7 +59,7 @@ def symmetry_partners(phonon: Phonopy, q_points: ArrayLike) -> NDArray[np.bool_]
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     q_points : array_like, shape (nq, 3)
         Fractional reciprocal coordinates of the primitive cell.
@@ -79,12 +79,12 @@ def symmetry_partners(phonon: Phonopy, q_points: ArrayLike) -> NDArray[np.bool_]
     return joined
 
 
-def obeys_space_group(phonon: Phonopy, tolerance: float = DEGENERACY_TOLERANCE) -> bool:
+def obeys_space_group(phonon: Crystal, tolerance: float = DEGENERACY_TOLERANCE) -> bool:
     """Tell whether frequencies are the same at all q-points of a general star.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     tolerance : float
         Allowed difference (THz).
@@ -148,13 +148,15 @@ def set_mean(values: NDArray[np.float64], sets: NDArray[np.int64]) -> NDArray[np
     ndarray
         Same shape as `values`.
     """
-    starts = np.ones(sets.shape, dtype=bool)
-    starts[:, 1:] = np.diff(sets, axis=-1) != 0
-    first = np.flatnonzero(starts)
-    counts = np.diff(np.append(first, sets.size))
-    flat = values.reshape(sets.size, -1)
-    means = np.add.reduceat(flat, first, axis=0) / counts[:, None]
-    return np.asarray(np.repeat(means, counts, axis=0).reshape(values.shape))
+    found = np.array(values)
+    # Most q-points have no degenerate bands, and nothing to average.
+    rows = np.flatnonzero((np.diff(sets, axis=-1) == 0).any(axis=-1))
+    if len(rows):
+        first, counts = _runs(sets[rows])
+        flat = found[rows].reshape(counts.sum(), -1)
+        means = np.add.reduceat(flat, first, axis=0) / counts[:, None]
+        found[rows] = np.repeat(means, counts, axis=0).reshape(len(rows), *values.shape[1:])
+    return found
 
 
 def set_size(sets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -170,4 +172,13 @@ def set_size(sets: NDArray[np.int64]) -> NDArray[np.int64]:
     ndarray of int, shape (nq, nb)
         1 for a mode without partner.
     """
-    return np.asarray((sets[..., :, None] == sets[..., None, :]).sum(axis=-1))
+    _, counts = _runs(sets)
+    return np.repeat(counts, counts).reshape(sets.shape)
+
+
+def _runs(sets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First band and number of bands of each set, the bands numbered in C order."""
+    starts = np.ones(sets.shape, dtype=bool)
+    starts[..., 1:] = np.diff(sets, axis=-1) != 0
+    first = np.flatnonzero(starts)
+    return first, np.diff(np.append(first, sets.size))

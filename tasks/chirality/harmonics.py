@@ -15,12 +15,12 @@ R_L = sum_bins S_L / sum |h| depends on its width.
 """
 
 from dataclasses import dataclass
+from math import factorial
 from typing import Literal
 
 import numpy as np
+from numpy.polynomial.legendre import leg2poly, legder
 from numpy.typing import NDArray
-from phonopy import Phonopy
-from scipy.special import sph_harm_y
 
 from tasks.chirality.angular_momentum import mean_angular_momentum
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, crystal_operations
@@ -28,6 +28,7 @@ from tasks.chirality.brillouin import ZoneImages, helicity_size, zone_images
 from tasks.chirality.degeneracy import set_mean
 from tasks.chirality.histogram import bin_edges, bin_matrix
 from tasks.chirality.modes import Modes
+from tasks.fourier import Crystal
 from tasks.symmetry.point_groups import helicity_multiplicity
 
 Wave = Literal["none", "s", "d", "g", "i"]
@@ -90,7 +91,7 @@ class HelicitySpectrum:
 
 
 def helicity_spectrum(
-    phonon: Phonopy,
+    phonon: Crystal,
     modes: Modes,
     sets: IntArray,
     weights: IntArray | FloatArray,
@@ -104,7 +105,7 @@ def helicity_spectrum(
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         The crystal the modes belong to.
     modes : Modes
         Modes at the q-points of a Gamma-centred mesh invariant under the point group.
@@ -162,9 +163,11 @@ def _harmonic_fields(images: ZoneImages, rotations: FloatArray) -> ComplexArray:
 
     A member R q of the star has l(Rq) . F(Rq) = l(q) . det(R) R^T F(Rq).
     """
-    weighted = images.directions * images.weights[..., None]
-    values = _all_harmonics(images.directions) @ _pseudoscalar_average(rotations)
-    return np.asarray(values.swapaxes(-1, -2) @ weighted)
+    used = images.weights > 0
+    directions, first = images.directions[used], np.cumsum(used.sum(axis=1)) - used.sum(axis=1)
+    values = _all_harmonics(directions) @ _pseudoscalar_average(rotations)
+    vectors = directions * images.weights[used][:, None]
+    return np.asarray(np.add.reduceat(values[..., None] * vectors[:, None], first, axis=0))
 
 
 def _pseudoscalar_average(rotations: FloatArray) -> ComplexArray:
@@ -181,10 +184,28 @@ def _pseudoscalar_average(rotations: FloatArray) -> ComplexArray:
 
 
 def _all_harmonics(directions: FloatArray) -> ComplexArray:
-    """Y_LM of unit vectors (..., 3) for all M of `ORDERS`; shape (..., 28)."""
+    """Y_LM of unit vectors (..., 3) for all M of `ORDERS`; shape (..., 28).
+
+    For M >= 0 (x + iy)^M times a polynomial in z; those of -M are (-1)^M times the conjugates.
+    """
     x, y, z = np.moveaxis(directions, -1, 0)[..., None]
-    polar, azimuth = np.arccos(np.clip(z, -1, 1)), np.arctan2(y, x)
-    return np.asarray(sph_harm_y(_ORDER_ALL, _M_ALL, polar, azimuth))
+    powers = np.arange(len(_POLYNOMIALS))
+    positive = ((x + 1j * y) ** powers)[..., _M] * (z**powers @ _POLYNOMIALS)
+    found = positive[..., _PLACE]
+    np.conjugate(found, out=found, where=_M_ALL < 0)
+    return np.asarray(found * np.where((_M_ALL < 0) & (_M_ALL % 2 > 0), -1, 1))
+
+
+def _polynomial(order: int, m: int) -> FloatArray:
+    """Coefficients of Y_LM / (x + iy)^M in powers of z: N_LM (-1)^M d^M P_L / dz^M."""
+    norm = np.sqrt((2 * order + 1) / (4 * np.pi) * factorial(order - m) / factorial(order + m))
+    coefficients = leg2poly(legder(np.eye(order + 1)[order], m))
+    return np.pad((-1) ** m * norm * coefficients, (0, max(ORDERS) + 1 - len(coefficients)))
+
+
+_POLYNOMIALS = np.stack([_polynomial(*pair) for pair in zip(_ORDER, _M, strict=True)], axis=-1)
+# Where Y_L|M| stands among those of M >= 0: after (L / 2)^2 others of lower orders.
+_PLACE = _ORDER_ALL**2 // 4 + np.abs(_M_ALL)
 
 
 def _amplitudes(harmonics: ComplexArray) -> FloatArray:

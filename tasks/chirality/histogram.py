@@ -1,7 +1,7 @@
 """Histograms over frequency."""
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array
 
 from tasks.chirality.axes import FloatArray
 
@@ -25,7 +25,7 @@ def bin_edges(frequencies: FloatArray, width: float) -> FloatArray:
     return np.asarray(width * np.arange(n_bins + 1))
 
 
-def bin_matrix(frequencies: FloatArray, edges: FloatArray) -> csr_array:
+def bin_matrix(frequencies: FloatArray, edges: FloatArray) -> csc_array:
     """Return the matrix that adds up what the modes of each bin carry.
 
     Parameters
@@ -37,10 +37,10 @@ def bin_matrix(frequencies: FloatArray, edges: FloatArray) -> csr_array:
 
     Returns
     -------
-    scipy.sparse.csr_array, shape (n_bins, n_modes)
+    scipy.sparse.csc_array, shape (n_bins, n_modes)
         One in the row of the bin of each mode, the modes numbered in C order.
     """
     n_bins, n_modes = len(edges) - 1, frequencies.size
     index = np.searchsorted(edges, frequencies.ravel(), side="right") - 1
-    entries = (np.clip(index, 0, n_bins - 1), np.arange(n_modes))
-    return csr_array((np.ones(n_modes), entries), shape=(n_bins, n_modes))
+    entries = (np.ones(n_modes), np.clip(index, 0, n_bins - 1), np.arange(n_modes + 1))
+    return csc_array(entries, shape=(n_bins, n_modes))

@@ -13,7 +13,6 @@ gamma_k is (m_e / M_k)(Tr Z_k - Z_k^T) / 2. The moments of the electrons beyond 
 
 import numpy as np
 from numpy.typing import ArrayLike
-from phonopy import Phonopy
 from scipy.constants import angstrom, physical_constants
 
 from tasks.chirality.axes import FloatArray, IntArray
@@ -21,18 +20,19 @@ from tasks.chirality.degeneracy import set_mean
 from tasks.chirality.modes import Modes
 from tasks.chirality.tensor import AxialQuantity, TensorResult, ThermalSample, thermal_response
 from tasks.chirality.velocity import METRE_PER_SECOND, axial_elements
+from tasks.fourier import Crystal
 
 _ELECTRON_MASS = physical_constants["electron mass in u"][0]
 _BOHR_MAGNETON = physical_constants["Bohr magneton"][0]
 MAGNETIZATION_UNIT = _BOHR_MAGNETON * METRE_PER_SECOND / angstrom**3
 
 
-def gyromagnetic_tensors(phonon: Phonopy) -> FloatArray:
+def gyromagnetic_tensors(phonon: Crystal) -> FloatArray:
     """Return the gyromagnetic tensor of each atom.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With Born charges.
 
     Returns
@@ -59,12 +59,12 @@ def gyromagnetic_tensors(phonon: Phonopy) -> FloatArray:
     return np.asarray(ratio * (trace * np.eye(3) - born.swapaxes(1, 2)) / 2)
 
 
-def magnetic_moments(phonon: Phonopy, modes: Modes, sets: IntArray) -> FloatArray:
+def magnetic_moments(phonon: Crystal, modes: Modes, sets: IntArray) -> FloatArray:
     """Return the magnetic moment of one phonon of each mode.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With Born charges.
     modes : Modes
         Modes at q-points.
@@ -86,7 +86,7 @@ def magnetic_moments(phonon: Phonopy, modes: Modes, sets: IntArray) -> FloatArra
 
 
 def magnetization_tensor(
-    phonon: Phonopy,
+    phonon: Crystal,
     sample: ThermalSample,
     temperatures: ArrayLike = (100.0, 300.0, 1000.0),
     *,
@@ -99,7 +99,7 @@ def magnetization_tensor(
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With Born charges.
     sample : ThermalSample
         From ``tensor.thermal_sample``.

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
 
-from tasks.chirality.fourier import fourier_series
+from tasks.fourier import Crystal, fourier_series
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ class Modes:
 
 
 def modes_at(
-    phonon: Phonopy, q_points: ArrayLike, *, nac_direction: ArrayLike | None = None
+    phonon: Crystal, q_points: ArrayLike, *, nac_direction: ArrayLike | None = None
 ) -> Modes:
     """Frequencies and eigenvectors at q-points, with the non-analytic term where charges are set.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants; with ``nac_params`` the dipole-dipole correction is included.
     q_points : array_like, shape (nq, 3) or (3,)
         Fractional reciprocal coordinates of the primitive cell.
@@ -96,7 +96,7 @@ def modes_at(
     """
     _check_input(phonon)
     points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
-    if phonon.nac_params is not None:
+    if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
         result = phonon.run_qpoints(points, with_eigenvectors=True, nac_q_direction=nac_direction)
         return Modes(points, result.frequencies, result.eigenvectors)
     matrices = fourier_series(phonon).matrices(points)
@@ -105,7 +105,7 @@ def modes_at(
     return Modes(points, frequencies, eigenvectors)
 
 
-def _check_input(phonon: Phonopy) -> None:
+def _check_input(phonon: Crystal) -> None:
     """Refuse what phonopy's compiled kernels answer with a crash or with wrong numbers."""
     if phonon.force_constants is None:
         msg = "the phonopy object has no force constants: set or produce them first"

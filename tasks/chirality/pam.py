@@ -13,7 +13,6 @@ not depend on the basis the eigensolver chose inside it.
 from dataclasses import dataclass
 
 import numpy as np
-from phonopy import Phonopy
 
 from tasks.chirality.axes import (
     ComplexArray,
@@ -25,6 +24,7 @@ from tasks.chirality.axes import (
     rotation_axes,
 )
 from tasks.chirality.modes import Modes
+from tasks.fourier import Crystal
 
 # Below this purity a label means nothing: the set is cut, or the forces break the symmetry.
 PURITY_THRESHOLD = 0.9
@@ -174,7 +174,7 @@ def pseudo_angular_momentum(modes: Modes, axis: RotationAxis, sets: IntArray) ->
     )
 
 
-def pam_along_path(phonon: Phonopy, modes: Modes, sets: IntArray) -> PamLabels:
+def pam_along_path(phonon: Crystal, modes: Modes, sets: IntArray) -> PamLabels:
     """Label the modes at any q-points, each on the best axis that contains it.
 
     The axis of the highest order is taken; of several, one along q, and then the first in the
@@ -182,7 +182,7 @@ def pam_along_path(phonon: Phonopy, modes: Modes, sets: IntArray) -> PamLabels:
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         The crystal the modes belong to.
     modes : Modes
         Modes, along a path or anywhere.

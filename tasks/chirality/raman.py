@@ -15,11 +15,11 @@ dynamical matrix is split into blocks of one label each before it is diagonalise
 told apart however close they are, and no tolerance enters.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from phonopy import Phonopy
 
 from tasks.chirality.axes import (
     ComplexArray,
@@ -36,6 +36,7 @@ from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.pam import pseudo_angular_momentum
 from tasks.chirality.statistics import translations
 from tasks.chirality.velocity import dynamical_matrix_gradient
+from tasks.fourier import Crystal, dynamical_matrices
 
 CHANNELS = (("R", "R"), ("L", "L"), ("R", "L"), ("L", "R"))
 _TRANSFERS = np.array([0, 0, -2, 2])
@@ -112,34 +113,43 @@ class Splitting:
 
 
 def circular_raman(
-    phonon: Phonopy, tolerance: float = DEGENERACY_TOLERANCE
+    phonon: Crystal,
+    tolerance: float = DEGENERACY_TOLERANCE,
+    axes: Sequence[RotationAxis] | None = None,
 ) -> tuple[CircularRaman, ...]:
     """Find which Gamma modes circular Raman scattering sees along each rotation axis.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     tolerance : float
         Bands closer than this (THz) belong to one degenerate set.
+    axes : sequence of RotationAxis, optional
+        From ``axes.principal_axes``; found if left out.
 
     Returns
     -------
     tuple of CircularRaman
         One for each inequivalent axis of order 3, 4 or 6, highest order first.
     """
-    return tuple(_circular_raman(phonon, axis, tolerance) for axis in principal_axes(phonon))
+    axes = principal_axes(phonon) if axes is None else axes
+    return tuple(_circular_raman(phonon, axis, tolerance) for axis in axes)
 
 
-def splittings(phonon: Phonopy, n_points: int = 40) -> tuple[Splitting, ...]:
+def splittings(
+    phonon: Crystal, n_points: int = 40, axes: Sequence[RotationAxis] | None = None
+) -> tuple[Splitting, ...]:
     """Measure the splitting of opposite hands along the axes of a chiral crystal.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     n_points : int
         Number of q-points from Gamma to the zone boundary.
+    axes : sequence of RotationAxis, optional
+        From ``axes.principal_axes``; found if left out.
 
     Returns
     -------
@@ -149,15 +159,16 @@ def splittings(phonon: Phonopy, n_points: int = 40) -> tuple[Splitting, ...]:
     """
     if (np.linalg.det(crystal_operations(phonon).cartesian) < 0).any():
         return ()
-    return tuple(axis_splitting(phonon, axis, n_points) for axis in principal_axes(phonon))
+    axes = principal_axes(phonon) if axes is None else axes
+    return tuple(axis_splitting(phonon, axis, n_points) for axis in axes)
 
 
-def axis_splitting(phonon: Phonopy, axis: RotationAxis, n_points: int = 40) -> Splitting:
+def axis_splitting(phonon: Crystal, axis: RotationAxis, n_points: int = 40) -> Splitting:
     """Measure the splitting of opposite hands along one axis.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     axis : RotationAxis
         Axis of order 3, 4 or 6.
@@ -181,9 +192,7 @@ def axis_splitting(phonon: Phonopy, axis: RotationAxis, n_points: int = 40) -> S
         raise ValueError(message)
     fractions = np.concatenate([[0.0], _NEAR_GAMMA, np.linspace(0, 1, n_points + 1)[1:]])
     boundary = _zone_boundary(axis)
-    matrices = phonon.run_qpoints(
-        fractions[:, None] * boundary, with_dynamical_matrices=True
-    ).dynamical_matrices
+    matrices = dynamical_matrices(phonon, fractions[:, None] * boundary)
     slope = np.tensordot(axis.direction, dynamical_matrix_gradient(phonon, np.zeros((1, 3)))[0], 1)
     pairs = [_pairs(matrices, slope, axis, label) for label in range(1, (axis.order + 1) // 2)]
     length = float(np.linalg.norm(boundary @ np.linalg.inv(phonon.primitive.cell).T))
@@ -293,7 +302,7 @@ def _label_basis(axis: RotationAxis, label: int, n_rows: int) -> ComplexArray:
     return np.asarray(vectors[:, weights > 0.5])
 
 
-def _circular_raman(phonon: Phonopy, axis: RotationAxis, tolerance: float) -> CircularRaman:
+def _circular_raman(phonon: Crystal, axis: RotationAxis, tolerance: float) -> CircularRaman:
     """Selection rules of the Gamma modes for light along one axis."""
     # With charges, the macroscopic field of a wave vector along the axis.
     modes = modes_at(phonon, np.zeros(3), nac_direction=phonon.primitive.cell @ axis.direction)
@@ -309,7 +318,7 @@ def _circular_raman(phonon: Phonopy, axis: RotationAxis, tolerance: float) -> Ci
 
 
 def _symmetry_of_light(
-    phonon: Phonopy, operations: CrystalOperations, axis: RotationAxis
+    phonon: Crystal, operations: CrystalOperations, axis: RotationAxis
 ) -> IntArray:
     """Operations that the Gamma modes obey: with a field, those that keep the axis."""
     kept = np.abs(operations.cartesian @ axis.direction @ axis.direction) > 1 - 1e-6

@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 N_TRANSLATIONS = 3
 # Elements of the per-atom arrays held at a time.
-_CHUNK = 2**22
+_CHUNK = 2**17
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,9 @@ def atomic_means(
         vectors = modes.eigenvectors[rows]
         per_mode = np.moveaxis(atomic_angular_momentum(vectors), 1, 2)
         size = np.linalg.norm(set_mean(per_mode, sets[rows]), axis=-1)
-        squares = (np.abs(vectors) ** 2).reshape(-1, n_atoms, 3, modes.n_bands).sum(axis=2)
+        squares = (vectors.real**2 + vectors.imag**2) @ share[rows, :, None]
         momentum += np.einsum("qn,qnk->k", share[rows], size)
-        weight += np.einsum("qn,qkn->k", share[rows], squares)
+        weight += squares.reshape(-1, n_atoms, 3).sum(axis=(0, 2))
     momentum, weight = momentum[sites].mean(axis=0), weight[sites].mean(axis=0)
     return momentum / max(share.sum(), 1e-300), momentum / np.maximum(weight, 1e-300)
 

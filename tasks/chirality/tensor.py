@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from phonopy import Phonopy
 from scipy.constants import angstrom, h, hbar, k, tera
 
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, crystal_operations
@@ -30,6 +29,7 @@ from tasks.chirality.velocity import (
     block_traces,
     velocity_elements,
 )
+from tasks.fourier import Crystal
 from tasks.symmetry.point_groups import tensor_projector
 
 # hbar (m/s) / Å^3, the unit of alpha / tau before the factor df0/dT in 1/K.
@@ -162,7 +162,7 @@ class TensorResult:
 
 
 def thermal_sample(
-    phonon: Phonopy,
+    phonon: Crystal,
     modes: Modes,
     sets: IntArray,
     weights: ArrayLike,
@@ -174,7 +174,7 @@ def thermal_sample(
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants, and Born charges where the crystal is polar.
     modes : Modes
         Modes at the q-points of a Gamma-centred mesh invariant under the point group.
@@ -282,12 +282,12 @@ def thermal_response(
     """
     kelvin = np.asarray(temperatures, dtype=float)
     traces, factors = _summands(sample, quantity, kelvin, frequency_cutoff)
-    by_band = np.einsum("tqb,qbij->tbij", factors, traces)
-    by_q = _project(np.einsum("tqb,qbij->tqij", factors, traces), sample.projector)
+    by_band = np.einsum("tqb,qbij->tbij", factors, traces, optimize=True)
+    by_q = _project(np.einsum("tqb,qbij->tqij", factors, traces, optimize=True), sample.projector)
     frequencies = set_mean(sample.modes.frequencies, sample.sets)
     edges = bin_edges(frequencies, window_width)
-    products = np.einsum("tqb,qbij->qbtij", factors, traces).reshape(frequencies.size, -1)
-    sums = (bin_matrix(frequencies, edges) @ products).reshape(len(edges) - 1, -1, 3, 3)
+    rows, gather = traces.reshape(frequencies.size, 9), bin_matrix(frequencies, edges)
+    sums = np.stack([gather @ (factor.reshape(-1, 1) * rows) for factor in factors])
     imaginary = (sample.modes.frequencies < -frequency_cutoff) & sample.counted
     return TensorResult(
         temperatures=kelvin,
@@ -297,7 +297,7 @@ def thermal_response(
         largest_share=_largest_share(by_q),
         by_band=_project(by_band, sample.projector),
         window_edges=edges,
-        by_window=_project(np.moveaxis(sums, 0, 1), sample.projector),
+        by_window=_project(sums.reshape(*sums.shape[:2], 3, 3), sample.projector),
         unit=quantity.unit,
         n_imaginary=int(imaginary.sum()),
         imaginary_fraction=float(sample.weights @ imaginary.mean(axis=1)),
@@ -370,7 +370,7 @@ def _violation(
 
 
 def _star_sample(
-    phonon: Phonopy, modes: Modes, weights: FloatArray, tolerance: float
+    phonon: Crystal, modes: Modes, weights: FloatArray, tolerance: float
 ) -> ThermalSample:
     """Whole stars of the q-points of largest multiplicity."""
     operations = crystal_operations(phonon)

@@ -15,33 +15,33 @@ term included, in the phase convention with exp(i q.(r' - r)), where dD/dq is th
 operator.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.harmonic.derivative_dynmat import DerivativeOfDynamicalMatrix
 
+from tasks.chirality.angular_momentum import angular_momentum, atomic_angular_momentum
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray
 from tasks.chirality.degeneracy import set_mean, set_size
-from tasks.chirality.fourier import fourier_series
 from tasks.chirality.modes import Modes
+from tasks.fourier import Crystal, fourier_series
 
 METRE_PER_SECOND = 100.0
 # A mode slower than this (THz) is a translation, whose velocity 1 / (2 omega) would blow up.
 _LEAST_FREQUENCY = 1e-4
 # Bytes of dD/dq held at a time.
-_CHUNK_BYTES = 2**26
-
-# (M_a)_bc = -i eps_abc, eps_abc being component a of e_b x e_c.
-_ANGULAR_MOMENTUM = -1j * np.moveaxis(np.cross(np.eye(3)[:, None], np.eye(3)), -1, 0)
+_CHUNK_BYTES = 2**22
 
 
-def dynamical_matrix_gradient(phonon: Phonopy, q_points: FloatArray) -> ComplexArray:
+def dynamical_matrix_gradient(phonon: Crystal, q_points: FloatArray) -> ComplexArray:
     """Return the Cartesian derivatives of the dynamical matrix with respect to q.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants, and Born charges where the crystal is polar.
     q_points : ndarray, shape (nq, 3)
         Fractional coordinates of the primitive reciprocal lattice. At Gamma the limit without
@@ -59,12 +59,12 @@ def dynamical_matrix_gradient(phonon: Phonopy, q_points: FloatArray) -> ComplexA
     return (gradient + gradient.conj().swapaxes(-1, -2)) / 2
 
 
-def velocity_elements(phonon: Phonopy, modes: Modes, sets: IntArray) -> ComplexArray:
+def velocity_elements(phonon: Crystal, modes: Modes, sets: IntArray) -> ComplexArray:
     """Return the blocks of the velocity operator in the degenerate sets.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         The crystal the modes belong to.
     modes : Modes
         Modes at q-points.
@@ -82,15 +82,24 @@ def velocity_elements(phonon: Phonopy, modes: Modes, sets: IntArray) -> ComplexA
     step = max(1, _CHUNK_BYTES // (48 * n_bands**2))
     elements = np.empty((size, n_q, n_bands, 3), dtype=np.complex128)
     for rows in (slice(start, start + step) for start in range(0, n_q, step)):
-        vectors = modes.eigenvectors[rows]
-        gradient = dynamical_matrix_gradient(phonon, modes.q_points[rows])
-        for j in range(3):
-            kets = gradient[:, j] @ vectors
-            elements[:, rows, :, j] = block_diagonals(vectors, kets, sets[rows], size)
+        states, real, imaginary = _states_and_gradient(phonon, modes[rows])
+        elements[:, rows] = block_diagonals(states, real, imaginary, sets[rows], size)
     frequency = set_mean(modes.frequencies, sets)
     moving = frequency > _LEAST_FREQUENCY
     scale = phonon.unit_conversion_factor**2 / (2 * np.where(moving, frequency, 1.0))
     return np.asarray(elements * (moving * scale)[..., None])
+
+
+def _states_and_gradient(
+    phonon: Crystal, modes: Modes
+) -> tuple[ComplexArray, FloatArray, FloatArray]:
+    """Eigenvectors and parts of the derivatives of D in the cheapest common gauge."""
+    if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
+        gradient = dynamical_matrix_gradient(phonon, modes.q_points)
+        return modes.eigenvectors, gradient.real, gradient.imag
+    series = fourier_series(phonon)
+    states = series.gauge(modes.q_points)[:, :, None] * modes.eigenvectors
+    return states, *series.gradient_parts(modes.q_points)
 
 
 def group_velocities(elements: ComplexArray, sets: IntArray) -> FloatArray:
@@ -126,8 +135,9 @@ def angular_momentum_elements(eigenvectors: ComplexArray, sets: IntArray) -> Com
     ndarray, shape (size, nq, nb, 3)
         Diagonals of the blocks of L_a = sum_k (M_a)_k with (M_a)_bc = -i eps_abc, in hbar.
     """
-    n_atoms = eigenvectors.shape[1] // 3
-    return axial_elements(eigenvectors, sets, np.broadcast_to(np.eye(3), (n_atoms, 3, 3)))
+    return _axial_blocks(
+        angular_momentum(eigenvectors), eigenvectors, sets, lambda found: found.sum(axis=1)
+    )
 
 
 def axial_elements(
@@ -149,28 +159,42 @@ def axial_elements(
     ndarray, shape (size, nq, nb, 3)
         Diagonals of the blocks, in hbar times the unit of A_k.
     """
-    n_q, n_rows, n_bands = eigenvectors.shape
-    atoms = eigenvectors.reshape(n_q, -1, 3, n_bands)
-    size = int(set_size(sets).max())
-    elements = np.empty((size, n_q, n_bands, 3), dtype=np.complex128)
-    for a in range(3):
-        matrices = np.einsum("kf,fbc->kbc", site_tensors[:, a], _ANGULAR_MOMENTUM)
-        kets = (matrices @ atoms).reshape(n_q, n_rows, n_bands)
-        elements[..., a] = block_diagonals(eigenvectors, kets, sets, size)
+    weights = site_tensors.transpose(0, 2, 1).reshape(-1, 3)
+
+    def weighted(found: NDArray[Any]) -> NDArray[Any]:
+        """Sum over the atoms of (..., n_atoms, 3)."""
+        return np.asarray(found.reshape(*found.shape[:-2], -1) @ weights)
+
+    diagonal = weighted(atomic_angular_momentum(eigenvectors).swapaxes(1, 2))
+    return _axial_blocks(diagonal, eigenvectors, sets, weighted)
+
+
+def _axial_blocks(
+    diagonal: FloatArray,
+    eigenvectors: ComplexArray,
+    sets: IntArray,
+    summed: Callable[[ComplexArray], ComplexArray],
+) -> ComplexArray:
+    """Blocks of a sum over the atoms from its diagonal and from -i e* x e' of each atom."""
+    elements = np.zeros((int(set_size(sets).max()), *diagonal.shape), dtype=np.complex128)
+    elements[0] = diagonal
+    for distance, rows, bands in _partners(sets, len(elements)):
+        left, right = (eigenvectors[rows, :, b].reshape(len(rows), -1, 3) for b in bands)
+        elements[distance, rows, bands[0]] = summed(-1j * np.cross(left.conj(), right))
     return elements
 
 
 def block_diagonals(
-    eigenvectors: ComplexArray, kets: ComplexArray, sets: IntArray, size: int
+    states: ComplexArray, real: FloatArray, imaginary: FloatArray, sets: IntArray, size: int
 ) -> ComplexArray:
-    """Return <nu|X|nu + d> inside the degenerate sets from X|nu>.
+    """Return <nu|X|nu + d> inside the degenerate sets, for Hermitian operators X = A + iB.
 
     Parameters
     ----------
-    eigenvectors : ndarray, shape (nq, 3 n_atoms, nb)
+    states : ndarray, shape (nq, 3 n_atoms, nb)
         Polarisation vectors as columns.
-    kets : ndarray, shape (nq, 3 n_atoms, nb)
-        X applied to them.
+    real, imaginary : ndarray, shape (nq, n_operators, 3 n_atoms, 3 n_atoms)
+        A, symmetric, and B, antisymmetric.
     sets : ndarray of int, shape (nq, nb)
         Label of the degenerate set of each band.
     size : int
@@ -178,18 +202,40 @@ def block_diagonals(
 
     Returns
     -------
-    ndarray, shape (size, nq, nb)
+    ndarray, shape (size, nq, nb, n_operators)
         Diagonals, zero outside the sets.
     """
-    n_bands = sets.shape[1]
-    bras = eigenvectors.conj()
-    result = np.zeros((size, len(sets), n_bands), dtype=np.complex128)
-    for d in range(size):
-        stop = n_bands - d
-        inside = sets[:, :stop] == sets[:, d:]
-        values = np.einsum("qkb,qkb->qb", bras[..., :stop], kets[..., d:])
-        result[d, :, :stop] = values * inside
+    result = np.zeros((size, *sets.shape, real.shape[1]), dtype=np.complex128)
+    result[0] = _expectations(states, real, imaginary).swapaxes(1, 2)
+    # Most q-points have no degenerate bands.
+    chosen = np.flatnonzero((sets[:, 1:] == sets[:, :-1]).any(axis=1))
+    kets = (real[chosen] + 1j * imaginary[chosen]) @ states[chosen, None]
+    for distance, rows, bands in _partners(sets[chosen], size):
+        bras = states[chosen[rows], :, bands[0]].conj()
+        values = np.einsum("pk,pjk->pj", bras, kets[rows, ..., bands[1]])
+        result[distance, chosen[rows], bands[0]] = values
     return result
+
+
+def _expectations(states: ComplexArray, real: FloatArray, imaginary: FloatArray) -> FloatArray:
+    """<nu|A + iB|nu> = x A x + y A y - 2 x B y of states x + iy, shape (nq, n_operators, nb)."""
+    stacked = (len(states), -1, states.shape[1])
+    x, y = np.ascontiguousarray(states.real), np.ascontiguousarray(states.imag)
+    on_x = real.reshape(stacked) @ x - 2 * (imaginary.reshape(stacked) @ y)
+    on_y = real.reshape(stacked) @ y
+    return np.asarray(
+        np.einsum("qkb,qjkb->qjb", x, on_x.reshape(real.shape[:3] + x.shape[2:]))
+        + np.einsum("qkb,qjkb->qjb", y, on_y.reshape(real.shape[:3] + x.shape[2:]))
+    )
+
+
+def _partners(
+    sets: IntArray, size: int
+) -> Iterator[tuple[int, IntArray, tuple[IntArray, IntArray]]]:
+    """Distance d > 0, q-points and bands nu and nu + d of all pairs inside the sets."""
+    for distance in range(1, size):
+        rows, band = np.nonzero(sets[:, :-distance] == sets[:, distance:])
+        yield distance, rows, (band, band + distance)
 
 
 def block_traces(left: ComplexArray, right: ComplexArray, sets: IntArray) -> FloatArray:
@@ -208,8 +254,10 @@ def block_traces(left: ComplexArray, right: ComplexArray, sets: IntArray) -> Flo
         Trace over the set of each band divided by the size of the set, so that the sum over the
         bands of a set is its trace.
     """
-    weight = np.where(np.arange(len(left)) > 0, 2.0, 1.0)
-    products = np.einsum("d,dqbi,dqbj->qbij", weight, left, right.conj()).real
+    products = left[0].real[..., :, None] * right[0].real[..., None, :]
+    for distance, rows, (band, _) in _partners(sets, len(left)):
+        pairs = left[distance, rows, band][..., None] * right[distance, rows, band][:, None].conj()
+        products[rows, band] += 2 * pairs.real
     return set_mean(products, sets)
 
 

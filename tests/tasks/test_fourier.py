@@ -5,7 +5,7 @@ import pytest
 from phonopy import Phonopy
 from phonopy.harmonic.derivative_dynmat import DerivativeOfDynamicalMatrix
 
-from tasks.chirality.fourier import fourier_series
+from tasks.fourier import fourier_series
 from tests.crystals import random_crystal, random_nac, spring_crystal, spring_phonon, to_phonopy
 
 Q_POINTS = np.random.default_rng(3).uniform(-1, 1, (7, 3))

@@ -1,0 +1,131 @@
+"""Processor time of the stages besides the potential, for each crystal of a finished screening.
+
+    chiralscreen screen data/demo --output results/demo --config data/demo.yaml
+    OMP_NUM_THREADS=1 python benchmarks/stage_overhead.py results/demo
+
+Each stage runs once more on the rows of the stage above, one crystal after the other, into a
+dataset that is thrown away: relaxation and phonons with the potential of the screening, whose
+processor time is subtracted, the chirality stage from the force constants that are there. Reading
+rows and committing results count. With ``--stages chirality`` no potential is loaded. The least of
+several repeats is taken.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ase import Atoms
+from rich.console import Console
+from rich.table import Table
+
+from flows.chunks import potential_of
+from potentials import Evaluation, Potential, PotentialCard
+from tasks.planning import STAGE_NAMES, Work
+from tasks.settings import ScreenSettings
+from tasks.stages import run_stage
+from tasks.storage import Dataset
+
+SOURCES = dict(zip(STAGE_NAMES, ("materials", "relaxations", "force_constants"), strict=True))
+
+
+@dataclass
+class TimedPotential:
+    """A potential that adds up the processor time of its evaluations."""
+
+    potential: Potential
+    seconds: float = field(default=0.0, init=False)
+
+    @property
+    def card(self) -> PotentialCard:
+        """Card of the potential."""
+        return self.potential.card
+
+    def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
+        """Evaluate, and note the time."""
+        start = time.process_time()
+        found = self.potential.evaluate(structures)
+        self.seconds += time.process_time() - start
+        return found
+
+
+def works_of(dataset: Dataset) -> list[Work]:
+    """Work on the crystals that went through all stages themselves."""
+    materials = {row["material_id"]: row["key"] for row in dataset.read("materials").to_pylist()}
+    tables = ("relaxations", "phonons", "chirality")
+    keys: dict[str, list[str]] = {}
+    for table in tables:
+        for row in dataset.read(table, columns=["material_id", "key"]).to_pylist():
+            keys.setdefault(row["material_id"], []).append(row["key"])
+    return [
+        Work(name, materials[name], (found[0], found[1], found[2]), 0.0)
+        for name, found in sorted(keys.items())
+        if len(found) == len(tables)
+    ]
+
+
+def seconds_besides(
+    dataset: Dataset,
+    stage: str,
+    work: Work,
+    settings: ScreenSettings,
+    load: Callable[[], TimedPotential] | None,
+) -> float:
+    """Processor time of one stage of one crystal, the potential's left out."""
+    index = STAGE_NAMES.index(stage)
+    key = work.keys[index - 1] if index else work.material_key
+    rows = dataset.read(SOURCES[stage], keys=[key])
+    timed = load() if load else None
+    with tempfile.TemporaryDirectory() as folder:
+        target = Dataset(Path(folder))
+        target.commit("source", {SOURCES[stage]: rows}, [key])
+        before = timed.seconds if timed else 0.0
+        start = time.process_time()
+        report = run_stage(stage, [work], target, settings, lambda: timed)  # type: ignore[arg-type]
+        taken = time.process_time() - start
+    assert not report.failures, report.failures
+    return taken - ((timed.seconds - before) if timed else 0.0)
+
+
+def settings_of(dataset: Dataset) -> ScreenSettings:
+    """Settings of the screening."""
+    [text] = {row["settings"] for row in dataset.read("runs").to_pylist()}
+    return ScreenSettings.model_validate_json(text)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dataset", type=Path, help="folder of a finished screening")
+    parser.add_argument("--stages", nargs="+", default=STAGE_NAMES, choices=STAGE_NAMES)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    dataset = Dataset(options.dataset)
+    settings, works = settings_of(dataset), works_of(dataset)
+    table = Table("crystal", *(f"{stage} (ms)" for stage in options.stages))
+    columns = []
+    for stage in options.stages:
+        load = None
+        if stage != "chirality":
+            potential = TimedPotential(potential_of(settings.potential, "cpu"))
+            load = lambda potential=potential: potential  # noqa: E731
+        columns.append(
+            [
+                min(
+                    seconds_besides(dataset, stage, work, settings, load)
+                    for _ in range(options.repeats)
+                )
+                for work in works
+            ]
+        )
+    for work, *times in zip(works, *columns, strict=True):
+        table.add_row(work.material_id, *(f"{1000 * t:.1f}" for t in times))
+    table.add_row("mean", *(f"{1000 * statistics.mean(column):.1f}" for column in columns))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
