@@ -33,7 +33,7 @@ ComplexArray = NDArray[np.complex128]
 IntArray = NDArray[np.int64]
 
 # Bytes of dynamical matrices summed up at a time.
-_CHUNK_BYTES = 2**24
+_CHUNK_BYTES = 2**22
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,28 @@ class FourierSeries:
         ndarray, shape (nq, 3 n_atoms, 3 n_atoms)
             Hermitian, in phonopy's unit and phase convention.
         """
+        gauge = self.gauge(q_points)
+        return gauge.conj()[:, :, None] * self.periodic_matrices(q_points) * gauge[:, None]
+
+    def periodic_matrices(self, q_points: FloatArray) -> ComplexArray:
+        """Return dynamical matrices between states without the phases of the positions.
+
+        Parameters
+        ----------
+        q_points : ndarray, shape (nq, 3)
+            Fractional coordinates of the primitive reciprocal lattice.
+
+        Returns
+        -------
+        ndarray, shape (nq, 3 n_atoms, 3 n_atoms)
+            As `matrices`, for eigenvectors whose rows are multiplied by `gauge`.
+        """
         found = np.empty((len(q_points), *self.coefficients.shape[1:]), dtype=np.complex128)
         even, odd = self._halves
         for rows in _chunks(found):
-            gauge = self.gauge(q_points[rows])
             cosines, sines = self._waves(q_points[rows])
-            found[rows].real, found[rows].imag = _product(cosines, even), _product(sines, odd)
-            found[rows] *= gauge.conj()[:, :, None]
-            found[rows] *= gauge[:, None]
+            found[rows].real = self._square(_product(cosines, even))
+            found[rows].imag = self._square(_product(sines, odd), self._sign)
         return found
 
     def gradients(self, q_points: FloatArray) -> ComplexArray:
@@ -113,7 +127,7 @@ class FourierSeries:
         """
         cosines, sines = self._waves(q_points)
         even, odd = self._moment_halves
-        return _product(sines, even), _product(cosines, odd)
+        return self._square(_product(sines, even)), self._square(_product(cosines, odd), self._sign)
 
     def gauge(self, q_points: FloatArray) -> ComplexArray:
         """Return the phases of the positions.
@@ -138,24 +152,53 @@ class FourierSeries:
 
     def _waves(self, q_points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """cos(q.R) and sin(q.R), each of shape (nq, n_half)."""
-        angles = 2 * np.pi * (q_points @ self._half.T)
-        return np.cos(angles), np.sin(angles)
+        waves = np.ones((len(q_points), 1))
+        for q, steps in zip(q_points.T, self._half.T, strict=True):
+            turns = np.arange(steps.min(), steps.max() + 1)
+            waves = waves * np.exp(2j * np.pi * q[:, None] * turns)[:, steps - turns[0]]
+        return np.ascontiguousarray(waves.real), np.ascontiguousarray(waves.imag)
 
     @cached_property
     def _halves(self) -> tuple[FloatArray, FloatArray]:
-        """C_R + C_R^T and C_R - C_R^T of half the vectors; C_0 once."""
+        """C_R + C_R^T and C_R - C_R^T of half the vectors, lower triangles; C_0 once."""
         half = self.coefficients[len(self.coefficients) // 2 :]
-        return _once(half + half.swapaxes(1, 2)), half - half.swapaxes(1, 2)
+        transposed = half.swapaxes(1, 2)
+        return self._triangle(_once(half + transposed)), self._triangle(half - transposed)
 
     @cached_property
     def _moment_halves(self) -> tuple[FloatArray, FloatArray]:
-        """Real and imaginary part of the derivatives, shape (n_half, 3, 3 n_atoms, 3 n_atoms)."""
+        """Parts of the derivatives, lower triangles (n_half, 3, n_pairs)."""
         half = self.coefficients[len(self.coefficients) // 2 :]
         tau = self.positions @ self.cell
         vectors = (self._half @ self.cell)[:, None, None] + tau - tau[:, None]
         moments = 2 * np.pi * np.moveaxis(vectors, -1, 1) * half[:, None]
         transposed = moments.swapaxes(2, 3)
-        return -(moments + transposed), _once(moments - transposed)
+        even, odd = -(moments + transposed), _once(moments - transposed)
+        return self._triangle(even), self._triangle(odd)
+
+    def _triangle(self, matrices: FloatArray) -> FloatArray:
+        """Lower triangles of matrices, shape (..., n_pairs)."""
+        return matrices[..., *np.tril_indices(len(self.positions))]
+
+    @cached_property
+    def _places(self) -> IntArray:
+        """Place in the lower triangle of each element of a symmetric matrix."""
+        size = len(self.positions)
+        places = np.zeros((size, size), dtype=np.int64)
+        places[np.tril_indices(size)] = np.arange(size * (size + 1) // 2)
+        return np.maximum(places, places.T)
+
+    @cached_property
+    def _sign(self) -> FloatArray:
+        """Sign of each element of an antisymmetric matrix against its lower triangle."""
+        return 2.0 * np.tri(len(self.positions)) - 1
+
+    def _square(self, triangles: FloatArray, sign: FloatArray | None = None) -> FloatArray:
+        """Symmetric matrices of lower triangles, or antisymmetric ones by the signs."""
+        found = np.take(triangles, self._places, axis=-1)
+        if sign is not None:
+            found *= sign
+        return found
 
 
 @dataclass(frozen=True, eq=False)

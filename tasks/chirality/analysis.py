@@ -1,6 +1,6 @@
 """From force constants to the chirality of phonons: the whole stage for one crystal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.axes import RotationAxis, crystal_operations, principal_axes
+from tasks.chirality.axes import (
+    RotationAxis,
+    crystal_operations,
+    principal_axes,
+    rotation_axes,
+)
 from tasks.chirality.brillouin import (
     BandPath,
     Mesh,
@@ -146,7 +151,8 @@ def analyze_force_constants(
     settings = settings or ChiralitySettings()
     mesh = irreducible_mesh(phonon, settings.mesh_spacing)
     zone = sample_modes(phonon, modes_at(phonon, mesh.q_points), settings.degeneracy_tolerance)
-    responses = _responses(phonon, zone, mesh, settings)
+    axes = rotation_axes(phonon)
+    responses = _responses(phonon, zone, mesh, settings, axes)
     fields = (
         _sampling_fields(phonon, mesh)
         | _momentum_fields(phonon, zone, mesh, settings)
@@ -155,7 +161,7 @@ def analyze_force_constants(
         | _tensor_fields(responses)
         | _axis_fields(responses)
     )
-    table = mode_table(phonon, band_path(phonon, settings.path_spacing), settings)
+    table = mode_table(phonon, band_path(phonon, settings.path_spacing), settings, axes)
     return ChiralityAnalysis(ChiralityRecord(**fields), table, responses)
 
 
@@ -187,7 +193,12 @@ def sample_modes(
     return ModeSample(modes, sets, momentum, zone_images(modes.q_points, phonon.primitive.cell))
 
 
-def mode_table(phonon: Crystal, path: BandPath, settings: ChiralitySettings) -> Columns:
+def mode_table(
+    phonon: Crystal,
+    path: BandPath,
+    settings: ChiralitySettings,
+    axes: Sequence[RotationAxis] | None = None,
+) -> Columns:
     """Tabulate the modes along a band path, one row per q-point and band.
 
     Parameters
@@ -198,6 +209,8 @@ def mode_table(phonon: Crystal, path: BandPath, settings: ChiralitySettings) -> 
         Band path with its special points.
     settings : ChiralitySettings
         Tolerance of the degenerate sets.
+    axes : sequence of RotationAxis, optional
+        From ``axes.rotation_axes``; found if left out.
 
     Returns
     -------
@@ -208,7 +221,7 @@ def mode_table(phonon: Crystal, path: BandPath, settings: ChiralitySettings) -> 
     tolerance = settings.degeneracy_tolerance
     joined = _joined_at_special_points(phonon, path, tolerance)
     sample = sample_modes(phonon, modes, tolerance, joined)
-    labels = pam_along_path(phonon, modes, sample.sets).columns
+    labels = pam_along_path(phonon, modes, sample.sets, axes).columns
     order = labels["pam_order"].ravel()
     columns = _columns_per_mode(sample, near_degenerate(modes.frequencies, sample.sets, tolerance))
     return (
@@ -284,7 +297,11 @@ def _joined_at_special_points(
 
 
 def _responses(
-    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+    phonon: Crystal,
+    zone: ModeSample,
+    mesh: Mesh,
+    settings: ChiralitySettings,
+    axes: Sequence[RotationAxis],
 ) -> Responses:
     """Thermal responses on the mesh; Raman and splittings along the axes."""
     tolerance, cutoff = settings.degeneracy_tolerance, settings.frequency_cutoff
@@ -294,21 +311,23 @@ def _responses(
         "window_width": settings.window_width,
         "frequency_cutoff": cutoff,
     }
-    kelvin, axes = settings.temperatures, principal_axes(phonon)
+    kelvin, principal = settings.temperatures, principal_axes(phonon, axes=axes)
     return Responses(
         spectrum=helicity_spectrum(
             *mesh_modes,
             irreducible=True,
             bin_width=settings.helicity_bin_width,
             frequency_cutoff=cutoff,
+            momentum=zone.momentum,
+            images=zone.images,
         ),
         tensor=velocity_angular_momentum_tensor(sample, kelvin, **options),
         magnetization=magnetization_tensor(phonon, sample, kelvin, **options)
         if phonon.nac_params is not None
         else None,
-        axes=axes,
-        splittings=splittings(phonon, axes=axes),
-        raman=circular_raman(phonon, tolerance, axes),
+        axes=principal,
+        splittings=splittings(phonon, axes=principal),
+        raman=circular_raman(phonon, tolerance, principal),
     )
 
 

@@ -15,6 +15,7 @@ Conventions, stated once for the modules that use them:
   each other; then the one nearest to the origin is taken.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
@@ -144,7 +145,9 @@ def rotation_axes(phonon: Crystal) -> tuple[RotationAxis, ...]:
     return tuple(sorted(axes, key=lambda a: (-a.order, *(-a.lattice_vector[::-1]))))
 
 
-def principal_axes(phonon: Crystal, minimum_order: int = 3) -> tuple[RotationAxis, ...]:
+def principal_axes(
+    phonon: Crystal, minimum_order: int = 3, axes: Sequence[RotationAxis] | None = None
+) -> tuple[RotationAxis, ...]:
     """Select the highest order of each direction and one direction of each symmetry-equal set.
 
     Parameters
@@ -153,6 +156,8 @@ def principal_axes(phonon: Crystal, minimum_order: int = 3) -> tuple[RotationAxi
         Any, with or without force constants.
     minimum_order : int
         Axes of lower order are left out.
+    axes : sequence of RotationAxis, optional
+        From `rotation_axes`; found if left out.
 
     Returns
     -------
@@ -161,7 +166,7 @@ def principal_axes(phonon: Crystal, minimum_order: int = 3) -> tuple[RotationAxi
     """
     rotations = crystal_operations(phonon).cartesian
     chosen: list[RotationAxis] = []
-    for axis in rotation_axes(phonon):
+    for axis in rotation_axes(phonon) if axes is None else axes:
         images = rotations @ axis.direction
         known = any(np.max(np.abs(images @ other.direction)) > 1 - 1e-6 for other in chosen)
         if axis.order >= minimum_order and not known:

@@ -100,6 +100,8 @@ def helicity_spectrum(
     bin_width: float = 0.1,
     frequency_cutoff: float = 1e-2,
     threshold: float = 1e-2,
+    momentum: FloatArray | None = None,
+    images: ZoneImages | None = None,
 ) -> HelicitySpectrum:
     """Sum the helicity of the modes of a mesh by frequency and direction.
 
@@ -123,14 +125,20 @@ def helicity_spectrum(
         Modes below this frequency (THz), imaginary ones among them, are left out.
     threshold : float
         Least ratio R_L that counts as a wave.
+    momentum : ndarray, shape (nq, nb, 3), optional
+        Angular momenta, means of the degenerate sets, where they are known (hbar).
+    images : ZoneImages, optional
+        Images of the q-points in the first Brillouin zone, where they are known.
 
     Returns
     -------
     HelicitySpectrum
         With the wave found and the one the point group announces.
     """
-    images = zone_images(modes.q_points, phonon.primitive.cell)
-    momentum = mean_angular_momentum(modes.eigenvectors, sets)
+    if images is None:
+        images = zone_images(modes.q_points, phonon.primitive.cell)
+    if momentum is None:
+        momentum = mean_angular_momentum(modes.eigenvectors, sets)
     frequencies = set_mean(modes.frequencies, sets)
     weight = np.asarray(weights, dtype=float)
     share = (weight / weight.sum())[:, None] * (frequencies > frequency_cutoff)
@@ -138,8 +146,9 @@ def helicity_spectrum(
     fields = _harmonic_fields(images, rotations if irreducible else np.eye(3)[None])
     edges = bin_edges(frequencies, bin_width)
     gather = bin_matrix(frequencies, edges)
-    pseudoscalar = share[..., None] * np.einsum("qba,qha->qbh", momentum, fields)
-    harmonics = gather @ pseudoscalar.reshape(-1, len(_ORDER))
+    # Real and imaginary parts beside each other: the angular momenta are real.
+    pseudoscalar = share[..., None] * (momentum @ fields.swapaxes(1, 2).copy().view(np.float64))
+    harmonics = (gather @ pseudoscalar.reshape(share.size, -1)).view(np.complex128)
     absolute = gather @ (share * helicity_size(momentum, images)).ravel()
     amplitudes = _amplitudes(harmonics)
     ratios = amplitudes.sum(axis=1) / (absolute.sum() or 1.0)

@@ -99,10 +99,11 @@ def modes_at(
     if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
         result = phonon.run_qpoints(points, with_eigenvectors=True, nac_q_direction=nac_direction)
         return Modes(points, result.frequencies, result.eigenvectors)
-    matrices = fourier_series(phonon).matrices(points)
-    squares, eigenvectors = diagonalize_dynamical_matrices(matrices)
+    series = fourier_series(phonon)
+    squares, states = diagonalize_dynamical_matrices(series.periodic_matrices(points))
     frequencies = phonon.unit_conversion_factor * np.sign(squares) * np.sqrt(np.abs(squares))
-    return Modes(points, frequencies, eigenvectors)
+    states *= series.gauge(points).conj()[:, :, None]
+    return Modes(points, frequencies, states)
 
 
 def _check_input(phonon: Crystal) -> None:

@@ -10,6 +10,7 @@ whose traces over a degenerate set count how often each l occurs in it. So the l
 not depend on the basis the eigensolver chose inside it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -174,7 +175,9 @@ def pseudo_angular_momentum(modes: Modes, axis: RotationAxis, sets: IntArray) ->
     )
 
 
-def pam_along_path(phonon: Crystal, modes: Modes, sets: IntArray) -> PamLabels:
+def pam_along_path(
+    phonon: Crystal, modes: Modes, sets: IntArray, axes: Sequence[RotationAxis] | None = None
+) -> PamLabels:
     """Label the modes at any q-points, each on the best axis that contains it.
 
     The axis of the highest order is taken; of several, one along q, and then the first in the
@@ -188,13 +191,15 @@ def pam_along_path(phonon: Crystal, modes: Modes, sets: IntArray) -> PamLabels:
         Modes, along a path or anywhere.
     sets : ndarray of int, shape (nq, nb)
         Label of the degenerate set of each band.
+    axes : sequence of RotationAxis, optional
+        From ``axes.rotation_axes``; found if left out.
 
     Returns
     -------
     PamLabels
         Labels, with order 0 and NaN where no axis contains q.
     """
-    axes = rotation_axes(phonon)
+    axes = rotation_axes(phonon) if axes is None else axes
     choice = _best_axes(axes, modes.q_points, phonon.primitive.cell)
     labels = _empty_labels(*modes.frequencies.shape)
     for index in np.unique(choice[choice >= 0]):
@@ -220,7 +225,7 @@ def _wrap(values: FloatArray, order: int) -> FloatArray:
     return np.asarray(order / 2 - np.round(order / 2 - values, 9) % order)
 
 
-def _best_axes(axes: tuple[RotationAxis, ...], q_points: FloatArray, cell: FloatArray) -> IntArray:
+def _best_axes(axes: Sequence[RotationAxis], q_points: FloatArray, cell: FloatArray) -> IntArray:
     """Index of the axis used at each q-point, -1 where none contains it; shape (nq,)."""
     if not axes:
         return np.full(len(q_points), -1)
