@@ -162,23 +162,22 @@ class FourierSeries:
     def _halves(self) -> tuple[FloatArray, FloatArray]:
         """C_R + C_R^T and C_R - C_R^T of half the vectors, lower triangles; C_0 once."""
         half = self.coefficients[len(self.coefficients) // 2 :]
-        transposed = half.swapaxes(1, 2)
-        return self._triangle(_once(half + transposed)), self._triangle(half - transposed)
+        rows, columns = np.tril_indices(len(self.positions))
+        lower, upper = half[:, rows, columns], half[:, columns, rows]
+        even, odd = lower + upper, lower - upper
+        even[0] /= 2
+        return even, odd
 
     @cached_property
     def _moment_halves(self) -> tuple[FloatArray, FloatArray]:
         """Parts of the derivatives, lower triangles (n_half, 3, n_pairs)."""
-        half = self.coefficients[len(self.coefficients) // 2 :]
-        tau = self.positions @ self.cell
-        vectors = (self._half @ self.cell)[:, None, None] + tau - tau[:, None]
-        moments = 2 * np.pi * np.moveaxis(vectors, -1, 1) * half[:, None]
-        transposed = moments.swapaxes(2, 3)
-        even, odd = -(moments + transposed), _once(moments - transposed)
-        return self._triangle(even), self._triangle(odd)
-
-    def _triangle(self, matrices: FloatArray) -> FloatArray:
-        """Lower triangles of matrices, shape (..., n_pairs)."""
-        return matrices[..., *np.tril_indices(len(self.positions))]
+        (even, odd), tau = self._halves, self.positions @ self.cell
+        rows, columns = np.tril_indices(len(tau))
+        R, shift = (self._half @ self.cell)[:, :, None], (tau[columns] - tau[rows]).T
+        return (
+            -2 * np.pi * (R * even[:, None] + shift * odd[:, None]),
+            2 * np.pi * (R * odd[:, None] + shift * even[:, None]),
+        )
 
     @cached_property
     def _places(self) -> IntArray:
@@ -363,12 +362,6 @@ def _distinct(cells: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     here, there = np.split(index, 2)
     vectors = np.stack(np.unravel_index(found, size), axis=-1).astype(np.int64) - reach
     return vectors, here, there
-
-
-def _once(halves: FloatArray) -> FloatArray:
-    """Sums over R and -R of which the first, R = 0, is counted once."""
-    halves[0] /= 2
-    return halves
 
 
 def _product(waves: FloatArray, coefficients: FloatArray) -> FloatArray:

@@ -286,12 +286,13 @@ def irreducible_mesh(phonon: Crystal, spacing: float) -> Mesh:
     addresses = _addresses(numbers)
     images = _images(addresses, numbers, rotations)
     representative = images.min(axis=0)
-    kept, star, weights = np.unique(representative, return_inverse=True, return_counts=True)
+    counts = np.bincount(representative)
+    kept = np.flatnonzero(counts)
     return Mesh(
         numbers=numbers,
         q_points=_wrapped(addresses[kept], numbers),
-        weights=weights,
-        star=star.ravel(),
+        weights=counts[kept],
+        star=(np.cumsum(counts > 0) - 1)[representative],
         operation=images.argmin(axis=0),
         axial_matrices=_axial_matrices(primitive.cell, rotations),
     )
@@ -307,13 +308,13 @@ def _wrapped(addresses: IntArray, numbers: IntArray) -> FloatArray:
     return (addresses - numbers * (2 * addresses > numbers)) / numbers
 
 
-def _images(addresses: IntArray, numbers: IntArray, rotations: IntArray) -> IntArray:
+def _images(addresses: IntArray, numbers: IntArray, rotations: IntArray) -> NDArray[np.int32]:
     """Index of the image of each mesh point under R and, in the second half, under -R."""
     scaled = np.linalg.inv(rotations) * numbers[None, None, :] / numbers[None, :, None]
-    index = np.zeros((2 * len(rotations), len(addresses)), dtype=np.int64)
-    for column, number in zip(np.moveaxis(np.rint(scaled), -1, 0), numbers, strict=True):
+    index = np.zeros((2 * len(rotations), len(addresses)), dtype=np.int32)
+    for column, number in zip(np.moveaxis(np.rint(scaled), -1, 0), numbers.tolist(), strict=True):
         # Products of small whole numbers are exact, and much faster than those of integers.
-        turned = (column @ addresses.T.astype(np.float64)).astype(np.int64)
+        turned = (column @ addresses.T.astype(np.float64)).astype(np.int32)
         turned -= number * (turned // number)
         index *= number
         index += np.concatenate([turned, np.where(turned > 0, number - turned, 0)])
