@@ -8,6 +8,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read
+from phonopy import Phonopy
 
 from potentials import (
     Equivariance,
@@ -371,3 +372,19 @@ def test_phonopy_uses_the_given_cell_as_primitive():
     phonon = phonopy_of(cell_of_atoms(atoms), np.diag([2, 2, 2]))
     assert np.allclose(phonon.primitive.cell, atoms.cell)
     assert len(phonon.primitive) == 2
+
+
+def test_symmetry_of_the_supercell_is_searched_when_it_is_asked_for():
+    atoms = random_crystal(152, seed=1, max_atoms=9)
+    found = phonopy_of(cell_of_atoms(atoms), np.diag([2, 2, 1]))
+    usual = Phonopy(cell_of_atoms(atoms), np.diag([2, 2, 1]), primitive_matrix=np.eye(3))
+    assert "_symmetry" not in vars(found)
+    for one, other in (
+        (found.symmetry, usual.symmetry),
+        (found.primitive_symmetry, usual.primitive_symmetry),
+    ):
+        for name in ("rotations", "translations"):
+            np.testing.assert_array_equal(
+                one.symmetry_operations[name], other.symmetry_operations[name]
+            )
+        np.testing.assert_array_equal(one.atomic_permutations, other.atomic_permutations)

@@ -11,6 +11,7 @@ from phonopy.harmonic.dynmat_to_fc import DynmatToForceConstants
 
 from potentials import load_potential
 from tasks import sum_rules
+from tasks.chirality import ChiralitySettings, analyze_force_constants
 from tasks.elasticity import (
     GPA,
     StrainResponse,
@@ -18,6 +19,7 @@ from tasks.elasticity import (
     sound_velocities,
     strain_responses,
 )
+from tasks.fourier import dynamical_matrices
 from tasks.phonons import PhononSettings, commensurate_frequencies, force_constants
 from tasks.relaxation import RelaxationSettings, relax
 from tasks.structures import read_materials
@@ -186,6 +188,42 @@ def test_commensurate_dynamical_matrices_stay(case):
     phonon, found = case
     assert_commensurate_matrices_stay(phonon, found.phonon)
     assert len(found.phonon.supercell) == 8 * len(phonon.supercell)
+
+
+def test_interpolation_and_its_phonopy_object_are_one_crystal(case):
+    _, found = case
+    q = np.random.default_rng(5).uniform(-1, 1, (9, 3))
+    expected = found.phonon.run_qpoints(q, with_dynamical_matrices=True).dynamical_matrices
+    matrices = dynamical_matrices(found.crystal, q)
+    np.testing.assert_allclose(matrices, expected, atol=1e-12 * np.abs(expected).max())
+
+
+def test_phonopy_object_is_made_when_it_is_asked_for(monkeypatch):
+    found = impose_sum_rules(spring_crystal(19))
+    made = []
+    monkeypatch.setattr(
+        sum_rules,
+        "_longer",
+        lambda phonon, make=sum_rules._longer: made.append(make(phonon)) or made[-1],
+    )
+    analyze_force_constants(found.crystal, ChiralitySettings(mesh_spacing=0.1, path_spacing=0.1))
+    assert not made
+    assert found.phonon is found.phonon
+    assert made == [found.phonon]
+
+
+@pytest.mark.parametrize("number", [8, 152])
+def test_analysis_of_the_interpolation_is_that_of_its_phonopy_object(number):
+    found = impose_sum_rules(spring_crystal(number))
+    settings = ChiralitySettings(mesh_spacing=0.05, path_spacing=0.05)
+    here, there = (analyze_force_constants(x, settings) for x in (found.crystal, found.phonon))
+    numbers = ("mean_angular_momentum", "mean_helicity", "max_frequency", "helicity_dos")
+    for name in (*numbers, "tensor", "splitting_max", "atomic_angular_momentum"):
+        one, other = (np.array(getattr(each.record, name)) for each in (here, there))
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max(initial=0))
+    for name in ("frequency", "l_x", "l_y", "l_z", "helicity", "pam_integer"):
+        one, other = (np.ma.filled(each.modes[name].astype(float), 0) for each in (here, there))
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_translations_and_exchange_of_indices_still_hold(case):

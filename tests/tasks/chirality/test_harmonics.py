@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.special import sph_harm_y
 
 from tasks.chirality.angular_momentum import mean_angular_momentum
 from tasks.chirality.brillouin import helicity, helicity_size, irreducible_mesh, zone_images
 from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.harmonics import helicity_spectrum
+from tasks.chirality.harmonics import ORDERS, _all_harmonics, helicity_spectrum
 from tasks.chirality.modes import modes_at
 from tasks.symmetry.classification import classify_space_group
 from tests.crystals import (
@@ -53,6 +54,15 @@ def test_wave_found_on_a_whole_mesh_is_that_of_the_space_group(number):
         order for order in found.orders if order < {"s": 0, "d": 2, "g": 4, "i": 6}[expected]
     ]
     assert all(found.ratios[found.orders.index(order)] < 1e-6 for order in forbidden)
+
+
+def test_harmonics_are_those_of_scipy():
+    directions = np.random.default_rng(2).normal(size=(20, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    polar, azimuth = np.arccos(directions[:, 2]), np.arctan2(directions[:, 1], directions[:, 0])
+    pairs = [(order, m) for order in ORDERS for m in range(-order, order + 1)]
+    expected = np.transpose([sph_harm_y(order, m, polar, azimuth) for order, m in pairs])
+    np.testing.assert_allclose(_all_harmonics(directions), expected, atol=1e-13)
 
 
 @pytest.mark.parametrize("number", [1, 6, 81, 99, 152, 198])
