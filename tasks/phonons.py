@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
+import spglib
 from ase import Atoms
 from numpy.typing import NDArray
 from phonopy import Phonopy
@@ -28,6 +29,7 @@ from potentials import (
 from tasks.convergence import boundary_shift
 from tasks.displacements import choose_directions, count_site_evaluations, site_operations
 from tasks.failures import RemediableError
+from tasks.pairs import PairGroup
 from tasks.supercells import (
     best_sublattice,
     choose_supercell,
@@ -204,8 +206,7 @@ def displace(
     """
     phonon = phonopy_of(cell_of_atoms(atoms), supercell_matrix)
     moves = {
-        int(atom): choose_directions(_site_group(phonon, int(atom)), equivariance)
-        for atom in phonon.symmetry.get_independent_atoms()
+        atom: choose_directions(group, equivariance) for atom, group in _site_groups(phonon).items()
     }
     phonon.dataset = {
         "natom": len(phonon.supercell),
@@ -376,8 +377,10 @@ def _symmetrized(
     if not np.isfinite(odd).all():
         raise ValueError("the potential gave a force that is not a number")
     phonon.forces = odd
-    phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
-    raw = phonon.force_constants.copy()
+    moves = phonon.dataset["first_atoms"]
+    sites = np.array([move["number"] for move in moves])
+    raw = PairGroup(phonon).solved(sites, np.array([move["displacement"] for move in moves]), odd)
+    phonon.force_constants = raw
     symmetrize(phonon)
     return ForceConstants(
         phonon,
@@ -524,20 +527,26 @@ def _caught(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | 
         return error
 
 
-def _site_group(phonon: Phonopy, atom: int) -> FloatArray:
-    """Cartesian rotations that leave an atom of the supercell in place, shape (n, 3, 3)."""
-    to_cartesian = phonon.supercell.cell.T
-    rotations = phonon.symmetry.get_site_symmetry(atom)
-    group: FloatArray = to_cartesian @ rotations @ np.linalg.inv(to_cartesian)
-    return group
+def _site_groups(phonon: Phonopy) -> dict[int, FloatArray]:
+    """Cartesian rotations (n, 3, 3) that leave each inequivalent atom of the supercell in place."""
+    cell = phonon.supercell
+    found = spglib.get_symmetry_dataset(cell.totuple(), symprec=_SYMPREC)
+    turns = cell.cell.T @ found.rotations @ np.linalg.inv(cell.cell.T)
+    groups = {}
+    for atom in np.flatnonzero(found.equivalent_atoms == np.arange(len(cell))).tolist():
+        position = cell.scaled_positions[atom]
+        moves = found.rotations @ position + found.translations - position
+        distances = np.linalg.norm((moves - np.rint(moves)) @ cell.cell, axis=1)
+        groups[atom] = turns[distances < _SYMPREC]
+    return groups
 
 
 def symmetrize(phonon: Phonopy) -> None:
     """Impose space group, index permutation and translational invariance on force constants.
 
-    All at once by the projector of symfc (Seko & Togo, Phys. Rev. B 110, 214302 (2024)). Its time
-    grows steeply with the supercell; beyond 256 atoms permutation and translation are imposed in
-    turns instead, which leaves the space group as it was in the input.
+    All at once by their projector (compare Seko & Togo, Phys. Rev. B 110, 214302 (2024)); beyond
+    256 atoms, as in all earlier results, permutation and translation in turns, which leaves the
+    space group as it was in the input.
 
     Parameters
     ----------
@@ -545,7 +554,7 @@ def symmetrize(phonon: Phonopy) -> None:
         With compact force constants, which are replaced.
     """
     if len(phonon.supercell) <= _PROJECTOR_ATOMS:
-        phonon.symmetrize_force_constants(use_symfc_projector=True, show_drift=False)
+        phonon.force_constants = PairGroup(phonon).symmetrized(phonon.force_constants)
     else:
         phonon.symmetrize_force_constants(level=_TURNS, show_drift=False)
 

@@ -45,6 +45,7 @@ from scipy.sparse.linalg import LinearOperator, minres
 
 from tasks.elasticity import GPA, MANDEL, VOIGT, StrainResponse, in_mandel_basis
 from tasks.fourier import Crystal, Interpolation, series_of_pairs
+from tasks.pairs import atoms_of_sites, pair_keys, relative_cells
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -167,7 +168,7 @@ class _Images:
     @cached_property
     def partners(self) -> IntArray:
         """Atom of the primitive cell that each site of the supercell is an image of, (N,)."""
-        return _atoms_of_sites(self.phonon)
+        return atoms_of_sites(self.phonon)
 
     def divided(self, constants: FloatArray, weights: FloatArray) -> FloatArray:
         """Force constants (n, N, m, 3, 3) of all images from their sums, by given weights."""
@@ -178,10 +179,10 @@ class _Images:
     def gathered(self, divided: FloatArray, longer: Phonopy) -> FloatArray:
         """Compact force constants (n, n_sites, 3, 3) of the longer supercell."""
         n = len(longer.primitive)
-        cells = _relative_cells(self.phonon, self.phonon)[:, :, None] + self.steps
-        own = _pair_keys(self.partners[:, None], cells, longer).reshape(n, -1)
-        cells = _relative_cells(longer, self.phonon)
-        keys = _pair_keys(_atoms_of_sites(longer), cells, longer)
+        cells = relative_cells(self.phonon, self.phonon)[:, :, None] + self.steps
+        own = pair_keys(self.partners[:, None], cells, longer).reshape(n, -1)
+        cells = relative_cells(longer, self.phonon)
+        keys = pair_keys(atoms_of_sites(longer), cells, longer)
         # Both hold the same numbers, so that sorting brings them together.
         compact = np.empty((n, len(longer.supercell), 3, 3))
         rows = np.arange(n)[:, None]
@@ -413,32 +414,6 @@ def _derivatives_at_gamma(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
     mixed = bends[3:] - np.array([bends[a] + bends[b] for a, b in VOIGT[3:]])
     second = np.concatenate([bends[:3], np.sqrt(0.5) * mixed])
     return np.moveaxis(slopes[:3], 0, -1), np.moveaxis(second, 0, -1)
-
-
-def _atoms_of_sites(phonon: Phonopy) -> IntArray:
-    """Atom of the primitive cell that each site of the supercell is an image of."""
-    order = {int(site): k for k, site in enumerate(phonon.primitive.p2s_map)}
-    return np.array([order[int(site)] for site in phonon.primitive.s2p_map])
-
-
-def _relative_cells(phonon: Phonopy, reference: Phonopy) -> IntArray:
-    """Primitive cell of each site as seen from that of each atom of the primitive cell, (n, N, 3).
-
-    Cells are counted from the atoms of the primitive cell of `reference`.
-    """
-    primitive, atoms = reference.primitive, _atoms_of_sites(phonon)
-    moves = phonon.supercell.positions - primitive.positions[atoms]
-    cells = np.rint(moves @ np.linalg.inv(primitive.cell)).astype(np.int64)
-    return np.asarray(cells - cells[phonon.primitive.p2s_map][:, None])
-
-
-def _pair_keys(atoms: IntArray, cells: IntArray, phonon: Phonopy) -> IntArray:
-    """Number for each pair, from atom and relative cell (..., 3), equal for its periodic images."""
-    to_supercell = np.rint(phonon.supercell.cell @ np.linalg.inv(phonon.primitive.cell))
-    size = round(abs(np.linalg.det(to_supercell)))
-    adjugate = np.rint(size * np.linalg.inv(to_supercell)).astype(np.int64)
-    digits = (cells @ adjugate) % size
-    return np.asarray(atoms * size**3 + digits @ size ** np.array([2, 1, 0]))
 
 
 def _features(vectors: FloatArray, addresses: IntArray) -> tuple[FloatArray, FloatArray]:
