@@ -101,10 +101,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dataset", type=Path, help="folder of a finished screening")
     parser.add_argument("--stages", nargs="+", default=STAGE_NAMES, choices=STAGE_NAMES)
+    parser.add_argument("--crystals", nargs="+", help="some of them; all by default")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     dataset = Dataset(options.dataset)
-    settings, works = settings_of(dataset), works_of(dataset)
+    settings = settings_of(dataset)
+    chosen = options.crystals
+    works = [work for work in works_of(dataset) if not chosen or work.material_id in chosen]
     table = Table("crystal", *(f"{stage} (ms)" for stage in options.stages))
     columns = []
     for stage in options.stages:

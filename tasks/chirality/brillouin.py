@@ -72,7 +72,7 @@ def zone_images(q_points: ArrayLike, cell: ArrayLike) -> ZoneImages:
     fractional = np.asarray(q_points, dtype=np.float64).reshape(-1, 3) @ np.linalg.inv(change)
     fractional -= np.rint(fractional)
     images = (fractional[:, None] + _NEIGHBOURS) @ reduced
-    length = np.linalg.norm(images, axis=-1)
+    length = np.sqrt(np.einsum("qma,qma->qm", images, images))
     tolerance = _BOUNDARY_TOLERANCE * np.linalg.norm(reduced, axis=1).min()
     shortest = length <= length.min(axis=1, keepdims=True) + tolerance
     count = shortest.sum(axis=1)
@@ -179,8 +179,9 @@ def cycloidicity(momentum: FloatArray, images: ZoneImages) -> FloatArray:
         images.weights.T, np.moveaxis(images.directions, 1, 0), strict=True
     ):
         rows = np.flatnonzero(weight)
-        across = np.linalg.norm(np.cross(direction[rows, None], momentum[rows]), axis=-1)
-        total[rows] += weight[rows, None] * across
+        # q x l by the matrix of the cross product with q.
+        across = momentum[rows] @ np.cross(np.eye(3), direction[rows, None])
+        total[rows] += weight[rows, None] * np.sqrt(np.einsum("qba,qba->qb", across, across))
     return total
 
 

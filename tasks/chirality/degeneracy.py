@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
 from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
 
-from tasks.chirality.modes import modes_at
-from tasks.fourier import Crystal
+from tasks.fourier import Crystal, dynamical_matrices
 
 DEGENERACY_TOLERANCE: Final = 1e-3
 NEAR_FACTOR: Final = 10.0
@@ -95,7 +95,9 @@ def obeys_space_group(phonon: Crystal, tolerance: float = DEGENERACY_TOLERANCE) 
         True where bands that symmetry joins are degenerate within the tolerance.
     """
     rotations = np.asarray(phonon.primitive_symmetry.symmetry_operations["rotations"])
-    frequencies = modes_at(phonon, _GENERAL_POINT @ rotations).frequencies
+    matrices = dynamical_matrices(phonon, _GENERAL_POINT @ rotations)
+    squares, _ = diagonalize_dynamical_matrices(matrices, with_eigenvectors=False)
+    frequencies = phonon.unit_conversion_factor * np.sign(squares) * np.sqrt(np.abs(squares))
     return float(np.ptp(frequencies, axis=0).max()) < tolerance
 
 

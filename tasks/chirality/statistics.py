@@ -138,7 +138,8 @@ def atomic_means(
     for rows in _chunks(len(modes), _CHUNK // (n_atoms * modes.n_bands)):
         vectors = modes.eigenvectors[rows]
         per_mode = np.moveaxis(atomic_angular_momentum(vectors), 1, 2)
-        size = np.linalg.norm(set_mean(per_mode, sets[rows]), axis=-1)
+        means = set_mean(per_mode, sets[rows])
+        size = np.sqrt(np.einsum("qnka,qnka->qnk", means, means))
         squares = (vectors.real**2 + vectors.imag**2) @ share[rows, :, None]
         momentum += np.einsum("qn,qnk->k", share[rows], size)
         weight += squares.reshape(-1, n_atoms, 3).sum(axis=(0, 2))
