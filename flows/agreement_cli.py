@@ -36,7 +36,7 @@ def compare(
             commit_agreement(first, rows)
             build_catalog(first)
     for problem in problems:
-        console.print(problem, highlight=False)
+        console.print(problem)
     n_disagree = sum(row["potentials_disagree"] for row in rows)
     console.print(f"{len(rows)} crystals compared, {n_disagree} of them contradicted")
     raise typer.Exit(DONE_WITH_FAILURES if problems else DONE)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from flows.spread import spread
-from tasks.failures import Failure, RemediableError
+from tasks.failures import Failure
 from tasks.intake import Known, classified, repetition
 from tasks.settings import ScreenSettings, SymmetrySettings
 from tasks.sources import raw_records
@@ -107,26 +107,3 @@ def classified_rows(
             yield repeated
         else:
             yield {**item.row, "skipped": item.skipped or known.repetition_reason(item)}
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table in the format its file name asks for.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The table.
-    path : pathlib.Path
-        Ends in ``.csv`` or ``.parquet``.
-
-    Raises
-    ------
-    RemediableError
-        For another ending.
-    """
-    if path.suffix == ".csv":
-        table.to_csv(path, index=False)
-    elif path.suffix == ".parquet":
-        table.to_parquet(path, index=False)
-    else:
-        raise RemediableError(f"cannot write {path}", "end the name in .csv or .parquet")

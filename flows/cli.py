@@ -20,7 +20,10 @@ from flows.console import (
     console,
     errors_told,
     existing_dataset,
+    judged,
     located,
+    require_file,
+    require_folder,
 )
 from flows.figures_cli import app as figures
 from flows.site_cli import app as site
@@ -45,7 +48,13 @@ app.add_typer(training)
 def classify(
     source: Source,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="CSV or Parquet file to write.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="CSV or Parquet file to write; failures go into another one beside it.",
+            callback=judged(partial(require_file, endings=(".csv", ".parquet"))),
+        ),
     ] = None,
     config: Config = None,
     symprec: Annotated[float | None, typer.Option(help="Symmetry tolerance (Å).")] = None,
@@ -57,9 +66,10 @@ def classify(
 
         chiralscreen classify structures/ --output classes.csv
     """
-    from flows.classification import classify_source, write_table
+    from flows.classification import classify_source
     from flows.spread import n_processes
-    from flows.summary import print_classification
+    from flows.summary import print_classification, print_failures
+    from flows.tables import write_failures, write_table
     from tasks.settings import read_settings
 
     with errors_told():
@@ -67,10 +77,11 @@ def classify(
         rows, failures = classify_source(
             located(source), settings.symmetry.symprec, n_processes(workers), settings
         )
-        print_classification(console, rows, failures)
+        print_classification(console, rows)
         if output:
             write_table(rows, output)
             console.print(f"written: {output}")
+        print_failures(console, failures, output and write_failures(failures, output))
     raise typer.Exit(DONE_WITH_FAILURES if failures else DONE)
 
 
@@ -285,7 +296,12 @@ def sync(
 def export(
     folder: Folder,
     material_id: Annotated[str, typer.Argument(help="Name of a material.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path(),
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder to write into.", callback=judged(require_folder)
+        ),
+    ] = Path(),
 ) -> None:
     """Write a relaxed crystal as CIF and its force constants as phonopy YAML.
 

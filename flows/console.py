@@ -1,28 +1,53 @@
-"""What all commands share: the terminal, common options, exit codes, errors told plainly."""
+"""What all commands share: the terminal, common options, exit codes, errors told plainly.
 
+Names of outputs are judged here, before a command loads the libraries of its work.
+"""
+
+import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
-from tasks.failures import RemediableError
-from tasks.storage import DatasetError
+from tasks.failures import DatasetError, RemediableError, explain
+from tasks.foreign_text import SPELLED, spelled, visible
 
 DONE, DONE_WITH_FAILURES, UNUSABLE = 0, 1, 2
 
+
+class Terminal(Console):
+    """A console that prints texts as they stand, whoever wrote them.
+
+    Brackets are no markup, control characters are spelled out, and what the encoding of the
+    terminal lacks has a name in ASCII: "Ang." for Å.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of Console
+        super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=True, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - those of Console
+        """Make a text that can be printed of one that may hold anything."""
+        return super().render_str(spelled(visible(text), self.encoding), **options)
+
+
+# Help and log are not printed by the consoles below.
+for _stream in (sys.stdout, sys.stderr):
+    if isinstance(_stream, io.TextIOWrapper):
+        _stream.reconfigure(errors=SPELLED)
 # Tables that go to a file or a pager have no terminal to take their width from.
 _WIDTH = None if sys.stdout.isatty() else 120
-console = Console(width=_WIDTH)
+console = Terminal(width=_WIDTH)
 if sys.stderr.isatty():
     # The progress bar tells what the log lines would.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
-errors = Console(stderr=True, width=_WIDTH)
+errors = Terminal(stderr=True, width=_WIDTH)
 
 Source = Annotated[
     Path,
@@ -31,7 +56,6 @@ Source = Annotated[
         "archive, a folder of these, or `demo`."
     ),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the dataset.")]
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of a dataset.")]
 Workers = Annotated[
@@ -64,10 +88,93 @@ def errors_told() -> Iterator[None]:
     try:
         yield
     except (RemediableError, DatasetError, OSError, ValueError) as error:
-        errors.print(f"[bold red]error:[/] {error}", highlight=False)
-        if remedy := getattr(error, "remedy", ""):
-            errors.print(f"what to do: {remedy}", highlight=False)
+        message, remedy = str(error), getattr(error, "remedy", "")
+        if isinstance(error, OSError):
+            message, remedy = explain(error)
+        errors.print(Text("error:", "bold red"), message)
+        if remedy:
+            errors.print(f"what to do: {remedy}")
         raise typer.Exit(UNUSABLE) from error
+
+
+def require_folder(path: Path) -> None:
+    """Refuse a place where no folder can be, or none that can be written into.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Folder that shall be written into; it need not exist.
+
+    Raises
+    ------
+    RemediableError
+        When a part of it is a file, or the first folder that exists cannot be written into.
+    """
+    place = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
+    if not place.is_dir():
+        raise RemediableError(f"cannot write into {path}: {place} is no folder", "name another one")
+    if not os.access(place, os.W_OK | os.X_OK):
+        message = f"cannot write into {path}: {place} may not be written into"
+        raise RemediableError(message, "choose another folder, or change its owner or mode")
+
+
+def require_file(
+    path: Path, endings: tuple[str, ...] = (), *, folder_is_made: bool = False
+) -> None:
+    """Refuse the name of a file that cannot be written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File that shall be written.
+    endings : tuple of str
+        Endings that say its format; any name will do without them.
+    folder_is_made : bool
+        Whether the command makes its folder where it is missing.
+
+    Raises
+    ------
+    RemediableError
+        For another ending, a folder that does not exist or cannot be written into, or a name that
+        a folder has.
+    """
+    if endings and path.suffix not in endings:
+        raise RemediableError(f"cannot write {path}", f"end the name in {' or '.join(endings)}")
+    if path.is_dir():
+        raise RemediableError(f"cannot write {path}: it is a folder", "give the name of a file")
+    if not (folder_is_made or path.parent.exists()):
+        message = f"cannot write {path}: there is no folder {path.parent}"
+        raise RemediableError(message, "make it first, or give another name")
+    require_folder(path.parent)
+
+
+def judged(require: Callable[[Path], None]) -> Callable[[Path | None], Path | None]:
+    """Judge the name that an option gives before the command begins.
+
+    Parameters
+    ----------
+    require : callable
+        `require_folder`, or `require_file`.
+
+    Returns
+    -------
+    callable
+        Callback of the option; ends the program where the name will not do.
+    """
+
+    def judge(path: Path | None) -> Path | None:
+        if path is not None:
+            with errors_told():
+                require(path)
+        return path
+
+    return judge
+
+
+Output = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="Folder of the dataset.", callback=judged(require_folder)),
+]
 
 
 def located(source: Path) -> Path:

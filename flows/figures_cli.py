@@ -1,12 +1,21 @@
 """Commands that draw figures and write the report."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.console import Folder, console, errors_told, existing_dataset
+from flows.console import (
+    Folder,
+    console,
+    errors_told,
+    existing_dataset,
+    judged,
+    require_file,
+    require_folder,
+)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -25,9 +34,12 @@ def plot(
     material_id: Annotated[
         str | None, typer.Argument(help="Name of a material; without it overviews are drawn.")
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path(
-        "figures"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder to write into.", callback=judged(require_folder)
+        ),
+    ] = Path("figures"),
     file_format: Annotated[
         list[Format] | None,
         typer.Option("--format", help="pdf, svg or png; may be repeated. All by default."),
@@ -88,7 +100,12 @@ def report(
     folder: Folder,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="HTML file to write; report.html in the dataset."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="HTML file to write; report.html in the dataset.",
+            callback=judged(partial(require_file, folder_is_made=True)),
+        ),
     ] = None,
     materials: Annotated[
         int, typer.Option(min=0, help="Draw figures of so many of the best candidates.")

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from flows.console import DONE, Workers, console, errors_told, existing_dataset
+from flows.console import (
+    DONE,
+    Workers,
+    console,
+    errors_told,
+    existing_dataset,
+    judged,
+    require_folder,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -13,7 +21,10 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 @app.command()
 def catalogue(
     folders: Annotated[list[Path], typer.Argument(help="Folders of datasets, one per potential.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the site.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder of the site.", callback=judged(require_folder)),
+    ],
     title: Annotated[str, typer.Option(help="Heading of the site.")] = "Chiral phonons",
     full: Annotated[
         bool, typer.Option("--full/--light", help="Offer force constants and animations as files.")
@@ -41,7 +52,7 @@ def catalogue(
         for n_pages, n_all in found:
             progress.update(task, completed=n_pages, total=n_all)
     console.print(f"written: {output} ({n_pages} pages)")
-    console.print(f"look at it with: chiralscreen serve {output}", highlight=False)
+    console.print(f"look at it with: chiralscreen serve {output}")
     raise typer.Exit(DONE)
 
 

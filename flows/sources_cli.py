@@ -1,5 +1,6 @@
 """Commands that bring new structures."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,10 @@ from flows.console import (
     console,
     errors,
     errors_told,
+    judged,
     located,
+    require_file,
+    require_folder,
 )
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -24,7 +28,12 @@ def fetch(
     url: Annotated[
         str, typer.Argument(help="Base URL of an OPTIMADE provider, or `mp`: Materials Project.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save pages into.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder to save pages into.", callback=judged(require_folder)
+        ),
+    ],
     query: Annotated[
         str,
         typer.Option(
@@ -78,7 +87,13 @@ def assess(
         Path | None, typer.Option(help="Known crystals, such as the training set: for novelty.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="JSON file to write.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="JSON file to write; failures go into a CSV file beside it.",
+            callback=judged(require_file),
+        ),
     ] = None,
     tight: Annotated[float, typer.Option(help="Tolerance of the symmetry as given (Å).")] = 0.01,
     loose: Annotated[float, typer.Option(help="Tolerance of the parent symmetry (Å).")] = 0.1,
@@ -91,12 +106,13 @@ def assess(
         chiralscreen assess generated.pt --reference mp_20.csv -o rates.json
     """
     import json
-    from functools import partial
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from flows.spread import n_processes, spread
+    from flows.summary import print_failures
     from flows.summary_of_assessment import print_assessment
+    from flows.tables import write_failures
     from tasks.assessment import AssessmentSettings, assess_source
 
     columns = TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -115,13 +131,22 @@ def assess(
         if output:
             output.write_text(f"{json.dumps(found.report, indent=1)}\n", encoding="utf-8")
             console.print(f"written: {output}")
-    raise typer.Exit(DONE_WITH_FAILURES if found.counts["unreadable"] else DONE)
+        print_failures(console, found.failures, output and write_failures(found.failures, output))
+    raise typer.Exit(DONE_WITH_FAILURES if found.failures else DONE)
 
 
 @app.command()
 def substitute(
     source: Source,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File of JSON lines to write.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File of JSON lines to write; failures go into a CSV file beside it.",
+            callback=judged(partial(require_file, endings=(".jsonl", ".ndjson"))),
+        ),
+    ],
     threshold: Annotated[
         float, typer.Option(min=1e-6, max=1.0, help="Smallest probability of all exchanges.")
     ] = 0.001,
@@ -137,20 +162,27 @@ def substitute(
     """
     import json
 
+    from flows.summary import print_failures
+    from flows.tables import write_failures
     from tasks.failures import Failure
     from tasks.substitution import candidates
 
+    failures: list[Failure] = []
     with errors_told():
-        n_written = n_failed = 0
-        with output.open("w", encoding="utf-8") as stream:
+        n_written = 0
+        # Hidden, so that it is no source where it lies among the structures.
+        unfinished = output.with_name(f".{output.name}.part")
+        with unfinished.open("w", encoding="utf-8") as stream:
             for item in candidates(located(source), symprec, threshold, limit):
                 if isinstance(item, Failure):
-                    n_failed += 1
+                    failures.append(item)
                     continue
                 stream.write(f"{json.dumps(item.entry)}\n")
                 n_written += 1
-        console.print(f"written: {output}, {n_written} candidates; {n_failed} records unusable")
-    raise typer.Exit(DONE_WITH_FAILURES if n_failed else DONE)
+        unfinished.replace(output)
+        console.print(f"written: {output}, {n_written} candidates")
+        print_failures(console, failures, write_failures(failures, output))
+    raise typer.Exit(DONE_WITH_FAILURES if failures else DONE)
 
 
 if __name__ == "__main__":

@@ -1,36 +1,51 @@
 """What a person reads in the terminal."""
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from flows.result import ScreenResult, stage_seconds
+from flows.tables import Column, print_table
 from tasks.catalogue import failures_in, ranked, read_catalog, read_overview
 from tasks.failures import Failure
 from tasks.intake import Plan
 
-_MAX_ROWS = 20
-_NAME_WIDTH = 16
-_CANDIDATE_COLUMNS = {
-    "material_id": "material",
-    "formula": "formula",
-    "space_group_symbol": "space\ngroup",
-    "chirality_class": "class",
-    "helicity_wave_found": "wave",
-    "score": "score",
-    "mean_optical_angular_momentum": "mean |l|\n(ħ)",
-    "mean_optical_helicity": "mean |h|\n(ħ)",
-    "largest_splitting": "splitting\n(THz Å)",
-    "min_frequency_commensurate": "min ν\n(THz)",
-    "reliable": "reliable",
+_MAX_ROWS: Final = 20
+_MAX_NAMES: Final = 3
+# Names of columns of the catalogue, headers, and ranks: the greatest is left out first.
+_CANDIDATE_COLUMNS: Final = {
+    "material_id": ("material", 0),
+    "formula": ("formula", 3),
+    "space_group_symbol": ("space\ngroup", 5),
+    "chirality_class": ("class", 2),
+    "helicity_wave_found": ("wave", 6),
+    "score": ("score", 1),
+    "mean_optical_angular_momentum": ("mean |l|\n(ħ)", 8),
+    "mean_optical_helicity": ("mean |h|\n(ħ)", 7),
+    "largest_splitting": ("splitting\n(THz Å)", 10),
+    "min_frequency_commensurate": ("min ν\n(THz)", 9),
+    "reliable": ("reliable", 4),
 }
+_CLASS_COLUMNS: Final = {
+    "material_id": ("material", 0),
+    "formula": ("formula", 3),
+    "space_group": ("space group", 1),
+    "chirality_class": ("class", 2),
+    "helicity_wave": ("wave", 4),
+    "tensor_components": ("tensor", 6),
+    "hand": ("hand", 5),
+}
+# What differs between two failures of one kind: numbers, names with numbers in them, and files.
+_PARTICULAR: Final = re.compile(r"\S*[\d/.]\S*")
 
 
-def print_classification(console: Console, rows: pd.DataFrame, failures: Sequence[Failure]) -> None:
+def print_classification(console: Console, rows: pd.DataFrame) -> None:
     """Print a classification by symmetry.
 
     Parameters
@@ -39,24 +54,16 @@ def print_classification(console: Console, rows: pd.DataFrame, failures: Sequenc
         Where to print.
     rows : pandas.DataFrame
         One row per crystal.
-    failures : sequence of Failure
-        What could not be classified.
     """
-    table = Table("material", "formula", "space group", "class", "wave", "tensor", "hand")
-    for row in rows.to_dict("records"):
-        table.add_row(
-            escape(row["material_id"]),
-            row["formula"],
-            f"{row['space_group_symbol']} ({row['space_group_number']})",
-            row["chirality_class"],
-            row["helicity_wave"],
-            ", ".join(row["tensor_components"]) or "none",
-            row["hand"] if pd.notna(row["hand"]) else "-",
-        )
-    console.print(table)
-    if len(rows):
-        console.print(_counts("class", rows["chirality_class"]))
-    _print_failures(console, failures)
+    if rows.empty:
+        console.print("no crystal to classify")
+        return
+    symbols = rows["space_group_symbol"] + " (" + rows["space_group_number"].astype(str) + ")"
+    components = [", ".join(names) or "none" for names in rows["tensor_components"]]
+    told = rows.assign(space_group=symbols, tensor_components=components)
+    columns = _columns(told, _CLASS_COLUMNS)
+    print_table(console, columns, elsewhere="all columns: --output FILE.csv")
+    console.print(_counts("class", rows["chirality_class"]))
 
 
 def print_plan(console: Console, plan: Plan, workers: int) -> None:
@@ -71,14 +78,18 @@ def print_plan(console: Console, plan: Plan, workers: int) -> None:
     workers : int
         Worker processes among which the cost is divided.
     """
-    table = Table("material", "first open stage", "estimated time (s, one thread)")
     works = [(work, stage) for stage, works in plan.open.items() for work in works]
-    for work, stage in sorted(works, key=lambda item: -item[0].cost)[:_MAX_ROWS]:
-        table.add_row(escape(work.material_id), stage, f"{work.cost:.0f}")
-    console.print(table)
+    dearest = sorted(works, key=lambda item: -item[0].cost)[:_MAX_ROWS]
+    columns = (
+        Column("material", [work.material_id for work, _ in dearest]),
+        Column("first open stage", [stage for _, stage in dearest], 2),
+        Column("estimated time\n(s, one thread)", [f"{work.cost:.0f}" for work, _ in dearest], 1),
+    )
+    if works:
+        print_table(console, columns, elsewhere="all columns: with shorter names")
     if len(works) > _MAX_ROWS:
         console.print(f"and {len(works) - _MAX_ROWS} more")
-    _print_failures(console, plan.failures)
+    print_failures(console, plan.failures)
     console.print(_plan_line(plan))
     if plan.n_postponed:
         console.print(f"left to later runs by --hours: {plan.n_postponed}")
@@ -110,7 +121,7 @@ def print_screening(console: Console, folder: Path, result: ScreenResult) -> int
     n_failures = print_status(console, folder)
     _print_times(console, result)
     for name in result.lost:
-        console.print(f"[bold red]lost:[/] chunk {name}; run the same command again to resume")
+        console.print(f"lost: chunk {name}; run the same command again to resume", style="red")
     return n_failures
 
 
@@ -131,17 +142,18 @@ def print_status(console: Console, folder: Path) -> int:
     """
     chirality = read_overview(folder)
     failures = read_catalog(folder, "failures")
-    print_candidates(console, ranked(chirality))
+    catalogue = folder / "catalog" / "chirality.parquet"
+    print_candidates(console, ranked(chirality), catalogue)
     console.print(_counts("class", chirality["chirality_class"].dropna()))
     console.print(_counts("outcome", chirality["outcome"]))
     unstable = chirality["stable"].eq(False).fillna(False)
     console.print(f"unstable: {int(unstable.sum())}")
-    _print_failures(console, failures_in(failures))
-    console.print(f"catalogue: {folder / 'catalog' / 'chirality.parquet'}")
+    print_failures(console, failures_in(failures), folder / "catalog" / "failures.parquet")
+    console.print(f"catalogue: {catalogue}")
     return len(failures)
 
 
-def print_candidates(console: Console, rows: pd.DataFrame) -> None:
+def print_candidates(console: Console, rows: pd.DataFrame, catalogue: Path) -> None:
     """Print the ranked table of candidates.
 
     Parameters
@@ -150,35 +162,86 @@ def print_candidates(console: Console, rows: pd.DataFrame) -> None:
         Where to print.
     rows : pandas.DataFrame
         Ranked rows of the catalogue.
+    catalogue : pathlib.Path
+        File that has all rows and columns.
     """
-    material, *others = _CANDIDATE_COLUMNS.values()
-    # Names that differ in their last letters must not be cut.
-    names = Column(material, min_width=_NAME_WIDTH)
-    table = Table(names, *others, title="stable candidates by score")
-    for row in rows.head(_MAX_ROWS).to_dict("records"):
-        table.add_row(*(_cell(row[name]) for name in _CANDIDATE_COLUMNS))
-    console.print(table)
+    if rows.empty:
+        console.print("no candidates")
+        return
+    title, elsewhere = "stable candidates by score", f"all columns: {catalogue}"
+    columns = _columns(rows.head(_MAX_ROWS), _CANDIDATE_COLUMNS)
+    print_table(console, columns, title=title, elsewhere=elsewhere)
     if len(rows) > _MAX_ROWS:
         console.print(f"and {len(rows) - _MAX_ROWS} more in the catalogue")
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.3f}" if isinstance(value, float) else escape(str(value))
+def print_failures(console: Console, failures: Sequence[Failure], file: Path | None = None) -> None:
+    """Print what failed, by reason, and what to do about it.
 
-
-def _print_failures(console: Console, failures: Sequence[Failure]) -> None:
-    """Print what failed and what to do about it."""
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to print.
+    failures : sequence of Failure
+        All of them.
+    file : pathlib.Path, optional
+        File that has all of them; without one, all reasons are printed.
+    """
     if not failures:
         return
-    table = Table("record", "stage", "reason", "what to do", title=f"{len(failures)} failures")
-    for failure in failures[:_MAX_ROWS]:
-        cells = (failure.material_id, failure.stage, failure.message, failure.remedy)
-        table.add_row(*map(escape, cells))
+    groups = _by_reason(failures)
+    shown = groups[:_MAX_ROWS] if file else groups
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for group in shown:
+        table.add_row(f"{len(group)} ×", group[0].message)
+        table.add_row("", f"what to do: {group[0].remedy}")
+        table.add_row("", f"{group[0].stage}: {_names(group)}")
+    console.print(f"{_counted(len(failures), 'failure')}, by reason:")
     console.print(table)
-    if len(failures) > _MAX_ROWS:
-        console.print(f"and {len(failures) - _MAX_ROWS} more in the table failures")
+    if len(groups) > len(shown):
+        left = sum(map(len, groups[_MAX_ROWS:]))
+        reasons = _counted(len(groups) - len(shown), "reason")
+        console.print(f"and {left} more, for {reasons}")
+    if file:
+        console.print(f"all failures: {file}")
+
+
+def _by_reason(failures: Iterable[Failure]) -> list[list[Failure]]:
+    """Failures that differ in nothing but names and numbers together, the most frequent first."""
+    groups = defaultdict(list)
+    for failure in failures:
+        kind = _PARTICULAR.sub("#", failure.message)
+        groups[failure.stage, kind, _PARTICULAR.sub("#", failure.remedy)].append(failure)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _names(group: Sequence[Failure]) -> str:
+    """Where some failures are, the first ones by name."""
+    names = [failure.source_record or failure.material_id for failure in group[:_MAX_NAMES]]
+    left = len(group) - len(names)
+    return ", ".join(names) + (f" and {left} more" if left else "")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("s" if number != 1 else "")
+
+
+def _columns(rows: pd.DataFrame, headers: Mapping[str, tuple[str, int]]) -> list[Column]:
+    """Columns of a table by the names in its rows."""
+    return [
+        Column(header, [_cell(value) for value in rows[name]], rank)
+        for name, (header, rank) in headers.items()
+    ]
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 - what a table holds
+    if pd.isna(value):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _print_times(console: Console, result: ScreenResult) -> None:

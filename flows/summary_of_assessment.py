@@ -36,6 +36,7 @@ def print_assessment(console: Console, found: Assessment) -> None:
     classes = Table("class as given", "class of the parent symmetry", "crystals")
     for (tight, loose), number in sorted(found.classes.items()):
         classes.add_row(tight, loose, str(number))
-    console.print(classes)
+    if found.classes:
+        console.print(classes)
     counts = found.counts
     console.print(f"{counts['records']} records, {counts['unreadable']} unreadable")

@@ -5,11 +5,19 @@ from typing import Annotated
 
 import typer
 
-from flows.console import Source, console, errors_told, located
+from flows.console import Source, console, errors_told, judged, located, require_folder
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 Settings = Annotated[Path, typer.Option("--config", help="YAML file of settings.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder; continued if it exists.")]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Folder; continued if it exists.",
+        callback=judged(require_folder),
+    ),
+]
 
 
 @app.command()

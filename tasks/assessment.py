@@ -24,7 +24,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from tasks.curation import charge_balance, space_groups_at
 from tasks.failures import Failure, RemediableError
 from tasks.intake import Spread
-from tasks.sources import RawRecord, SourceSettings, parsed, raw_records
+from tasks.sources import RawRecord, SourceSettings, parsed, raw_records, read_failure
 from tasks.structures import PackedCell, check_crystal, reduced_formula
 from tasks.symmetry import classify_space_group
 
@@ -64,7 +64,7 @@ class Generated:
 
     Attributes
     ----------
-    problem : str or None
+    failure : Failure or None
         Why it is no record of a crystal.
     structure_valid, composition_valid : bool
         Whether atoms are apart, and whether charges can balance.
@@ -78,7 +78,7 @@ class Generated:
         Its reduced primitive cell; None for an invalid crystal.
     """
 
-    problem: str | None = None
+    failure: Failure | None = None
     structure_valid: bool = False
     composition_valid: bool = False
     accepted: bool = False
@@ -107,6 +107,8 @@ class Assessment:
         Valid crystals by (class at the tight, class at the loose tolerance).
     space_groups : collections.Counter
         Valid crystals by space-group number at the loose tolerance.
+    failures : list of Failure
+        Records that are no crystals.
     has_reference : bool
         Whether novelty was asked for.
     unique_cells : mapping from bytes to list of PackedCell
@@ -116,6 +118,7 @@ class Assessment:
     counts: Counter[str] = field(default_factory=Counter)
     classes: Counter[tuple[str, str]] = field(default_factory=Counter)
     space_groups: Counter[int] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
     has_reference: bool = False
     unique_cells: dict[bytes, list[PackedCell]] = field(default_factory=lambda: defaultdict(list))
 
@@ -218,7 +221,7 @@ def generated(record: RawRecord | Failure, settings: AssessmentSettings) -> Gene
         Depends on nothing but the arguments, so that records can be looked at in any process.
     """
     if isinstance(record, Failure):
-        return Generated(problem=record.message)
+        return Generated(record)
     try:
         atoms = parsed(record).atoms
         formula = reduced_formula(atoms)
@@ -230,7 +233,7 @@ def generated(record: RawRecord | Failure, settings: AssessmentSettings) -> Gene
         cell = _reduced_cell(atoms)
         return Generated(None, valid, balanced, _is_accepted(atoms), tight, loose, formula, cell)
     except Exception as error:  # noqa: BLE001 - any defect of one record is counted, not an end
-        return Generated(problem=str(error) or type(error).__name__)
+        return Generated(read_failure(error, record.source_record))
 
 
 def is_structure_valid(atoms: Atoms, min_distance: float) -> bool:
@@ -268,7 +271,9 @@ def _is_accepted(atoms: Atoms) -> bool:
 def _count(found: Assessment, item: Generated, matcher: StructureMatcher) -> None:
     """Count one record."""
     found.counts["records"] += 1
-    found.counts["unreadable"] += item.problem is not None
+    found.counts["unreadable"] += item.failure is not None
+    if item.failure:
+        found.failures.append(item.failure)
     for name in ("structure_valid", "composition_valid", "valid", "accepted"):
         found.counts[name] += getattr(item, name)
     if item.cell is None:

@@ -1,12 +1,30 @@
 """What could not be done, as data."""
 
+import errno
 import traceback
 from dataclasses import dataclass
+from typing import Final
 
 from potentials import is_out_of_memory
+from tasks.foreign_text import visible
 
 _DEFAULT_REMEDY = "look at the message; if the input is sound, report it as a bug"
 _REMEDY_OF_MEMORY = "allow more memory or fewer workers, or bound the supercell: phonons.max_atoms"
+
+_CAUSES: Final = {
+    errno.ENOSPC: ("the disk is full", "free some space and run again"),
+    errno.EDQUOT: ("the quota of the disk is used up", "free some space and run again"),
+    errno.EFBIG: ("the file would be larger than is allowed", "raise the limit (`ulimit -f`)"),
+    errno.EACCES: ("permission denied", "check owner and mode of file and folder"),
+    errno.EPERM: ("not permitted", "check owner and mode of file and folder"),
+    errno.EROFS: ("the file system is read-only", "choose another folder"),
+    errno.ENOENT: ("no such file or folder", "check the name"),
+    errno.ENOTDIR: ("a part of the path is a file", "choose another folder"),
+    errno.EISDIR: ("it is a folder", "give the name of a file"),
+    errno.EEXIST: ("it is there already, as something else", "choose another name"),
+    errno.EIO: ("the disk reports an error", "run `chiralscreen verify` on the dataset"),
+    errno.EMFILE: ("too many files are open", "raise the limit (`ulimit -n`)"),
+}
 
 
 class RemediableError(ValueError):
@@ -27,6 +45,34 @@ class RemediableError(ValueError):
     def __str__(self) -> str:
         """Message alone."""
         return str(self.args[0])
+
+
+class DatasetError(RuntimeError):
+    """The dataset cannot be read or written; the message says where, why and what to do."""
+
+
+def explain(error: OSError) -> tuple[str, str]:
+    """Say what an error of the operating system means.
+
+    Parameters
+    ----------
+    error : OSError
+        As raised.
+
+    Returns
+    -------
+    message, remedy : str
+        What happened to which file, and what to do; no remedy where none is known.
+    """
+    # Arrow raises FileNotFoundError without a number.
+    number = errno.ENOENT if isinstance(error, FileNotFoundError) else error.errno
+    if number not in _CAUSES:
+        return str(error), ""
+    cause, remedy = _CAUSES[number]
+    if error.strerror is None:
+        told = str(error)
+        return (told if cause in told else ": ".join(filter(None, (told, cause)))), remedy
+    return (f"{error.filename}: {cause}" if error.filename else cause), remedy
 
 
 @dataclass(frozen=True)
@@ -74,7 +120,8 @@ def failure_of(
     Returns
     -------
     Failure
-        Its message names the line of origin when the error was not foreseen.
+        In one line, with nothing that acts on a terminal. Its message names the line of origin
+        when the error was not foreseen.
     """
     message = str(error) or type(error).__name__
     if not isinstance(error, RemediableError):
@@ -86,8 +133,8 @@ def failure_of(
         key=key,
         stage=stage,
         error_class=type(error).__name__,
-        message=message,
+        message=visible(" ".join(message.split())),
         remedy=getattr(error, "remedy", _REMEDY_OF_MEMORY if in_want else _DEFAULT_REMEDY),
         transient=isinstance(error, OSError) or in_want,
-        source_record=source_record,
+        source_record=visible(source_record),
     )

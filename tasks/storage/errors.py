@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.failures import DatasetError
+
+__all__ = ["DatasetError", "NewerDatasetError", "explained"]
+
 _REMEDIES = {
     errno.ENOSPC: "the disk is full: free some space and run again, nothing of it was committed",
     errno.EDQUOT: "the quota is used up: free some space and run again, nothing was committed",
@@ -15,10 +19,6 @@ _REMEDIES = {
     errno.ENOTDIR: "a part of the path is a file: choose another folder",
     errno.EIO: "the disk reports an error: run `verify` on the dataset",
 }
-
-
-class DatasetError(RuntimeError):
-    """The dataset cannot be read or written; the message says where, why and what to do."""
 
 
 class NewerDatasetError(DatasetError):

@@ -15,7 +15,7 @@ RELEASED = Path(__file__).parents[2] / "data" / "catalogue" / "chirality.parquet
 def test_the_best_candidates_are_printed_with_whole_names_and_a_word_on_trust():
     rows = ranked(pd.read_parquet(RELEASED))
     console = Console(width=120, file=StringIO())
-    print_candidates(console, rows)
+    print_candidates(console, rows, RELEASED)
     lines = console.file.getvalue().splitlines()
     printed = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
     expected = rows.head(20)

@@ -1,0 +1,125 @@
+"""Text of strangers, such that terminals, tables of failures and spreadsheets can have it.
+
+Names, formulas, paths and messages come from files and servers that nobody has read. What they say
+is shown as it stands; what would act instead of being read is spelled out.
+"""
+
+import codecs
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:  # the command line loads this module before it knows that a table is wanted
+    import pandas as pd
+
+_ACTING: Final = re.compile(
+    # Control characters but for line breaks, marks that hide or turn text, halves of characters.
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    r"\ud800-\udfff]"
+)
+_NAMES: Final = {
+    "Å": "Ang.",
+    "ħ": "hbar",
+    "ν": "nu",
+    "π": "pi",
+    "Γ": "Gamma",
+    "×": "x",
+    "·": "*",
+    "→": "->",
+    "°": " deg",
+    "±": "+-",
+    "≤": "<=",
+    "≥": ">=",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+SPELLED: Final = "chiralscreen.spelled"
+"""Name of the error handler of codecs that gives names in ASCII for what an encoding lacks."""
+
+
+def visible(text: str) -> str:
+    r"""Spell out the characters that would act on a terminal instead of being read.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        The same with control characters but for line breaks, marks of direction and bytes that
+        are no characters in the notation of Python.
+
+    Examples
+    --------
+    >>> print(visible("a\x1b[31mb"))
+    a\x1b[31mb
+    """
+    return _ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def spelled(text: str, encoding: str) -> str:
+    """Write with the characters of an encoding.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    encoding : str
+        Such as ``latin-1``.
+
+    Returns
+    -------
+    str
+        With names for symbols that the encoding lacks, or a question mark.
+
+    Examples
+    --------
+    >>> spelled("2 Å, SiO₂", "ascii")
+    '2 Ang., SiO2'
+    """
+    return text.encode(encoding, SPELLED).decode(encoding)
+
+
+def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Keep spreadsheets from computing what a cell of text says.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        To be written as CSV.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With an apostrophe before texts that begin with ``=``, ``+``, ``-``, ``@``, a tab or a
+        carriage return; numbers stay.
+    """
+    return table.map(_without_formula)
+
+
+def _without_formula(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    """Stand in for characters that an encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
+
+
+def _in_ascii(character: str) -> str:
+    """Name of a character, its letter without accents, or a question mark."""
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return _NAMES.get(character) or plain or "?"
+
+
+codecs.register_error(SPELLED, _spell)
