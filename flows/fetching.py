@@ -3,18 +3,24 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import flow, get_run_logger
 
 from tasks.failures import RemediableError
-from tasks.sources import materials_project, optimade
+from tasks.sources.fetching import fetch_pages
 from tasks.sources.paging import holds_pages, saved_pages
 
 
 @flow(name="fetch", flow_run_name="fetch {folder.name}")
-def keep_fetched(url: str, folder: Path, query: str = "", fields: Sequence[str] = ()) -> int:
+def keep_fetched(
+    url: str,
+    folder: Path,
+    query: str = "",
+    fields: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+) -> int:
     """Bring a folder up to date with a query: what is new comes, what changed or left goes.
 
     Everything is asked for anew and saved in a hidden folder beside; when that is complete it
@@ -27,9 +33,9 @@ def keep_fetched(url: str, folder: Path, query: str = "", fields: Sequence[str] 
     folder : pathlib.Path
         Folder of pages; a source for screenings, alone or inside of another folder.
     query : str
-        As of `pages_saved`.
-    fields : sequence of str
-        As of `pages_saved`.
+        As of `tasks.sources.fetching.fetch_pages`.
+    fields, hosts : sequence of str
+        As of `tasks.sources.fetching.fetch_pages`.
 
     Returns
     -------
@@ -48,54 +54,12 @@ def keep_fetched(url: str, folder: Path, query: str = "", fields: Sequence[str] 
     asked = hashlib.sha256(json.dumps([url, query, *fields]).encode()).hexdigest()[:8]
     fresh = folder.with_name(f".{folder.name}.{asked}")
     logger = get_run_logger()
-    for n_structures in pages_saved(url, fresh, query, fields=fields):
+    for n_structures in fetch_pages(url, fresh, query, fields=fields, hosts=hosts):
         logger.debug("%d structures on a page", n_structures)
     _replace(folder, fresh)
     n_pages = len(saved_pages(folder))
     logger.info("%d pages in %s", n_pages, folder)
     return n_pages
-
-
-def pages_saved(
-    url: str,
-    output: Path,
-    query: str = "",
-    *,
-    fields: Sequence[str] = (),
-    page_limit: int = 100,
-    max_pages: int | None = None,
-    charges: bool = True,
-) -> Iterator[int]:
-    """Save the pages that answer a query; continue where an earlier call stopped.
-
-    Parameters
-    ----------
-    url : str
-        Base URL of an OPTIMADE provider, or ``mp`` for the Materials Project.
-    output : pathlib.Path
-        Folder of the pages.
-    query : str
-        In the filter language of OPTIMADE; of the Materials Project conditions such as
-        ``elements=Te,O energy_above_hull_max=0.05``.
-    fields : sequence of str
-        Further fields of OPTIMADE.
-    page_limit, max_pages : int
-        Structures per page, and pages at most.
-    charges : bool
-        Ask the Materials Project for Born charges as well.
-
-    Yields
-    ------
-    int
-        Number of structures on each new page.
-    """
-    if url == "mp":
-        conditions = materials_project.conditions_of(query)
-        wanted = materials_project.Query(conditions, page_limit, charges)
-        yield from materials_project.fetch(wanted, output, max_pages=max_pages)
-    else:
-        asked = optimade.Query(url, query, page_limit, tuple(fields))
-        yield from optimade.fetch(asked, output, max_pages=max_pages)
 
 
 def _replace(folder: Path, fresh: Path) -> None:

@@ -51,6 +51,15 @@ def fetch(
     charges: Annotated[
         bool, typer.Option(help="Ask the Materials Project for Born charges as well.")
     ] = True,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another host to which the provider may lead, as name[:port]; repeat it."
+        ),
+    ] = None,
+    hours: Annotated[
+        float, typer.Option(min=0.001, help="Stop after so long; the same command continues.")
+    ] = 12.0,
 ) -> None:
     """Save the structures of a database on the web.
 
@@ -61,10 +70,10 @@ def fetch(
 
         chiralscreen fetch mp --filter 'elements=Te energy_above_hull_max=0.05' -o te
     """
-    from flows.fetching import pages_saved
+    from tasks.sources.fetching import fetch_pages
 
     with errors_told():
-        counts = pages_saved(
+        counts = fetch_pages(
             url,
             output,
             query,
@@ -72,12 +81,18 @@ def fetch(
             page_limit=page_limit,
             max_pages=max_pages,
             charges=charges,
+            hosts=allow_host or (),
+            seconds=hours * 3600,
         )
         n_structures = 0
-        for count in counts:
-            n_structures += count
-            console.print(f"{n_structures} structures", end="\r")
-        console.print(f"{n_structures} new structures in {output}")
+        try:
+            for count in counts:
+                n_structures += count
+                if console.is_terminal:
+                    console.print(f"{n_structures} structures", end="\r")
+        finally:
+            found = f"{n_structures} new structures in {output}"
+            console.print(found if n_structures else "no new structures")
 
 
 @app.command()

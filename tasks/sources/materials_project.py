@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from tasks.failures import RemediableError
-from tasks.sources.paging import Client, claim, read_page, save_page, saved_pages
+from tasks.sources.paging import RUN_SECONDS, Client, Shelf
 
 BASE_URL: Final = "https://api.materialsproject.org"
 KEY_VARIABLE: Final = "MP_API_KEY"
@@ -115,7 +115,14 @@ def conditions_of(text: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def fetch(query: Query, folder: Path, *, max_pages: int | None = None) -> Iterator[int]:
+def fetch(
+    query: Query,
+    folder: Path,
+    *,
+    max_pages: int | None = None,
+    hosts: tuple[str, ...] = (),
+    seconds: float = RUN_SECONDS,
+) -> Iterator[int]:
     """Save the pages that answer a query; continue where an earlier call stopped.
 
     The key is taken from the environment variable `KEY_VARIABLE`; it is neither saved nor told.
@@ -125,9 +132,13 @@ def fetch(query: Query, folder: Path, *, max_pages: int | None = None) -> Iterat
     query : Query
         What to ask.
     folder : pathlib.Path
-        Where ``page-00001.json.gz`` and the others are written.
+        Where ``page-00001.json.gz`` and the others are written; made with the first of them.
     max_pages : int, optional
         Stop after so many pages, those of earlier calls included.
+    hosts : tuple of str
+        Hosts besides its own to which redirections may lead; the key is not sent there.
+    seconds : float
+        Time of the whole run.
 
     Yields
     ------
@@ -140,35 +151,37 @@ def fetch(query: Query, folder: Path, *, max_pages: int | None = None) -> Iterat
         When there is no key, the folder belongs to another query, or the API does not answer as it
         should.
     """
-    client = _client()
-    claim(folder, f"{query.url}&charges={query.charges}")
-    pages = saved_pages(folder)
-    number = len(pages)
-    done = bool(pages) and _is_last(read_page(pages[-1], _NAME), query, number)
-    while not done and (max_pages is None or number < max_pages):
-        number += 1
-        page = _page(client, query, number)
-        save_page(json.dumps(page).encode(), folder, number)
-        yield len(page["data"])
-        done = _is_last(page, query, number)
+    client = Client(_NAME, _AGENT, query.base_url, hosts, seconds, ("X-API-KEY", _key()))
+    shelf = Shelf.of(folder, f"{query.url}&charges={query.charges}", _NAME)
+    last = shelf.last_page()
+    while not (last and _is_last(last, query, shelf.number)) and shelf.has_room(max_pages):
+        number = shelf.number + 1
+        last = _page(client, query, number)
+        shelf.add(json.dumps(last).encode(), last, query.page_url(number))
+        yield len(last["data"])
 
 
-def _client() -> Client:
-    """Client with the user's key."""
+def _key() -> str:
+    """The user's key."""
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not key:
         message = f"the environment variable {KEY_VARIABLE} is not set"
         remedy = "set it to your key from https://next-gen.materialsproject.org/api"
         raise RemediableError(message, remedy)
-    return Client(_NAME, _AGENT, ("X-API-KEY", key))
+    return key
 
 
 def _is_last(page: Mapping[str, Any], query: Query, number: int) -> bool:
     """Whether no page follows: the API tells how many documents there are, as a rule."""
-    total = (page.get("meta") or {}).get("total_doc")
-    if isinstance(total, int):
-        return number * query.page_limit >= total
-    return len(page["data"]) < query.page_limit
+    total, n_found = (page.get("meta") or {}).get("total_doc"), len(page["data"])
+    if not isinstance(total, int):
+        return n_found < query.page_limit
+    if number * query.page_limit >= total:
+        return True
+    if n_found < query.page_limit:
+        message = f"{_NAME} sent {n_found} of {query.page_limit} documents, and has {total}"
+        raise RemediableError(message, "ask for smaller pages, into another folder")
+    return False
 
 
 def _page(client: Client, query: Query, number: int) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
-from tasks.sources.paging import Client, claim, read_page, save_page, saved_pages
+from tasks.failures import RemediableError
+from tasks.sources.paging import RUN_SECONDS, Client, Shelf, linked
 
 _FIELDS: Final = (
     "lattice_vectors",
@@ -18,7 +19,8 @@ _FIELDS: Final = (
     "species",
     "dimension_types",
 )
-_CLIENT: Final = Client("an OPTIMADE provider", "chiralscreen (OPTIMADE client)")
+_NAME: Final = "an OPTIMADE provider"
+_AGENT: Final = "chiralscreen (OPTIMADE client)"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,14 @@ class Query:
         return f"{base}/structures?{urlencode({k: v for k, v in asked.items() if v})}"
 
 
-def fetch(query: Query, folder: Path, *, max_pages: int | None = None) -> Iterator[int]:
+def fetch(
+    query: Query,
+    folder: Path,
+    *,
+    max_pages: int | None = None,
+    hosts: tuple[str, ...] = (),
+    seconds: float = RUN_SECONDS,
+) -> Iterator[int]:
     """Save the pages that answer a query; continue where an earlier call stopped.
 
     Parameters
@@ -64,9 +73,13 @@ def fetch(query: Query, folder: Path, *, max_pages: int | None = None) -> Iterat
     query : Query
         What to ask.
     folder : pathlib.Path
-        Where ``page-00001.json.gz`` and the others are written.
+        Where ``page-00001.json.gz`` and the others are written; made with the first of them.
     max_pages : int, optional
         Stop after so many pages, those of earlier calls included.
+    hosts : tuple of str
+        Hosts besides the provider's to which links and redirections may lead.
+    seconds : float
+        Time of the whole run.
 
     Yields
     ------
@@ -76,22 +89,37 @@ def fetch(query: Query, folder: Path, *, max_pages: int | None = None) -> Iterat
     Raises
     ------
     RemediableError
-        When the folder belongs to another query, or the provider does not answer as it should.
+        When the folder belongs to another query, or the provider does not answer as it should:
+        not in time, with a link to another host, with pages that go in circles, or with fewer
+        structures than it tells of.
     """
-    claim(folder, query.url)
-    pages = saved_pages(folder)
-    last = read_page(pages[-1], _CLIENT.name) if pages else None
-    number, url = len(pages), _next_url(last, query.url) if last else query.url
-    while url and (max_pages is None or number < max_pages):
-        content, page = _CLIENT.page(url)
-        number += 1
-        save_page(content, folder, number)
-        yield len(page["data"])
-        url = _next_url(page, url)
+    client = Client(_NAME, _AGENT, query.base_url, hosts, seconds)
+    shelf = Shelf.of(folder, query.url, _NAME)
+    last = shelf.last_page()
+    url = _next_url(last, query.url) if last else query.url
+    while url and shelf.has_room(max_pages):
+        content, last = client.page(url)
+        if shelf.add(content, last, url):
+            yield len(last["data"])
+        url = _next_url(last, url)
+    if last and not url:
+        _require_all(last, shelf)
 
 
 def _next_url(page: Mapping[str, Any], url: str) -> str | None:
-    """URL of the page after one; a link is a text or an object, absolute or not."""
-    link = (page.get("links") or {}).get("next")
-    link = link.get("href") if isinstance(link, Mapping) else link
-    return urljoin(url, str(link)) if link else None
+    """URL of the page after one."""
+    links = page.get("links")
+    return linked(links.get("next"), url) if isinstance(links, Mapping) else None
+
+
+def _require_all(page: Mapping[str, Any], shelf: Shelf) -> None:
+    """Refuse an end of the pages where the provider tells of more."""
+    meta = page.get("meta")
+    told = meta if isinstance(meta, Mapping) else {}
+    more, total = told.get("more_data_available"), told.get("data_returned")
+    if more is None and isinstance(total, int):
+        more = total > shelf.count()
+    if more is True:
+        number = total if isinstance(total, int) else "more"
+        message = f"the provider tells of {number} structures but gives no next page"
+        raise RemediableError(message, "ask for larger pages, or tell the provider")

@@ -1,26 +1,43 @@
 """Pages of a provider on the web: read with patience, saved as they arrive, continued later."""
 
 import gzip
+import hashlib
+import http.client
+import ipaddress
 import json
+import queue
+import socket
+import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from tasks.failures import RemediableError
 from tasks.sources.json_text import json_value
 
+RUN_SECONDS: Final = 12 * 3600.0
+"""Time after which a run ends, unless it is told another one."""
+
 _QUERY_FILE: Final = ".query.json"
+_MARKS_FILE: Final = ".asked.txt"
 _MAX_BYTES: Final = 2**28
-_TIMEOUT: Final = 60.0  # s
+_MAX_PAGES: Final = 99_999  # five digits, so that the order of names is that of pages
+_MAX_EMPTY: Final = 3
+_TIMEOUT = 60.0  # s without a byte
+_PAGE_SECONDS = 600.0  # for a page, all attempts together
+_PIECE: Final = 2**16
 _ATTEMPTS: Final = 5
 _FIRST_WAIT = 1.0  # s; doubles with each attempt
 _LONGEST_WAIT: Final = 120.0  # s
 _PASSING: Final = {408, 425, 429, 500, 502, 503, 504}
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,12 @@ class Client:
         What answers, for messages: "an OPTIMADE provider".
     agent : str
         Name of the program, for the provider.
+    home : str
+        Address that the user gave; links and redirections stay at its host.
+    hosts : tuple of str
+        Further hosts that may be asked, as ``name`` or ``name:port``.
+    seconds : float
+        Time of the whole run.
     secret : tuple of str, optional
         Name and value of a header that nobody else may see: it is sent neither to the target of a
         redirection nor, in the clear, to another machine, and is in no message.
@@ -40,7 +63,11 @@ class Client:
 
     name: str
     agent: str
+    home: str
+    hosts: tuple[str, ...] = ()
+    seconds: float = RUN_SECONDS
     secret: tuple[str, str] | None = None
+    _began: float = field(default_factory=time.monotonic)
 
     def __repr__(self) -> str:
         """Without the secret, which tracebacks and logs would show otherwise."""
@@ -64,44 +91,91 @@ class Client:
         Raises
         ------
         RemediableError
-            When the provider does not answer as it should.
+            When the provider does not answer as it should, or not in time, or leads elsewhere.
         """
         content = self._download(url)
         return content, checked_page(content, url, self.name)
 
+    def require_allowed(self, url: str) -> None:
+        """Refuse addresses that the user would not expect to be asked.
+
+        Parameters
+        ----------
+        url : str
+            Address that a page or a redirection names.
+
+        Raises
+        ------
+        RemediableError
+            For another host than the user's, unless it was allowed; for this machine or a private
+            network, unless the user's own address is there.
+        """
+        home, parts = _parts(self.home), _parts(url)
+        if {parts.hostname, parts.netloc} & set(self.hosts):
+            return
+        if not _is_same_host(parts, home):
+            message = f"{self.name} leads from {home.netloc} to {parts.scheme}://{parts.netloc}"
+            remedy = f"if you trust it, give that address, or --allow-host {parts.netloc}"
+            raise RemediableError(message, remedy)
+        if not self._is_home_private and _is_private(parts.hostname):
+            message = f"{parts.hostname} has become an address of a private network"
+            raise RemediableError(message, f"if you trust it, --allow-host {parts.netloc}")
+
+    @cached_property
+    def _is_home_private(self) -> bool:
+        return _is_private(_parts(self.home).hostname)
+
     def _download(self, url: str) -> bytes:
         """Content of an answer, after some attempts."""
+        self.require_allowed(url)
+        end = time.monotonic() + _PAGE_SECONDS
         for attempt in range(_ATTEMPTS):
             try:
-                return self._content(url)
+                return _within(self._seconds_left(end), lambda: self._content(url, end))
             except urllib.error.HTTPError as error:
                 detail, wait = _told(error), error.headers.get("Retry-After", "")
                 if error.code not in _PASSING:
                     break
-            except OSError as error:
-                detail, wait = str(error), ""
-            if attempt < _ATTEMPTS - 1:
-                seconds = float(wait) if wait.isdigit() else _FIRST_WAIT * 2**attempt
-                time.sleep(min(seconds, _LONGEST_WAIT))
+            except (OSError, http.client.HTTPException, UnicodeError) as error:
+                detail, wait = _words(error), ""
+                if not _may_pass(error):
+                    break
+            seconds = float(wait) if wait.isdigit() else _FIRST_WAIT * 2**attempt
+            if attempt == _ATTEMPTS - 1 or time.monotonic() + seconds > end:
+                break
+            time.sleep(min(seconds, _LONGEST_WAIT, self._seconds_left(end)))
         secret = self.secret[1] if self.secret else ""
         told = detail.replace(secret, "(key)") if secret else detail
         remedy = "check URL, query and key; call again later to continue"
         raise RemediableError(f"{url} could not be read: {told}", remedy)
 
-    def _content(self, url: str) -> bytes:
+    def _seconds_left(self, end: float) -> float:
+        """Time until a page must be there."""
+        now = time.monotonic()
+        if now >= self._began + self.seconds:
+            message = f"the time of this run is over ({self.seconds / 3600:g} h)"
+            raise RemediableError(message, "the same command continues; --hours allows more")
+        return max(min(end, self._began + self.seconds) - now, 0.0)
+
+    def _content(self, url: str, end: float) -> bytes:
         """Content of an answer of reasonable size."""
-        with urllib.request.urlopen(self._request(url), timeout=_TIMEOUT) as answer:  # noqa: S310
-            content: bytes = answer.read(_MAX_BYTES + 1)
-        if len(content) > _MAX_BYTES:
-            message = f"{url} sent more than {_MAX_BYTES} bytes"
-            raise RemediableError(message, "ask for smaller pages")
-        return content
+        opener = urllib.request.build_opener(_Redirections(self))
+        content = bytearray()
+        with opener.open(self._request(url), timeout=_TIMEOUT) as answer:
+            while piece := answer.read1(_PIECE):
+                content += piece
+                if len(content) > _MAX_BYTES:
+                    message = f"{url} sent more than {_MAX_BYTES} bytes"
+                    raise RemediableError(message, "ask for smaller pages")
+                if time.monotonic() > end:
+                    raise TimeoutError
+            if answer.length:
+                raise http.client.IncompleteRead(bytes(content), answer.length)
+        return bytes(content)
 
     def _request(self, url: str) -> urllib.request.Request:
         """Request, with the secret where it is safe."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"}:
-            raise RemediableError(f"{url} is no web address", "give a URL with http:// or https://")
+        parts = _parts(url)
         headers = {"User-Agent": self.agent, "Accept": "application/vnd.api+json, application/json"}
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme is checked
         if self.secret:
@@ -112,28 +186,203 @@ class Client:
         return request
 
 
-def claim(folder: Path, url: str) -> None:
-    """Write the query into a new folder; refuse a folder of another one.
+@dataclass(eq=False)
+class _Redirections(urllib.request.HTTPRedirectHandler):
+    """Redirections to where a client may go."""
+
+    client: Client
+
+    def redirect_request(self, *told: Any) -> urllib.request.Request | None:  # noqa: ANN401 - as inherited
+        """Judge the address before anything is sent there."""
+        self.client.require_allowed(told[-1])
+        return super().redirect_request(*told)
+
+
+def linked(link: object, url: str) -> str | None:
+    """Address that a link on a page names.
 
     Parameters
     ----------
+    link : object
+        A text, or a mapping with ``href``; absolute or not.
+    url : str
+        Address of the page.
+
+    Returns
+    -------
+    str or None
+        None where there is no link. A page that came over TLS leads over TLS to its own host,
+        whatever a server behind a proxy believes.
+    """
+    told = link.get("href") if isinstance(link, Mapping) else link
+    if not told:
+        return None
+    found = urljoin(url, str(told))
+    parts, here = _parts(found), _parts(url)
+    is_insecure = (here.scheme, parts.scheme) == ("https", "http")
+    if is_insecure and parts.hostname == here.hostname and parts.port in {None, 80}:
+        return parts._replace(scheme="https", netloc=here.netloc).geturl()
+    return found
+
+
+@dataclass
+class Shelf:
+    """Folder of the pages of one query; made with the first page that arrives.
+
+    Attributes
+    ----------
     folder : pathlib.Path
         Where pages are saved.
-    url : str
+    query : str
         What was asked.
-
-    Raises
-    ------
-    RemediableError
-        When the folder belongs to another query.
+    name : str
+        What answers, for messages.
+    number : int
+        Pages saved so far.
+    marks : set of str
+        Digests of the addresses and the contents of pages so far.
+    n_empty : int
+        Empty pages that came one after another.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file, text = folder / _QUERY_FILE, json.dumps({"url": url})
-    if not file.exists():
-        file.write_text(text, encoding="utf-8")
-    elif file.read_text(encoding="utf-8") != text:
-        message = f"{folder} holds the pages of another query"
-        raise RemediableError(message, "give a new folder, or the same query")
+
+    folder: Path
+    query: str
+    name: str
+    number: int = 0
+    marks: set[str] = field(default_factory=set)
+    n_empty: int = 0
+
+    @classmethod
+    def of(cls, folder: Path, query: str, name: str) -> "Shelf":
+        """Open a folder; refuse one with the pages of another query.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            It need not exist.
+        query, name : str
+            As the attributes.
+
+        Returns
+        -------
+        Shelf
+            With what earlier calls saved.
+
+        Raises
+        ------
+        RemediableError
+            When the folder belongs to another query.
+        """
+        shelf = cls(folder, query, name)
+        shelf.number = len(saved_pages(folder))
+        if not shelf.number:
+            return shelf
+        if (folder / _QUERY_FILE).read_text(encoding="utf-8") != shelf._claim:
+            message = f"{folder} holds the pages of another query"
+            raise RemediableError(message, "give a new folder, or the same query")
+        if (marks := folder / _MARKS_FILE).exists():
+            shelf.marks = set(marks.read_text(encoding="ascii").split())
+        return shelf
+
+    @property
+    def _claim(self) -> str:
+        return json.dumps({"url": self.query})
+
+    def last_page(self) -> Mapping[str, Any] | None:
+        """Read the last page of earlier calls.
+
+        Returns
+        -------
+        mapping or None
+            With a list under ``data``; None where there is no page.
+        """
+        return read_page(saved_pages(self.folder)[-1], self.name) if self.number else None
+
+    def count(self) -> int:
+        """Count the structures on all pages.
+
+        Returns
+        -------
+        int
+            Their number; every page is read.
+        """
+        return sum(len(read_page(path, self.name)["data"]) for path in saved_pages(self.folder))
+
+    def has_room(self, max_pages: int | None) -> bool:
+        """Tell whether a further page is wanted.
+
+        Parameters
+        ----------
+        max_pages : int or None
+            Pages wanted at most.
+
+        Returns
+        -------
+        bool
+            False where so many are there.
+
+        Raises
+        ------
+        RemediableError
+            When there are more pages than a folder can have.
+        """
+        if max_pages is not None and self.number >= max_pages:
+            return False
+        if self.number >= _MAX_PAGES:
+            message = f"{self.name} has more than {_MAX_PAGES} pages"
+            raise RemediableError(message, "ask for larger pages, or a narrower query")
+        return True
+
+    def add(self, content: bytes, page: Mapping[str, Any], url: str) -> bool:
+        """Save a page that brings something.
+
+        Parameters
+        ----------
+        content : bytes
+            What is saved.
+        page : mapping
+            As it was answered, with a list under ``data``.
+        url : str
+            Its address.
+
+        Returns
+        -------
+        bool
+            Whether it was saved: an empty page is passed over, unless it is the first.
+
+        Raises
+        ------
+        RemediableError
+            When the provider goes in circles.
+        """
+        self.n_empty = 0 if page["data"] else self.n_empty + 1
+        if self.n_empty >= _MAX_EMPTY:
+            raise self._circle(f"sent {self.n_empty} empty pages in turn, and names a next one")
+        marks = {_mark(url), _mark(repr(page["data"]))} if page["data"] else {_mark(url)}
+        if marks & self.marks:
+            raise self._circle("sent a page again that it had sent before, as the next one")
+        self.marks |= marks
+        if not page["data"] and self.number:
+            return False
+        self._save(content, marks)
+        return True
+
+    def _save(self, content: bytes, marks: set[str]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.number:
+            (self.folder / _QUERY_FILE).write_text(self._claim, encoding="utf-8")
+            (self.folder / _MARKS_FILE).unlink(missing_ok=True)
+        self.number += 1
+        save_page(content, self.folder, self.number)
+        with (self.folder / _MARKS_FILE).open("a", encoding="ascii") as stream:
+            stream.writelines(f"{mark}\n" for mark in sorted(marks))
+
+    def _circle(self, what: str) -> RemediableError:
+        """Error of a provider whose pages do not come to an end."""
+        return RemediableError(
+            f"{self.name} {what}; pages saved: {self.number}",
+            "what is saved may be all there is; tell the provider, or ask for other pages",
+        )
 
 
 def holds_pages(folder: Path) -> bool:
@@ -147,7 +396,7 @@ def holds_pages(folder: Path) -> bool:
     Returns
     -------
     bool
-        Whether `claim` has been here.
+        Whether a page of one is there, or was.
     """
     return (folder / _QUERY_FILE).exists()
 
@@ -235,6 +484,83 @@ def checked_page(content: bytes, place: str, name: str) -> Mapping[str, Any]:
     if not isinstance(page, dict) or not isinstance(page.get("data"), list):
         raise RemediableError(f"{place} did not answer with a list of structures", remedy)
     return page
+
+
+def _parts(url: str) -> SplitResult:
+    """Parts of an address of the web."""
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise RemediableError(f"{url} is no web address", "give a URL with http:// or https://")
+    return parts
+
+
+def _is_same_host(parts: SplitResult, home: SplitResult) -> bool:
+    """Whether an address is at the host of another one; TLS may be added, never left."""
+    port, home_port = (p.port or _PORTS[p.scheme] for p in (parts, home))
+    is_same = (parts.scheme, port) == (home.scheme, home_port)
+    is_secured = (home.scheme, home_port, parts.scheme, port) == ("http", 80, "https", 443)
+    return parts.hostname == home.hostname and (is_same or is_secured)
+
+
+def _is_private(host: str | None) -> bool:
+    """Whether a name stands for this machine or one of a private network."""
+    try:
+        found = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return False  # asking it will tell
+    addresses = [ipaddress.ip_address(str(text).partition("%")[0]) for text in found]
+    return any(not (getattr(a, "ipv4_mapped", None) or a).is_global for a in addresses)
+
+
+def _within(seconds: float, action: Callable[[], bytes]) -> bytes:
+    """Result of an action that may hang, in time or not at all."""
+    results: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+
+    def act() -> None:
+        try:
+            results.put(action())
+        except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
+            results.put(error)
+
+    # Left behind where it hangs: even headers can come byte by byte for ever.
+    threading.Thread(target=act, daemon=True).start()
+    try:
+        result = results.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether another attempt may succeed."""
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, socket.gaierror):
+        return reason.errno == socket.EAI_AGAIN
+    return not isinstance(
+        reason, ssl.SSLCertVerificationError | UnicodeError | http.client.InvalidURL
+    )
+
+
+def _words(error: Exception) -> str:
+    """What an error of the network means."""
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, socket.gaierror):
+        return "there is no such host, or no network"
+    if isinstance(reason, TimeoutError):
+        return "no complete answer in time"
+    if isinstance(reason, ConnectionRefusedError):
+        return "nothing answers there"
+    return str(reason) or type(reason).__name__
 
 
 def _told(error: urllib.error.HTTPError) -> str:

@@ -1,13 +1,16 @@
 """A folder that follows a query of a database."""
 
 import pytest
+from typer.testing import CliRunner
 
 from flows.fetching import keep_fetched
+from flows.sources_cli import app
 from tasks.failures import RemediableError
 from tasks.sources import parsed, raw_records
+from tests.tasks.sources.odd_provider import serve, url
 from tests.tasks.sources.optimade_provider import NAMES, Provider, provider
 
-__all__ = ["provider"]
+__all__ = ["provider", "serve", "url"]
 
 
 def names_in(folder) -> list[str]:
@@ -41,3 +44,12 @@ def test_a_folder_of_other_things_is_not_touched(server, provider, tmp_path):
     with pytest.raises(RemediableError, match="does not hold the pages"):
         keep_fetched(provider, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_command_tells_what_was_saved_and_why_it_ends(url, tmp_path):
+    for kind, said in (("ring", "3 new structures in"), ("file", "1 new structures in")):
+        folder = tmp_path / f"{kind} [new]"
+        result = CliRunner().invoke(app, ["fetch", f"{url}/{kind}", "-o", str(folder)])
+        assert result.exit_code == 2
+        assert f"{said} {folder}" in result.output
+        assert "what to do:" in result.output

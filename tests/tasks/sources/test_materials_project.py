@@ -70,6 +70,7 @@ class Api(BaseHTTPRequestHandler):
     keys: ClassVar[list[str | None]] = []
     failing: ClassVar[list[int]] = []
     elsewhere: ClassVar[list[str]] = []
+    longest: ClassVar[int] = 1000
     phonons: ClassVar = staticmethod(phonons_of)
 
     def do_GET(self):
@@ -85,7 +86,7 @@ class Api(BaseHTTPRequestHandler):
             self.answer(401, {"detail": "Unauthorized"})
         elif parts.path == "/materials/summary/":
             skip, limit = int(query["_skip"]), int(query["_limit"])
-            names = list(CRYSTALS)[skip : skip + limit]
+            names = list(CRYSTALS)[skip : skip + min(limit, Api.longest)]
             meta = {**META, "total_doc": len(CRYSTALS)}
             self.answer(200, {"data": [summary_of(name) for name in names], "meta": meta})
         else:
@@ -199,6 +200,13 @@ def test_what_passes_is_tried_again(serve, tmp_path):
     assert list(fetch(query_of(serve()), tmp_path)) == [2, 1]
 
 
+def test_a_short_page_in_the_midst_is_no_end(serve, tmp_path, monkeypatch):
+    """The next page begins where this one should have ended: what lies between would be lost."""
+    monkeypatch.setattr(Api, "longest", 1)
+    with pytest.raises(RemediableError, match="sent 1 of 2 documents, and has 3"):
+        list(fetch(query_of(serve()), tmp_path))
+
+
 def test_the_key_is_told_to_nobody(serve, tmp_path):
     """It is in no address, no file, no message, even where the server repeats it."""
     Api.failing[:] = [403]
@@ -210,15 +218,22 @@ def test_the_key_is_told_to_nobody(serve, tmp_path):
     opened = [gzip.decompress(c) if c[:2] == b"\x1f\x8b" else c for c in saved]
     assert len(opened) > 2
     assert not any(KEY.encode() in content for content in opened)
-    assert KEY not in repr(paging.Client("a provider", "test", ("X-API-KEY", KEY)))
+    assert KEY not in repr(
+        paging.Client("a provider", "test", "http://a", secret=("X-API-KEY", KEY))
+    )
 
 
 def test_a_redirection_does_not_get_the_key(serve, tmp_path):
     first, second = serve(), serve()
     Api.elsewhere[:] = [second]
-    with pytest.raises(RemediableError):
+    with pytest.raises(RemediableError, match="leads from"):
         list(fetch(query_of(first), tmp_path))
-    assert Api.keys[0] == KEY
+    assert Api.keys == [KEY]
+    with pytest.raises(RemediableError):
+        list(fetch(query_of(first), tmp_path, hosts=("127.0.0.1",)))
+    assert Api.keys.count(KEY) == 2
+    assert len(Api.keys) > 2
+    del Api.keys[1]
     assert set(Api.keys[1:]) == {None}
 
 
