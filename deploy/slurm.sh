@@ -14,7 +14,7 @@ source=$1
 output=$2
 shift 2
 mkdir -p "$output"
-folder=$(mktemp -d "$output/.job-XXXXXX")
+folder=$(mktemp -d "$(cd "$output" && pwd)/.job-XXXXXX")
 port=$(python -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
 password=$(python -c 'import secrets; print(secrets.token_hex())')
 
@@ -26,12 +26,22 @@ export PREFECT_SERVER_API_AUTH_STRING="job:$password" PREFECT_API_AUTH_STRING="j
 PREFECT_API_URL="http://$(hostname):$port/api"
 export PREFECT_API_URL
 
+# Whoever reaches Dask's scheduler can run code: it talks to those who have the key of this job.
+openssl req -x509 -newkey rsa:3072 -nodes -days 30 -subj "/CN=chiralscreen" \
+  -keyout "$folder/key.pem" -out "$folder/certificate.pem" 2> "$folder/openssl.log"
+tls=DASK_DISTRIBUTED__COMM__TLS
+export DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION=True "${tls}__CA_FILE=$folder/certificate.pem"
+for side in SCHEDULER WORKER CLIENT; do
+  export "${tls}__${side}__CERT=$folder/certificate.pem" "${tls}__${side}__KEY=$folder/key.pem"
+done
+
 prefect server start --host 0.0.0.0 --port "$port" > "$folder/server.log" 2>&1 &
 server=$!
-dask scheduler --port 0 --dashboard-address :0 --scheduler-file "$folder/dask.json" \
+dask scheduler --protocol tls --port 0 --no-dashboard --dashboard-address 127.0.0.1:0 \
+  --scheduler-file "$folder/dask.json" \
   > "$folder/scheduler.log" 2>&1 &
 scheduler=$!
-trap 'kill "$server" "$scheduler"' EXIT
+trap 'kill "$server" "$scheduler"; rm -f "$folder/key.pem"' EXIT
 until [ -f "$folder/dask.json" ]; do sleep 1; done
 # One thread each: the time limit of a structure holds for a process.
 srun dask worker --scheduler-file "$folder/dask.json" --nthreads 1 --no-dashboard \

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
+from flows.watch import remove_logs
 from tasks.storage import Dataset, compact, prune
 
 
@@ -30,11 +31,13 @@ def keep_up(folder: Path, prune_after_days: float = 7.0) -> list[str]:
         When the dataset cannot be read or written.
     """
     logger, dataset = get_run_logger(), Dataset(folder)
+    age = timedelta(days=prune_after_days)
+    logger.info("%d logs of killed processes removed", len(remove_logs(folder / ".watch", age)))
     problems = [str(problem) for problem in dataset.verify()]
     for problem in problems:
         logger.error(problem)
     if not problems:
         logger.info("%d merged chunks", len(compact(dataset)))
-        removed = prune(dataset, older_than=timedelta(days=prune_after_days))
+        removed = prune(dataset, older_than=age)
         logger.info("%d files removed", len(removed))
     return problems

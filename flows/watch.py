@@ -1,8 +1,10 @@
 """The end of processes that hang, and what they were busy with."""
 
 import faulthandler
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 _MARK = "in run_chunk"
@@ -54,3 +56,28 @@ def hung_in(log: Path) -> str | None:
     calls = next((block for block in text.split("Thread 0x") if _MARK in block), text)
     lines = [line.strip() for line in calls.splitlines() if line.startswith("  File")]
     return (lines[0] if lines else "unknown") if text else None
+
+
+def remove_logs(folder: Path, older_than: timedelta) -> list[Path]:
+    """Remove what processes left that were killed by others, and whose run was as well.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where logs of `ended_after` are; it may be missing.
+    older_than : datetime.timedelta
+        Longer than a chunk takes.
+
+    Returns
+    -------
+    list of pathlib.Path
+        What was removed.
+    """
+    latest, removed = time.time() - older_than.total_seconds(), []
+    for log in folder.glob("*.txt"):
+        # A process that comes to its end removes its own.
+        with suppress(FileNotFoundError):
+            if log.stat().st_mtime < latest:
+                log.unlink()
+                removed.append(log)
+    return removed

@@ -12,8 +12,8 @@ _DEFAULT_REMEDY = "look at the message; if the input is sound, report it as a bu
 _REMEDY_OF_MEMORY = "allow more memory or fewer workers, or bound the supercell: phonons.max_atoms"
 
 _CAUSES: Final = {
-    errno.ENOSPC: ("the disk is full", "free some space and run again"),
-    errno.EDQUOT: ("the quota of the disk is used up", "free some space and run again"),
+    errno.ENOSPC: ("the disk is full", "free some space and run again; what is done is kept"),
+    errno.EDQUOT: ("the quota is used up", "free some space and run again; what is done is kept"),
     errno.EFBIG: ("the file would be larger than is allowed", "raise the limit (`ulimit -f`)"),
     errno.EACCES: ("permission denied", "check owner and mode of file and folder"),
     errno.EPERM: ("not permitted", "check owner and mode of file and folder"),
@@ -51,28 +51,30 @@ class DatasetError(RuntimeError):
     """The dataset cannot be read or written; the message says where, why and what to do."""
 
 
-def explain(error: OSError) -> tuple[str, str]:
+def explain(error: OSError, *, with_name: bool = True) -> tuple[str, str]:
     """Say what an error of the operating system means.
 
     Parameters
     ----------
     error : OSError
         As raised.
+    with_name : bool
+        Begin with the name of the file, where it is known.
 
     Returns
     -------
     message, remedy : str
-        What happened to which file, and what to do; no remedy where none is known.
+        What happened, and what to do; no remedy where none is known.
     """
-    # Arrow raises FileNotFoundError without a number.
+    # Arrow raises FileNotFoundError without a number, and with a sentence of its own.
     number = errno.ENOENT if isinstance(error, FileNotFoundError) else error.errno
     if number not in _CAUSES:
         return str(error), ""
     cause, remedy = _CAUSES[number]
-    if error.strerror is None:
-        told = str(error)
-        return (told if cause in told else ": ".join(filter(None, (told, cause)))), remedy
-    return (f"{error.filename}: {cause}" if error.filename else cause), remedy
+    name = error.filename or ("" if error.strerror else str(error))
+    if cause in str(name):
+        return str(name), remedy
+    return (f"{name}: {cause}" if with_name and name else cause), remedy
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tasks.figures.overview import OUTCOMES
 from tasks.figures.style import styled
 from tasks.sources import STAGE as READING
 from tasks.storage import Dataset
+from tasks.storage.durable import write_durably
 
 # Rows of one table; the catalogue holds them all.
 _MAX_ROWS: Final = 100
@@ -124,13 +125,14 @@ def write_report(
     ------
     RemediableError
         When the dataset has no catalogue.
+    DatasetError
+        When the file cannot be written; an earlier one stays as it was.
     """
     if not (dataset.root / "catalog" / "chirality.parquet").exists():
         message = f"{dataset.root} has no catalogue"
         raise RemediableError(message, "let a run finish: `chiralscreen screen` writes it")
     page = render_report(dataset, n_drawn=n_drawn, now=now or datetime.now(UTC))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    write_durably(path, lambda place: place.write_text(page, encoding="utf-8"))
     return path
 
 

@@ -1,5 +1,6 @@
 """A web server for one folder, on this machine only."""
 
+import re
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,8 @@ from typing import BinaryIO
 from tasks.failures import RemediableError
 
 _LOOPBACK = "127.0.0.1"
-_NAMES = frozenset({_LOOPBACK, "localhost"})
+# Browsers leave out the port 80.
+_OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'"
@@ -37,13 +39,17 @@ def site_server(folder: Path, port: int = 8000) -> ThreadingHTTPServer:
     Raises
     ------
     RemediableError
-        When the folder holds no site.
+        When the folder holds no site, or the port cannot be had.
     """
     if not (folder / "site.json").is_file():
         message = f"{folder} holds no site"
         raise RemediableError(message, "write one with `chiralscreen catalogue`")
     handler = partial(_Handler, directory=str(folder.resolve()))
-    return ThreadingHTTPServer((_LOOPBACK, port), handler)
+    try:
+        return ThreadingHTTPServer((_LOOPBACK, port), handler)
+    except OSError as error:
+        message = f"port {port} cannot be had: {error.strerror}"
+        raise RemediableError(message, "choose another one, as in --port 8001") from error
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -59,14 +65,23 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def send_head(self) -> BytesIO | BinaryIO | None:
         # Another site's name that resolves to this machine must not reach its files.
-        if self.headers.get("Host", "").rpartition(":")[0] not in _NAMES:
+        if not _OWN_HOST.fullmatch(self.headers.get("Host", "")):
             self.send_error(HTTPStatus.FORBIDDEN, "ask for localhost")
-            return None
-        root = Path(self.directory)
-        if not Path(self.translate_path(self.path)).resolve().is_relative_to(root):
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return None
-        return super().send_head()
+        elif refusal := self._refusal():
+            self.send_error(refusal)
+        else:
+            return super().send_head()
+        return None
+
+    def _refusal(self) -> HTTPStatus | None:
+        """Why a path is not looked for; None where it lies in the folder."""
+        try:
+            place = Path(self.translate_path(self.path)).resolve()
+        except ValueError:  # a zero byte
+            return HTTPStatus.BAD_REQUEST
+        except (OSError, RuntimeError):  # a name too long, a circle of links
+            return HTTPStatus.NOT_FOUND
+        return None if place.is_relative_to(self.directory) else HTTPStatus.NOT_FOUND
 
     def end_headers(self) -> None:
         self.send_header("Content-Security-Policy", POLICY)

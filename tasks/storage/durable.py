@@ -14,7 +14,7 @@ TEMPORARY_SUFFIX: Final = ".tmp"
 """Ending of files that are still being written; readers never look at them."""
 
 
-def stage_file(folder: Path, write: Callable[[Path], None]) -> Path:
+def stage_file(folder: Path, write: Callable[[Path], object]) -> Path:
     """Write a temporary file into a folder and wait until the disk has it.
 
     Parameters
@@ -66,7 +66,7 @@ def publish(temporary: Path, final: Path) -> None:
         _synchronise(final.parent)
 
 
-def write_durably(final: Path, write: Callable[[Path], None]) -> None:
+def write_durably(final: Path, write: Callable[[Path], object]) -> None:
     """Write a file that is complete or absent.
 
     Parameters

@@ -1,24 +1,12 @@
 """The one error of the dataset, and the translation of the operating system's into it."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.failures import DatasetError
+from tasks.failures import DatasetError, explain
 
 __all__ = ["DatasetError", "NewerDatasetError", "explained"]
-
-_REMEDIES = {
-    errno.ENOSPC: "the disk is full: free some space and run again, nothing of it was committed",
-    errno.EDQUOT: "the quota is used up: free some space and run again, nothing was committed",
-    errno.EACCES: "permission denied: check the owner and mode of the folder",
-    errno.EPERM: "not permitted: check the owner and mode of the folder",
-    errno.EROFS: "the file system is read-only: choose another folder",
-    errno.ENOENT: "no such file or folder: run `verify` on a dataset, or choose another folder",
-    errno.ENOTDIR: "a part of the path is a file: choose another folder",
-    errno.EIO: "the disk reports an error: run `verify` on the dataset",
-}
 
 
 class NewerDatasetError(DatasetError):
@@ -44,7 +32,8 @@ def explained(action: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Arrow raises FileNotFoundError without a number.
-        number = errno.ENOENT if isinstance(error, FileNotFoundError) else error.errno
-        cause = _REMEDIES.get(number or 0, str(error))
-        raise DatasetError(f"cannot {action} {path}: {cause}") from error
+        cause, remedy = explain(error, with_name=False)
+        if isinstance(error, FileNotFoundError):
+            remedy = "run `verify` on a dataset, or choose another folder"
+        told = f"cannot {action} {path}: {cause}" + (f": {remedy}" if remedy else "")
+        raise DatasetError(told) from error

@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,8 @@ from tasks.storage import Dataset
 from tests.flows.conftest import eventually
 from tests.flows.faulty import end, write_crystals
 from tests.flows.test_faults import require_sound, settings_of
+from tests.tasks.alloys import SETTINGS as ALLOYS
+from tests.tasks.alloys import write_alloys
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -161,6 +164,65 @@ def test_pods_start_what_the_other_deployments_start_and_have_no_rights():
     assert mounted == {volume["name"] for volume in pod["volumes"]}
 
 
+def test_the_folder_of_the_site_belongs_to_the_user_of_the_worker(tmp_path):
+    """The command of the container, for a folder and a user of this machine."""
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    for name in ("worker", "catalogue"):
+        waited_for = services[name]["depends_on"]["folders"]
+        assert waited_for == {"condition": "service_completed_successfully"}
+    shell, option, command = services["folders"]["command"]
+    user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    there = command.replace("/app/results", str(tmp_path / "results")).replace("chiralscreen", user)
+    for _ in range(2):
+        subprocess.run([shell, option, there], check=True, timeout=60)
+        assert (tmp_path / "results" / "site").owner() == user
+        assert (tmp_path / "results").owner() == user
+
+
+def test_a_slurm_job_screens_by_a_scheduler_that_asks_for_a_certificate(tmp_path, request):
+    """The script as it stands; SLURM's `srun` starts one process on this machine."""
+    source = tmp_path / "source"
+    source.mkdir()
+    write_alloys(source, "zincblende")
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(yaml.safe_dump(ALLOYS.model_dump(mode="json", exclude_defaults=True)))
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text('#!/bin/sh\nexec "$@"\n')
+    srun.chmod(0o755)
+    places = f"{srun.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    job = start(
+        request,
+        ["sh", str(DEPLOY / "slurm.sh"), "source", "out", "--config", "settings.yaml"],
+        clean | {"PATH": places, "SLURM_NTASKS": "1", "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+    )
+    eventually(lambda: [*tmp_path.glob("out/.job-*/dask.json")])
+    [told] = tmp_path.glob("out/.job-*/dask.json")
+    address = json.loads(told.read_text())["address"]
+    assert address.startswith("tls://")
+    assert (told.parent.stat().st_mode & 0o077) == 0
+    require_refusal_without_certificate(address, told.with_name("certificate.pem"))
+    assert job.wait(timeout=400) == 0
+    outcomes = read_catalog(tmp_path / "out", "chirality")["outcome"]
+    assert outcomes.tolist() == ["screened"]
+    assert not told.with_name("key.pem").exists()
+
+
+def require_refusal_without_certificate(address: str, authority: Path) -> None:
+    """A stranger who knows the scheduler's certificate, but has no key, is sent away."""
+    host, _, port = address.removeprefix("tls://").rpartition(":")
+    context = ssl.create_default_context(cafile=authority)
+    context.check_hostname = False
+    with (
+        socket.create_connection((host, int(port)), 10) as plain,
+        pytest.raises(ssl.SSLError, match=r"(?i)certificate.required|handshake"),
+        context.wrap_socket(plain) as secured,
+    ):
+        secured.recv(1)
+
+
 POSTGRES = shutil.which("initdb") or next(
     iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None
 )
@@ -283,7 +345,7 @@ def start(
     request, command: list[str], environment: dict[str, str], **options: object
 ) -> subprocess.Popen[bytes]:
     """Start a program that ends with the test."""
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, **options)
+    process = subprocess.Popen(command, env=environment, **{"cwd": ROOT, **options})
     request.addfinalizer(lambda: end(process))
     return process
 

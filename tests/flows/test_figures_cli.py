@@ -1,5 +1,9 @@
 """Commands `plot` and `report`: files where they were asked for, exit codes, plain errors."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -65,3 +69,29 @@ def test_report_lies_in_the_dataset_unless_told_otherwise(folder, tmp_path):
     assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert run("report", folder, "--materials", 0, "-o", tmp_path / "r.html").exit_code == DONE
     assert (tmp_path / "r.html").exists()
+
+
+def test_a_report_that_the_disk_cannot_hold_is_told_and_the_earlier_one_stays(folder, tmp_path):
+    """The size of files is limited for the process, as a full disk limits it."""
+    path = tmp_path / "report.html"
+    path.write_text("earlier")
+    program = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from flows.cli import app\n"
+        "import tasks.report\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
+        f"app(['report', {str(folder)!r}, '-o', {str(path)!r}, '--materials', '0'])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == UNUSABLE
+    assert "the file would be larger than is allowed" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+    assert path.read_text() == "earlier"

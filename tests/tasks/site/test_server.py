@@ -67,7 +67,38 @@ def test_a_link_out_of_the_folder_is_not_followed(port, site, tmp_path):
         link.unlink()
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example:1"])
+@pytest.mark.parametrize("path", ["/%00", "/site.json%00", "/app/%00.js"])
+def test_a_zero_byte_is_a_bad_request(port, path):
+    assert ask(port, path).status == 400
+
+
+def test_a_path_beyond_all_lengths_is_not_found(port):
+    assert ask(port, f"/{'a' * 5000}").status == 404
+
+
+def test_a_circle_of_links_is_not_found(port, site):
+    (site / "circle").symlink_to("circle")
+    try:
+        assert ask(port, "/circle").status == 404
+    finally:
+        (site / "circle").unlink()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "LocalHost", "127.0.0.1:80"])
+def test_port_80_is_left_out_by_browsers(port, host):
+    assert ask(port, "/site.json", host).status == 200
+
+
+def test_a_port_that_others_have_is_told(port, site):
+    with pytest.raises(RemediableError, match=f"port {port} cannot be had") as error:
+        site_server(site, port)
+    assert "--port" in error.value.remedy
+
+
+HOSTS = ["evil.example", "evil.example:80", "127.0.0.1.evil.example:1", ":80", "localhost:80:evil"]
+
+
+@pytest.mark.parametrize("host", HOSTS)
 def test_other_names_for_this_machine_are_refused(port, host):
     assert ask(port, "/site.json", host).status == 403
 
