@@ -14,6 +14,7 @@ from prefect.artifacts import (
 from flows.result import ScreenResult, stage_seconds
 from flows.server import patiently
 from tasks.catalogue import ranked, read_catalog, read_overview
+from tasks.foreign_text import in_markdown
 from tasks.report import write_report
 from tasks.storage import Dataset
 
@@ -97,4 +98,4 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return in_markdown(str(value))

@@ -38,7 +38,9 @@ _NAMES: Final = {
     "“": '"',
     "”": '"',
 }
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# But for point groups such as -43m, and negative numbers.
+_FORMULA: Final = re.compile(r"(?!-\d[\da-z.]*\Z)[-=+@\t\r]")
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#!|<>~&])")
 SPELLED: Final = "chiralscreen.spelled"
 """Name of the error handler of codecs that gives names in ASCII for what an encoding lacks."""
 
@@ -88,6 +90,27 @@ def spelled(text: str, encoding: str) -> str:
     return text.encode(encoding, SPELLED).decode(encoding)
 
 
+def in_markdown(text: str) -> str:
+    r"""Write a text such that Markdown shows it in one line as it stands.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        Without links, pictures, tags and emphasis.
+
+    Examples
+    --------
+    >>> print(in_markdown("![x](http://example.org)"))
+    \!\[x\]\(http://example.org\)
+    """
+    return _MARKDOWN.sub(r"\\\1", visible(" ".join(text.split())))
+
+
 def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
     """Keep spreadsheets from computing what a cell of text says.
 
@@ -100,13 +123,13 @@ def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
     -------
     pandas.DataFrame
         With an apostrophe before texts that begin with ``=``, ``+``, ``-``, ``@``, a tab or a
-        carriage return; numbers stay.
+        carriage return. Numbers stay, and so do texts such as the point group ``-43m``.
     """
     return table.map(_without_formula)
 
 
 def _without_formula(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:

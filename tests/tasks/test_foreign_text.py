@@ -2,11 +2,13 @@
 
 import io
 
+import html5lib
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from tasks.failures import RemediableError, failure_of
-from tasks.foreign_text import SPELLED, spelled, visible, without_formulas
+from tasks.foreign_text import SPELLED, in_markdown, spelled, visible, without_formulas
 
 
 @pytest.mark.parametrize(
@@ -43,14 +45,35 @@ def test_every_encoding_can_have_every_text(encoding, seen):
 
 
 def test_spreadsheets_compute_nothing_and_numbers_stay_numbers():
-    texts = ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "te", "a=b", None]
-    numbers = [-1.5, 2.0, -0.0, 1e-9, float("nan"), 3.0, 4.0, 5.0, 6.0]
+    formulas = ["=1+1", "+1", "-A1", "-2+3+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "-1\n=2"]
+    others = ["te", "a=b", "-43m", "-1", "-6m2", "-1.5e3", None]
+    texts = formulas + others
+    numbers = [-float(number) for number in range(len(texts))]
     table = without_formulas(pd.DataFrame({"text": texts, "number": numbers, "n": -1}))
-    assert list(table["text"][:6]) == [f"'{text}" for text in texts[:6]]
-    assert list(table["text"][6:8]) == ["te", "a=b"]
+    assert list(table["text"][: len(formulas)]) == [f"'{text}" for text in formulas]
+    assert list(table["text"][len(formulas) : -1]) == others[:-1]
     assert table["text"].isna().sum() == 1
     pd.testing.assert_series_equal(table["number"], pd.Series(numbers, name="number"))
     assert table["n"].eq(-1).all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![x](http://example.org/seen.png)",
+        "<img src=http://example.org>",
+        "[te](javascript:1)",
+        "a | b\n| c |",
+        "**P6_3mc** `rm` # 1 &lt; ~~no~~ \\*",
+    ],
+)
+def test_markdown_shows_a_text_as_it_stands(text):
+    page = html5lib.parse(
+        MarkdownIt("gfm-like").disable("linkify").render(in_markdown(text)),
+        namespaceHTMLElements=False,
+    )
+    assert "".join(page.itertext()).strip() == " ".join(text.split())
+    assert {element.tag for element in page.iter()} == {"html", "head", "body", "p"}
 
 
 def test_a_failure_is_one_line_without_controls():

@@ -10,9 +10,10 @@ function cell(table: Table, { name, kind }: ColumnInfo, row: number): string | n
   return kind === "flag" ? value === 1 : Number(value.toPrecision(7));
 }
 
-// A text that a spreadsheet would take for a formula is made harmless by a quote.
+// A text that a spreadsheet would take for a formula is made harmless by a quote; point groups such
+// as -43m and negative numbers are none.
 export function quoted(text: string): string {
-  const safe = /^[=+@\t\r]|^-[^\d.]/.test(text) ? `'${text}` : text;
+  const safe = /^[-=+@\t\r]/.test(text) && !/^-\d[\da-z.]*$/.test(text) ? `'${text}` : text;
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
