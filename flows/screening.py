@@ -29,6 +29,7 @@ from flows.server import shared_api
 from flows.spread import spread
 from flows.workers import worker_count
 from tasks.external import plan_analysis
+from tasks.foreign_text import in_unicode
 from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
 from tasks.settings import ScreenSettings
@@ -458,7 +459,7 @@ def _commit_run(intake: Intake, result: ScreenResult) -> None:
         "run_id": intake.run_id,
         "started_at": intake.started_at,
         "finished_at": datetime.now(UTC),
-        "source": str(intake.source),
+        "source": in_unicode(str(intake.source)),
         "settings": intake.settings.model_dump_json(),
         "versions": json.dumps({name: version(name) for name in RECORDED_PACKAGES}),
         "potential": card.name if card else None,

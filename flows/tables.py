@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.failures import Failure, RemediableError
-from tasks.foreign_text import without_formulas
+from tasks.foreign_text import for_spreadsheets
 
 _FRAME = 3  # characters between two cells
 
@@ -97,7 +97,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         For another ending.
     """
     if path.suffix == ".csv":
-        without_formulas(table).to_csv(path, index=False)
+        for_spreadsheets(table).to_csv(path, index=False)
     elif path.suffix == ".parquet":
         table.to_parquet(path, index=False)
     else:

@@ -39,7 +39,7 @@ _NAMES: Final = {
     "”": '"',
 }
 # But for point groups such as -43m, and negative numbers.
-_FORMULA: Final = re.compile(r"(?!-\d[\da-z.]*\Z)[-=+@\t\r]")
+_FORMULA: Final = re.compile(r"(?!-\d[\da-z.]*\Z)[-=+@＝＋－＠]")
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#!|<>~&])")
 SPELLED: Final = "chiralscreen.spelled"
 """Name of the error handler of codecs that gives names in ASCII for what an encoding lacks."""
@@ -65,6 +65,22 @@ def visible(text: str) -> str:
     a\x1b[31mb
     """
     return _ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def in_unicode(text: str) -> str:
+    """Spell out what is no character, and can therefore be in no file of text.
+
+    Parameters
+    ----------
+    text : str
+        Such as a name of a file with bytes of another encoding, or half a character from JSON.
+
+    Returns
+    -------
+    str
+        All else as it was.
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def spelled(text: str, encoding: str) -> str:
@@ -111,7 +127,7 @@ def in_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", visible(" ".join(text.split())))
 
 
-def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
+def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":
     """Keep spreadsheets from computing what a cell of text says.
 
     Parameters
@@ -122,14 +138,17 @@ def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
     Returns
     -------
     pandas.DataFrame
-        With an apostrophe before texts that begin with ``=``, ``+``, ``-``, ``@``, a tab or a
-        carriage return. Numbers stay, and so do texts such as the point group ``-43m``.
+        With an apostrophe before texts that begin with ``=``, ``+``, ``-`` or ``@``, also in full
+        width, and control characters spelled out. Numbers stay, and so do texts such as the point
+        group ``-43m``.
     """
-    return table.map(_without_formula)
+    return table.map(lambda value: _in_cell(value) if isinstance(value, str) else value)
 
 
-def _without_formula(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+def _in_cell(text: str) -> str:
+    """Text of a cell."""
+    shown = visible(text)
+    return f"'{shown}" if _FORMULA.match(shown) else shown
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:

@@ -22,6 +22,7 @@ from tasks.curation import (
 from tasks.duplicates import Duplicates
 from tasks.enantiomorphs import Gallery
 from tasks.failures import Failure, RemediableError, failure_of
+from tasks.foreign_text import in_unicode
 from tasks.planning import (
     STAGE_NAMES,
     Work,
@@ -525,6 +526,8 @@ def material_row(material: Material, source: Path, settings: ScreenSettings) -> 
     symprec = settings.symmetry.symprec
     symmetry = analyze_symmetry(material.atoms, symprec)
     formula = reduced_formula(material.atoms)
+    said = {"source": str(source), "source_record": material.source_record}
+    said |= asdict(material.provenance)
     return (
         structure_columns(material.atoms)
         | symmetry_columns(symmetry)
@@ -534,14 +537,12 @@ def material_row(material: Material, source: Path, settings: ScreenSettings) -> 
             "formula": formula,
             "n_atoms": len(material.atoms),
             "structure_hash": material.structure_hash,
-            "source": str(source),
-            "source_record": material.source_record,
             "symprec": symprec,
             "prototype": prototype(material.atoms, symmetry.number, symmetry.wyckoff_letters),
             "charge_balance": charge_balance(formula),
         }
         | (material.response.columns if material.response else {})
-        | asdict(material.provenance)
+        | {n: in_unicode(value) if isinstance(value, str) else value for n, value in said.items()}
     )
 
 

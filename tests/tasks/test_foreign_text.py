@@ -1,14 +1,18 @@
 """Text of strangers is shown as it stands, and acts on nothing."""
 
 import io
+import json
 
 import html5lib
 import pandas as pd
 import pytest
+from ase.io import read
 from markdown_it import MarkdownIt
 
 from tasks.failures import RemediableError, failure_of
-from tasks.foreign_text import SPELLED, in_markdown, spelled, visible, without_formulas
+from tasks.foreign_text import SPELLED, for_spreadsheets, in_markdown, spelled, visible
+from tasks.intake import plan_screening
+from tests.tasks.alloys import intake_of, write_alloys
 
 
 @pytest.mark.parametrize(
@@ -45,11 +49,11 @@ def test_every_encoding_can_have_every_text(encoding, seen):
 
 
 def test_spreadsheets_compute_nothing_and_numbers_stay_numbers():
-    formulas = ["=1+1", "+1", "-A1", "-2+3+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "-1\n=2"]
+    formulas = ["=1+1", "+1", "-A1", "-2+3+cmd|' /C calc'!A0", "@SUM(A1)", "-1\n=2", "＝1"]
     others = ["te", "a=b", "-43m", "-1", "-6m2", "-1.5e3", None]
     texts = formulas + others
     numbers = [-float(number) for number in range(len(texts))]
-    table = without_formulas(pd.DataFrame({"text": texts, "number": numbers, "n": -1}))
+    table = for_spreadsheets(pd.DataFrame({"text": texts, "number": numbers, "n": -1}))
     assert list(table["text"][: len(formulas)]) == [f"'{text}" for text in formulas]
     assert list(table["text"][len(formulas) : -1]) == others[:-1]
     assert table["text"].isna().sum() == 1
@@ -76,8 +80,44 @@ def test_markdown_shows_a_text_as_it_stands(text):
     assert {element.tag for element in page.iter()} == {"html", "head", "body", "p"}
 
 
+def test_control_characters_do_not_reach_a_file_for_spreadsheets(tmp_path):
+    texts = pd.Series(["\t=1", "\r=1", "a\x1b[2Jb", "te\udcff"], dtype=object)
+    for_spreadsheets(pd.DataFrame({"text": texts})).to_csv(tmp_path / "t.csv", index=False)
+    assert pd.read_csv(tmp_path / "t.csv")["text"].tolist() == [
+        r"\t=1",
+        r"\r=1",
+        r"a\x1b[2Jb",
+        r"te\udcff",
+    ]
+
+
 def test_a_failure_is_one_line_without_controls():
     error = RemediableError("bad\x1b[31m name\nin two lines", "rename it")
     failure = failure_of(error, material_id="a", key="k", stage="read", source_record="a\x07.cif")
     assert failure.message == r"bad\x1b[31m name in two lines"
     assert failure.source_record == r"a\x07.cif"
+
+
+def test_names_that_are_no_text_cost_no_other_crystal(tmp_path):
+    """A file name of other bytes, and half a character in JSON, which no Parquet file can hold."""
+    source = tmp_path / "source"
+    source.mkdir()
+    write_alloys(source, "helix", "zincblende")
+    (source / "helix.cif").rename(source / "h\udcff.cif")
+    (source / "broken\udcff.cif").write_text("no crystal")
+    atoms = read(source / "zincblende.cif")
+    entry = {
+        "material_id": "zb-\ud800",
+        "database": "half \ud800",
+        "lattice": atoms.cell.tolist(),
+        "atomic_numbers": atoms.numbers.tolist(),
+        "frac_coords": atoms.get_scaled_positions().tolist(),
+    }
+    (source / "zincblende.cif").unlink()
+    (source / "zb.json").write_text(json.dumps(entry))
+    intake = intake_of(source, tmp_path / "out")
+    plan = plan_screening(intake)
+    assert len(plan.failures) == 1
+    rows = intake.dataset.read("materials", columns=["source_record", "database"]).to_pylist()
+    assert sorted(row["source_record"] for row in rows) == [r"h\udcff.cif", "zb.json"]
+    assert r"half \ud800" in {row["database"] for row in rows}
