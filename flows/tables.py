@@ -74,7 +74,7 @@ def print_table(
         table.add_column(column.header, no_wrap=True, min_width=column.width)
     for row in zip(*(column.cells for column in fitting), strict=True):
         table.add_row(*row)
-    console.print(table)
+    console.print(table, soft_wrap=False)  # the title stands in the middle
     if left := [column.name for column in columns if column not in fitting]:
         console.print(f"left out, for want of width: {', '.join(left)}")
         console.print(f"  {elsewhere}, or a terminal of {_width(columns)} columns")
