@@ -91,7 +91,8 @@ def errors_told() -> Iterator[None]:
         message, remedy = str(error), getattr(error, "remedy", "")
         if isinstance(error, OSError):
             message, remedy = explain(error)
-        errors.print(Text("error:", "bold red"), message)
+        # What others said may have lines, which the message has not.
+        errors.print(Text("error:", "bold red"), " ".join(message.splitlines()))
         if remedy:
             errors.print(f"what to do: {remedy}")
         raise typer.Exit(UNUSABLE) from error

@@ -135,7 +135,7 @@ def failure_of(
         key=key,
         stage=stage,
         error_class=type(error).__name__,
-        message=visible(" ".join(message.split())),
+        message=visible(" ".join(message.splitlines())),
         remedy=getattr(error, "remedy", _REMEDY_OF_MEMORY if in_want else _DEFAULT_REMEDY),
         transient=isinstance(error, OSError) or in_want,
         source_record=visible(source_record),

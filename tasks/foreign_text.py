@@ -124,7 +124,7 @@ def in_markdown(text: str) -> str:
     >>> print(in_markdown("![x](http://example.org)"))
     \!\[x\]\(http://example.org\)
     """
-    return _MARKDOWN.sub(r"\\\1", visible(" ".join(text.split())))
+    return _MARKDOWN.sub(r"\\\1", visible(" ".join(text.splitlines())))
 
 
 def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":

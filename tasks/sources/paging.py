@@ -37,6 +37,7 @@ _ATTEMPTS: Final = 5
 _FIRST_WAIT = 1.0  # s; doubles with each attempt
 _LONGEST_WAIT: Final = 120.0  # s
 _PASSING: Final = {408, 425, 429, 500, 502, 503, 504}
+_FINAL: Final = (ssl.SSLCertVerificationError, UnicodeError, http.client.InvalidURL)
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -132,18 +133,11 @@ class Client:
         for attempt in range(_ATTEMPTS):
             try:
                 return _within(self._seconds_left(end), lambda: self._content(url, end))
-            except urllib.error.HTTPError as error:
-                detail, wait = _told(error), error.headers.get("Retry-After", "")
-                if error.code not in _PASSING:
-                    break
             except (OSError, http.client.HTTPException, UnicodeError) as error:
-                detail, wait = _words(error), ""
-                if not _may_pass(error):
-                    break
-            seconds = float(wait) if wait.isdigit() else _FIRST_WAIT * 2**attempt
-            if attempt == _ATTEMPTS - 1 or time.monotonic() + seconds > end:
+                detail, pause = _words(error), _pause(error, attempt)
+            if pause is None or attempt == _ATTEMPTS - 1 or time.monotonic() + pause > end:
                 break
-            time.sleep(min(seconds, _LONGEST_WAIT, self._seconds_left(end)))
+            time.sleep(min(pause, self._seconds_left(end)))
         secret = self.secret[1] if self.secret else ""
         told = detail.replace(secret, "(key)") if secret else detail
         remedy = "check URL, query and key; call again later to continue"
@@ -541,18 +535,23 @@ def _mark(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether another attempt may succeed."""
-    reason = getattr(error, "reason", error)
+def _pause(error: Exception, attempt: int) -> float | None:
+    """Seconds until the next attempt; None where it would fail as well."""
+    reason, wait = getattr(error, "reason", error), ""
     if isinstance(reason, socket.gaierror):
-        return reason.errno == socket.EAI_AGAIN
-    return not isinstance(
-        reason, ssl.SSLCertVerificationError | UnicodeError | http.client.InvalidURL
-    )
+        is_final = reason.errno != socket.EAI_AGAIN
+    else:
+        is_final = isinstance(reason, _FINAL)
+    if isinstance(error, urllib.error.HTTPError):
+        is_final, wait = error.code not in _PASSING, error.headers.get("Retry-After", "")
+    seconds = float(wait) if wait.isdigit() else _FIRST_WAIT * 2**attempt
+    return None if is_final else min(seconds, _LONGEST_WAIT)
 
 
 def _words(error: Exception) -> str:
     """What an error of the network means."""
+    if isinstance(error, urllib.error.HTTPError):
+        return _told(error)
     reason = getattr(error, "reason", error)
     if isinstance(reason, socket.gaierror):
         return "there is no such host, or no network"

@@ -76,7 +76,7 @@ def test_markdown_shows_a_text_as_it_stands(text):
         MarkdownIt("gfm-like").disable("linkify").render(in_markdown(text)),
         namespaceHTMLElements=False,
     )
-    assert "".join(page.itertext()).strip() == " ".join(text.split())
+    assert "".join(page.itertext()).strip() == " ".join(text.splitlines())
     assert {element.tag for element in page.iter()} == {"html", "head", "body", "p"}
 
 
