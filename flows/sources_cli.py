@@ -183,18 +183,21 @@ def substitute(
     from tasks.substitution import candidates
 
     failures: list[Failure] = []
+    # Hidden, so that it is no source where it lies among the structures.
+    unfinished = output.with_name(f".{output.name}.part")
     with errors_told():
         n_written = 0
-        # Hidden, so that it is no source where it lies among the structures.
-        unfinished = output.with_name(f".{output.name}.part")
-        with unfinished.open("w", encoding="utf-8") as stream:
-            for item in candidates(located(source), symprec, threshold, limit):
-                if isinstance(item, Failure):
-                    failures.append(item)
-                    continue
-                stream.write(f"{json.dumps(item.entry)}\n")
-                n_written += 1
-        unfinished.replace(output)
+        try:
+            with unfinished.open("w", encoding="utf-8") as stream:
+                for item in candidates(located(source), symprec, threshold, limit):
+                    if isinstance(item, Failure):
+                        failures.append(item)
+                        continue
+                    stream.write(f"{json.dumps(item.entry)}\n")
+                    n_written += 1
+            unfinished.replace(output)
+        finally:
+            unfinished.unlink(missing_ok=True)
         console.print(f"written: {output}, {n_written} candidates")
         print_failures(console, failures, write_failures(failures, output))
     raise typer.Exit(DONE_WITH_FAILURES if failures else DONE)

@@ -237,6 +237,23 @@ def test_the_selection_is_saved_as_csv_and_parquet(visit, tmp_path):
     assert np.allclose(frames[0]["score"][:2], frames[1]["score"][:2].astype(float))
 
 
+def test_spreadsheets_compute_nothing_of_a_saved_selection(visit, folder, tmp_path):
+    """Formulas are made texts; point groups, which begin with a minus, stay."""
+    texts = ["=1+1", "-2+3+cmd|' /C calc'!A0", "@SUM(A1)", "-43m", "Te"]
+    site = load_site(folder, tmp_path / "hostile", len(texts))
+    table = pq.read_table(site / "materials.parquet")
+    index = table.column_names.index("point_group")
+    table = table.set_column(index, table.schema.field(index), pa.array(texts))
+    write_table(table, site / "materials.parquet")
+    with served(site) as base:
+        page = visit("", base)
+        await_count(page, len(texts))
+        with page.expect_download() as download:
+            page.click("#csv")
+        saved = pd.read_csv(download.value.path(), quotechar='"')["point_group"]
+    assert sorted(saved) == sorted([*(f"'{text}" for text in texts[:3]), *texts[3:]])
+
+
 def test_a_material_opens_by_keyboard_alone_and_back_leads_to_the_same_selection(visit):
     page = visit("#/?outcome=screened")
     page.focus(".viewport")

@@ -71,3 +71,4 @@ def test_unusable_input_is_told(tmp_path, monkeypatch, arguments, word):
     result = run(*arguments)
     assert result.exit_code == 2
     assert word in result.output
+    assert not [*tmp_path.iterdir()]
