@@ -42,7 +42,8 @@ HEADER = """# Validation: tables
 Made by `python -m benchmarks.validation.tables --reference DIR`; what they mean and how far they
 go is told in [validation.md](validation.md). Each table has the command that gives its rows; append
 `--reference DIR`, the folder of the reference data. Potentials compute in float32 on the CPU, as
-the screening did then (float64 since, a change below 0.0004 THz); supercells are those of the screening, of at most 130 atoms (stability: 100).
+the screening did then (float64 since, a change below 0.0004 THz); supercells are those of the
+screening, of at most 130 atoms (stability: 100).
 
 Versions: {versions}.
 """
