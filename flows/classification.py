@@ -34,6 +34,7 @@ _COLUMNS = [
     "space_groups",
     "database_id",
     "energy_above_hull",
+    "notes",
     "skipped",
 ]
 

@@ -64,6 +64,16 @@ def print_classification(console: Console, rows: pd.DataFrame) -> None:
     columns = _columns(told, _CLASS_COLUMNS)
     print_table(console, columns, elsewhere="all columns: --output FILE.csv")
     console.print(_counts("class", rows["chirality_class"]))
+    _print_notes(console, rows)
+
+
+def _print_notes(console: Console, rows: pd.DataFrame) -> None:
+    """Print what of some records was read otherwise than to the letter."""
+    noted = rows[[isinstance(notes, list) for notes in rows["notes"]]]
+    for row in noted.head(_MAX_ROWS).to_dict("records"):
+        console.print(f"{row['material_id']}: note: {'; '.join(row['notes'])}")
+    if len(noted) > _MAX_ROWS:
+        console.print(f"and notes on {len(noted) - _MAX_ROWS} more: --output FILE.csv")
 
 
 def print_plan(console: Console, plan: Plan, workers: int) -> None:

@@ -10,6 +10,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 from tasks.elasticity import StrainResponse
 from tasks.failures import RemediableError
+from tasks.masses import set_special_masses, special_masses
 from tasks.phonons import commensurate_frequencies, phonopy_of
 from tasks.storage import Dataset
 from tasks.sum_rules import SumRules, impose_sum_rules
@@ -29,12 +30,14 @@ def structure_columns(atoms: Atoms) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``numbers``, ``cell`` (Å) and ``positions`` (fractions).
+        ``numbers``, ``cell`` (Å), ``positions`` (fractions), and ``masses`` (u) where they are
+        special.
     """
     return {
         "numbers": atoms.numbers,
         "cell": np.asarray(atoms.cell),
         "positions": atoms.get_scaled_positions(),
+        "masses": special_masses(atoms),
     }
 
 
@@ -44,19 +47,21 @@ def atoms_of(row: Row) -> Atoms:
     Parameters
     ----------
     row : mapping
-        With ``numbers``, ``cell`` and ``positions``.
+        With ``numbers``, ``cell``, ``positions`` and perhaps ``masses``.
 
     Returns
     -------
     ase.Atoms
         Periodic crystal.
     """
-    return Atoms(
+    atoms = Atoms(
         numbers=row["numbers"],
         cell=np.reshape(row["cell"], (3, 3)),
         scaled_positions=np.reshape(row["positions"], (-1, 3)),
         pbc=True,
     )
+    set_special_masses(atoms, row.get("masses"))
+    return atoms
 
 
 def phonon_of(row: Row) -> Phonopy:

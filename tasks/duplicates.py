@@ -19,6 +19,7 @@ from pymatgen.analysis.structure_matcher import ElementComparator, StructureMatc
 from pymatgen.core import Lattice
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from tasks.masses import special_masses
 from tasks.structures import PackedCell
 
 FloatArray = NDArray[np.float64]
@@ -90,6 +91,10 @@ class Duplicates:
         digest = bytes.fromhex(structure_hash)
         if known := self._hashes.get(digest):
             return known
+        if special_masses(atoms) is not None:
+            # The comparison sees elements: it cannot tell the isotopes of one from each other.
+            self._hashes[digest] = material_id
+            return None
         bucket = self._crystals[_bucket_of(atoms, number, equivalent_sites)]
         nearest = nearest_distances(atoms)
         for entry in bucket:

@@ -24,6 +24,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from potentials import inverted
 from tasks.columns import Row, atoms_of, phonon_columns, phonon_of, structure_columns
+from tasks.masses import special_masses
 from tasks.phonons import cell_of_atoms, phonopy_of
 from tasks.planning import Work
 from tasks.symmetry import classify_space_group
@@ -66,7 +67,8 @@ class Gallery:
             Work on the mirror image; None for an achiral crystal, and where there is none.
         """
         group = classify_space_group(number)
-        if group.chirality_class != "II":
+        # The comparison sees elements: it cannot tell the isotopes of one from each other.
+        if group.chirality_class != "II" or special_masses(atoms) is not None:
             return None
         pair = min(number, group.enantiomorphic_partner or number)
         known = self._crystals[atoms.get_chemical_formula(), len(atoms), pair]
@@ -157,6 +159,7 @@ def mirrored_relaxation(row: Row) -> Row:
     return {
         **row,
         **structure_columns(inverted(atoms_of(row))),
+        "masses": row.get("masses"),
         **groups,
         **_NO_COST,
         "space_groups": [_partner(number) for number in row["space_groups"]],

@@ -540,6 +540,7 @@ def material_row(material: Material, source: Path, settings: ScreenSettings) -> 
             "symprec": symprec,
             "prototype": prototype(material.atoms, symmetry.number, symmetry.wyckoff_letters),
             "charge_balance": charge_balance(formula),
+            "notes": list(material.notes) or None,
         }
         | (material.response.columns if material.response else {})
         | {n: in_unicode(value) if isinstance(value, str) else value for n, value in said.items()}
@@ -550,7 +551,9 @@ def _row_key(material: Material, settings: ScreenSettings) -> str:
     """Key of a row of ``materials``: its crystal, where it is from, and how it was searched."""
     searched = [settings.curation.idealise, settings.curation.tolerances]
     charges = material.response and material.response.digest
-    return digest(material_key(material, settings), asdict(material.provenance), searched, charges)
+    notes = [material.notes] if material.notes else []
+    key = material_key(material, settings)
+    return digest(key, asdict(material.provenance), searched, charges, *notes)
 
 
 def symmetry_columns(symmetry: SymmetryRecord) -> dict[str, Any]:

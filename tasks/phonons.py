@@ -10,6 +10,7 @@ from typing import Literal, ParamSpec, TypeVar
 import numpy as np
 import spglib
 from ase import Atoms
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
@@ -29,6 +30,7 @@ from potentials import (
 from tasks.convergence import boundary_shift
 from tasks.displacements import choose_directions, count_site_evaluations, site_operations
 from tasks.failures import RemediableError
+from tasks.masses import set_special_masses, special_masses
 from tasks.pairs import PairGroup
 from tasks.supercells import (
     best_sublattice,
@@ -36,7 +38,7 @@ from tasks.supercells import (
     nearest_image_distance,
     require_size,
 )
-from tasks.symmetry import find_dataset
+from tasks.symmetry import MASS_DECIMALS, find_dataset
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -590,7 +592,7 @@ def phonopy_of(
     supercell_matrix: IntArray,
     primitive_matrix: FloatArray | None = None,
 ) -> Phonopy:
-    """Build a phonopy object.
+    """Build a phonopy object whose symmetry is that of the crystal with its masses.
 
     Parameters
     ----------
@@ -606,8 +608,13 @@ def phonopy_of(
     phonopy.Phonopy
         Without displacements and force constants.
     """
-    matrix = np.eye(3) if primitive_matrix is None else primitive_matrix
-    return _Phonopy(unit_cell, supercell_matrix, primitive_matrix=matrix, symprec=_SYMPREC)
+    return _Phonopy(
+        label_isotopes(unit_cell),
+        supercell_matrix,
+        primitive_matrix=np.eye(3) if primitive_matrix is None else primitive_matrix,
+        symprec=_SYMPREC,
+        distinguish_symbol_index=True,
+    )
 
 
 class _Phonopy(Phonopy):  # type: ignore[misc] # phonopy is Any to the type checker
@@ -620,7 +627,12 @@ class _Phonopy(Phonopy):  # type: ignore[misc] # phonopy is Any to the type chec
     def _symmetry(self) -> Symmetry:
         """Symmetry of the supercell."""
         cells = self._supercell, self._symprec, self._is_symmetry
-        return Symmetry(*cells, s2p_map=self._primitive.s2p_map, lang=self._lang)
+        return Symmetry(
+            *cells,
+            s2p_map=self._primitive.s2p_map,
+            lang=self._lang,
+            distinguish_symbol_index=self._distinguish_symbol_index,
+        )
 
     def _search_symmetry(self) -> None:
         """Leave the supercell for later."""
@@ -628,7 +640,41 @@ class _Phonopy(Phonopy):  # type: ignore[misc] # phonopy is Any to the type chec
     def _search_primitive_symmetry(self) -> None:
         """Search the symmetry of the primitive cell alone."""
         cells = self._primitive, self._symprec, self._is_symmetry
-        self._primitive_symmetry = Symmetry(*cells, lang=self._lang)
+        self._primitive_symmetry = Symmetry(
+            *cells,
+            lang=self._lang,
+            distinguish_symbol_index=self._distinguish_symbol_index,
+        )
+
+
+def label_isotopes(cell: PhonopyAtoms) -> PhonopyAtoms:
+    """Name atoms of one element that differ in mass differently, as in Te and Te1.
+
+    Parameters
+    ----------
+    cell : phonopy.structure.atoms.PhonopyAtoms
+        Any cell.
+
+    Returns
+    -------
+    phonopy.structure.atoms.PhonopyAtoms
+        The cell itself where each element has one mass. phonopy's search for symmetry can tell
+        species apart by these names.
+    """
+    masses = np.round(cell.masses, MASS_DECIMALS)
+    ranks = [
+        int(np.searchsorted(np.unique(masses[cell.numbers == number]), mass))
+        for number, mass in zip(cell.numbers, masses, strict=True)
+    ]
+    if not any(ranks):
+        return cell
+    elements = [chemical_symbols[number] for number in cell.numbers]
+    return PhonopyAtoms(
+        symbols=[name + str(rank or "") for name, rank in zip(elements, ranks, strict=True)],
+        cell=cell.cell,
+        scaled_positions=cell.scaled_positions,
+        masses=cell.masses,
+    )
 
 
 def cell_of_atoms(atoms: Atoms) -> PhonopyAtoms:
@@ -647,7 +693,10 @@ def cell_of_atoms(atoms: Atoms) -> PhonopyAtoms:
     # Rounded, so that writing and reading the cell as text cannot move an atom across a face.
     positions = np.round(atoms.get_scaled_positions(wrap=False), _POSITION_DECIMALS) % 1.0
     return PhonopyAtoms(
-        numbers=atoms.numbers, cell=np.asarray(atoms.cell), scaled_positions=positions
+        numbers=atoms.numbers,
+        cell=np.asarray(atoms.cell),
+        scaled_positions=positions,
+        masses=special_masses(atoms),
     )
 
 
@@ -662,9 +711,11 @@ def atoms_of_cell(cell: PhonopyAtoms) -> Atoms:
     Returns
     -------
     ase.Atoms
-        The same crystal.
+        The same crystal; it carries masses where they are special.
     """
-    return Atoms(numbers=cell.numbers, cell=cell.cell, positions=cell.positions, pbc=True)
+    atoms = Atoms(numbers=cell.numbers, cell=cell.cell, positions=cell.positions, pbc=True)
+    set_special_masses(atoms, cell.masses)
+    return atoms
 
 
 def _unit_cell_sites(phonon: Phonopy) -> IntArray:

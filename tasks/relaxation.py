@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from potentials import Evaluation, Potential, unaveraged
 from tasks.invariants import invariant_displacements, invariant_strains, space_group_of
+from tasks.masses import set_special_masses, special_masses
 from tasks.relaxation_model import newton_step, spring_hessian, updated_hessian
 
 FloatArray = NDArray[np.float64]
@@ -138,12 +139,14 @@ class _Coordinates:
         """Crystal at coordinates x."""
         strain, displacement = self.fields(self.scale @ x)
         deformation = np.eye(3) + strain
-        return Atoms(
+        atoms = Atoms(
             numbers=self.start.numbers,
             positions=(self.start.positions + displacement) @ deformation,
             cell=np.asarray(self.start.cell) @ deformation,
             pbc=True,
         )
+        set_special_masses(atoms, special_masses(self.start))
+        return atoms
 
     def gradient(self, x: FloatArray, forces: FloatArray, virial: FloatArray) -> FloatArray:
         """Derivative of the energy by x (k + m,), from forces and volume times stress."""

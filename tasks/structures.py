@@ -16,6 +16,7 @@ from pymatgen.core import Composition
 
 from tasks.dielectric import DielectricResponse, carried_by, standardised
 from tasks.failures import Failure, RemediableError
+from tasks.masses import set_special_masses, special_masses
 from tasks.sources import (
     Provenance,
     Record,
@@ -25,6 +26,7 @@ from tasks.sources import (
     read_failure,
     require_new,
 )
+from tasks.symmetry import species_labels
 
 # Atoms closer than this share of the sum of their covalent radii are on top of each other.
 _OVERLAP = 0.5
@@ -85,6 +87,8 @@ class Material:
         What its database says of it.
     response : DielectricResponse or None
         Born charges of `atoms` and dielectric tensor, where the record has them.
+    notes : tuple of str
+        What was read otherwise than to the letter, or not used.
     """
 
     material_id: str
@@ -93,6 +97,7 @@ class Material:
     source_record: str
     provenance: Provenance = field(default_factory=Provenance)
     response: DielectricResponse | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_materials(
@@ -164,6 +169,7 @@ def material_of(record: Record, symprec: float) -> Material:
         record.source_record,
         record.provenance,
         response and standardised(record.atoms, response, atoms, symprec),
+        record.notes,
     )
 
 
@@ -183,17 +189,19 @@ def check_crystal(atoms: Atoms) -> None:
     """
     if len(atoms) == 0:
         raise RemediableError("the structure has no atoms", "give a structure with atoms")
+    if 0 in atoms.numbers:
+        raise RemediableError("an atom is no element (X)", "write the symbols of elements")
     values = np.append(np.asarray(atoms.cell), atoms.positions)
     if not np.isfinite(values).all():
         message = "a cell vector or position is not a finite number (NaN or infinite)"
         raise RemediableError(message, "correct the file")
+    if not all(atoms.pbc):
+        message = f"not periodic in three directions: pbc {atoms.pbc.tolist()}"
+        raise RemediableError(message, "give crystals; a slab or a molecule is none")
     volume = abs(float(np.linalg.det(atoms.cell))) / len(atoms)
     if not _VOLUME_PER_ATOM[0] <= volume <= _VOLUME_PER_ATOM[1]:
         message = f"absurd cell: {volume:.3g} Å^3 per atom, expected 1 to 1000"
         raise RemediableError(message, "give a periodic cell with lengths in Å")
-    if not all(atoms.pbc):
-        message = f"not periodic in three directions: pbc {atoms.pbc.tolist()}"
-        raise RemediableError(message, "give crystals; a slab or a molecule is none")
     _refuse_overlaps(atoms)
 
 
@@ -211,21 +219,27 @@ def standardize(atoms: Atoms, symprec: float) -> Atoms:
     -------
     ase.Atoms
         Primitive cell in spglib's standard orientation, of the same handedness; the coordinates
-        obey the space group exactly.
+        obey the space group exactly. Atoms of another mass are other atoms.
 
     Raises
     ------
     RemediableError
         When spglib finds no symmetry.
     """
-    cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
+    kinds = species_labels(atoms)
+    cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), kinds)
     try:
         found = spglib.standardize_cell(cell, to_primitive=True, symprec=symprec)
     except spglib.SpglibError as error:
         message = f"spglib finds no space group at symprec {symprec} Å: {error}"
         raise RemediableError(message, "check for overlapping atoms, or change symprec") from error
-    lattice, positions, numbers = found
-    return Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
+    lattice, positions, found_kinds = found
+    first = {int(kind): index for index, kind in enumerate(kinds)}
+    origin = [first[int(kind)] for kind in found_kinds]
+    numbers, masses = atoms.numbers[origin], special_masses(atoms)
+    primitive = Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
+    set_special_masses(primitive, None if masses is None else masses[origin])
+    return primitive
 
 
 def structure_hash(atoms: Atoms) -> str:
@@ -239,12 +253,14 @@ def structure_hash(atoms: Atoms) -> str:
     Returns
     -------
     str
-        SHA-256 (hex) over values rounded to 1e-6.
+        SHA-256 (hex) over values rounded to 1e-6; masses count where they are special.
     """
     # Adding zero turns -0.0 into 0.0, which has another byte pattern.
     cell = np.round(np.asarray(atoms.cell), _HASH_DECIMALS) + 0.0
     fractions = np.round(atoms.get_scaled_positions(), _HASH_DECIMALS) % 1.0 + 0.0
-    parts = (atoms.numbers.astype("<i8"), cell.astype("<f8"), fractions.astype("<f8"))
+    parts = [atoms.numbers.astype("<i8"), cell.astype("<f8"), fractions.astype("<f8")]
+    if (masses := special_masses(atoms)) is not None:
+        parts.append(np.round(masses, _HASH_DECIMALS).astype("<f8"))
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 

@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy.structure.atoms import PhonopyAtoms
 
 from tasks.fourier import Crystal
+from tasks.phonons import atoms_of_cell
+from tasks.symmetry import species_labels
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -384,7 +386,8 @@ def special_points(
     segments : list of tuple of str
         Names of the ends of each segment.
     """
-    cell = (primitive.cell, primitive.scaled_positions, primitive.numbers)
+    kinds = species_labels(atoms_of_cell(primitive))
+    cell = (primitive.cell, primitive.scaled_positions, kinds)
     with warnings.catch_warnings():
         # Two equal cell parameters of a low-symmetry crystal: either path is a valid one.
         warnings.simplefilter("ignore", seekpath.hpkot.EdgeCaseWarning)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import IO, BinaryIO, cast
 
 from tasks.failures import Failure, RemediableError
-from tasks.sources.documents import Document, decompressed
+from tasks.sources.documents import Document, decompressed, is_hidden, kind_of
 from tasks.sources.records import read_failure, unreadable
 from tasks.sources.settings import SourceSettings
 
@@ -33,7 +33,7 @@ def zip_members(archive: Document, settings: SourceSettings) -> Iterator[Documen
         For too many members.
     """
     with zipfile.ZipFile(archive.stream) as opened:
-        members = [member for member in opened.infolist() if not member.is_dir()]
+        members = [m for m in opened.infolist() if not (m.is_dir() or is_hidden(m.filename))]
         _require_few(len(members), settings)
         for member in members:
             try:
@@ -46,7 +46,7 @@ def zip_members(archive: Document, settings: SourceSettings) -> Iterator[Documen
                 yield _document(archive, member.filename, stream, member.file_size, settings)
 
 
-def tar_members(archive: Document, settings: SourceSettings) -> Iterator[Document]:
+def tar_members(archive: Document, settings: SourceSettings) -> Iterator[Document | Failure]:
     """Give the files in a tar archive, read as a stream.
 
     Parameters
@@ -58,8 +58,9 @@ def tar_members(archive: Document, settings: SourceSettings) -> Iterator[Documen
 
     Yields
     ------
-    Document
-        Each regular file, in the order of the archive; links and devices are left out.
+    Document or Failure
+        Each regular file, in the order of the archive; a failure for a link or device with the
+        name of a structure file, which is not followed.
 
     Raises
     ------
@@ -70,9 +71,20 @@ def tar_members(archive: Document, settings: SourceSettings) -> Iterator[Documen
         for count, member in enumerate(opened, start=1):
             _require_few(count, settings)
             opened.members = []  # type: ignore[attr-defined]  # it would remember all of them
+            if is_hidden(member.name):
+                continue
+            if not (member.isreg() or member.isdir()) and kind_of(member.name):
+                yield read_failure(_no_file(member), f"{archive.name}/{member.name}")
             stream = opened.extractfile(member) if member.isreg() else None
             if stream is not None:
                 yield _document(archive, member.name, stream, member.size, settings)
+
+
+def _no_file(member: tarfile.TarInfo) -> RemediableError:
+    """Say of a link or a device that it is not followed."""
+    target = f" to {member.linkname[:80]}" if member.issym() or member.islnk() else ""
+    message = f"no file: a link{target} or a device in an archive is not followed"
+    return RemediableError(message, "put the file itself into the archive")
 
 
 def _document(

@@ -15,7 +15,9 @@ from tasks.sources.mappings import record_of
 from tasks.sources.records import RawRecord, read_failure, unreadable
 from tasks.sources.settings import SourceSettings
 
-_QUERY = "SELECT id, numbers, positions, cell, pbc, key_value_pairs FROM systems ORDER BY id"
+_QUERY = (
+    "SELECT id, numbers, positions, cell, pbc, key_value_pairs, masses FROM systems ORDER BY id"
+)
 
 
 def cut_database(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
@@ -68,12 +70,20 @@ def _connected(path: Path, limit: int) -> sqlite3.Connection:
 
 def _values(row: tuple[Any, ...]) -> dict[str, Any]:
     """Values by the names that tables use."""
-    _, numbers, positions, cell, periodic, pairs = row
+    _, numbers, positions, cell, periodic, pairs, masses = row
     found = json_value(pairs) if isinstance(pairs, str) else {}
+    blobs = {"lattice": cell, "numbers": numbers, "cart_coords": positions, "masses": masses}
+    kinds = {"numbers": "<i4"}
     return {
         **(found if isinstance(found, dict) else {}),
-        "lattice": np.frombuffer(cell, dtype="<f8").tolist(),
-        "numbers": np.frombuffer(numbers, dtype="<i4").tolist(),
-        "cart_coords": np.frombuffer(positions, dtype="<f8").tolist(),
+        **{n: _array(b, kinds.get(n, "<f8"), n) for n, b in blobs.items() if b is not None},
         "dimension_types": [int(bool(periodic & bit)) for bit in (1, 2, 4)],
     }
+
+
+def _array(blob: bytes, kind: str, name: str) -> list[float]:
+    """Numbers of a column of bytes."""
+    if len(blob) % np.dtype(kind).itemsize:
+        message = f"unreadable: the column {name!r} is damaged"
+        raise RemediableError(message, "write the row again")
+    return list(np.frombuffer(blob, dtype=kind).tolist())

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _TAR_OPENERS: dict[str, Callable[[BinaryIO], object]] = {
 }
 _KINDS = {
     ".cif": "cif",
+    ".mcif": "cif",
     ".xyz": "xyz",
     ".extxyz": "xyz",
     ".vasp": "poscar",
@@ -38,9 +40,13 @@ _KINDS = {
     ".zip": "zip",
     **dict.fromkeys((".tar", *_TAR_OPENERS), "tar"),
 }
+# Kinds of files that hold structures, or archives of them, and are not read.
+_FOREIGN = frozenset(
+    (".res", ".xsf", ".cssr", ".gen", ".traj", ".pdb", ".ent", ".mol", ".mol2", ".sdf", ".xtl")
+).union((".pwi", ".pwo", ".cell", ".castep", ".pkl", ".pickle", ".rar", ".7z", ".zst"))
 KNOWN_FILES = (
-    "*.cif, POSCAR*, CONTCAR*, *.vasp, *.xyz, *.extxyz, *.json, *.jsonl, *.csv, *.parquet, *.db "
-    "(ASE), *.pt (tensors), *.zip or *.tar, also compressed (*.gz, *.xz, *.bz2)"
+    "*.cif, *.mcif, POSCAR*, CONTCAR*, *.vasp, *.xyz, *.extxyz, *.json, *.jsonl, *.csv, *.parquet, "
+    "*.db (ASE), *.pt (tensors), *.zip or *.tar, also compressed (*.gz, *.xz, *.bz2)"
 )
 # What a compressed file may become whatever its size: an empty one has a header too.
 _FREE_BYTES = 2**20
@@ -113,6 +119,40 @@ def kind_of(name: str) -> str:
     if found := _KINDS.get(path.suffix.lower()):
         return found
     return "poscar" if path.name.upper().startswith(("POSCAR", "CONTCAR")) else ""
+
+
+def is_foreign(name: str) -> bool:
+    """Tell whether a file holds structures in a format that is not read.
+
+    Parameters
+    ----------
+    name : str
+        Name of a file.
+
+    Returns
+    -------
+    bool
+        False for all files that are read, and for those that hold no structures.
+    """
+    path = PurePosixPath(plain_name(name))
+    return path.suffix.lower() in _FOREIGN or path.name.upper().startswith("XDATCAR")
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file is hidden, or was added by a program that packs or shows folders.
+
+    Parameters
+    ----------
+    name : str
+        Path of a file inside a source.
+
+    Returns
+    -------
+    bool
+        True for resource forks of macOS and the like.
+    """
+    parts = PurePosixPath(name).parts
+    return any((p.startswith(".") and p != "..") or p == "__MACOSX" for p in parts)
 
 
 @contextmanager
@@ -206,14 +246,18 @@ def read_text(stream: BinaryIO, limit: int) -> str:
     Returns
     -------
     str
-        Letters of an unknown encoding, as in the names of authors, are replaced.
+        Letters of an unknown encoding, as in the names of authors, are replaced; a byte order mark
+        is left out.
 
     Raises
     ------
     RemediableError
         When there is more.
     """
-    return read_all(stream, limit).decode("utf-8", errors="replace")
+    content = read_all(stream, limit)
+    # Windows programs write a mark before the text, and some of them two bytes for each letter.
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    return content.decode(encoding, errors="replace")
 
 
 def read_line(stream: BinaryIO, limit: int) -> str:
@@ -240,7 +284,7 @@ def read_line(stream: BinaryIO, limit: int) -> str:
     if len(line) > limit:
         message = f"a line is longer than {limit} bytes"
         raise RemediableError(message, "cut the file, or raise source.max_record_bytes")
-    return line.decode("utf-8", errors="replace")
+    return line.removeprefix(BOM_UTF8).decode("utf-8", errors="replace")
 
 
 class _Bounded(io.RawIOBase):

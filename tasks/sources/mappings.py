@@ -1,32 +1,40 @@
-"""Structures as plain numbers: rows of tables, OPTIMADE entries, pymatgen's dictionaries.
-
-pymatgen's own reader would import the classes that a dictionary names; this one takes the numbers.
-"""
+"""Rows of tables and entries of JSON files, turned into records by the names of their values."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from ase import Atoms
-from ase.data import atomic_numbers
+from numpy.typing import NDArray
 
 from tasks.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
 from tasks.failures import RemediableError
 from tasks.sources.json_text import json_value
+from tasks.sources.number_lists import (
+    CARTESIAN,
+    FRACTIONAL,
+    LENGTHS_AND_ANGLES,
+    has_lengths,
+    numbers_of,
+)
 from tasks.sources.records import Provenance, RawRecord, safe_id, unreadable
 from tasks.sources.settings import Meaning, SourceSettings
 from tasks.sources.space_groups import space_group_of
+
+FloatArray = NDArray[np.float64]
 
 USUAL_NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     "id": ("material_id", "mp_id", "entry_id", "mat_id", "id", "uid", "file"),
     "cif": ("cif", "cif_string"),
     "structure": ("structure",),
-    "lattice": ("lattice_vectors", "lattice", "cell"),
+    "lattice": ("lattice_vectors", "lattice", "cell", "lattice_matrix"),
     "numbers": ("atomic_numbers", "numbers"),
     "species": ("species_at_sites",),
-    "fractional": ("fractional_site_positions", "frac_coords", "fractional_coordinates"),
-    "cartesian": ("cartesian_site_positions", "cart_coords"),
+    "fractional": FRACTIONAL,
+    "cartesian": CARTESIAN,
+    "masses": ("masses",),
+    "pbc": ("pbc",),
     "database": ("database",),
     "database_version": ("database_version",),
     "licence": ("licence", "license"),
@@ -45,10 +53,26 @@ USUAL_NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     "dielectric_tensor": (DIELECTRIC_TENSOR,),
 }
 # Taken as they are where an entry has them; their names are those of OPTIMADE.
-_OPTIMADE_KEYS = ("species", "dimension_types")
+_OPTIMADE_KEYS = (
+    "species",
+    "dimension_types",
+    "nperiodic_dimensions",
+    "structure_features",
+    "assemblies",
+    "nsites",
+)
+_REMEDY: Final = "correct the record"
 _TENSORS: Final[tuple[Meaning, ...]] = ("born_charges", "dielectric_tensor")
+_PARTS: Final[tuple[Meaning, ...]] = (
+    "lattice",
+    "numbers",
+    "species",
+    "fractional",
+    "cartesian",
+    "masses",
+    "pbc",
+)
 _SAID: Final[tuple[Meaning, ...]] = ("database", "database_version", "licence", "functional")
-_FULL = 1e-6  # an occupancy differs from 1 by less
 
 
 def wanted_columns(names: Sequence[str], settings: SourceSettings) -> list[str]:
@@ -77,10 +101,12 @@ def wanted_columns(names: Sequence[str], settings: SourceSettings) -> list[str]:
         raise RemediableError(message, "correct source.columns")
     wanted = {c for meaning in USUAL_NAMES if (c := _column(meaning, names, settings))}
     meanings = {m for m in USUAL_NAMES if _column(m, names, settings)}
-    if not (meanings & {"cif", "structure"} or "lattice" in meanings):
+    has_cell = "lattice" in meanings or set(LENGTHS_AND_ANGLES) <= set(names)
+    if not (meanings & {"cif", "structure"} or has_cell):
         message = f"no column holds structures; the table has {', '.join(names)[:300]}"
         raise RemediableError(message, "name the columns in source.columns")
-    return [name for name in names if name in wanted or name in _OPTIMADE_KEYS]
+    further = {*_OPTIMADE_KEYS, *LENGTHS_AND_ANGLES}
+    return [name for name in names if name in wanted or name in further]
 
 
 def record_of(
@@ -110,11 +136,11 @@ def record_of(
         When the row holds no structure.
     """
     values = {meaning: _value(row, meaning, settings) for meaning in USUAL_NAMES}
-    given = values["id"]
-    provenance = _provenance(values, settings)
+    given, notes = values["id"], list[str]()
+    provenance = _provenance(values, settings, notes)
     material_id = safe_id(default_id if given is None else str(given))
     kind, text = _structure_text(values, row)
-    return RawRecord(material_id, kind, text, source_record, provenance)
+    return RawRecord(material_id, kind, text, source_record, provenance, tuple(notes))
 
 
 def is_structure(value: object) -> bool:
@@ -131,52 +157,9 @@ def is_structure(value: object) -> bool:
         True for a mapping with a structure's own keys.
     """
     own = {"sites", *(name for m in ("cif", "structure", "lattice") for name in USUAL_NAMES[m])}
-    return isinstance(value, Mapping) and bool(own & set(value) or "attributes" in value)
-
-
-def parse_mapping(text: str) -> tuple[Atoms, None]:
-    """Parse a record of kind ``json``.
-
-    Parameters
-    ----------
-    text : str
-        JSON: a dictionary of pymatgen, or an object with ``lattice`` (Å, rows), ``numbers`` or
-        ``species`` and ``fractional`` or ``cartesian`` (Å); with ``born_charges`` (e) and
-        ``dielectric_tensor`` where they are known.
-
-    Returns
-    -------
-    atoms : ase.Atoms
-        The crystal.
-    name : None
-        The text carries none.
-
-    Raises
-    ------
-    RemediableError
-        For disorder, a crystal that is not periodic in three directions, lists of other lengths.
-    """
-    given = json_value(text)
-    value = _from_pymatgen(given) if "sites" in given else given
-    dimensions = value.get("dimension_types")
-    if dimensions is not None and list(dimensions) != [1, 1, 1]:
-        message = f"not periodic in three directions: dimension_types {dimensions}"
-        raise RemediableError(message, "give crystals")
-    numbers = _numbers(value)
-    cell = np.asarray(value["lattice"], dtype=float).reshape(3, 3)
-    fractional = value.get("fractional")
-    positions = np.asarray(fractional or value["cartesian"], dtype=float).reshape(-1, 3)
-    if len(positions) != len(numbers):
-        message = f"unreadable: {len(positions)} positions of {len(numbers)} atoms"
-        raise RemediableError(message, "correct the record")
-    kind = "scaled_positions" if fractional else "positions"
-    atoms = Atoms(numbers=numbers, cell=cell, pbc=True, **{kind: positions})
-    if given.get("born_charges") is not None:
-        charges = np.asarray(given["born_charges"], dtype=float)
-        atoms.set_array(BORN_CHARGES, charges.reshape(len(atoms), 9))
-    if given.get("dielectric_tensor") is not None:
-        atoms.info[DIELECTRIC_TENSOR] = given["dielectric_tensor"]
-    return atoms, None
+    if not isinstance(value, Mapping):
+        return False
+    return bool(own & set(value)) or "attributes" in value or has_lengths(value)
 
 
 def _column(meaning: Meaning, names: Sequence[str], settings: SourceSettings) -> str | None:
@@ -202,15 +185,51 @@ def _structure_text(values: Mapping[Meaning, Any], row: Mapping[str, Any]) -> tu
     if "sites" in row:
         return "json", _dumped({"sites": row["sites"], "lattice": row.get("lattice"), **tensors})
     if values["structure"] is not None:
-        return "json", _dumped({**_decoded(values["structure"]), **tensors})
-    if values["lattice"] is None:
-        raise RemediableError("unreadable: the record holds no structure", "correct the record")
-    meanings: tuple[Meaning, ...] = ("lattice", "numbers", "species", "fractional", "cartesian")
-    found: dict[str, Any] = {m: _decoded(values[m]) for m in meanings if values[m] is not None}
-    kinds = {
-        _renamed(key): _decoded(row[key]) for key in _OPTIMADE_KEYS if row.get(key) is not None
-    }
+        structure = _decoded(values["structure"])
+        if not isinstance(structure, Mapping):
+            raise RemediableError("unreadable: the structure is no object of JSON", _REMEDY)
+        return "json", _dumped({**_renamed_keys(structure), **tensors})
+    if values["lattice"] is None and not has_lengths(row):
+        told = ", ".join(map(str, row))[:200] or "nothing"
+        raise RemediableError(f"unreadable: the record holds no structure but {told}", _REMEDY)
+    found: dict[str, Any] = {m: _part(m, values[m]) for m in _PARTS if values[m] is not None}
+    _refuse_doubtful_positions(found, row)
+    keys = (*_OPTIMADE_KEYS, *(LENGTHS_AND_ANGLES if values["lattice"] is None else ()))
+    kinds = {_renamed(key): _decoded(row[key]) for key in keys if row.get(key) is not None}
     return "json", _dumped({**found, **kinds, **tensors})
+
+
+def _part(meaning: Meaning, value: object) -> Any:  # noqa: ANN401
+    """Value of a part of a structure; a periodicity may be written as ``T T F``."""
+    if meaning == "pbc" and isinstance(value, str):
+        return [word.lower() in {"t", "true", "1"} for word in re.findall(r"\w+", value)]
+    return _decoded(value)
+
+
+def _renamed_keys(structure: Mapping[str, Any]) -> dict[str, Any]:
+    """Structure of one column with the names of a record, unless it is one of pymatgen."""
+    if "sites" in structure:
+        return dict(structure)
+    names: dict[str, Meaning] = {n: m for m in _PARTS for n in USUAL_NAMES[m]}
+    return {
+        names.get(key, _renamed(key)): _part(names.get(key, "id"), value)
+        for key, value in structure.items()
+        if value is not None
+    }
+
+
+def _refuse_doubtful_positions(found: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """Refuse ``positions`` that look like fractions: the name alone means Cartesian ones."""
+    if (
+        "positions" not in row
+        or "fractional" in found
+        or row.get("positions") != found.get("cartesian")
+    ):
+        return
+    values = np.abs(numbers_of(found["cartesian"], "positions"))
+    if values.size > 3 and values.max() <= 1:
+        message = "unreadable: the positions may be fractions; the name tells Cartesian ones (Å)"
+        raise RemediableError(message, "name the column in source.columns: fractional or cartesian")
 
 
 def _renamed(key: str) -> str:
@@ -219,8 +238,13 @@ def _renamed(key: str) -> str:
 
 
 def _decoded(value: object) -> Any:  # noqa: ANN401
-    """Value of a cell: lists in the cells of a CSV file are JSON."""
-    return json_value(value) if isinstance(value, str) else value
+    """Value of a cell: lists in the cells of a CSV file are JSON, arrays of ASE are objects."""
+    found = json_value(value) if isinstance(value, str) else value
+    if isinstance(found, Mapping) and "__ndarray__" in found:
+        return found["__ndarray__"][-1]
+    if isinstance(found, Mapping) and "__ase_objtype__" in found:
+        return _decoded(found.get("array"))
+    return found
 
 
 def _dumped(value: object) -> str:
@@ -230,7 +254,9 @@ def _dumped(value: object) -> str:
         raise unreadable(error) from error
 
 
-def _provenance(values: Mapping[Meaning, Any], settings: SourceSettings) -> Provenance:
+def _provenance(
+    values: Mapping[Meaning, Any], settings: SourceSettings, notes: list[str]
+) -> Provenance:
     """What the row says, else what the user says of the whole source."""
     said = {m: _text(values[m]) or getattr(settings, m) for m in _SAID}
     database_id = _text(values["id"])
@@ -241,59 +267,24 @@ def _provenance(values: Mapping[Meaning, Any], settings: SourceSettings) -> Prov
         **said,
         database_id=database_id,
         url=url,
-        energy_above_hull=_number(values["energy_above_hull"]),
-        band_gap=_number(values["band_gap"]),
+        energy_above_hull=_number("energy_above_hull", values, notes),
+        band_gap=_number("band_gap", values, notes),
         space_group_stated=space_group_of(values["space_group"]),
     )
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401
-    """Number of a cell; None where there is none."""
-    found = None if value is None else float(value)
-    return found if found is not None and np.isfinite(found) else None
+def _number(meaning: Meaning, values: Mapping[Meaning, Any], notes: list[str]) -> float | None:
+    """Number of a cell; None where there is none. What cannot be used costs no crystal."""
+    value = values[meaning]
+    if value is None:
+        return None
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        notes.append(f"{meaning} is not used: {str(value)[:40]!r} is no number")
+        return None
+    return found if np.isfinite(found) else None
 
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def _from_pymatgen(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers of a dictionary that pymatgen wrote."""
-    sites = value["sites"]
-    names = []
-    for site in sites:
-        occupied = site["species"]
-        if len(occupied) != 1 or abs(occupied[0]["occu"] - 1) > _FULL:
-            shares = ", ".join(f"{kind['element']}:{kind['occu']:g}" for kind in occupied)
-            raise _disordered(shares)
-        names.append(occupied[0]["element"])
-    lattice = value["lattice"]["matrix"]
-    return {"lattice": lattice, "species": names, "fractional": [site["abc"] for site in sites]}
-
-
-def _numbers(value: Mapping[str, Any]) -> list[int]:
-    """Atomic numbers, each 1 to 118."""
-    if "numbers" in value:
-        numbers = [int(number) for number in value["numbers"]]
-    else:
-        kinds = {kind["name"]: kind for kind in value.get("kinds", ())}
-        numbers = [atomic_numbers[_symbol(name, kinds)] for name in value["species"]]
-    wrong = [number for number in numbers if not 1 <= number <= 118]
-    if wrong:
-        raise RemediableError(f"unreadable: no element {wrong[0]}", "correct the record")
-    return numbers
-
-
-def _symbol(name: str, kinds: Mapping[str, Mapping[str, Any]]) -> str:
-    """Element of a site, by the kinds of OPTIMADE where they are given."""
-    if name not in kinds:
-        return name
-    symbols, shares = kinds[name]["chemical_symbols"], kinds[name].get("concentration", [1.0])
-    if len(symbols) != 1 or abs(shares[0] - 1) > _FULL:
-        raise _disordered(", ".join(f"{s}:{x:g}" for s, x in zip(symbols, shares, strict=True)))
-    return str(symbols[0])
-
-
-def _disordered(shares: str) -> RemediableError:
-    message = f"disordered: a site is occupied by {shares}"
-    return RemediableError(message, "give an ordered approximant of the structure")

@@ -18,6 +18,10 @@ _FIELDS: Final = (
     "species_at_sites",
     "species",
     "dimension_types",
+    "nperiodic_dimensions",
+    "nsites",
+    "structure_features",
+    "assemblies",
 )
 _NAME: Final = "an OPTIMADE provider"
 _AGENT: Final = "chiralscreen (OPTIMADE client)"

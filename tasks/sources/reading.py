@@ -1,30 +1,33 @@
 """Every file of a source, whatever it holds, cut into records and parsed."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-
-from ase import Atoms
+from pathlib import Path, PurePosixPath
 
 from tasks.failures import Failure, RemediableError
+from tasks.masses import special_masses
 from tasks.sources.archives import tar_members, zip_members
 from tasks.sources.born import born_file, with_charges
+from tasks.sources.cif import parse_cif
+from tasks.sources.cif_blocks import cut_cif
 from tasks.sources.databases import cut_database
-from tasks.sources.documents import KNOWN_FILES, Document, kind_of, opened
-from tasks.sources.mappings import parse_mapping
+from tasks.sources.documents import (
+    KNOWN_FILES,
+    Document,
+    is_foreign,
+    is_hidden,
+    kind_of,
+    opened,
+)
+from tasks.sources.number_lists import parse_mapping
+from tasks.sources.poscar import cut_poscar, parse_poscar
+from tasks.sources.readings import Reading
 from tasks.sources.records import Provenance, RawRecord, Record, read_failure, safe_id, unreadable
 from tasks.sources.settings import SourceSettings
-from tasks.sources.space_groups import space_group_of, stated_in_cif
 from tasks.sources.tables import cut_csv, cut_json, cut_json_lines, cut_parquet
-from tasks.sources.texts import (
-    cut_cif,
-    cut_poscar,
-    cut_xyz,
-    parse_cif,
-    parse_poscar,
-    parse_xyz,
-)
+from tasks.sources.xyz import cut_xyz, parse_xyz
 from tasks.storage import is_dataset
 
 _Cutter = Callable[[Document, SourceSettings], Iterator[RawRecord | Failure]]
@@ -57,8 +60,11 @@ def raw_records(
     ValueError
         When a folder holds no file of a known kind.
     """
-    for path in source_files(source):
+    for path in _candidates(source):
         name = path.name if path == source else path.relative_to(source).as_posix()
+        if not kind_of(path.name) or not path.is_file():
+            yield read_failure(_not_read(path), name)
+            continue
         try:
             with opened(path, name, settings.max_expansion) as document:
                 yield from _of_file(document, settings)
@@ -85,22 +91,20 @@ def parsed(raw: RawRecord) -> Record:
         When the text is no structure, or a disordered one.
     """
     try:
-        atoms, name = _PARSERS[raw.kind](raw.text)
+        found = _PARSERS[raw.kind](raw.text)
     except Exception as error:
         raise unreadable(error) from error
-    material_id = raw.material_id if name is None else safe_id(name)
-    return Record(material_id, atoms, raw.source_record, _with_space_group(raw, atoms))
+    material_id = raw.material_id if found.name is None else safe_id(found.name)
+    notes = (*raw.notes, *found.notes)
+    return Record(material_id, found.atoms, raw.source_record, _with_group(raw, found), notes)
 
 
-def _with_space_group(raw: RawRecord, atoms: Atoms) -> Provenance:
+def _with_group(raw: RawRecord, found: Reading) -> Provenance:
     """Provenance with the space group that the text itself states, unless its row has."""
     provenance = raw.provenance
-    if provenance.space_group_stated is not None:
+    if provenance.space_group_stated is not None or found.space_group is None:
         return provenance
-    stated = stated_in_cif(raw.text) if raw.kind == "cif" else None
-    if "space_group_number" in atoms.info:
-        stated = space_group_of(atoms.info["space_group_number"])
-    return provenance if stated is None else replace(provenance, space_group_stated=stated)
+    return replace(provenance, space_group_stated=found.space_group)
 
 
 def source_files(source: Path) -> list[Path]:
@@ -123,24 +127,68 @@ def source_files(source: Path) -> list[Path]:
     ValueError
         When there is no file of a known kind.
     """
-    if not source.exists():
-        raise FileNotFoundError(f"no such file or folder: {source}")
-    candidates = [source] if source.is_file() else _files_below(source)
-    files = sorted(path for path in candidates if kind_of(path.name) and path.is_file())
+    files = [path for path in _candidates(source) if kind_of(path.name)]
     if not files:
         raise ValueError(f"no structure file in {source}; expected {KNOWN_FILES}")
     return files
 
 
+def _candidates(source: Path) -> list[Path]:
+    """Files that hold structures, and what is to be told because it is not read, sorted."""
+    if not source.exists():
+        raise FileNotFoundError(f"no such file or folder: {source}")
+    found = sorted([source] if source.is_file() else _files_below(source))
+    if not any(kind_of(path.name) for path in found):
+        told = "".join(f"; {path.name}: {_not_read(path)}" for path in found[:3])
+        raise ValueError(f"no structure file in {source}; expected {KNOWN_FILES}{told}")
+    return found
+
+
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Files in all depth, but for the hidden ones and those of datasets."""
-    for root, folders, names in os.walk(folder):
+    """Files in all depth, but for the hidden ones and those of datasets, and what is told."""
+    closed: list[OSError] = []
+    for root, folders, names in os.walk(folder, onerror=closed.append):
         path = Path(root)
         if is_dataset(path):
             folders.clear()
             continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (path / name for name in names if not name.startswith("."))
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        yield from (path / name for name in folders if _leads_out(path / name, folder))
+        yield from (path / name for name in names if _may_hold_structures(path / name))
+    yield from (Path(error.filename) for error in closed)
+
+
+def _leads_out(folder: Path, source: Path) -> bool:
+    """Whether a folder is a link to one that is not read at its own place, nor a dataset."""
+    inside = folder.resolve().is_relative_to(source.resolve())
+    return folder.is_symlink() and not inside and not is_dataset(folder)
+
+
+def _may_hold_structures(path: Path) -> bool:
+    """Whether a file is to be read, or to be told of: a link that leads nowhere, another format."""
+    if is_hidden(path.name):
+        return False
+    wanted = bool(kind_of(path.name)) or is_foreign(path.name)
+    return (wanted or not path.suffix) if not path.exists() else (wanted and path.is_file())
+
+
+def _not_read(path: Path) -> RemediableError:
+    """Say of a file or folder why it is not read."""
+    if path.is_symlink() and not path.exists():
+        return RemediableError("a link that leads nowhere", "correct or remove the link")
+    if path.is_symlink() and path.is_dir():
+        message = f"a link to a folder outside of the source is not followed ({path.resolve()})"
+        return RemediableError(message, "give that folder as a source of its own")
+    if path.is_dir():
+        return RemediableError("the folder cannot be opened", "ask for the right to read it")
+    return _other_format(path.name)
+
+
+def _other_format(name: str) -> RemediableError:
+    """Say of a file or member of an archive that its format is not read."""
+    path = PurePosixPath(name)
+    message = f"a format that is not read ({path.suffix or path.name})"
+    return RemediableError(message, "convert it to CIF or extended XYZ, or unpack it")
 
 
 def _of_file(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
@@ -165,6 +213,8 @@ def _read(document: Document, kind: str, settings: SourceSettings) -> Iterator[R
                 yield member
             elif kind_of(member.name):
                 yield from _of_file(member, settings)
+            elif is_foreign(member.name):
+                yield read_failure(_other_format(member.name), member.name)
         return
     if kind in _ARCHIVES:
         raise RemediableError("an archive inside an archive", "extract it first")
@@ -177,11 +227,24 @@ def _read(document: Document, kind: str, settings: SourceSettings) -> Iterator[R
         yield _charged(told, born) if born else told
 
 
-def _charged(raw: RawRecord, born: Path) -> RawRecord:
+def _charged(raw: RawRecord, born: Path) -> RawRecord | Failure:
     """Record with the Born charges of the file beside its own."""
-    record = parsed(raw)
-    text = with_charges(record.atoms, born)
-    return RawRecord(record.material_id, "json", text, raw.source_record, record.provenance)
+    try:
+        record = parsed(raw)
+        content = json.loads(with_charges(record.atoms, born))
+    except RemediableError as error:
+        return read_failure(error, raw.source_record)
+    masses = special_masses(record.atoms)
+    if masses is not None:
+        content["masses"] = masses.tolist()
+    return RawRecord(
+        record.material_id,
+        "json",
+        json.dumps(content),
+        raw.source_record,
+        record.provenance,
+        record.notes,
+    )
 
 
 def _with_provenance(record: RawRecord, settings: SourceSettings) -> RawRecord:
@@ -229,7 +292,7 @@ _CUTTERS: dict[str, _Cutter] = {
     "database": cut_database,
     "tensors": _cut_tensors,
 }
-_PARSERS: dict[str, Callable[[str], tuple[Atoms, str | None]]] = {
+_PARSERS: dict[str, Callable[[str], Reading]] = {
     "cif": parse_cif,
     "poscar": parse_poscar,
     "xyz": parse_xyz,

@@ -1,14 +1,37 @@
 """Records of a source, their names and where they are from."""
 
+import csv
+import gzip
 import hashlib
+import json
+import lzma
 import re
+import sqlite3
+import tarfile
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 from ase import Atoms
 
 from tasks.failures import Failure, RemediableError, failure_of
 
 STAGE = "read"
+_REMEDY = "correct or remove the file"
+_UNKNOWN = "its content is not what its kind of file holds"
+# What the libraries below raise, in words for people; the first that fits is told.
+_TOLD: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((json.JSONDecodeError,), "no JSON"),
+    ((zipfile.BadZipFile,), "no zip archive, or a damaged one"),
+    ((tarfile.TarError,), "no tar archive, or a damaged one"),
+    ((gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError), "the compressed data are damaged"),
+    ((pa.ArrowException,), "no Parquet table, or a damaged one"),
+    ((sqlite3.Error,), "no database, or a damaged one"),
+    ((csv.Error,), "no table of comma-separated values"),
+    ((MemoryError,), "it does not fit into the memory"),
+    ((OSError,), "the file cannot be read"),
+)
 _ID_CHARACTERS = re.compile(r"[^A-Za-z0-9._+-]")
 _MAX_ID_LENGTH = 120
 _MARK_LENGTH = 8
@@ -61,6 +84,8 @@ class RawRecord:
         File, and the record inside it where it holds several.
     provenance : Provenance
         Where it is from.
+    notes : tuple of str
+        What was read otherwise than to the letter, or not used.
     """
 
     material_id: str
@@ -68,6 +93,7 @@ class RawRecord:
     text: str
     source_record: str
     provenance: Provenance = field(default_factory=Provenance)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,17 +105,20 @@ class Record:
     material_id : str
         Name made of letters, digits and ``. _ + -`` only.
     atoms : ase.Atoms
-        The crystal as given.
+        The crystal as given; with the array ``masses`` where they are special.
     source_record : str
         File, and the record inside it where it holds several.
     provenance : Provenance
         Where it is from.
+    notes : tuple of str
+        What was read otherwise than to the letter, or not used.
     """
 
     material_id: str
     atoms: Atoms
     source_record: str
     provenance: Provenance = field(default_factory=Provenance)
+    notes: tuple[str, ...] = ()
 
 
 def require_new(material_id: str, source_record: str, seen: dict[str, str]) -> None:
@@ -183,5 +212,9 @@ def unreadable(error: Exception) -> RemediableError:
     """
     if isinstance(error, RemediableError):
         return error
-    detail = str(error).strip() or type(error).__name__
-    return RemediableError(f"unreadable: {detail}", "correct or remove the file")
+    unknown = f"{_UNKNOWN} ({type(error).__name__})"
+    told = next((text for kinds, text in _TOLD if isinstance(error, kinds)), unknown)
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else None
+    if isinstance(error, json.JSONDecodeError):
+        reason = f"line {error.lineno}, column {error.colno}"
+    return RemediableError(f"unreadable: {told}{f' ({reason})' if reason else ''}", _REMEDY)

@@ -13,6 +13,8 @@ Meaning = Literal[
     "species",
     "fractional",
     "cartesian",
+    "masses",
+    "pbc",
     "database",
     "database_version",
     "licence",

@@ -7,13 +7,6 @@ from typing import Final
 import spglib
 
 _N_HALL: Final = 530
-_CIF_NUMBER: Final = re.compile(
-    r"^_(?:symmetry_Int_Tables_number|space_group_IT_number)\s+(\S+)", re.IGNORECASE | re.MULTILINE
-)
-_CIF_SYMBOL: Final = re.compile(
-    r"^_(?:symmetry_space_group_name_H-M|space_group_name_H-M(?:_alt|_ref)?)[ \t]+(.+?)[ \t\r]*$",
-    re.IGNORECASE | re.MULTILINE,
-)
 _SETTING: Final = re.compile(r"(:\w+| [HRSZ])$")
 
 
@@ -35,34 +28,24 @@ def space_group_of(value: object) -> int | None:
     try:
         number = float(text)
     except ValueError:
-        return _numbers().get(_plain(text))
+        return _numbers().get(plain_symbol(text))
     return int(number) if number in range(1, 231) else None
 
 
-def stated_in_cif(text: str) -> int | None:
-    """Find the space group that a data block of a CIF states.
+def plain_symbol(symbol: str) -> str:
+    """Bring an international symbol into a form that can be compared.
 
     Parameters
     ----------
-    text : str
-        The block.
+    symbol : str
+        Such as ``R -3 m :H`` or ``P3_121``.
 
     Returns
     -------
-    int or None
-        None also for P1, which programs write for any crystal whose symmetry they did not look for.
+    str
+        Without the setting, blanks, underscores and brackets as in P2(1), in lower case.
     """
-    for pattern in (_CIF_NUMBER, _CIF_SYMBOL):
-        found = pattern.search(text)
-        number = space_group_of(found.group(1)) if found else None
-        if number is not None:
-            return number if number > 1 else None
-    return None
-
-
-def _plain(symbol: str) -> str:
-    """Symbol without the setting, blanks and underscores."""
-    return re.sub(r"[\s_]", "", _SETTING.sub("", symbol.strip())).casefold()
+    return re.sub(r"[\s_()]", "", _SETTING.sub("", symbol.strip())).casefold()
 
 
 @cache
@@ -75,5 +58,5 @@ def _numbers() -> dict[str, int]:
         # P 1 21/n 1 is also written P 21/n.
         brief = (" ".join(part for part in symbol.split() if part != "1") for symbol in full)
         for symbol in (kind.international_short, kind.international_full, *full, *brief):
-            found.setdefault(_plain(symbol), kind.number)
+            found.setdefault(plain_symbol(symbol), kind.number)
     return found

@@ -2,12 +2,13 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from tasks.failures import Failure
+from tasks.failures import Failure, RemediableError
 from tasks.sources.documents import Document, read_all, read_line, read_text
 from tasks.sources.json_text import json_value
 from tasks.sources.mappings import is_structure, record_of, wanted_columns
@@ -39,7 +40,8 @@ def cut_parquet(document: Document, settings: SourceSettings) -> Iterator[RawRec
     """
     inside = document.path is None
     content = io.BytesIO(read_all(document.stream, settings.max_record_bytes)) if inside else None
-    with pq.ParquetFile(content or document.path) as file:
+    source = content or document.path
+    with pq.ParquetFile(source, page_checksum_verification=True) as file:
         columns = wanted_columns(file.schema_arrow.names, settings)
         rows = (
             row
@@ -120,8 +122,16 @@ def cut_json(document: Document, settings: SourceSettings) -> Iterator[RawRecord
     if is_structure(value):
         yield record_of(_flat(value), document.stem, document.name, settings)
     elif isinstance(value, Mapping):
+        # The database of ASE in JSON lists its rows and the next number beside them.
+        own = {"ids", "nextid"} if {"ids", "nextid"} <= set(value) else set()
         for name, entry in value.items():
-            yield _guarded(entry, name, document, settings)
+            if name not in own:
+                yield _guarded(entry, name, document, settings)
+    elif not isinstance(value, list):
+        message = (
+            f"unreadable: the file holds neither objects nor lists but {json.dumps(value)[:40]}"
+        )
+        raise RemediableError(message, "give a structure, or a list of them")
     else:
         for index, entry in enumerate(value):
             yield _guarded(entry, index, document, settings)
@@ -158,6 +168,12 @@ def _guarded(
 def _flat(entry: Any) -> Mapping[str, Any]:  # noqa: ANN401
     """Keys of an entry of OPTIMADE, whose attributes are one level deeper, on one level."""
     if not isinstance(entry, Mapping):
-        raise TypeError(f"expected an object, found {type(entry).__name__}")
-    attributes = entry.get("attributes")
-    return {**entry, **attributes, "id": entry.get("id")} if attributes else entry
+        message = f"unreadable: the record is no object but {json.dumps(entry)[:40]}"
+        raise RemediableError(message, "correct the record")
+    if entry.get("type") not in {None, "structures"} and "attributes" in entry:
+        message = f"the record is of type {entry['type']!r}, and no structure"
+        raise RemediableError(message, "ask for structures")
+    inner = entry.get("attributes") or entry.get("key_value_pairs")
+    if not isinstance(inner, Mapping):
+        return entry
+    return {**inner, **entry} if "numbers" in entry else {**entry, **inner, "id": entry.get("id")}

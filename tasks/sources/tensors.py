@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
-from ase.cell import Cell
 
 from tasks.failures import Failure, RemediableError
+from tasks.sources.cells import lattice_of
 from tasks.sources.documents import Document
 from tasks.sources.mappings import record_of
 from tasks.sources.records import RawRecord, read_failure, unreadable
@@ -57,7 +57,7 @@ def cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRec
         place = f"{document.name}#{index}"
         try:
             row = {
-                "lattice": Cell.new([*lengths[index], *angles[index]]).array.tolist(),
+                "lattice": lattice_of([*lengths[index], *angles[index]]).matrix.tolist(),
                 "numbers": types[atoms],
                 "frac_coords": positions[atoms],
             }

@@ -161,6 +161,13 @@ _STRUCTURE = (
     _reals("cell", "Å", "Lattice vectors as rows, 9 numbers."),
     _reals("positions", "", "Fractional coordinates, 3 numbers per atom."),
 )
+_MASSES = _reals(
+    "masses",
+    "u",
+    "Mass of each atom; empty where all are those of the natural elements (to 0.1 u, equal within "
+    "an element).",
+    nullable=True,
+)
 _CHARGES = (
     _reals("born_charges", "e", "Born charges its source gives, 9 per atom.", nullable=True),
     _reals(
@@ -210,6 +217,11 @@ _PROVENANCE = (
     _count("space_group_stated", "Space-group number that the record states.", nullable=True),
 )
 _CURATION = (
+    _texts(
+        "notes",
+        "What of the record was read otherwise than to the letter, or not used.",
+        nullable=True,
+    ),
     _text(
         "prototype",
         "Anonymous formula, space group, and the Wyckoff letters of each element with the atoms "
@@ -257,6 +269,7 @@ _MATERIALS = Table(
         _text("formula", "Reduced chemical formula."),
         _count("n_atoms", "Atoms in the stored cell."),
         *_STRUCTURE,
+        _MASSES,
         _text("structure_hash", "Digest of the structure."),
         *_PROVENANCE,
         *_SYMMETRY,
@@ -285,6 +298,7 @@ _RELAXATIONS = Table(
         _real("max_force", "eV/Å", "Largest force on an atom."),
         _real("max_stress", "eV/Å^3", "Largest component of the stress."),
         *_STRUCTURE,
+        _MASSES,
         _real("volume_change", "", "Change of the volume as a fraction of the input's."),
         _real(
             "c_over_a_change",

@@ -4,11 +4,13 @@ from tasks.symmetry.classification import SpaceGroupClass, classify_space_group
 from tasks.symmetry.hand import Handedness, handedness
 from tasks.symmetry.mechanical import IsotypicComponent, isotypic_components
 from tasks.symmetry.operations import (
+    MASS_DECIMALS,
     CrystalSymmetry,
     SymmetryOperations,
     crystal_symmetry,
     database_operations,
     find_dataset,
+    species_labels,
 )
 from tasks.symmetry.point_groups import (
     helicity_multiplicity,
@@ -28,6 +30,7 @@ from tasks.symmetry.selection import (
 from tasks.symmetry.wave_vectors import WaveVectorSet, special_wave_vectors
 
 __all__ = [
+    "MASS_DECIMALS",
     "CrystalSymmetry",
     "Handedness",
     "IsotypicComponent",
@@ -51,6 +54,7 @@ __all__ = [
     "realised_angular_momentum",
     "selection_rules",
     "special_wave_vectors",
+    "species_labels",
     "tensor_basis",
     "tensor_projector",
 ]

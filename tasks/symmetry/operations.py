@@ -21,6 +21,9 @@ IntArray = NDArray[np.int64]
 
 N_HALL_NUMBERS = 530
 
+# Files give masses to 1e-3 u or better; isotopes differ by about 1 u.
+MASS_DECIMALS = 3
+
 # A metric without symmetry: averaged over a point group it becomes a generic cell of its system.
 _GENERIC_METRIC = np.array([[1.00, 0.13, 0.21], [0.13, 1.37, -0.17], [0.21, -0.17, 1.89]])
 
@@ -294,8 +297,27 @@ def _primitive_operations(hall_number: int, conventional: FloatArray) -> Symmetr
 
 
 def _spglib_cell(atoms: Atoms) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Cell tuple (lattice rows, scaled positions, numbers) that spglib takes."""
-    return atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers
+    """Cell tuple (lattice rows, scaled positions, labels of species) that spglib takes."""
+    return atoms.cell.array, atoms.get_scaled_positions(), species_labels(atoms)
+
+
+def species_labels(atoms: Atoms) -> IntArray:
+    """Number the species of a crystal: isotopes of one element are different species.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Crystal; masses count where it carries some of its own.
+
+    Returns
+    -------
+    ndarray of int, shape (n_atoms,)
+        Atomic numbers where each element has one mass, else labels that tell the masses apart.
+    """
+    kinds = np.column_stack([atoms.numbers, np.round(atoms.get_masses(), MASS_DECIMALS)])
+    distinct, labels = np.unique(kinds, axis=0, return_inverse=True)
+    one_mass_each = len(distinct) == len(np.unique(atoms.numbers))
+    return atoms.numbers if one_mass_each else labels.ravel() + 1
 
 
 def _no_symmetry(atoms: Atoms, symprec: float, reason: str) -> ValueError:

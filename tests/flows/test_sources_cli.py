@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.classification import classify_source
+from flows.cli import app as main
 from flows.sources_cli import app
 from tasks.settings import read_settings
 from tests.flows.conftest import DEMO
@@ -72,3 +73,16 @@ def test_unusable_input_is_told(tmp_path, monkeypatch, arguments, word):
     assert result.exit_code == 2
     assert word in result.output
     assert not [*tmp_path.iterdir()]
+
+
+def test_notes_on_a_record_are_printed_and_written(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "te.vasp").write_text(
+        "Te\n1.0\n4.4572 0 0\n-2.2286 3.86004843 0\n0 0 5.929\n3\nDirect\n"
+        "0.2636 0 0.333333333\n0 0.2636 0.666666667\n0.7364 0.7364 0\n"
+    )
+    table = tmp_path / "classes.csv"
+    result = CliRunner().invoke(main, ["classify", str(tmp_path / "in"), "--output", str(table)])
+    assert result.exit_code == 0, result.output
+    assert "te: note: the elements are those of the first line" in result.output
+    assert "the elements are those of the first line" in table.read_text()

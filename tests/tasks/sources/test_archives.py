@@ -44,15 +44,17 @@ def test_names_of_members_are_never_paths(tmp_path, name):
     assert [path.name for path in tmp_path.rglob("*")] == ["source", name]
 
 
-def test_links_and_devices_are_left_out(tmp_path):
+def test_links_and_devices_are_told_and_not_followed(tmp_path):
     with tarfile.open(tmp_path / "set.tar", "w") as archive:
         for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
             member = tarfile.TarInfo(f"kind-{kind!r}.cif")
             member.type, member.linkname = kind, "/etc/passwd"
             archive.addfile(member)
         add_member(archive, "good.cif", CIF.encode())
-    [raw] = items_of(tmp_path / "set.tar")
+    *others, raw = items_of(tmp_path / "set.tar")
     assert raw.material_id == "good"
+    assert len(others) == 4
+    assert all("not followed" in failure.message for failure in others)
 
 
 def test_a_zip_bomb_is_refused_and_its_neighbour_read(tmp_path):

@@ -1,0 +1,53 @@
+"""What a parser makes of the text of a record."""
+
+from dataclasses import dataclass
+
+from ase import Atoms
+from numpy.typing import ArrayLike
+
+from tasks.failures import RemediableError
+from tasks.masses import set_special_masses
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A crystal as its text gives it.
+
+    Attributes
+    ----------
+    atoms : ase.Atoms
+        The crystal; with the array ``masses`` where they are not those of the natural elements.
+    name : str or None
+        Its name, where the text has one.
+    notes : tuple of str
+        What was read otherwise than to the letter.
+    space_group : int or None
+        Number that the text states.
+    """
+
+    atoms: Atoms
+    name: str | None = None
+    notes: tuple[str, ...] = ()
+    space_group: int | None = None
+
+
+def take_masses(atoms: Atoms, masses: ArrayLike | None) -> tuple[str, ...]:
+    """Give a crystal the masses of its record.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Changed in place.
+    masses : array_like of float, shape (n_atoms,), or None
+        In u.
+
+    Returns
+    -------
+    tuple of str
+        A note, where they cannot be used: that costs no crystal.
+    """
+    try:
+        set_special_masses(atoms, masses)
+    except RemediableError as error:
+        return (f"masses are not used: {error}",)
+    return ()
