@@ -532,7 +532,8 @@ def _caught(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | 
 def _site_groups(phonon: Phonopy) -> dict[int, FloatArray]:
     """Cartesian rotations (n, 3, 3) that leave each inequivalent atom of the supercell in place."""
     cell = phonon.supercell
-    found = spglib.get_symmetry_dataset(cell.totuple(), symprec=_SYMPREC)
+    species = cell.totuple(distinguish_symbol_index=True)
+    found = spglib.get_symmetry_dataset(species, symprec=_SYMPREC)
     turns = cell.cell.T @ found.rotations @ np.linalg.inv(cell.cell.T)
     groups = {}
     for atom in np.flatnonzero(found.equivalent_atoms == np.arange(len(cell))).tolist():
