@@ -23,7 +23,7 @@ from tasks.chirality import (
     analyze_force_constants,
 )
 from tasks.chirality.verdict import response_norm, score_of
-from tasks.external import read_phonopy
+from tasks.phonopy_files import read_phonopy
 from tasks.sum_rules import impose_sum_rules
 
 TEMPERATURE = 300.0  # K

@@ -197,16 +197,23 @@ def screen(
 
 @app.command()
 def analyze(
-    files: Annotated[list[Path], typer.Argument(help="phonopy YAML files, plain or .xz.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="phonopy YAML files, plain or .xz, or folders of them.")
+    ],
     output: Output,
     config: Config = None,
     workers: Workers = None,
     q_spacing: QSpacing = None,
+    time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds to read a file.")] = 3600.0,
+    memory: Annotated[
+        float, typer.Option(min=2.0, help="Memory of a process (GiB); a file may take no more.")
+    ] = 8.0,
 ) -> None:
     """Analyse force constants from anywhere, DFT included.
 
-    Takes `phonopy_params.yaml`, or `phonopy.yaml` with `FORCE_SETS` or `FORCE_CONSTANTS`, and
-    `BORN`, beside it. Writes the tables that `screen` writes. Example:
+    Takes `phonopy_params.yaml`, or `phonopy.yaml` or `phonopy_disp.yaml` with `FORCE_SETS`,
+    `FORCE_CONSTANTS` or `force_constants.hdf5`, and `BORN`, beside it; beside `<name>.yaml` these
+    are `<name>.FORCE_SETS` and so on. Writes the tables that `screen` writes. Example:
 
         chiralscreen analyze quartz/phonopy_params.yaml --output results/dft
     """
@@ -216,8 +223,12 @@ def analyze(
 
     with errors_told():
         settings = read_settings(config, {"chirality.mesh_spacing": q_spacing})
-        result = flow(files, output, settings, workers)
+        result = flow(files, output, settings, workers, time_limit=time_limit, memory=memory)
         failed = print_screening(console, output, result)
+        console.print(
+            "analysed as given: what a relaxation would tell (changed volume, changed symmetry) is "
+            "not known, nor heeded in score and reliability"
+        )
     raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
 
 

@@ -22,6 +22,7 @@ from prefect import flow, get_run_logger
 from flows.artifacts import publish_outcomes
 from flows.chunks import Chunk, Errand, carried_through, finished_cost, potential_of
 from flows.engines import Crew, Engine, EngineName, started
+from flows.isolation import isolated
 from flows.labels import labelled, run_name
 from flows.progress import Meter, metered
 from flows.result import ScreenResult, stage_seconds
@@ -138,19 +139,27 @@ def analyze(
     output: Path,
     settings: ScreenSettings | None = None,
     workers: int | None = None,
+    *,
+    time_limit: float = 3600.0,
+    memory: float = 8.0,
 ) -> ScreenResult:
     """Analyse force constants from phonopy files, with the chirality stage of the screening.
 
     Parameters
     ----------
     paths : list of pathlib.Path
-        phonopy YAML files, plain or ``.xz``.
+        phonopy YAML files, plain or ``.xz``, and folders of calculations.
     output : pathlib.Path
         Folder of the dataset.
     settings : ScreenSettings, optional
         All settings; those of potential, relaxation and phonons do not matter here.
     workers : int, optional
         Worker processes; by default one per CPU, two on a GPU.
+    time_limit : float
+        Seconds to read a file, and to analyse it beyond ten times the estimate; its process is
+        ended then.
+    memory : float
+        Memory of a process that reads or analyses; a file that needs more fails (GiB).
 
     Returns
     -------
@@ -158,10 +167,14 @@ def analyze(
         Decisions, reports and lost chunks.
     """
     settings = settings or ScreenSettings()
-    crew = Crew(worker_count(workers, "cpu"), "cpu")
-    intake = intake_of(paths[0].parent, output, settings, "cpu")
+    crew = Crew(worker_count(workers, "cpu"), "cpu", time_limit=time_limit, memory=memory)
+    common = Path(os.path.commonpath([path.absolute() for path in paths]))
+    intake = replace(intake_of(common, output, settings, "cpu"), kind="analyze")
+    reading = partial(
+        isolated, seconds=time_limit, memory=memory, preload=(plan_analysis.__module__,)
+    )
     with alone(intake):
-        return execute(intake, plan_analysis(in_turn(intake), paths), crew)
+        return execute(intake, plan_analysis(in_turn(intake), paths, reading), crew)
 
 
 def planned_for(
@@ -361,7 +374,7 @@ def execute(
         plan.n_postponed,
     )
     with (
-        labelled(intake.settings.potential.name, intake.source.name),
+        labelled(_means(intake), intake.source.name),
         shared_api() as server,
         metered(plan.cost, key=f"progress-{intake.run_id}") as meter,
         started(crew, server) as engine,
@@ -375,6 +388,11 @@ def execute(
     if catalog:
         publish_outcomes(intake.dataset.root, result)
     return result
+
+
+def _means(intake: Intake) -> str:
+    """Tag of a run: the potential of a screening; an analysis has none."""
+    return intake.settings.potential.name if intake.kind == "screen" else intake.kind
 
 
 def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str) -> Intake:
@@ -457,6 +475,7 @@ def _commit_run(intake: Intake, result: ScreenResult) -> None:
     card = intake.card() if used else None
     row = {
         "run_id": intake.run_id,
+        "kind": intake.kind,
         "started_at": intake.started_at,
         "finished_at": datetime.now(UTC),
         "source": in_unicode(str(intake.source)),

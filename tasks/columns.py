@@ -210,7 +210,7 @@ def stored_phonon(dataset: Dataset, phonon_key: str) -> Phonopy:
     return interpolation_of(rows[0]).phonon
 
 
-def cell_columns(phonon: Phonopy, nac_source: str) -> dict[str, Any]:
+def cell_columns(phonon: Phonopy, nac_source: str, nac_note: str | None) -> dict[str, Any]:
     """Columns of ``phonons`` that tell which frequencies the forces determine.
 
     Parameters
@@ -219,6 +219,8 @@ def cell_columns(phonon: Phonopy, nac_source: str) -> dict[str, Any]:
         With force constants.
     nac_source : str
         Where its Born charges are from, if it has any.
+    nac_note : str or None
+        What was assumed of them.
 
     Returns
     -------
@@ -233,6 +235,7 @@ def cell_columns(phonon: Phonopy, nac_source: str) -> dict[str, Any]:
         "image_distance": nearest_image_distance(phonon.supercell.cell),
         "nac": phonon.nac_params is not None,
         "nac_source": nac_source if phonon.nac_params is not None else None,
+        "nac_note": nac_note if phonon.nac_params is not None else None,
         "min_frequency_commensurate": float(frequencies.min()),
         "max_frequency": float(frequencies.max()),
     }

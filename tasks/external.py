@@ -1,44 +1,46 @@
-"""Force constants computed elsewhere, by DFT for example, read from phonopy's files."""
+"""Force constants computed elsewhere, by DFT for example, as the beginning of an analysis.
 
-import contextlib
-import hashlib
-import io
-import lzma
-import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+What comes in: paths of phonopy's files. What goes out: rows of ``materials``, ``phonons`` and
+``force_constants``, and the plan of the stage that analyses them. `tasks.phonopy_files` reads.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
-import phonopy
-from phonopy import Phonopy
-from phonopy.harmonic.force_constants import full_fc_to_compact_fc
-from phonopy.interface.calculator import get_calculator_physical_units
-from phonopy.structure.atoms import PhonopyAtoms
-
-from tasks.columns import cell_columns, phonon_columns
+from tasks.columns import cell_columns, phonon_columns, strain_columns
 from tasks.failures import Failure, RemediableError, failure_of
 from tasks.intake import (
     Decision,
     Intake,
     Plan,
+    Spread,
     carried_out,
     material_row,
     plan_row_of,
     rejected,
 )
-from tasks.phonons import FloatArray, atoms_of_cell, phonopy_of, symmetrize
+from tasks.phonons import atoms_of_cell
+from tasks.phonopy_files import (
+    ExternalPhonons,
+    calculation_name,
+    calculations_in,
+    read_phonopy,
+)
 from tasks.planning import STAGE_VERSIONS, Work, chirality_key, digest
-from tasks.sources import require_new, safe_id
+from tasks.settings import ScreenSettings
+from tasks.sources import safe_id
 from tasks.structures import Material, structure_hash
 
-_MAX_BYTES = 2**31
-_SECONDS = 5.0  # typical time of an analysis; enters the progress bar only
-_FORCE_SETS, _FORCE_CONSTANTS, _BORN = "FORCE_SETS", "FORCE_CONSTANTS", "BORN"
+_READING: Final = 2  # raised when the same files give other force constants than before
+_MORE_MEMORY: Final = "allow more with --memory, or give compact force constants"
+_SECONDS: Final = 5.0  # typical time of an analysis; enters the progress bar only
+_Rows = dict[str, dict[str, Any]]
 
 
-def plan_analysis(intake: Intake, paths: Iterable[Path]) -> Plan:
+def plan_analysis(intake: Intake, paths: Iterable[Path], spread: Spread = map) -> Plan:
     """Read force constants from files, commit them, and plan the stage that analyses them.
 
     Parameters
@@ -46,207 +48,141 @@ def plan_analysis(intake: Intake, paths: Iterable[Path]) -> Plan:
     intake : Intake
         Dataset and settings.
     paths : iterable of pathlib.Path
-        phonopy YAML files.
+        phonopy YAML files, and folders of calculations.
+    spread : callable
+        Like `map`; may read each file in a process of its own, and gives an exception in place of
+        a result that did not come.
 
     Returns
     -------
     Plan
         The chirality stage of all files that could be read.
     """
+    found = (file for path in paths for file in calculations_in(_absolute(path)))
+    files = named_files(found, _names_taken(intake))
+    read = partial(rows_of_file, settings=intake.settings)
     done = intake.dataset.done_keys("chirality")
-    seen: dict[str, str] = {}
-    decisions = (_decision(intake, path, done, seen) for path in dict.fromkeys(paths))
+    decisions = (
+        _decision(intake, path, found, done)
+        for (path, _), found in zip(files, spread(read, files), strict=True)
+    )
     return carried_out(decisions, intake.dataset, lambda _: None)
 
 
-@dataclass(frozen=True)
-class ExternalPhonons:
-    """Force constants read from files.
-
-    Attributes
-    ----------
-    phonon : phonopy.Phonopy
-        With symmetrised compact force constants, and Born charges where they were given.
-    digest : str
-        SHA-256 (hex) of all files that were read.
-    sum_rule_residual : float
-        Largest violation of the acoustic sum rule before symmetrisation (eV/Å^2).
-    symmetrisation : float
-        Largest change of a force constant by the symmetrisation (eV/Å^2).
-    """
-
-    phonon: Phonopy
-    digest: str
-    sum_rule_residual: float
-    symmetrisation: float
-
-
-def read_phonopy(path: Path) -> ExternalPhonons:
-    """Read a phonopy YAML file, with the force and charge files beside it.
-
-    ``phonopy_params.yaml`` holds everything itself. What ``phonopy.yaml`` lacks is taken from
-    ``FORCE_SETS``, ``FORCE_CONSTANTS`` and ``BORN`` in the same folder.
+def named_files(paths: Iterable[Path], taken: Mapping[str, str]) -> list[tuple[Path, str]]:
+    """Give each file the name of a material of its own.
 
     Parameters
     ----------
-    path : pathlib.Path
-        YAML file, plain or compressed (``.xz``).
+    paths : iterable of pathlib.Path
+        Absolute paths; repetitions are left out.
+    taken : mapping from str to str
+        Names of materials that a dataset has, and the paths they were read from.
 
     Returns
     -------
-    ExternalPhonons
-        Ready for analysis.
-
-    Raises
-    ------
-    RemediableError
-        When a file is unreadable or unsafe, or there are no forces.
+    list of tuple
+        Path and name: that of the file, or of its folder where phonopy named the file. Where
+        another file has it already, folders are put before it.
     """
-    phonon, used = _loaded(path)
-    if phonon.force_constants is None:
-        message = f"{path.name} has neither forces nor force constants"
-        raise RemediableError(message, f"put {_FORCE_SETS} or {_FORCE_CONSTANTS} beside it")
-    phonon = _in_standard_units(phonon)
-    raw = phonon.force_constants.copy()
-    symmetrize(phonon)
-    return ExternalPhonons(
-        phonon,
-        digest=_digest([path, *used]),
-        sum_rule_residual=float(np.abs(raw.sum(axis=1)).max()),
-        symmetrisation=float(np.abs(phonon.force_constants - raw).max()),
-    )
+    owners = dict(taken)
+    found: list[tuple[Path, str]] = []
+    for path in dict.fromkeys(paths):
+        name = next(n for n in _names(path) if owners.setdefault(n, str(path)) == str(path))
+        found.append((path, name))
+    return found
 
 
-def _text(path: Path) -> str:
-    """Text of a YAML file that constructs nothing but plain values.
+def _names(path: Path) -> Iterator[str]:
+    """Names that a file may have, the shortest first; the last one no other file can have."""
+    parts = [part for part in path.parent.parts if part != path.anchor]
+    own = calculation_name(path)
+    parts += [own] if own else []
+    yield from (safe_id("-".join(parts[-n:])) for n in range(1, len(parts) + 1))
+    yield safe_id(str(path))
 
-    phonopy parses with a loader that obeys tags which run code. Every tag of YAML begins with an
-    exclamation mark, which phonopy never writes. Comments are no exception: where one ends is a
-    matter the parser is better not asked about.
+
+def _absolute(path: Path) -> Path:
+    """Path from the root, without dots; links are kept, since their names are the user's."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+
+
+def _names_taken(intake: Intake) -> dict[str, str]:
+    """Materials of the dataset, with the files they were read from."""
+    columns = ["material_id", "source_record"]
+    rows = intake.dataset.read("materials", columns=columns).to_pylist()
+    return {row["material_id"]: str(_absolute(Path(row["source_record"]))) for row in rows}
+
+
+def rows_of_file(file: tuple[Path, str], settings: ScreenSettings) -> _Rows | Failure:
+    """Read one file into rows of tables.
+
+    Parameters
+    ----------
+    file : tuple
+        Path, and the name of its material.
+    settings : ScreenSettings
+        All settings.
+
+    Returns
+    -------
+    dict or Failure
+        Row by name of the table. Depends on nothing but the arguments and the files, so that it
+        can be found in any process.
     """
-    opened = lzma.open if path.suffix == ".xz" else open
+    path, name = file
     try:
-        with opened(path, "rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-        text = content.decode()
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        message = f"unreadable: {path.name}: {error}"
-        raise RemediableError(message, "give a YAML file written by phonopy") from error
-    if len(content) > _MAX_BYTES:
-        raise RemediableError(f"{path.name} is larger than 2 GiB", "use compact force constants")
-    if "!" in text:
-        message = f"{path.name} has a YAML tag (an exclamation mark), which could run code"
-        raise RemediableError(message, "give a YAML file written by phonopy")
-    return text
-
-
-def _loaded(path: Path) -> tuple[Phonopy, list[Path]]:
-    """Phonopy object of a YAML file, and the files beside it that it needed."""
-    text = _text(path)
-    phonon = _parsed(text, path, {})
-    wanted: dict[str, str] = {}
-    if phonon.force_constants is None:
-        wanted |= {"force_sets_filename": _FORCE_SETS, "force_constants_filename": _FORCE_CONSTANTS}
-    if phonon.nac_params is None:
-        wanted |= {"born_filename": _BORN}
-    beside = {option: (path.parent / name).resolve() for option, name in wanted.items()}
-    present = {option: file for option, file in beside.items() if file.is_file()}
-    return (_parsed(text, path, present) if present else phonon), list(present.values())
-
-
-def _parsed(text: str, path: Path, files: Mapping[str, Path]) -> Phonopy:
-    """Phonopy object of a YAML text and some files, and of no others.
-
-    phonopy also looks into the working directory, which is therefore an empty one meanwhile.
-    """
-    try:
-        with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
-            return phonopy.load(io.StringIO(text), symmetrize_fc=False, **files)
-    except Exception as error:
-        message = f"phonopy cannot use {path.name}: {error or type(error).__name__}"
-        raise RemediableError(message, "check the file with phonopy itself") from error
-
-
-def _in_standard_units(phonon: Phonopy) -> Phonopy:
-    """Same crystal in Å and eV, with compact force constants, whatever calculator it came from."""
-    given, ours = (get_calculator_physical_units(name) for name in (phonon.calculator, "vasp"))
-    cell = phonon.unitcell
-    unit_cell = PhonopyAtoms(
-        numbers=cell.numbers,
-        cell=cell.cell * given.distance_to_A,
-        scaled_positions=cell.scaled_positions,
-        masses=cell.masses,
-    )
-    result = phonopy_of(unit_cell, phonon.supercell_matrix, phonon.primitive_matrix)
-    result.force_constants = _compact(phonon) * given.force_to_eVperA / given.distance_to_A
-    if phonon.nac_params is not None:
-        result.nac_params = phonon.nac_params | {"factor": ours.nac_factor}
-    return result
-
-
-def _compact(phonon: Phonopy) -> FloatArray:
-    """Force constants between the atoms of the primitive cell and all of the supercell."""
-    constants: FloatArray = phonon.force_constants
-    if len(constants) > len(phonon.primitive):
-        constants = full_fc_to_compact_fc(phonon.primitive, constants)
-    return constants
-
-
-def _digest(paths: Iterable[Path]) -> str:
-    """SHA-256 over the contents of some files."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def _decision(intake: Intake, path: Path, done: frozenset[str], seen: dict[str, str]) -> Decision:
-    """Decision on one file, with the rows it brings."""
-    try:
-        require_new(_name(path), str(path), seen)
         found = read_phonopy(path)
         atoms = atoms_of_cell(found.phonon.primitive)
-        material = Material(_name(path), atoms, structure_hash(atoms), str(path))
-        rows = _rows(intake, material, found)
+        material = Material(name, atoms, structure_hash(atoms), str(path))
+        return _rows(material, found, settings)
+    except MemoryError:
+        message = f"{path.name} takes more memory than it may"
+        return _failure(RemediableError(message, _MORE_MEMORY), path)
     except Exception as error:  # noqa: BLE001 - one file must not cost the others theirs
-        return rejected(intake, _failure(error, path))
-    phonons = rows["phonons"]["key"]
+        return _failure(error, path)
+
+
+def _decision(
+    intake: Intake, path: Path, found: _Rows | Failure | Exception, done: frozenset[str]
+) -> Decision:
+    """Decision on one file, with the rows it brings."""
+    if isinstance(found, Exception):
+        found = _failure(found, path)
+    if isinstance(found, Failure):
+        return rejected(intake, found)
+    name, phonons = found["materials"]["material_id"], found["phonons"]["key"]
     score, chirality = intake.settings.score, intake.settings.chirality
     keys = ("", phonons, chirality_key(phonons, chirality, score))
-    work = Work(material.material_id, rows["materials"]["key"], keys, _SECONDS)
+    work = Work(name, found["materials"]["key"], keys, _SECONDS)
     named = {"material_key": work.material_key, "phonon_key": keys[1], "chirality_key": keys[2]}
-    plan_row = plan_row_of(intake, material.material_id, "screen", None, *keys)
+    plan_row = plan_row_of(intake, name, "screen", None, *keys)
     open_stage = None if keys[2] in done else "chirality"
-    return Decision(plan_row | named, rows, work=work, open_stage=open_stage)
+    return Decision(plan_row | named, found, work=work, open_stage=open_stage)
 
 
-def _rows(intake: Intake, material: Material, found: ExternalPhonons) -> dict[str, dict[str, Any]]:
+def _rows(material: Material, found: ExternalPhonons, settings: ScreenSettings) -> _Rows:
     """Rows of ``materials``, ``phonons`` and ``force_constants``."""
-    key = digest(STAGE_VERSIONS["phonons"], material.material_id, found.digest)
+    key = digest(STAGE_VERSIONS["phonons"], _READING, material.material_id, found.digest)
     identity = {"material_id": material.material_id, "key": key}
     phonons = (
         identity
-        | cell_columns(found.phonon, "file")
+        | cell_columns(found.phonon, "file", found.nac_note)
         | {
             "n_displacements": 0,
             "sum_rule_residual": found.sum_rule_residual,
             "symmetrisation": found.symmetrisation,
+            "boundary_shift": found.boundary_shift,
             "wall_time": 0.0,
             "potential_time": 0.0,
         }
     )
+    strain = strain_columns(found.strain) if found.strain else {}
     return {
-        "materials": material_row(material, intake.source, intake.settings),
+        "materials": material_row(material, Path(material.source_record), settings),
         "phonons": phonons,
-        "force_constants": identity | phonon_columns(found.phonon),
+        "force_constants": identity | phonon_columns(found.phonon) | strain,
     }
-
-
-def _name(path: Path) -> str:
-    """Name of a material by its file; a file with phonopy's own name takes its folder's."""
-    stem = path.name.removesuffix(".xz").removesuffix(".yaml").removesuffix(".yml")
-    generic = stem in {"phonopy", "phonopy_params", "phonopy_disp"}
-    return safe_id(path.resolve().parent.name if generic else stem)
 
 
 def _failure(error: Exception, path: Path) -> Failure:

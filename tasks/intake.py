@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from potentials import Equivariance, PotentialCard
 from tasks.columns import structure_columns
@@ -77,6 +77,8 @@ class Intake:
         All settings.
     card : callable
         Gives the card of the potential; called only when a structure is to be screened.
+    kind : {"screen", "analyze"}
+        What the run does with what it reads.
     """
 
     run_id: str
@@ -85,6 +87,7 @@ class Intake:
     dataset: Dataset
     settings: ScreenSettings
     card: Callable[[], PotentialCard]
+    kind: Literal["screen", "analyze"] = "screen"
 
 
 @dataclass(frozen=True)

@@ -360,8 +360,11 @@ def _run(run: Mapping[Any, Any]) -> dict[str, Any]:
 def _analysed_files(dataset: Dataset, chirality: pd.DataFrame, run: Mapping[Any, Any]) -> list[str]:
     """Files of force constants that a run took; none where it was a screening.
 
-    A screening relaxes what it computes, an analysis nothing; and a screening reads no YAML.
+    Older datasets do not name the kind of a run: a screening relaxes what it computes, an analysis
+    nothing; and a screening reads no YAML.
     """
+    if run.get("kind") == "screen":
+        return []
     rows = chirality[chirality["run_id"] == run.get("run_id")]
     analysed = rows[rows["phonon_key"].notna() & rows["relaxation_key"].isna()]
     failures = read_catalog(dataset.root, "failures")

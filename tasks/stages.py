@@ -28,6 +28,7 @@ from tasks.columns import (
     structure_columns,
 )
 from tasks.dielectric import (
+    ASSUMED_ORDER,
     BORN_CHARGES,
     DIELECTRIC_TENSOR,
     dielectric_of,
@@ -398,7 +399,7 @@ def _forced(
     found.phonon.nac_params = nac_params_of(task.row)
     row = (
         task.identity
-        | cell_columns(found.phonon, "record")
+        | cell_columns(found.phonon, "record", ASSUMED_ORDER)
         | {
             "n_displacements": found.n_evaluations,
             "displacement_distance": task.settings.phonons.displacement_distance,

@@ -14,9 +14,10 @@ from ase.data import covalent_radii
 from matscipy.neighbours import neighbour_list
 from pymatgen.core import Composition
 
-from tasks.dielectric import DielectricResponse, carried_by, standardised
+from tasks.dielectric import DielectricResponse, carried_by, require_sound, standardised
 from tasks.failures import Failure, RemediableError
 from tasks.masses import set_special_masses, special_masses
+from tasks.phonons import cell_of_atoms
 from tasks.sources import (
     Provenance,
     Record,
@@ -162,6 +163,8 @@ def material_of(record: Record, symprec: float) -> Material:
     """
     check_crystal(record.atoms)
     atoms, response = standardize(record.atoms, symprec), carried_by(record.atoms)
+    if response:
+        require_sound(response, cell_of_atoms(record.atoms), symprec, "Born charges")
     return Material(
         record.material_id,
         atoms,

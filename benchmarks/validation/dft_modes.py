@@ -34,8 +34,8 @@ from benchmarks.validation.crystals import (
     phonon_settings,
 )
 from tasks.chirality import ChiralitySettings, analyze_force_constants, modes_at
-from tasks.external import read_phonopy
 from tasks.phonons import atoms_of_cell, commensurate_frequencies
+from tasks.phonopy_files import read_phonopy
 from tasks.stages import space_group_number
 from tasks.sum_rules import impose_sum_rules
 from tasks.symmetry import classify_space_group

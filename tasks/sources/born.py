@@ -1,20 +1,31 @@
-"""BORN files of phonopy that lie beside a structure."""
+"""BORN files of phonopy that lie beside a structure or beside force constants."""
 
 import json
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from ase import Atoms
-from phonopy.file_IO import BORNFileParseError, parse_BORN
+from phonopy.file_IO import BORNFileParseError, parse_BORN_from_strings
 from phonopy.structure.atoms import PhonopyAtoms
+from phonopy.structure.symmetry import Symmetry
 
-from tasks.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
+from tasks.dielectric import (
+    ASSUMED_ORDER,
+    BORN_CHARGES,
+    DIELECTRIC_TENSOR,
+    DielectricResponse,
+    require_sound,
+)
 from tasks.failures import RemediableError
+from tasks.sources.documents import plain_name
 
 _MAX_BYTES: Final = 2**20
 _SYMPREC: Final = 0.01  # Å; rounded coordinates must not make equivalent atoms look different
 _REMEDY: Final = "correct the BORN file, or remove it"
 _BARE: Final = frozenset(("POSCAR", "CONTCAR"))
+# First line of what `phonopy-vasp-born` writes, whose order of indices is therefore known.
+_OF_PHONOPY: Final = "# epsilon and Z* of atoms"
 
 
 def born_file(path: Path | None) -> Path | None:
@@ -28,14 +39,71 @@ def born_file(path: Path | None) -> Path | None:
     Returns
     -------
     pathlib.Path or None
-        ``<name>.BORN`` beside ``<name>.cif`` or ``<name>.vasp``; ``BORN`` beside a file with
-        VASP's own name, as in phonopy; None where there is none.
+        ``<name>.BORN`` beside ``<name>.cif`` or ``<name>.vasp``, compressed or not; ``BORN``
+        beside a file with VASP's own name, as in phonopy; None where there is none.
     """
     if path is None:
         return None
-    named = path.with_name(f"{path.name.split('.')[0]}.BORN")
-    beside = [named, *([path.with_name("BORN")] if path.name.upper() in _BARE else [])]
-    return next((file for file in beside if file.is_file()), None)
+    plain = plain_name(path.name)
+    born = path.with_name("BORN" if plain in _BARE else f"{Path(plain).stem}.BORN")
+    return born if born.is_file() else None
+
+
+def read_born(
+    born: Path, cell: PhonopyAtoms, symprec: float
+) -> tuple[DielectricResponse, str | None]:
+    """Read a BORN file: dielectric tensor, and charges of the inequivalent atoms in their order.
+
+    Parameters
+    ----------
+    born : pathlib.Path
+        The file.
+    cell : phonopy.structure.atoms.PhonopyAtoms
+        Crystal that it belongs to.
+    symprec : float
+        Tolerance by which atoms are equivalent (Å).
+
+    Returns
+    -------
+    response : DielectricResponse
+        With the charges of all atoms.
+    note : str or None
+        What was assumed, where the file does not say which program wrote it.
+
+    Raises
+    ------
+    RemediableError
+        When the file does not belong to the crystal, or is none.
+    """
+    text = _text(born)
+    lines = [line.split() for line in text.rstrip().splitlines()[1:]]
+    wrong = next((i for i, words in enumerate(lines, 2) if len(words) != 9), None)
+    if wrong or len(lines) < 2:
+        where = f"line {wrong} has not the 9 numbers" if wrong else "too few lines: no numbers"
+        message = f"unreadable: {born.name}: {where} of a tensor"
+        raise RemediableError(message, _REMEDY)
+    n_sites = len(Symmetry(cell, symprec=symprec).get_independent_atoms())
+    if len(lines) - 1 != n_sites:
+        message = (
+            f"unreadable: {born.name}: {len(lines) - 1} Born charges for {n_sites} inequivalent "
+            f"atoms; is it of this structure?"
+        )
+        raise RemediableError(message, _REMEDY)
+    try:
+        found = parse_BORN_from_strings(text, cell, symprec=symprec)
+    except (BORNFileParseError, ValueError) as error:
+        message = f"unreadable: {born.name} holds text in place of a number"
+        raise RemediableError(message, _REMEDY) from error
+    response = DielectricResponse(np.asarray(found["born"]), np.asarray(found["dielectric"]))
+    return response, None if text.startswith(_OF_PHONOPY) else ASSUMED_ORDER
+
+
+def _text(born: Path) -> str:
+    """Text of a file of a bearable size."""
+    if born.stat().st_size > _MAX_BYTES:
+        raise RemediableError(f"unreadable: {born.name} is larger than 1 MiB", _REMEDY)
+    # The first line may be a remark in any encoding.
+    return born.read_text(encoding="utf-8", errors="replace")
 
 
 def with_charges(atoms: Atoms, born: Path) -> str:
@@ -61,19 +129,14 @@ def with_charges(atoms: Atoms, born: Path) -> str:
     cell = PhonopyAtoms(
         numbers=atoms.numbers, cell=atoms.cell.array, scaled_positions=atoms.get_scaled_positions()
     )
-    if born.stat().st_size > _MAX_BYTES:
-        raise RemediableError(f"unreadable: {born.name} is larger than 1 MiB", _REMEDY)
-    try:
-        found = parse_BORN(cell, symprec=_SYMPREC, filename=born)
-    except (BORNFileParseError, OSError, ValueError) as error:
-        message = f"unreadable: {born.name}: {error}"
-        raise RemediableError(message, _REMEDY) from error
+    found, _ = read_born(born, cell, _SYMPREC)
+    require_sound(found, cell, _SYMPREC, born.name)
     return json.dumps(
         {
             "lattice": atoms.cell.array.tolist(),
             "numbers": atoms.numbers.tolist(),
             "fractional": atoms.get_scaled_positions().tolist(),
-            BORN_CHARGES: found["born"].tolist(),
-            DIELECTRIC_TENSOR: found["dielectric"].tolist(),
+            BORN_CHARGES: found.born_charges.tolist(),
+            DIELECTRIC_TENSOR: found.dielectric.tolist(),
         }
     )

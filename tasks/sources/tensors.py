@@ -16,7 +16,10 @@ from tasks.sources.mappings import record_of
 from tasks.sources.records import RawRecord, read_failure, unreadable
 from tasks.sources.settings import SourceSettings
 
-_KEYS: Final = ("num_atoms", "atom_types", "frac_coords", "lengths", "angles")
+_WHOLE: Final = ("num_atoms", "atom_types")
+_TRIPLES: Final = ("frac_coords", "lengths", "angles")
+_KEYS: Final = (*_WHOLE, *_TRIPLES)
+_REMEDY: Final = "give the file as the generator wrote it"
 
 
 def cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
@@ -44,10 +47,13 @@ def cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRec
     """
     if document.path is None or document.size > settings.max_record_bytes:
         raise RemediableError("tensors in an archive or beyond the limit", "extract or divide it")
+    if not document.size:
+        raise RemediableError("empty file", "correct or remove the file")
     try:
         found = torch.load(document.path, map_location="cpu", weights_only=True)
     except Exception as error:
-        message = f"unreadable: no plain tensors: {str(error).splitlines()[0][:200]}"
+        # What torch says is advice to programmers, some of it dangerous.
+        message = "unreadable: no plain tensors: damaged, of another kind, or with objects in it"
         raise RemediableError(message, "give a file of tensors alone, or CIF files") from error
     counts, types, positions, lengths, angles = _checked(found)
     start = 0
@@ -71,11 +77,22 @@ def _checked(found: Any) -> tuple[Sequence[Any], ...]:  # noqa: ANN401
     if not (isinstance(found, Mapping) and all(torch.is_tensor(found.get(key)) for key in _KEYS)):
         message = f"unreadable: no tensors {', '.join(_KEYS)}"
         raise RemediableError(message, "give the file of a crystal generator, or CIF files")
-    shapes = {"frac_coords": (-1, 3), "lengths": (-1, 3), "angles": (-1, 3)}
-    tensors = [found[key].reshape(shapes.get(key, (-1,))) for key in _KEYS]
+    for key in _TRIPLES:
+        if found[key].numel() % 3:
+            message = f"unreadable: {key} has {found[key].numel()} numbers, no multiple of 3"
+            raise RemediableError(message, _REMEDY)
+    for key in _WHOLE:
+        if not torch.equal(found[key], found[key].round()):
+            message = f"unreadable: {key} has values that are no whole numbers"
+            raise RemediableError(message, _REMEDY)
+    tensors = [
+        found[key].reshape(-1, 3) if key in _TRIPLES else found[key].reshape(-1).long()
+        for key in _KEYS
+    ]
     n_crystals, n_atoms = len(tensors[0]), int(tensors[0].sum())
     expected = (n_crystals, n_atoms, n_atoms, n_crystals, n_crystals)
     if tuple(map(len, tensors)) != expected or bool((tensors[0] < 0).any()):
-        message = f"unreadable: lengths {[len(t) for t in tensors]} do not belong together"
-        raise RemediableError(message, "give the file as the generator wrote it")
+        counts = ", ".join(f"{key} {len(t)}" for key, t in zip(_KEYS, tensors, strict=True))
+        message = f"unreadable: numbers of entries do not belong together: {counts}"
+        raise RemediableError(message, _REMEDY)
     return tuple(tensor.tolist() for tensor in tensors)

@@ -343,6 +343,11 @@ _PHONONS = Table(
             "constants; empty without them.",
             nullable=True,
         ),
+        _text(
+            "nac_note",
+            "What was assumed of its Born charges, which their file does not say.",
+            nullable=True,
+        ),
         _real(
             "min_frequency_commensurate",
             "THz",
@@ -539,6 +544,11 @@ _RUNS = Table(
     "One run of the program.",
     (
         _text("run_id", "Name of the run."),
+        _text(
+            "kind",
+            'What it did: "screen" crystals or "analyze" force constants; empty in older datasets.',
+            nullable=True,
+        ),
         Column("started_at", _TIME, "", "Start of the run (UTC)."),
         Column("finished_at", _TIME, "", "End of the run (UTC).", nullable=True),
         _text("source", "Source of the structures."),

@@ -1,6 +1,7 @@
 """Force constants from phonopy's files: read as they are, refused when unsafe or incomplete."""
 
 import lzma
+import re
 import shutil
 from pathlib import Path
 
@@ -15,14 +16,22 @@ from phonopy.structure.atoms import PhonopyAtoms
 from tasks.catalogue import read_catalog
 from tasks.chirality import analyze_force_constants
 from tasks.columns import phonon_of
-from tasks.external import plan_analysis, read_phonopy
+from tasks.export import export_material
+from tasks.external import named_files, plan_analysis
 from tasks.failures import RemediableError
-from tasks.intake import Plan
+from tasks.intake import Plan, plan_screening
+from tasks.phonopy_files import read_phonopy
 from tasks.settings import read_settings
 from tasks.sources import safe_id
 from tasks.storage import build_catalog
-from tests.crystals import spring_phonon, to_phonopy, zincblende
-from tests.tasks.alloys import carry_out, face_centred_phonon, intake_of, no_card
+from tests.crystals import spring_phonon, tellurium, to_phonopy, zincblende
+from tests.tasks.alloys import (
+    carry_out,
+    face_centred_phonon,
+    intake_of,
+    no_card,
+    write_alloys,
+)
 
 Q_POINTS = [[0.1, 0.2, 0.3], [0.5, 0.0, 0.0], [0.02, 0.0, 0.01]]
 SETTINGS = read_settings(None, {"chirality.mesh_spacing": 0.1, "chirality.path_spacing": 0.2})
@@ -304,7 +313,8 @@ def broken(folder: Path, phonon: Phonopy) -> dict[str, Path]:
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-    absent = {"absent.yaml": folder / "absent.yaml", "a folder": folder / "sound"}
+    absent = {"absent.yaml": folder / "absent.yaml", "a folder": folder / "bare"}
+    absent["a folder"].mkdir()
     return {name: folder / name for name in contents} | absent
 
 
@@ -342,7 +352,7 @@ def test_a_broken_file_beside_is_refused(tmp_path, neutral, name):
     path = write_structure(neutral, tmp_path / "zns") if name != "BORN" else None
     path = path or in_params(neutral, tmp_path / "zns")
     (path.parent / name).write_text("2\nnot numbers\n")
-    with pytest.raises(RemediableError, match=r"phonopy.*\.yaml") as caught:
+    with pytest.raises(RemediableError, match=name) as caught:
         read_phonopy(path)
     assert caught.value.remedy
 
@@ -430,20 +440,115 @@ def test_changed_force_constants_are_analysed_anew(tmp_path, neutral):
 
 
 @pytest.mark.parametrize("content", ["another crystal", "a copy"])
-def test_files_of_the_same_name_do_not_overwrite_each_other(tmp_path, neutral, content):
-    """Either both are told apart, or the second is a failure that says so."""
+def test_files_of_the_same_name_are_told_apart_by_their_folders(tmp_path, neutral, content):
     other = spring_phonon(zincblende(), 2) if content == "another crystal" else neutral
     paths = [
         write_params(phonon, tmp_path / folder / "zns.yaml")
         for folder, phonon in (("a", neutral), ("b", other))
     ]
     plan = analysed(tmp_path, *paths)
-    assert sum(plan.outcomes.values()) == 2
-    found = catalogue(tmp_path)
-    assert len(found) == 2
-    assert set(found["outcome"]) <= {"screened", "failed"}
-    assert "screened" in set(found["outcome"])
-    assert all(found.loc[found["outcome"] == "failed", "reason"].str.contains("zns"))
+    assert plan.outcomes == {"screen": 2}
+    assert set(catalogue(tmp_path)["material_id"]) == {"zns", "b-zns"}
+
+
+def test_names_stay_from_run_to_run(tmp_path, neutral):
+    """A later file of the same name replaces no earlier one, and each finds its own results."""
+    first, second = (write_params(neutral, tmp_path / x / "zns.yaml") for x in ("a", "b"))
+    analysed(tmp_path, first)
+    assert analysed(tmp_path, second, run=1).n_open == 1
+    assert analysed(tmp_path, second, first, run=2).n_open == 0
+    found = catalogue(tmp_path).set_index("material_id")["source"]
+    assert found.to_dict() == {"zns": str(first), "b-zns": str(second)}
+
+
+def test_a_folder_of_calculations_is_analysed(tmp_path, neutral, measured):
+    write_params(neutral, tmp_path / "all" / "first" / "phonopy_params.yaml")
+    path = write_structure(measured, tmp_path / "all" / "second", displacements=True)
+    path.rename(path.with_name("phonopy_disp.yaml"))
+    write_FORCE_SETS(measured.dataset, path.with_name("FORCE_SETS"))
+    analysed(tmp_path, tmp_path / "all")
+    assert set(catalogue(tmp_path)["material_id"]) == {"first", "second"}
+    assert set(catalogue(tmp_path)["outcome"]) == {"screened"}
+
+
+def test_a_relative_path_names_the_same_file(tmp_path, monkeypatch, neutral):
+    path = write_params(neutral, tmp_path / "a" / "zns.yaml")
+    analysed(tmp_path, path)
+    monkeypatch.chdir(tmp_path / "a")
+    assert analysed(tmp_path, Path("../a/zns.yaml"), Path("zns.yaml"), run=1).n_open == 0
+    assert catalogue(tmp_path)["material_id"].tolist() == ["zns"]
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["/a-b/c.yaml", "/a/b-c.yaml", "/x/c.yaml", "/x/c.yml"],
+        ["/phonopy.yaml", "/a/phonopy.yaml", "/b/a/phonopy.yaml", "/b/a/phonopy_params.yaml"],
+    ],
+)
+def test_no_two_files_share_a_name(paths):
+    files = [Path(path) for path in paths]
+    found = named_files(files, {})
+    assert [path for path, _ in found] == files
+    assert len({name for _, name in found}) == len(files)
+
+
+def test_masses_of_unlike_isotopes_lower_the_symmetry_of_the_material(tmp_path):
+    phonon = spring_phonon(tellurium(), 1)
+    phonon.masses = [255.2, 127.6, 127.6]
+    analysed(tmp_path, in_params(phonon, tmp_path / "te"))
+    [row] = catalogue(tmp_path).to_dict("records")
+    assert (row["space_group_symbol"], row["outcome"]) == ("C2", "screened")
+    assert max(row["tensor_violation"]) < 1e-3, "q-points were reduced by another group"
+
+
+def test_what_was_assumed_of_charges_is_recorded(tmp_path, neutral, charged):
+    path = in_params(neutral, tmp_path / "zns")
+    write_charges(charged, path.parent)
+    born = path.with_name("BORN")
+    born.write_text("\n".join(["14.4", *born.read_text().splitlines()[1:], ""]))
+    analysed(tmp_path, path, in_params(charged, tmp_path / "inside"))
+    notes = catalogue(tmp_path, "phonons").set_index("material_id")["nac_note"]
+    assert "order of indices assumed" in notes["zns"]
+    assert notes.isna()["inside"], "the format of phonopy tells it"
+
+
+# Columns of what a relaxation tells, and of where things are.
+NOT_EXPORTED = re.compile(
+    r"_key$|^key$|^run_id$|^material_id$|^source|^structure_hash$|_stated$|_differs?$|^relaxation"
+    r"|_change$|^symmetry_changed$|_relaxed$|^potential$|^checkpoint|^n_displacements$|time"
+    r"|^translation_frequency$|^classes_differ$|^n_enlargements$|^displacement_distance$"
+)
+
+
+def test_export_and_analysis_give_the_verdict_of_the_screening(tmp_path):
+    """With Born charges; what differs is what a relaxation alone can tell."""
+    source = tmp_path / "in"
+    source.mkdir()
+    intake = intake_of(write_alloys(source, "helix"), tmp_path / "first")
+    carry_out(plan_screening(intake), intake)
+    build_catalog(intake.dataset)
+    paths = export_material(intake.dataset, "helix", tmp_path / "exported")
+    again = intake_of(tmp_path, tmp_path / "out")
+    carry_out(plan_analysis(again, [paths[1]]), again)
+    build_catalog(again.dataset)
+    [before], [after] = (
+        read_catalog(tmp_path / name, "chirality").to_dict("records") for name in ("first", "out")
+    )
+    assert before["outcome"] == after["outcome"] == "screened"
+    compared = [name for name in before if not NOT_EXPORTED.search(name)]
+    assert {"score", "reliable", "stable", "chirality_class", "least_stiffness"} < set(compared)
+    for name in compared:
+        assert _alike(before[name], after[name]), (name, before[name], after[name])
+
+
+def _alike(first: object, second: object) -> bool:
+    """Whether two values of a table are the same, numbers to 1e-5."""
+    try:
+        a, b = (np.asarray(value, dtype=float) for value in (first, second))
+    except (TypeError, ValueError):
+        return str(first) == str(second)
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-5, atol=1e-7, equal_nan=True)
 
 
 @pytest.mark.parametrize("usable", [True, False])

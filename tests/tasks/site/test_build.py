@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from tasks.columns import interpolation_of, phonon_of
-from tasks.external import read_phonopy
 from tasks.failures import RemediableError
+from tasks.phonopy_files import read_phonopy
 from tasks.site.build import ASSETS, build_site
 from tasks.site.material import material_page
 from tasks.site.plain import packed

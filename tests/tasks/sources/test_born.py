@@ -9,8 +9,10 @@ from tasks.dielectric import carried_by, nac_params_of
 from tasks.failures import Failure
 from tasks.intake import plan_screening
 from tasks.sources import RawRecord, parsed, raw_records
+from tasks.sources.born import born_file
 from tasks.storage import build_catalog
-from tests.crystals import to_phonopy, zincblende
+from tasks.structures import material_of
+from tests.crystals import quartz, to_phonopy, zincblende
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of
 
 CHARGES = np.array([2.0 * np.eye(3), -2.0 * np.eye(3)])
@@ -70,3 +72,92 @@ def test_charges_reach_the_catalogue_of_a_screening(tmp_path):
     build_catalog(intake.dataset)
     [phonons] = intake.dataset.read("phonons").to_pylist()
     assert (phonons["nac"], phonons["nac_source"]) == (True, "record")
+    assert "order of indices assumed" in phonons["nac_note"]
+
+
+@pytest.mark.parametrize(
+    ("structure", "born", "is_found"),
+    [
+        ("zns.new.cif", "zns.new.BORN", True),
+        ("zns.new.cif", "zns.BORN", False),
+        ("zns.cif.gz", "zns.BORN", True),
+        ("POSCAR-001", "BORN", False),
+        ("zns.cif", "zns.cif.BORN", False),
+    ],
+)
+def test_a_file_is_matched_by_its_documented_name_only(tmp_path, structure, born, is_found):
+    (tmp_path / born).write_text("")
+    found = born_file(tmp_path / structure)
+    assert found == (tmp_path / born if is_found else None)
+
+
+SILICON = "3.0 0 0 0 3.6 0.3 0 -0.3 3.4"
+OXYGEN = "-1.3 -0.4 -0.3 -0.5 -1.9 -0.7 -0.3 -0.7 -1.7"
+
+
+def write_quartz(folder, *tensors):
+    """Quartz with silicon first, and a BORN file."""
+    atoms = quartz()
+    assert atoms.numbers[0] == 14
+    write(folder / "quartz.cif", atoms)
+    lines = ["14.4", "2.5 0 0 0 2.5 0 0 0 2.6", *tensors, ""]
+    (folder / "quartz.BORN").write_text("\n".join(lines))
+
+
+def test_charges_in_the_order_of_the_atoms_are_taken(tmp_path):
+    write_quartz(tmp_path, SILICON, OXYGEN)
+    [raw] = raw_records(tmp_path)
+    assert isinstance(raw, RawRecord), raw
+    assert material_of(parsed(raw), 0.01).response is not None
+
+
+def test_charges_in_the_wrong_order_are_a_failure(tmp_path):
+    write_quartz(tmp_path, OXYGEN, SILICON)
+    [found] = raw_records(tmp_path)
+    assert isinstance(found, Failure)
+    assert "quartz.BORN: the charges add up to 15 e per cell" in found.message
+    assert "in the order of the inequivalent atoms?" in found.message
+
+
+def test_charges_exchanged_where_they_still_add_up_to_zero_are_a_failure(tmp_path):
+    """The sites of zincblende are alike: the sign alone tells."""
+    write(tmp_path / "zns.cif", zincblende())
+    write_charges(zincblende(), tmp_path / "zns.BORN", CHARGES[::-1])
+    [found] = raw_records(tmp_path)
+    assert isinstance(found, Failure)
+    assert "S is positive and Zn negative" in found.message
+
+
+def test_a_tensor_that_its_site_forbids_is_a_failure(tmp_path):
+    """Silicon of quartz lies on a two-fold axis."""
+    write_quartz(tmp_path, "3.0 1.2 0 1.2 3.6 0.3 0 -0.3 3.4", OXYGEN)
+    [found] = raw_records(tmp_path)
+    assert isinstance(found, Failure)
+    assert "violates the symmetry of its site" in found.message
+
+
+def test_charges_of_another_structure_are_a_failure(tmp_path):
+    write_quartz(tmp_path, SILICON)
+    [found] = raw_records(tmp_path)
+    assert isinstance(found, Failure)
+    assert "1 Born charges for 2 inequivalent atoms" in found.message
+
+
+def test_neither_test_sees_a_transposed_tensor(tmp_path):
+    """The reason why unknown origin is noted: only a format tells the order of indices."""
+    turned = (
+        " ".join(map(str, np.reshape([float(x) for x in t.split()], (3, 3)).T.ravel()))
+        for t in (SILICON, OXYGEN)
+    )
+    write_quartz(tmp_path, *turned)
+    [raw] = raw_records(tmp_path)
+    assert isinstance(raw, RawRecord)
+
+
+def test_a_remark_in_any_encoding_does_no_harm(tmp_path):
+    write_quartz(tmp_path, SILICON, OXYGEN)
+    born = tmp_path / "quartz.BORN"
+    lines = born.read_bytes().splitlines()
+    born.write_bytes(b"\n".join(["Ladungen in e, Abstände in Å".encode("latin-1"), *lines[1:]]))
+    [raw] = raw_records(tmp_path)
+    assert isinstance(raw, RawRecord)

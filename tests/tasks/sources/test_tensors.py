@@ -72,3 +72,35 @@ def test_an_element_that_does_not_exist_costs_no_other(tmp_path):
     with pytest.raises(ValueError, match="no element 0"):
         parsed(first)
     assert len([parsed(raw) for raw in others]) == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"atom_types": torch.tensor([14.0, 14.0, 30.5, 16.0, 29.0])}, "atom_types has values"),
+        ({"num_atoms": torch.tensor([1.5, 2.5, 1.0])}, "num_atoms has values"),
+        ({"angles": torch.tensor([[90.0, 90.0]] * 5)}, "angles has 10 numbers"),
+    ],
+)
+def test_what_would_have_to_be_guessed_is_refused(tmp_path, changed, words):
+    """An atomic number of 30.5 is no zinc."""
+    torch.save(tensors() | changed, tmp_path / "odd.pt")
+    [failure] = raw_records(tmp_path / "odd.pt")
+    assert words in failure.message
+
+
+def test_whole_numbers_may_be_written_as_reals(tmp_path):
+    given = tensors()
+    reals = {key: given[key].double() for key in ("num_atoms", "atom_types")}
+    torch.save(given | reals, tmp_path / "gen.pt")
+    found = [parsed(raw).atoms for raw in raw_records(tmp_path / "gen.pt")]
+    assert [str(atoms.symbols) for atoms in found] == ["Si2", "ZnS", "Cu"]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut off"])
+def test_files_without_tensors_are_told_in_words(tmp_path, content):
+    (tmp_path / "odd.pt").write_bytes(content)
+    [failure] = raw_records(tmp_path / "odd.pt")
+    assert failure.message == ("unreadable: no plain tensors: " * bool(content)) + (
+        "damaged, of another kind, or with objects in it" if content else "empty file"
+    )

@@ -12,7 +12,14 @@ from tasks.symmetry.operations import (
     generic_lattice,
     standard_hall_number,
 )
-from tests.crystals import quartz, random_crystal, random_rotation, rocksalt, sampled_groups
+from tests.crystals import (
+    quartz,
+    random_crystal,
+    random_rotation,
+    rocksalt,
+    sampled_groups,
+    tellurium,
+)
 
 
 def carried_distance(crystal):
@@ -150,3 +157,12 @@ def test_coinciding_atoms_are_refused_with_a_remedy():
 def test_molecules_are_refused():
     with pytest.raises(ValueError, match="not periodic in three directions"):
         find_dataset(Atoms("H2", positions=[(0, 0, 0), (0, 0, 0.7)]), 1e-5)
+
+
+def test_isotopes_are_different_species_where_an_element_has_several():
+    atoms = tellurium()
+    whole = find_dataset(atoms, 1e-5).number
+    atoms.set_masses([127.6] * 3)
+    assert find_dataset(atoms, 1e-5).number == whole
+    atoms.set_masses([255.2, 127.6, 127.6])
+    assert find_dataset(atoms, 1e-5).number == 5
