@@ -43,7 +43,7 @@ from ase.io import write
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows import chunks, screening
+from flows import chunks, planning, screening
 from flows.engines import Crew
 from flows.spread import spread
 from potentials import load_potential
@@ -95,7 +95,7 @@ def template(folder: Path) -> dict[str, Rows]:
     """Rows of one crystal that really went through all stages."""
     source = folder / "template.extxyz"
     write(source, polar_crystal("Cu", "Au", "Pd"), format="extxyz")
-    intake = screening.intake_of(source, folder / "template", SETTINGS, "cpu")
+    intake = planning.intake_of(source, folder / "template", SETTINGS, "cpu")
     plan = plan_screening(intake)
     [work] = plan.open["relaxation"]
     for stage in STAGE_NAMES:
@@ -168,7 +168,7 @@ def size_of(paths: Iterator[Path]) -> float:
 @flow(name="orchestration")
 def measured(source: Path, output: Path, rows: Mapping[str, Rows], workers: int) -> list[float]:
     """Seconds of the planning and of all the rest, and the number of crystals to compute."""
-    intake = screening.intake_of(source, output, SETTINGS, "cpu")
+    intake = planning.intake_of(source, output, SETTINGS, "cpu")
     start = time.perf_counter()
     plan = plan_screening(intake, spread=partial(spread, workers=workers))
     planned = time.perf_counter()

@@ -15,8 +15,7 @@ from flows.result import ScreenResult, stage_seconds
 from flows.server import patiently
 from tasks.catalogue import ranked, read_catalog, read_overview
 from tasks.foreign_text import in_markdown
-from tasks.report import write_report
-from tasks.storage import Dataset
+from tasks.report import REPORT
 
 _MAX_ROWS = 50
 _OUTCOME_COLUMNS = ["material_id", "formula", "space_group_symbol", "chirality_class", "outcome"]
@@ -24,18 +23,18 @@ _CANDIDATE_COLUMNS = ["material_id", "formula", "space_group_symbol", "score", "
 
 
 def publish_outcomes(folder: Path, result: ScreenResult) -> None:
-    """Write the report; publish a table of outcomes and a summary as artifacts of the flow run.
+    """Publish a table of outcomes, a summary and a link as artifacts of the flow run.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Folder of the dataset, with its catalogue.
+        Folder of the dataset, with its catalogue and report.
     result : ScreenResult
         What the run did.
     """
     chirality = read_overview(folder)
     failures = read_catalog(folder, "failures")
-    report = write_report(Dataset(folder), folder / "report.html", n_drawn=0)
+    report = folder / REPORT
     table = partial(
         create_table_artifact,
         key=f"outcomes-{result.run_id}",

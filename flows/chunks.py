@@ -1,5 +1,6 @@
 """Chunks: one task run per stage each, and what becomes of one whose process ends."""
 
+import faulthandler
 import platform
 import time
 from collections import deque
@@ -10,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
-import torch
 from prefect import get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
@@ -21,11 +21,12 @@ from flows.engines import Crew, Engine
 from flows.memory import bounded_memory
 from flows.server import ATTEMPTS, PAUSE, UNREACHABLE
 from flows.watch import ended_after, hung_in
+from flows.workers import use_one_thread
 from potentials import Potential, load_potential
 from tasks.failures import Failure
 from tasks.planning import STAGE_NAMES, Work
 from tasks.settings import PotentialSettings, ScreenSettings
-from tasks.stages import StageReport, run_stage
+from tasks.stages import StageReport, needs_potential, run_stage
 from tasks.storage import Dataset, at_work
 
 # Share of each stage in the cost of a structure; weights of progress and time limits only.
@@ -152,7 +153,7 @@ def run_chunk(
     StageReport
         What was done.
     """
-    torch.set_num_threads(1)
+    use_one_thread()
     logger = get_run_logger()
     logger.info("stage=%s chunk=%s materials=%s", stage, name, _ids(works))
     dataset, index = Dataset(output), STAGE_NAMES.index(stage)
@@ -191,6 +192,29 @@ def potential_of(settings: PotentialSettings, device: str) -> Potential:
         Ready to evaluate.
     """
     return load_potential(settings.name, device, settings.dtype, options=settings.options)
+
+
+def prepare_process(settings: PotentialSettings, device: str, stage: str, seconds: float) -> None:
+    """Load what the chunks of a worker process will need; the imports of this module above all.
+
+    Parameters
+    ----------
+    settings : PotentialSettings
+        The potential.
+    device : str
+        Where.
+    stage : str
+        The first stage; without a potential where it needs none.
+    seconds : float
+        Time after which the process ends itself.
+    """
+    use_one_thread()
+    if needs_potential(stage):
+        faulthandler.dump_traceback_later(seconds, exit=True)
+        try:
+            potential_of(settings, device)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 @dataclass(frozen=True)
@@ -286,11 +310,12 @@ def carried_through(
         As they finish. A chunk without a report failed as a whole, and its structures remain to be
         done.
     """
-    queue, free = deque(chunks), deque(range(len(engine.places)))
+    # The place that was free last comes first: its process is there already.
+    queue, free = deque(chunks), [*reversed(range(len(engine.places)))]
     pending: dict[PrefectFuture[StageReport], tuple[Chunk, int, float]] = {}
     while queue or pending:
         while queue and free:
-            chunk, place = queue.popleft(), free.popleft()
+            chunk, place = queue.popleft(), free.pop()
             pending[errand.submit(chunk, engine, place)] = chunk, place, time.monotonic()
         future = next(as_completed(list(pending)))
         chunk, place, since = pending.pop(future)

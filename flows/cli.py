@@ -143,8 +143,7 @@ def screen(
 
         chiralscreen screen structures/ --output results/first --limit 100 --dry-run
     """
-    from flows.screening import intake_of
-    from flows.screening import screen as flow
+    from flows.planning import intake_of
     from flows.spread import n_processes, spread
     from flows.summary import print_plan, print_screening
     from potentials import require_known
@@ -176,19 +175,21 @@ def screen(
             )
             print_plan(console, plan, n_processes(workers))
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
-        result = flow(
+        # Prefect takes a second to import, and a plan needs none of it.
+        from flows.engines import Crew
+        from flows.launch import launch
+        from flows.workers import worker_count
+
+        n_workers = worker_count(workers, device)
+        crew = Crew(n_workers, device, engine, address, time_limit, memory=memory)
+        result = launch(
             located(source),
             output,
             settings,
-            limit,
-            workers,
-            device,
-            retry_failures,
+            crew,
+            limit=limit,
             hours=hours,
-            engine=engine,
-            address=address,
-            time_limit=time_limit,
-            memory=memory,
+            retry_failures=retry_failures,
             store=store,
         )
         failed = print_screening(console, output, result)

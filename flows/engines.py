@@ -70,6 +70,23 @@ class Engine:
     places: list[TaskRunner[Any]]
     renewed: Callable[[TaskRunner[Any]], TaskRunner[Any]]
 
+    def begin(self, place: int, prepare: Callable[..., None], *arguments: object) -> None:
+        """Start the process of a place before its first chunk, and let it load what chunks need.
+
+        Parameters
+        ----------
+        place : int
+            Its index.
+        prepare : callable
+            A module's own; what it raises, chunks will raise again.
+        *arguments : object
+            Its arguments.
+        """
+        runner = self.places[place]
+        # Prefect starts processes with their first task run only, which takes a server.
+        if isinstance(runner, ProcessPoolTaskRunner) and runner._executor:  # noqa: SLF001
+            runner._executor.submit(prepare, *arguments)  # noqa: SLF001
+
     def renew(self, place: int) -> None:
         """Make a place usable again.
 

@@ -8,11 +8,10 @@ import itertools
 import json
 import os
 import platform
-import uuid
-from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,23 +19,24 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.artifacts import publish_outcomes
-from flows.chunks import Chunk, Errand, carried_through, finished_cost, potential_of
+from flows.chunks import Chunk, Errand, carried_through, finished_cost
 from flows.engines import Crew, Engine, EngineName, started
 from flows.isolation import isolated
 from flows.labels import labelled, run_name
+from flows.planning import alone, in_turn, intake_of, planned_for, planned_in, shard_of, sharing
 from flows.progress import Meter, metered
 from flows.result import ScreenResult, stage_seconds
 from flows.server import shared_api
-from flows.spread import spread
 from flows.workers import worker_count
 from tasks.external import plan_analysis
 from tasks.foreign_text import in_unicode
-from tasks.intake import Intake, Plan, plan_screening
+from tasks.intake import Intake, Plan
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
+from tasks.report import REPORT, write_report
 from tasks.settings import ScreenSettings
 from tasks.stages import StageReport
-from tasks.storage import Dataset, DatasetError, at_work, build_catalog, leased, set_aside
-from tasks.storage.exchange import pull, push
+from tasks.storage import DatasetError, build_catalog
+from tasks.storage.exchange import push
 
 RECORDED_PACKAGES = ("chiralscreen", "phonopy", "spglib", "pymatgen", "ase", "torch", "prefect")
 # A chunk should last long enough to make Prefect's own time vanish, and short enough that little
@@ -123,11 +123,11 @@ def screen(
     crew = Crew(worker_count(workers, device), device, engine, address, time_limit, slot, memory)
     intake = intake_of(source, output, settings, device)
     planned = partial(
-        planned_for, intake, crew, limit=limit, hours=hours, retry_failures=retry_failures
+        planned_for, intake, crew.workers, limit=limit, hours=hours, retry_failures=retry_failures
     )
     if shard:
         with sharing(intake, shard, store):
-            plan = shard_of(planned(commit=False), *shard, among=_planned(intake, planned_by))
+            plan = shard_of(planned(commit=False), *shard, among=planned_in(intake, planned_by))
             return execute(intake, plan, crew, catalog=False, store=store)
     with alone(intake, store):
         return execute(intake, planned(), crew, store=store)
@@ -177,175 +177,14 @@ def analyze(
         return execute(intake, plan_analysis(in_turn(intake), paths, reading), crew)
 
 
-def planned_for(
+def execute(
     intake: Intake,
+    plan: Plan,
     crew: Crew,
     *,
-    limit: int | None,
-    hours: float | None,
-    retry_failures: bool,
-    commit: bool = True,
-) -> Plan:
-    """Read a source and decide what is left to do.
-
-    Parameters
-    ----------
-    intake : Intake
-        The run.
-    crew : Crew
-        Whose processes help.
-    limit : int or None
-        Structures to compute at most.
-    hours : float or None
-        Hours to fill with what is expected to be worth most.
-    retry_failures : bool
-        Try again what failed for good in an earlier run.
-    commit : bool
-        Write the decisions into the dataset.
-
-    Returns
-    -------
-    Plan
-        What is left to do.
-    """
-    logger = get_run_logger()
-    return plan_screening(
-        in_turn(intake),
-        limit=limit,
-        budget=hours * 3600 * crew.workers if hours else None,
-        retry_failures=retry_failures,
-        commit=commit,
-        on_read=lambda count: logger.info("%d records read", count),
-        spread=partial(spread, workers=crew.workers),
-    )
-
-
-def in_turn(intake: Intake) -> Intake:
-    """Let the decisions of a run follow all earlier ones, even those of a clock that was ahead.
-
-    Parameters
-    ----------
-    intake : Intake
-        The run, which has the dataset for itself.
-
-    Returns
-    -------
-    Intake
-        Begun now, or just after the youngest plan of the dataset.
-    """
-    planned = (receipt.created for receipt in intake.dataset.receipts("plan"))
-    latest = max(planned, default=intake.started_at)
-    begun = max(intake.started_at, latest + timedelta(microseconds=1))
-    return replace(intake, started_at=begun, dataset=replace(intake.dataset, not_before=begun))
-
-
-@contextmanager
-def alone(intake: Intake, store: str | None = None) -> Iterator[None]:
-    """Have a dataset for one run, with damaged chunks set aside so that they are done again.
-
-    Parameters
-    ----------
-    intake : Intake
-        The run.
-    store : str, optional
-        URL of the object store that has more of it.
-
-    Yields
-    ------
-    None
-        Control; other runs wait.
-    """
-    dataset, logger = intake.dataset, get_run_logger()
-    with leased(dataset.root, owner_of(intake), logger.warning):
-        for path in set_aside(dataset.root, dataset.verify()):
-            logger.warning("%s is damaged: set aside, its work is done again", path)
-        _fetch(intake, store)
-        yield
-
-
-def _fetch(intake: Intake, store: str | None) -> None:
-    """Bring what an object store has that this folder lacks."""
-    if store:
-        fetched = pull(store, intake.dataset.root)
-        get_run_logger().info("%d chunks fetched from %s", fetched, store)
-
-
-def owner_of(intake: Intake) -> str:
-    """Tell who has a dataset.
-
-    Parameters
-    ----------
-    intake : Intake
-        The run.
-
-    Returns
-    -------
-    str
-        Run, process and machine.
-    """
-    return f"run {intake.run_id} (process {os.getpid()} on {platform.node()})"
-
-
-@contextmanager
-def sharing(intake: Intake, shard: tuple[int, int], store: str | None = None) -> Iterator[None]:
-    """Have one share of the work on a dataset.
-
-    Parameters
-    ----------
-    intake : Intake
-        The run.
-    shard : tuple of int
-        Index and number of the share.
-    store : str, optional
-        URL of the object store that has the plan.
-
-    Yields
-    ------
-    None
-        Control; the next run of the dataset waits, and one of the same share.
-    """
-    root, owner = intake.dataset.root, owner_of(intake)
-    name = f".lease-{shard[0]}-of-{shard[1]}"
-    with leased(root, owner, get_run_logger().warning, name), at_work(root, owner):
-        _fetch(intake, store)
-        yield
-
-
-def shard_of(plan: Plan, index: int, count: int, among: Container[str]) -> Plan:
-    """Take the share of a plan that falls to one of several runs.
-
-    Parameters
-    ----------
-    plan : Plan
-        What is left to do.
-    index, count : int
-        Which share of how many.
-    among : container of str
-        Structures that are divided.
-
-    Returns
-    -------
-    Plan
-        With a part of the open structures. It depends on the structure alone, and enantiomorphs
-        stay together.
-    """
-
-    def is_chosen(work: Work) -> bool:
-        key = (work.image_keys or work.keys)[0]
-        return work.material_id in among and int(key, 16) % count == index
-
-    chosen = {stage: tuple(filter(is_chosen, works)) for stage, works in plan.open.items()}
-    return replace(plan, open={stage: works for stage, works in chosen.items() if works})
-
-
-def _planned(intake: Intake, run_id: str | None) -> frozenset[str]:
-    """Structures that a run has decided on."""
-    rows = intake.dataset.read("plan", columns=["material_id", "run_id"]).to_pylist()
-    return frozenset(row["material_id"] for row in rows if row["run_id"] == run_id)
-
-
-def execute(
-    intake: Intake, plan: Plan, crew: Crew, *, catalog: bool = True, store: str | None = None
+    catalog: bool = True,
+    store: str | None = None,
+    engine: Engine | None = None,
 ) -> ScreenResult:
     """Compute what a plan leaves open, record the run, and build the catalogue.
 
@@ -361,6 +200,8 @@ def execute(
         Build the catalogue.
     store : str, optional
         URL of the object store that gets what is computed.
+    engine : Engine, optional
+        Where it is computed; without it the engine of the crew starts.
 
     Returns
     -------
@@ -377,50 +218,43 @@ def execute(
         labelled(_means(intake), intake.source.name),
         shared_api() as server,
         metered(plan.cost, key=f"progress-{intake.run_id}") as meter,
-        started(crew, server) as engine,
+        nullcontext(engine) if engine else started(crew, server) as places,
     ):
-        result = _compute(intake, plan, meter, engine, crew, store)
+        result = _compute(intake, plan, meter, places, crew, store)
+    settle(intake, result, catalog=catalog, store=store)
+    if catalog:
+        publish_outcomes(intake.dataset.root, result)
+    return result
+
+
+def settle(
+    intake: Intake, result: ScreenResult, *, catalog: bool = True, store: str | None = None
+) -> None:
+    """Record a run whose work is committed; build the catalogue and write the report.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    result : ScreenResult
+        What it did.
+    catalog : bool
+        Build the catalogue.
+    store : str, optional
+        URL of the object store that gets what is new.
+    """
     _commit_run(intake, result)
     if catalog:
         build_catalog(intake.dataset)
     if store:
         push(intake.dataset.root, store, catalog=catalog)
     if catalog:
-        publish_outcomes(intake.dataset.root, result)
-    return result
+        write_report(intake.dataset, intake.dataset.root / REPORT, n_drawn=0)
 
 
 def _means(intake: Intake) -> str:
     """Tag of a run: the potential of a screening; an analysis has none."""
     return intake.settings.potential.name if intake.kind == "screen" else intake.kind
-
-
-def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str) -> Intake:
-    """Give a run its name and gather what its decisions share.
-
-    Parameters
-    ----------
-    source, output : pathlib.Path
-        Structures, and the folder of the dataset.
-    settings : ScreenSettings
-        All settings.
-    device : str
-        Device of the potential.
-
-    Returns
-    -------
-    Intake
-        For `tasks.intake.plan_screening`.
-    """
-    now = datetime.now(UTC)
-    return Intake(
-        run_id=f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}",
-        started_at=now,
-        source=source,
-        dataset=Dataset(output),
-        settings=settings,
-        card=lambda: potential_of(settings.potential, device).card,
-    )
 
 
 def _compute(
@@ -467,6 +301,24 @@ def _chunks(
     for stage in reversed(STAGE_NAMES):
         for chunk in balanced_chunks(works.get(stage, ()), target, limit):
             yield Chunk(next(numbers), stage, chunk)
+
+
+def n_chunks(plan: Plan, crew: Crew) -> int:
+    """Count the chunks that a run would begin with.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is left to do.
+    crew : Crew
+        Who computes.
+
+    Returns
+    -------
+    int
+        Chunks of all stages.
+    """
+    return sum(1 for _ in _chunks(plan.open, crew.workers, itertools.count(1)))
 
 
 def _commit_run(intake: Intake, result: ScreenResult) -> None:

@@ -1,19 +1,149 @@
 """The Prefect API that a run and its worker processes share."""
 
+import os
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from prefect import get_run_logger
+from prefect.context import refresh_global_settings_context
 from prefect.exceptions import PrefectException
-from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
+
+from flows import temporary_server
+from tasks.failures import RemediableError
 
 # What Prefect's clients raise while there is no server; RuntimeError by their check of versions.
 UNREACHABLE = (PrefectException, httpx.HTTPError, RuntimeError)
 # A server that restarts is back after this many pauses (seconds).
 ATTEMPTS, PAUSE = 12, 10.0
+_SECONDS_TO_END = 5.0
+# What a server of one run does without: pages, and kinds of blocks, which no run here uses.
+_FOR_ONE_RUN = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+}
+
+
+@dataclass(frozen=True)
+class TemporaryServer:
+    """A Prefect server of one run; made by `temporary_api`.
+
+    Attributes
+    ----------
+    process : subprocess.Popen
+        Its process.
+    url : str
+        Its API.
+    """
+
+    process: subprocess.Popen[bytes]
+    url: str
+
+    def wait(self) -> None:
+        """Wait until the server answers.
+
+        Raises
+        ------
+        RemediableError
+            When it cannot start.
+        """
+        allowed = get_current_settings().server.ephemeral.startup_timeout_seconds
+        try:
+            # The socket takes the request before the server is there to read it.
+            httpx.get(f"{self.url}/health", timeout=allowed, trust_env=False).raise_for_status()
+        except httpx.HTTPError as error:
+            message = f"Prefect's temporary server does not start: {error}"
+            remedy = "see its error above, and `prefect config view`"
+            raise RemediableError(message, remedy) from error
+
+
+@contextmanager
+def temporary_api() -> Iterator[TemporaryServer]:
+    """Start a Prefect server of this run's own, for all flows of the block; do not wait for it.
+
+    It keeps its records where Prefect's own temporary servers keep theirs. A signal that a terminal
+    sends to the run does not reach it, and it ends with this process, however that ends.
+
+    Yields
+    ------
+    TemporaryServer
+        Ended when the block is left.
+    """
+    own = get_current_settings().to_environment_variables(exclude_unset=True)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port, handle = listening.getsockname()[1], listening.fileno()
+        # -P: a file in the working directory must not stand for a module of Prefect's.
+        program = [sys.executable, "-P", str(Path(temporary_server.__file__))]
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [*program, str(handle), str(os.getpid())],
+            env={**os.environ, **own, **_FOR_ONE_RUN},
+            pass_fds=[handle],
+            start_new_session=True,
+        )
+    server = TemporaryServer(process, f"http://127.0.0.1:{port}/api")
+    # Nobody counts the signs of life of a run whose server ends with it.
+    settings = {PREFECT_API_URL.name: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY.name: None}
+    try:
+        with _environment(settings):
+            yield server
+    finally:
+        _end(process)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Change the settings of this process, threads and later processes included; None unsets."""
+    before = {name: os.environ.get(name) for name in values}
+    _set_environment(values)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    # Prefect's threads see neither the environment nor settings of the thread that started them.
+    refresh_global_settings_context()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server, at last without asking."""
+    process.terminate()
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def has_api() -> bool:
+    """Tell whether the user has a Prefect server.
+
+    Returns
+    -------
+    bool
+        False where a run needs a temporary one.
+    """
+    return bool(get_current_settings().api.url)
 
 
 @contextmanager
@@ -28,9 +158,12 @@ def shared_api() -> Iterator[int | None]:
     int or None
         Process id of the temporary server; None where an API is configured.
     """
-    if get_current_settings().api.url:
+    if has_api():
         yield None
         return
+    # A flow that was called as a function: Prefect has started a server already.
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - slow to load
+
     server = SubprocessASGIServer()
     server.start()
     with temporary_settings({PREFECT_API_URL: server.api_url}):

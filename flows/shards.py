@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from flows.engines import Crew
 from flows.labels import run_name
-from flows.screening import alone, intake_of, planned_for
+from flows.planning import alone, intake_of, planned_for
 from flows.workers import worker_count
 from tasks.settings import ScreenSettings
 from tasks.storage import build_catalog
@@ -84,7 +84,9 @@ def screen_in_shards(
     intake = intake_of(source, output, settings, device)
     crew = Crew(worker_count(None, device), device)
     with alone(intake, store):
-        plan = planned_for(intake, crew, limit=limit, hours=None, retry_failures=retry_failures)
+        plan = planned_for(
+            intake, crew.workers, limit=limit, hours=None, retry_failures=retry_failures
+        )
         get_run_logger().info("%d to compute in %d shares", plan.n_open, shards)
         common = {
             "source": str(source),

@@ -5,15 +5,15 @@ import os
 import signal
 import threading
 import time
-
-import torch
+from pathlib import Path
 
 from flows.spread import n_processes
-from potentials.devices import device_name
 
 # One prepares supercells and analyses modes while the other one has the GPU.
 _WORKERS_ON_A_GPU = 2
 _SECONDS_BETWEEN_LOOKS = 1.0
+# Files by which Linux shows GPUs: of NVIDIA, of AMD, and of either inside of Windows.
+_GPU_FILES = ("nvidiactl", "kfd", "dxg")
 
 
 def worker_count(asked: int | None, device: str) -> int:
@@ -33,14 +33,33 @@ def worker_count(asked: int | None, device: str) -> int:
     """
     if asked:
         return asked
-    return _WORKERS_ON_A_GPU if device_name(device) != "cpu" else n_processes(None)
+    return _WORKERS_ON_A_GPU if _is_on_a_gpu(device) else n_processes(None)
+
+
+def _is_on_a_gpu(device: str) -> bool:
+    """Whether a potential would be on a GPU; torch is asked only where there may be one."""
+    if device == "cpu" or (device == "auto" and not any(map(_is_device, _GPU_FILES))):
+        return False
+    from potentials.devices import device_name  # noqa: PLC0415 - slow to load
+
+    return device_name(device) != "cpu"
+
+
+def _is_device(name: str) -> bool:
+    return Path("/dev", name).exists()
+
+
+def use_one_thread() -> None:
+    """Keep torch to one thread in this process: processes scale, threads of small cells do not."""
+    import torch  # noqa: PLC0415 - slow to load
+
+    torch.set_num_threads(1)
 
 
 def initialize_worker(parent: int, server: int | None) -> None:
-    """Give a worker process one thread, and let it end with its parent.
+    """Let a worker process end with its parent.
 
-    Processes scale, threads of small cells do not. A parent that is killed without warning cannot
-    end its workers; each looks for itself.
+    A parent that is killed without warning cannot end its workers; each looks for itself.
 
     Parameters
     ----------
@@ -49,7 +68,6 @@ def initialize_worker(parent: int, server: int | None) -> None:
     server : int or None
         Process id of the run's temporary Prefect server, which is ended as well.
     """
-    torch.set_num_threads(1)
     watch = threading.Thread(target=_end_with, args=(parent, server), daemon=True)
     watch.start()
 

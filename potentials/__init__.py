@@ -9,7 +9,7 @@ from potentials.interface import (
 )
 from potentials.memory import is_out_of_memory
 from potentials.parity import inverted, unaveraged
-from potentials.registry import load_potential, require_known
+from potentials.registry import load_card, load_potential, require_known
 
 __all__ = [
     "DifferentiablePotential",
@@ -19,6 +19,7 @@ __all__ = [
     "PotentialCard",
     "inverted",
     "is_out_of_memory",
+    "load_card",
     "load_potential",
     "require_known",
     "unaveraged",

@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import sevenn._keys as key
 from ase import Atoms
+from matscipy.neighbours import neighbour_list
 from numpy.typing import NDArray
-from sevenn.train.dataload import unlabeled_atoms_to_graph
 
 from potentials.batching import Budget, run_in_batches
 from potentials.interface import Batch, Evaluation, FloatArray
@@ -207,6 +206,6 @@ class _Candidates:
 
 def _candidates_of(atoms: Atoms, cutoff: float) -> _Candidates:
     """Pairs within the cutoff and twice the skin."""
-    found = unlabeled_atoms_to_graph(atoms, cutoff + 2 * _SKIN, with_shift=True)
-    shifts = found[key.CELL_SHIFT] @ found[key.CELL]
-    return _Candidates(atoms.copy(), found[key.EDGE_IDX], shifts)
+    first, second, cells = neighbour_list("ijS", atoms, cutoff + 2 * _SKIN)
+    pairs = np.array([first, second], dtype=np.int64)
+    return _Candidates(atoms.copy(), pairs, cells @ atoms.cell.array)

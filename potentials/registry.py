@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
-from potentials.interface import Equivariance, Potential
+from potentials.interface import Equivariance, Potential, PotentialCard
+from potentials.nequix_card import nequix_card
 from potentials.parity import InversionAverage
 
 _SEVENNET_MODELS = ("7net-0", "7net-l3i5")
@@ -74,6 +75,37 @@ def load_potential(
     forbid_tf32()
     chosen = tuple(sorted((options or {}).items()))
     return _load(name, device_name(device), dtype, parity, compiled, chosen)
+
+
+def load_card(
+    name: str,
+    device: str = "cpu",
+    dtype: str = "float64",
+    *,
+    options: Mapping[str, Option] | None = None,
+) -> PotentialCard:
+    """Tell what a potential is, without loading more of it than that takes.
+
+    Parameters
+    ----------
+    name, device, dtype, options
+        As `load_potential` takes them.
+
+    Returns
+    -------
+    PotentialCard
+        That of ``load_potential(name, device, dtype, options=options)``.
+
+    Raises
+    ------
+    ValueError
+        As `load_potential`.
+    """
+    require_known(name, device, dtype)
+    # Other files are loaded, so that a defect in one is told before anything is computed.
+    if name in nequix_names():
+        return nequix_card(_NEQUIX_WEIGHTS / f"{name}.nqx")
+    return load_potential(name, device, dtype, options=options).card
 
 
 def require_known(name: str, device: str, dtype: str) -> None:

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 from phonopy import Phonopy
-from scipy.stats import qmc
 
 from tasks.supercells import nearest_image_distance
 
@@ -33,6 +32,8 @@ def boundary_shift(phonon: Phonopy) -> float:
         Root of the mean square of the change of frequency over evenly spread q-points, as a
         fraction of the highest frequency.
     """
+    from scipy.stats import qmc  # noqa: PLC0415 - slow to load, and needed with a potential only
+
     q_points = qmc.Halton(3, scramble=False).random(_N_Q_POINTS + 1)[1:]
     force_constants = phonon.force_constants
     before: FloatArray = phonon.run_qpoints(q_points).frequencies

@@ -26,16 +26,17 @@ FloatArray = NDArray[np.float64]
 
 
 class _Entry(NamedTuple):
-    """A crystal, and what tells it quickly from others."""
+    """A crystal, and what tells it quickly from others, once there is another one."""
 
     name: str
     cell: PackedCell
-    nearest: bytes
+    nearest: bytes = b""
 
-    @classmethod
-    def of(cls, name: str, atoms: Atoms, nearest: FloatArray) -> "_Entry":
-        """Keep a crystal."""
-        return cls(name, PackedCell.of(atoms), nearest.astype(np.float32).tobytes())
+    def measured(self) -> "_Entry":
+        """The same with its nearest distances."""
+        if self.nearest:
+            return self
+        return self._replace(nearest=_packed(nearest_distances(self.cell.atoms)))
 
     def is_near(self, nearest: FloatArray, distance: float) -> bool:
         """Whether the nearest distances allow a repetition: both atoms of a pair may move."""
@@ -96,14 +97,23 @@ class Duplicates:
             self._hashes[digest] = material_id
             return None
         bucket = self._crystals[_bucket_of(atoms, number, equivalent_sites)]
-        nearest = nearest_distances(atoms)
-        for entry in bucket:
-            near = entry.is_near(nearest, self.distance)
-            if near and are_repetitions(entry.cell.atoms, atoms, self.distance, chiral=chiral):
-                return entry.name
+        if not bucket:
+            # Few crystals ever share a bucket, and need the distances.
+            bucket.append(_Entry(material_id, PackedCell.of(atoms)))
+        else:
+            bucket[0] = bucket[0].measured()
+            nearest = nearest_distances(atoms)
+            for entry in bucket:
+                near = entry.is_near(nearest, self.distance)
+                if near and are_repetitions(entry.cell.atoms, atoms, self.distance, chiral=chiral):
+                    return entry.name
+            bucket.append(_Entry(material_id, PackedCell.of(atoms), _packed(nearest)))
         self._hashes[digest] = material_id
-        bucket.append(_Entry.of(material_id, atoms, nearest))
         return None
+
+
+def _packed(nearest: FloatArray) -> bytes:
+    return nearest.astype(np.float32).tobytes()
 
 
 def nearest_distances(atoms: Atoms) -> FloatArray:

@@ -242,6 +242,7 @@ def plan_screening(
     retry_failures: bool = False,
     commit: bool = True,
     on_read: Callable[[int], None] = lambda _: None,
+    on_open: Callable[[str], None] = lambda _: None,
     spread: Spread = map,
 ) -> Plan:
     """Read a source, decide what to do with each record, and commit the decisions.
@@ -261,6 +262,8 @@ def plan_screening(
         Write the decisions into the dataset.
     on_read : callable
         Told the number of records after each batch.
+    on_open : callable
+        Told the first open stage of each structure with something left to do, at once.
     spread : callable
         Like `map`; may use other processes, and gives the results in order.
 
@@ -277,7 +280,7 @@ def plan_screening(
     # What was given up because symmetry makes it worthless is wanted now.
     retry = retry_failures or intake.settings.include_centrosymmetric
     finder = _StageFinder.of(intake.dataset, retry_failures=retry)
-    decisions = _limited(_decisions(intake, finder, spread), limit)
+    decisions = _limited(_decisions(intake, finder, spread), limit, on_open)
     return carried_out(decisions, intake.dataset if commit else None, on_read, budget)
 
 
@@ -347,12 +350,16 @@ class _StageFinder:
         return first_open_stage(work, self.done, self.succeeded) if work else None
 
 
-def _limited(decisions: Iterable[Decision], limit: int | None) -> Iterator[Decision]:
+def _limited(
+    decisions: Iterable[Decision], limit: int | None, on_open: Callable[[str], None]
+) -> Iterator[Decision]:
     """Stop after so many decisions that leave work."""
     n_open = 0
     for decision in decisions:
+        if decision.open_stage:
+            on_open(decision.open_stage)
+            n_open += 1
         yield decision
-        n_open += decision.open_stage is not None
         if n_open == limit:
             return
 

@@ -22,6 +22,8 @@ STAGE_VERSIONS = {"materials": 1, "relaxation": 3, "phonons": 3, "chirality": 2}
 # Evaluations of a typical relaxation; enters cost estimates only.
 _RELAXATION_EVALUATIONS = 8
 _SECONDS_OVERHEAD = 1.0
+# Few enough to be read from few files, enough to even out their costs.
+_BLOCKS_PER_CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -271,10 +273,13 @@ def first_open_stage(
 def balanced_chunks(works: Sequence[Work], target: float, limit: int) -> list[tuple[Work, ...]]:
     """Divide structures into chunks of about the same cost, the dearest first.
 
+    In chunks of more than some dozens of structures, neighbours stay together: a worker reads their
+    rows from few files.
+
     Parameters
     ----------
     works : sequence of Work
-        Structures.
+        Structures; neighbours were committed together.
     target : float
         Wanted cost of a chunk in seconds.
     limit : int
@@ -283,18 +288,25 @@ def balanced_chunks(works: Sequence[Work], target: float, limit: int) -> list[tu
     Returns
     -------
     list of tuple of Work
-        Each structure once; the order does not depend on the order of the input.
+        Each structure once; where all are divided one by one, their order does not depend on that
+        of the input.
     """
     if not works:
         return []
-    count = max(
-        -(-len(works) // limit), min(len(works), round(sum(w.cost for w in works) / target)), 1
-    )
+    count = max(-(-len(works) // limit), min(len(works), round(_cost(works) / target)), 1)
+    size = max(len(works) // count // _BLOCKS_PER_CHUNK, 1)
+    # A chunk is full when another block might not fit; more chunks make up for that.
+    count = max(count, -(-len(works) // (limit // size * size)))
     open_chunks: list[tuple[float, int]] = [(0.0, i) for i in range(count)]
     chunks: list[list[Work]] = [[] for _ in range(count)]
-    for work in sorted(works, key=lambda w: (-w.cost, w.material_id)):
+    blocks = [works[start : start + size] for start in range(0, len(works), size)]
+    for block in sorted(blocks, key=lambda b: (-_cost(b), b[0].material_id)):
         cost, i = heapq.heappop(open_chunks)
-        chunks[i].append(work)
-        if len(chunks[i]) < limit:
-            heapq.heappush(open_chunks, (cost + work.cost, i))
+        chunks[i].extend(block)
+        if len(chunks[i]) + size <= limit:
+            heapq.heappush(open_chunks, (cost + _cost(block), i))
     return [tuple(chunk) for chunk in chunks]
+
+
+def _cost(works: Sequence[Work]) -> float:
+    return sum(work.cost for work in works)

@@ -169,7 +169,7 @@ def run_stage(
     images = [work for work in works if work.image_keys and stage in _MIRRORS]
     computed = [work for work in works if work not in images]
     # Loading, once in a process, is not a cost of the structures that happen to come first.
-    potential = load() if computed and _STAGES[stage].needs_potential else None
+    potential = load() if computed and needs_potential(stage) else None
     start = time.perf_counter()
     found = _computed(stage, computed, dataset, settings, potential)
     found |= _taken_over(stage, images, dataset) if images else {}
@@ -461,6 +461,22 @@ _MIRRORS: Mapping[str, Mapping[str, Callable[[Row], Row]]] = {
     "phonons": {"phonons": mirrored_phonons, "force_constants": mirrored_force_constants},
 }
 _TABLES_WITH_COST = {"relaxations", "phonons"}
+
+
+def needs_potential(stage: str) -> bool:
+    """Tell whether a stage evaluates the potential.
+
+    Parameters
+    ----------
+    stage : str
+        One of `planning.STAGE_NAMES`.
+
+    Returns
+    -------
+    bool
+        False for what works on stored force constants alone.
+    """
+    return _STAGES[stage].needs_potential
 
 
 def space_group_number(atoms: Atoms, symprec: float) -> int:

@@ -1,58 +1,12 @@
-"""Relaxation and phonons as in a script for one material: ASE and phonopy.
+"""7net-0 by the calculator of its authors' package, in a plain script."""
 
-BFGS with FrechetCellFilter and FixSymmetry, then phonopy's own displacements, a mesh and thermal
-properties.
-"""
+from functools import partial
 
-from ase import Atoms
-from ase.constraints import FixSymmetry
-from ase.filters import FrechetCellFilter
-from ase.optimize import BFGS
-from phonopy import Phonopy
-from phonopy.structure.atoms import PhonopyAtoms
+from plain_script import treat
 from sevenn.calculator import SevenNetCalculator
-from worker import FMAX, Clock, Crystal, Record, run
-
-CALCULATOR = SevenNetCalculator("7net-0", device="cpu")
-
-
-def treat(crystal: Crystal) -> Record:
-    """Relax one crystal and compute its phonons."""
-    clock, atoms = Clock(), crystal.atoms
-    atoms.calc = CALCULATOR
-    atoms.set_constraint(FixSymmetry(atoms))
-    BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=FMAX, steps=1000)
-    clock.lap()
-    phonon = Phonopy(_phonopy_cell(atoms), supercell_matrix=crystal.supercell_matrix)
-    phonon.generate_displacements()
-    phonon.forces = [_forces(cell) for cell in phonon.supercells_with_displacements]
-    phonon.produce_force_constants()
-    phonon.run_mesh()
-    phonon.run_thermal_properties()
-    clock.lap()
-    return Record(
-        crystal=crystal.name,
-        relaxation_seconds=clock.laps[0],
-        phonon_seconds=clock.laps[1],
-        volume=atoms.get_volume(),
-        max_frequency=float(phonon.mesh.frequencies.max()),
-        n_displacements=len(phonon.supercells_with_displacements),
-    )
-
-
-def _phonopy_cell(atoms: Atoms) -> PhonopyAtoms:
-    """The same crystal for phonopy."""
-    return PhonopyAtoms(
-        numbers=atoms.numbers, cell=atoms.cell, scaled_positions=atoms.get_scaled_positions()
-    )
-
-
-def _forces(cell: PhonopyAtoms) -> object:
-    """Forces on the atoms of a supercell."""
-    atoms = Atoms(numbers=cell.numbers, cell=cell.cell, positions=cell.positions, pbc=True)
-    atoms.calc = CALCULATOR
-    return atoms.get_forces()
-
+from torch import get_num_threads
+from worker import run
 
 if __name__ == "__main__":
-    run((), treat)
+    calculator = SevenNetCalculator("7net-0", device="cpu")
+    run(("sevenn", "torch"), partial(treat, calculator=calculator), get_num_threads())

@@ -5,13 +5,22 @@
     peers-env/bin/pip install -r benchmarks/peers/requirements.txt
     python benchmarks/peers/compare.py --peers-python peers-env/bin/python --output peers.jsonl
 
-All relax the same crystals, demo ones or a sample of another source, with 7net-0 in float32 until
-forces are below 1e-4 eV/Å and compute phonons in the same supercells. Peers run as their
-documentation shows, once in one process with the threads torch chooses, and once as two processes
-of one thread with half of the crystals each. They take 7net-0 bare, which tells mirror images
-apart; the screening averages over the inversion where a crystal needs it, and analyses the
-chirality of every phonon on top. Every run starts cold, and all runs of a repeat follow one
-another. Peers end with a mesh of frequencies and thermal properties.
+With the default potential the peer is the package of its authors, in an environment of its own:
+
+    python -m venv nequix-env
+    nequix-env/bin/pip install -r benchmarks/peers/nequix-requirements.txt
+    nequix-env/bin/pip install --no-deps nequix==0.4.5
+    python benchmarks/peers/compare.py --potential nequix-mp-1-pft --crystals all \
+        --peers-python nequix-env/bin/python --output nequix.jsonl
+
+All relax the same crystals, demo ones or a sample of another source, with one potential until
+forces are below 1e-4 eV/Å and compute phonons in the same supercells; peers in float32, the
+screening as it is by default. Peers run as their documentation shows, once in one process with the
+threads they choose, and once as two processes of one thread, each on a processor of its own, with
+half of the crystals each. They take 7net-0 bare, which tells mirror images apart; the screening
+averages over the inversion where a crystal needs it, and analyses the chirality of every phonon on
+top. Every run starts cold, and all runs of a repeat follow one another. Peers end with a mesh of
+frequencies and thermal properties.
 
 ``screened`` counts the crystals whose phonons may carry angular momentum, ``mixed`` all of them:
 the screening knows from symmetry that a centrosymmetric crystal has no chiral phonons, peers have
@@ -49,8 +58,8 @@ from tasks.symmetry import analyze_symmetry
 
 HERE = Path(__file__).parent
 OURS = "chiralscreen"
-POTENTIAL = "7net-0"  # as the peers take it
-PEERS = ("matcalc", "quacc", "ase")
+# Potential -> scripts that take it.
+PEERS = {"7net-0": ("matcalc", "quacc", "ase"), "nequix-mp-1-pft": ("nequix",)}
 # One or two of every kind: chiral, polar, without either, centrosymmetric.
 CRYSTALS = ("quartz-154", "se", "cdas2", "zno", "gaas", "si", "mgo", "tio2-rutile")
 THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -141,7 +150,8 @@ def chosen_crystals(options: argparse.Namespace, settings: ScreenSettings) -> li
         lot = np.random.default_rng(0).choice(len(materials), options.sample, replace=False)
         materials = [materials[i] for i in sorted(lot)]
     else:
-        materials = [m for m in materials if m.material_id in options.crystals]
+        named = set(options.crystals)
+        materials = [m for m in materials if m.material_id in named or named == {"all"}]
     return [
         Crystal(
             name=material.material_id,
@@ -165,7 +175,7 @@ def _supercell_matrix(atoms: Atoms, settings: ScreenSettings) -> list[list[int]]
     return [[int(entry) for entry in row] for row in matrix]
 
 
-def run_ours(crystals: Sequence[Crystal], config: Path, repeat: int) -> Run:
+def run_ours(crystals: Sequence[Crystal], config: Path, potential: str, repeat: int) -> Run:
     """Screen the crystals with the command line, in a folder and with a server of its own."""
     with tempfile.TemporaryDirectory() as name:
         source, output = Path(name) / "source", Path(name) / "dataset"
@@ -184,7 +194,7 @@ def run_ours(crystals: Sequence[Crystal], config: Path, repeat: int) -> Run:
         environment = _environment(one_thread=False)
         environment |= {"PREFECT_HOME": str(Path(name) / "prefect"), "DO_NOT_TRACK": "1"}
         start = time.time()
-        command += ["--config", str(config), "--potential", POTENTIAL]
+        command += ["--config", str(config), "--potential", potential]
         _finished([_begun(command, Path(name), environment)])
         wall = time.time() - start
         begin = min(_beginnings(output))
@@ -242,7 +252,8 @@ def run_peer(
             task, result = folder / f"{index}.json", folder / f"{index}.jsonl"
             task.write_text(json.dumps([crystal.as_json() for crystal in part]), encoding="utf-8")
             command = [str(python), str(HERE / f"{peer}_peer.py"), str(task), str(result)]
-            processes.append(_begun(command, folder, environment))
+            place = index if workers > 1 else None
+            processes.append(_begun(command, folder, environment, place))
         _finished(processes)
         wall = time.time() - start
         lines = [
@@ -271,9 +282,13 @@ def shared_evenly(crystals: Sequence[Crystal], workers: int) -> list[list[Crysta
 
 
 def _begun(
-    command: list[str], folder: Path, environment: dict[str, str]
+    command: list[str], folder: Path, environment: dict[str, str], place: int | None = None
 ) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start a command whose output goes to a file."""
+    """Start a command whose output goes to a file; with a place, on that processor alone."""
+    here = sorted(os.sched_getaffinity(0))
+    if place is not None:
+        # Not every library heeds the variables of the environment.
+        command = ["taskset", "--cpu-list", str(here[place % len(here)]), *command]
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".log", delete=False) as log:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -291,7 +306,7 @@ def _finished(processes: Iterable[tuple[subprocess.Popen[bytes], Path]]) -> None
 
 def print_table(runs: Sequence[Run], crystals: Sequence[Crystal]) -> None:
     """Structures per hour of each, medians of the repeats, and the ratio of ours to them."""
-    columns = ("screened", "screened, net", "mixed", "mixed, net")
+    columns = ("screened", "screened, net", "mixed", "mixed, net", "mixed, per core")
     print("| who | processes x threads | " + " | ".join(columns) + " | ours / theirs |")
     print("|---" * (len(columns) + 3) + "|")
     kinds = list(dict.fromkeys((run.name, run.workers, run.threads) for run in runs))
@@ -299,6 +314,8 @@ def print_table(runs: Sequence[Run], crystals: Sequence[Crystal]) -> None:
         kind: _rates([r for r in runs if (r.name, r.workers, r.threads) == kind], crystals)
         for kind in kinds
     }
+    for (_, workers, threads), found in rates.items():
+        found.append(found[2] / (workers * int(threads)))
     ours = next((rates[kind] for kind in kinds if kind[0] == OURS), None)
     for kind in kinds:
         ratios = [f"{a / b:.1f}" for a, b in zip(ours, rates[kind], strict=True)] if ours else []
@@ -330,23 +347,25 @@ def main() -> None:
     parser.add_argument("--peers-python", type=Path, required=True, help="python of the peers")
     parser.add_argument("--output", type=Path, required=True, help="JSON lines to write")
     parser.add_argument("--source", type=Path, default=Path("demo"), help="crystals")
-    parser.add_argument("--crystals", nargs="+", default=CRYSTALS, help="names of some of them")
+    parser.add_argument("--crystals", nargs="+", default=CRYSTALS, help="names, or all")
     parser.add_argument("--sample", type=int, help="take so many by lot instead")
     parser.add_argument("--most-atoms", type=int, default=100, help="in a primitive cell")
-    parser.add_argument("--only", nargs="+", default=(OURS, *PEERS), help="who runs")
+    parser.add_argument("--potential", choices=PEERS, default="7net-0", help="of all who run")
+    parser.add_argument("--only", nargs="+", help="who runs: chiralscreen, or names of peers")
     parser.add_argument("--repeats", type=int, default=1, help="repeats, for medians")
     parser.add_argument("--config", type=Path, default=HERE.parents[1] / "data" / "demo.yaml")
     options = parser.parse_args()
     config, python = options.config.resolve(), options.peers_python.absolute()
     crystals = chosen_crystals(options, read_settings(config, {}))
-    plan = [(name, workers) for name in options.only for workers in (1, 2)]
+    who = options.only or (OURS, *PEERS[options.potential])
+    plan = [(name, workers) for name in who for workers in (1, 2)]
     plan = [(name, workers) for name, workers in plan if name != OURS or workers == 1]
     runs = []
     with options.output.open("w", encoding="utf-8") as stream:
         for index in track(range(options.repeats * len(plan)), console=Console(stderr=True)):
             repeat, (name, workers) = index // len(plan), plan[index % len(plan)]
             if name == OURS:
-                runs.append(run_ours(crystals, config, repeat))
+                runs.append(run_ours(crystals, config, options.potential, repeat))
             else:
                 runs.append(run_peer(name, python, crystals, workers, repeat))
             print(json.dumps(asdict(runs[-1])), file=stream, flush=True)

@@ -5,6 +5,7 @@ optimiser is matcalc's default, FIRE, without a symmetry constraint.
 """
 
 import matcalc
+from torch import get_num_threads
 from worker import FMAX, Clock, Crystal, Record, run
 
 CALCULATOR = matcalc.load_fp("SevenNet-MPtrj-0")  # 7net-0
@@ -32,4 +33,4 @@ def treat(crystal: Crystal) -> Record:
 
 
 if __name__ == "__main__":
-    run(("matcalc",), treat)
+    run(("matcalc", "sevenn", "torch"), treat, get_num_threads())

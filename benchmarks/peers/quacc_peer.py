@@ -14,6 +14,7 @@ from quacc import change_settings
 from quacc.atoms.phonons import get_phonopy
 from quacc.recipes.mlip.core import relax_job
 from quacc.recipes.mlip.phonons import phonon_flow
+from torch import get_num_threads
 from worker import FMAX, Clock, Crystal, Record, run
 
 POTENTIAL: dict[str, Any] = {"library": "matcalc", "name": "SevenNet-MPtrj-0"}  # 7net-0
@@ -48,4 +49,4 @@ def _number_of_displacements(atoms: Atoms, crystal: Crystal) -> int:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, change_settings({"RESULTS_DIR": folder}):
-        run(("quacc", "matcalc"), treat)
+        run(("quacc", "matcalc", "sevenn", "torch"), treat, get_num_threads())

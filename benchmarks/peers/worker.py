@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from ase import Atoms
 
 FMAX = 1e-4  # eV/Å
@@ -77,7 +76,7 @@ class Clock:
         self.last = now
 
 
-def run(packages: tuple[str, ...], treat: Callable[[Crystal], Record]) -> None:
+def run(packages: tuple[str, ...], treat: Callable[[Crystal], Record], threads: int) -> None:
     """Treat all crystals named on the command line, one after the other.
 
     The first line tells when the peer was ready (seconds since the epoch) and its versions.
@@ -88,13 +87,15 @@ def run(packages: tuple[str, ...], treat: Callable[[Crystal], Record]) -> None:
         Distributions whose versions are told.
     treat : callable
         Relaxes one crystal and computes its phonons.
+    threads : int
+        That the potential computes with.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("crystals", type=Path, help="JSON list of crystals")
     parser.add_argument("output", type=Path, help="JSON lines to write")
     arguments = parser.parse_args()
-    versions = {name: version(name) for name in (*packages, "sevenn", "ase", "phonopy", "torch")}
-    ready = {"ready": time.time(), "threads": torch.get_num_threads(), "versions": versions}
+    versions = {name: version(name) for name in (*packages, "ase", "phonopy")}
+    ready = {"ready": time.time(), "threads": threads, "versions": versions}
     with arguments.output.open("w", encoding="utf-8") as stream:
         print(json.dumps(ready), file=stream, flush=True)
         for entry in json.loads(arguments.crystals.read_text(encoding="utf-8")):

@@ -7,8 +7,6 @@ and refuses everything that could run.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import torch
-
 from tasks.failures import Failure, RemediableError
 from tasks.sources.cells import lattice_of
 from tasks.sources.documents import Document
@@ -49,6 +47,8 @@ def cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRec
         raise RemediableError("tensors in an archive or beyond the limit", "extract or divide it")
     if not document.size:
         raise RemediableError("empty file", "correct or remove the file")
+    import torch  # noqa: PLC0415 - slow to load
+
     try:
         found = torch.load(document.path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -74,6 +74,8 @@ def cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRec
 
 def _checked(found: Any) -> tuple[Sequence[Any], ...]:  # noqa: ANN401
     """Values of the five tensors as lists; refuse those that do not belong together."""
+    import torch  # noqa: PLC0415 - as above
+
     if not (isinstance(found, Mapping) and all(torch.is_tensor(found.get(key)) for key in _KEYS)):
         message = f"unreadable: no tensors {', '.join(_KEYS)}"
         raise RemediableError(message, "give the file of a crystal generator, or CIF files")

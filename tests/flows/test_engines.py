@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from flows import shards
-from flows.screening import screen, shard_of
+from flows.planning import shard_of
+from flows.screening import screen
 from flows.shards import screen_in_shards
 from tasks.catalogue import read_catalog
 from tasks.intake import Plan

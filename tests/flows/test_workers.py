@@ -5,6 +5,7 @@ import os
 import pytest
 
 from flows import workers
+from potentials import devices
 
 
 @pytest.mark.parametrize(
@@ -17,5 +18,5 @@ from flows import workers
     ],
 )
 def test_processes_on_cpu_and_gpu(monkeypatch, asked, device, expected):
-    monkeypatch.setattr(workers, "device_name", lambda name: name)
+    monkeypatch.setattr(devices, "device_name", lambda name: name)
     assert workers.worker_count(asked, device) == expected

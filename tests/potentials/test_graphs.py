@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import sevenn._keys as key
 from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
+from sevenn.train.dataload import unlabeled_atoms_to_graph
 
 from potentials import graphs, inverted, load_potential
 from potentials.graphs import graphs_of, union
@@ -17,13 +19,13 @@ CUTOFF = 5.0
 def searches(monkeypatch):
     """Structures whose pairs were searched."""
     found = []
-    search = graphs.unlabeled_atoms_to_graph
+    search = graphs.neighbour_list
 
-    def recorded(atoms, *arguments, **options):
+    def recorded(quantities, atoms, cutoff):
         found.append(atoms)
-        return search(atoms, *arguments, **options)
+        return search(quantities, atoms, cutoff)
 
-    monkeypatch.setattr(graphs, "unlabeled_atoms_to_graph", recorded)
+    monkeypatch.setattr(graphs, "neighbour_list", recorded)
     return found
 
 
@@ -71,6 +73,16 @@ def test_atoms_outside_of_the_cell_have_the_same_neighbours():
     shifted.positions += 3 * crystal.cell.array[0] + 0.4
     one, other = graphs_of([crystal, shifted], CUTOFF)
     assert np.allclose(rows(one.pairs, one.vectors), rows(other.pairs, other.vectors))
+
+
+@pytest.mark.parametrize("crystal", [bulk("Si"), trigonal_tellurium(), bulk("Cs") * (2, 1, 1)])
+def test_pairs_are_those_that_sevennet_was_trained_on(crystal):
+    crystal = rattled(crystal)
+    expected = unlabeled_atoms_to_graph(crystal, CUTOFF)
+    [found] = graphs_of([crystal], CUTOFF)
+    assert np.allclose(
+        rows(found.pairs, found.vectors), rows(expected[key.EDGE_IDX], expected[key.EDGE_VEC])
+    )
 
 
 def test_results_do_not_depend_on_the_reuse_of_pairs():

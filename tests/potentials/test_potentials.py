@@ -5,7 +5,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from potentials import Equivariance, inverted, load_potential
+from potentials import Equivariance, inverted, load_card, load_potential
+from potentials.registry import nequix_names
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
 NAMES = ("7net-0", "7net-l3i5")
@@ -106,6 +107,11 @@ def test_same_potential_is_loaded_once():
     assert averaged is load_potential("7net-0")
     assert averaged.potential is bare
     assert load_potential("7net-0", dtype="float32", parity=False).model is not bare.model
+
+
+@pytest.mark.parametrize("name", [*nequix_names(), "7net-0"])
+def test_cards_are_those_of_the_loaded_potentials(name):
+    assert load_card(name, dtype="float32") == load_potential(name, dtype="float32").card
 
 
 def test_any_ase_calculator_is_made_parity_even():

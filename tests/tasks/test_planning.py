@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase.build import bulk
 from hypothesis import given
@@ -320,6 +321,20 @@ def test_the_dearest_structures_come_first():
     """A chunk that lasts long must not begin last."""
     chunks = balanced_chunks(works_of([1.0, 50.0, 2.0, 40.0]), 45.0, 10)
     assert [chunk[0].cost for chunk in chunks] == [50.0, 40.0]
+
+
+def test_neighbours_stay_together_in_large_chunks():
+    """A chunk of hundreds is read from dozens of files, and costs what the others cost."""
+    costs = np.random.default_rng(1).lognormal(1.0, 1.0, 20_000)
+    chunks = balanced_chunks(works_of(costs), 1e6, 300)
+    assert sorted(w.material_id for chunk in chunks for w in chunk) == sorted(
+        w.material_id for w in works_of(costs)
+    )
+    assert max(map(len, chunks)) <= 300
+    files = [{int(w.material_id.removeprefix("mp-")) // 200 for w in chunk} for chunk in chunks]
+    assert max(map(len, files)) <= 2 * 34
+    totals = [sum(w.cost for w in chunk) for chunk in chunks]
+    assert max(totals) < 1.1 * min(totals)
 
 
 @pytest.mark.parametrize("number", [1, 76, 152, 198])

@@ -1,0 +1,237 @@
+"""What comes before the computation: a dataset to oneself, and a plan of what is left to do."""
+
+import os
+import platform
+import uuid
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from pathlib import Path
+
+from flows.logs import run_logger
+from flows.spread import spread
+from potentials import PotentialCard, load_card
+from tasks.intake import Intake, Plan, plan_screening
+from tasks.planning import Work
+from tasks.settings import PotentialSettings, ScreenSettings
+from tasks.storage import Dataset, at_work, leased, set_aside
+from tasks.storage.exchange import pull
+
+
+def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str) -> Intake:
+    """Give a run its name and gather what its decisions share.
+
+    Parameters
+    ----------
+    source, output : pathlib.Path
+        Structures, and the folder of the dataset.
+    settings : ScreenSettings
+        All settings.
+    device : str
+        Device of the potential.
+
+    Returns
+    -------
+    Intake
+        For `tasks.intake.plan_screening`.
+    """
+    now = datetime.now(UTC)
+    return Intake(
+        run_id=f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}",
+        started_at=now,
+        source=source,
+        dataset=Dataset(output),
+        settings=settings,
+        card=cache(partial(_card, settings.potential, device)),
+    )
+
+
+@contextmanager
+def alone(intake: Intake, store: str | None = None) -> Iterator[None]:
+    """Have a dataset for one run, with damaged chunks set aside so that they are done again.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    store : str, optional
+        URL of the object store that has more of it.
+
+    Yields
+    ------
+    None
+        Control; other runs wait.
+    """
+    dataset, logger = intake.dataset, run_logger()
+    with leased(dataset.root, owner_of(intake), logger.warning):
+        for path in set_aside(dataset.root, dataset.verify()):
+            logger.warning("%s is damaged: set aside, its work is done again", path)
+        _fetch(intake, store)
+        yield
+
+
+@contextmanager
+def sharing(intake: Intake, shard: tuple[int, int], store: str | None = None) -> Iterator[None]:
+    """Have one share of the work on a dataset.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    shard : tuple of int
+        Index and number of the share.
+    store : str, optional
+        URL of the object store that has the plan.
+
+    Yields
+    ------
+    None
+        Control; the next run of the dataset waits, and one of the same share.
+    """
+    root, owner = intake.dataset.root, owner_of(intake)
+    name = f".lease-{shard[0]}-of-{shard[1]}"
+    with leased(root, owner, run_logger().warning, name), at_work(root, owner):
+        _fetch(intake, store)
+        yield
+
+
+def planned_for(
+    intake: Intake,
+    workers: int,
+    *,
+    limit: int | None,
+    hours: float | None,
+    retry_failures: bool,
+    commit: bool = True,
+    on_open: Callable[[str], None] = lambda _: None,
+) -> Plan:
+    """Read a source and decide what is left to do.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    workers : int
+        Processes that help, and that will compute.
+    limit : int or None
+        Structures to compute at most.
+    hours : float or None
+        Hours to fill with what is expected to be worth most.
+    retry_failures : bool
+        Try again what failed for good in an earlier run.
+    commit : bool
+        Write the decisions into the dataset.
+    on_open : callable
+        Told the stage of each structure that is left to do, at once.
+
+    Returns
+    -------
+    Plan
+        What is left to do.
+    """
+    logger = run_logger()
+    return plan_screening(
+        in_turn(intake),
+        limit=limit,
+        budget=hours * 3600 * workers if hours else None,
+        retry_failures=retry_failures,
+        commit=commit,
+        on_read=lambda count: logger.info("%d records read", count),
+        on_open=on_open,
+        spread=partial(spread, workers=workers),
+    )
+
+
+def in_turn(intake: Intake) -> Intake:
+    """Let the decisions of a run follow all earlier ones, even those of a clock that was ahead.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run, which has the dataset for itself.
+
+    Returns
+    -------
+    Intake
+        Begun now, or just after the youngest plan of the dataset.
+    """
+    planned = (receipt.created for receipt in intake.dataset.receipts("plan"))
+    latest = max(planned, default=intake.started_at)
+    begun = max(intake.started_at, latest + timedelta(microseconds=1))
+    return replace(intake, started_at=begun, dataset=replace(intake.dataset, not_before=begun))
+
+
+def owner_of(intake: Intake) -> str:
+    """Tell who has a dataset.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+
+    Returns
+    -------
+    str
+        Run, process and machine.
+    """
+    return f"run {intake.run_id} (process {os.getpid()} on {platform.node()})"
+
+
+def shard_of(plan: Plan, index: int, count: int, among: Container[str]) -> Plan:
+    """Take the share of a plan that falls to one of several runs.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is left to do.
+    index, count : int
+        Which share of how many.
+    among : container of str
+        Structures that are divided.
+
+    Returns
+    -------
+    Plan
+        With a part of the open structures. It depends on the structure alone, and enantiomorphs
+        stay together.
+    """
+
+    def is_chosen(work: Work) -> bool:
+        key = (work.image_keys or work.keys)[0]
+        return work.material_id in among and int(key, 16) % count == index
+
+    chosen = {stage: tuple(filter(is_chosen, works)) for stage, works in plan.open.items()}
+    return replace(plan, open={stage: works for stage, works in chosen.items() if works})
+
+
+def planned_in(intake: Intake, run_id: str | None) -> frozenset[str]:
+    """List the structures that a run has decided on.
+
+    Parameters
+    ----------
+    intake : Intake
+        With the dataset.
+    run_id : str or None
+        The run.
+
+    Returns
+    -------
+    frozenset of str
+        Their names.
+    """
+    rows = intake.dataset.read("plan", columns=["material_id", "run_id"]).to_pylist()
+    return frozenset(row["material_id"] for row in rows if row["run_id"] == run_id)
+
+
+def _fetch(intake: Intake, store: str | None) -> None:
+    """Bring what an object store has that this folder lacks."""
+    if store:
+        fetched = pull(store, intake.dataset.root)
+        run_logger().info("%d chunks fetched from %s", fetched, store)
+
+
+def _card(settings: PotentialSettings, device: str) -> PotentialCard:
+    """Card of the potential of a run."""
+    return load_card(settings.name, device, settings.dtype, options=settings.options)
