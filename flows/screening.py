@@ -325,6 +325,7 @@ def _commit_run(intake: Intake, result: ScreenResult) -> None:
     """Record settings, versions, machine and times of a run."""
     used = any(report.potential_time for report in result.reports)
     card = intake.card() if used else None
+    kernels = sorted({report.kernel for report in result.reports if report.kernel})
     row = {
         "run_id": intake.run_id,
         "kind": intake.kind,
@@ -335,7 +336,7 @@ def _commit_run(intake: Intake, result: ScreenResult) -> None:
         "versions": json.dumps({name: version(name) for name in RECORDED_PACKAGES}),
         "potential": card.name if card else None,
         "checkpoint_digest": card.digest if card else None,
-        "kernel": card.kernel if card else None,
+        "kernel": ", ".join(kernels) or None,
         "host": platform.node(),
         "wall_times": json.dumps(stage_seconds(result.reports, "wall_time")),
         "potential_times": json.dumps(stage_seconds(result.reports, "potential_time")),

@@ -22,14 +22,13 @@ from torch import Tensor
 from torch.nn.functional import one_hot, silu
 
 from potentials.batching import Budget
-from potentials.checkpoint import sha256_of_file
+from potentials.compiler import COMPILED, TORCH
 from potentials.convolution import Connect, Connection, Convolution, Convolve, Paths
 from potentials.devices import to_device, to_host
 from potentials.forces import differentiate
 from potentials.graphs import Union, evaluate_in_batches
-from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
+from potentials.interface import Evaluation, FloatArray, PotentialCard
 from potentials.kernels import (
-    COMPILED,
     INTERVALS,
     CompiledConnection,
     Intervals,
@@ -38,10 +37,7 @@ from potentials.kernels import (
     prefer_compiled,
 )
 from potentials.memory import MemoryModel
-
-CITATION = "Koker et al., arXiv:2508.16067 and, for fine-tuning on phonons, arXiv:2601.07742"
-LICENCE = "CC-BY 4.0 (weights, Nequix)"
-MILLISECONDS_PER_ATOM = {"torch": 10.3, "compiled": 1.3}
+from potentials.nequix_card import nequix_card
 
 # Measured by benchmarks/memory_model.py.
 MEMORY = {
@@ -190,25 +186,16 @@ def load_nequix(path: Path, device: str, dtype: str, *, compiled: bool = True) -
     if place.type != "cpu" or not compiled:
         return plain()
     exact = _load(path, place, "float64")
-    return prefer_compiled(partial(_compile, exact, dtype), plain, exact, dtype)
+    return prefer_compiled(partial(_compile, path, exact, dtype), plain, exact, dtype)
 
 
 def _load(path: Path, device: torch.device, dtype: str) -> Nequix:
     """Load a checkpoint without the compiled kernel."""
     network = _read(path, partial(to_device, device=device, dtype=getattr(torch, dtype)))
-    card = PotentialCard(
-        name=path.stem,
-        digest=sha256_of_file(path),
-        equivariance=Equivariance.O3,
-        elements=frozenset(network.species),
-        licence=LICENCE,
-        citation=CITATION,
-        milliseconds_per_atom=MILLISECONDS_PER_ATOM["torch"],
-    )
-    return Nequix(card, network, device, MEMORY["torch", dtype], Budget(device))
+    return Nequix(nequix_card(path, TORCH), network, device, MEMORY["torch", dtype], Budget(device))
 
 
-def _compile(exact: Nequix, dtype: str) -> Nequix:
+def _compile(path: Path, exact: Nequix, dtype: str) -> Nequix:
     """Make a model of float64 one with the compiled kernel, in a precision."""
     network, precision = exact.network, getattr(torch, dtype)
     intervals = make_intervals(network.cutoff, INTERVALS[dtype])
@@ -219,9 +206,7 @@ def _compile(exact: Nequix, dtype: str) -> Nequix:
         layers=layers,
         readout=network.readout.to(precision),
     )
-    card = replace(
-        exact.card, kernel=COMPILED, milliseconds_per_atom=MILLISECONDS_PER_ATOM[COMPILED]
-    )
+    card = nequix_card(path, COMPILED)
     return replace(exact, card=card, network=compiled, memory=MEMORY[COMPILED, dtype])
 
 

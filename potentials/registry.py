@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
+from potentials.compiler import expected_kernel
 from potentials.interface import Equivariance, Potential, PotentialCard
 from potentials.nequix_card import nequix_card
 from potentials.parity import InversionAverage
@@ -104,7 +105,7 @@ def load_card(
     require_known(name, device, dtype)
     # Other files are loaded, so that a defect in one is told before anything is computed.
     if name in nequix_names():
-        return nequix_card(_NEQUIX_WEIGHTS / f"{name}.nqx")
+        return nequix_card(_NEQUIX_WEIGHTS / f"{name}.nqx", expected_kernel(device))
     return load_potential(name, device, dtype, options=options).card
 
 

@@ -83,6 +83,8 @@ class StageReport:
         Seconds, loading of the potential apart.
     potential_time : float
         Seconds of them inside the potential.
+    kernel : str or None
+        How the potential computed, as its card tells it; None where it was not asked.
     """
 
     stage: str
@@ -90,6 +92,7 @@ class StageReport:
     failures: tuple[Failure, ...]
     wall_time: float
     potential_time: float
+    kernel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,7 @@ def run_stage(
         failures=tuple(outcome.failure for outcome in found.values() if outcome.failure),
         wall_time=time.perf_counter() - start,
         potential_time=sum(outcome.potential_time for outcome in found.values()),
+        kernel=potential.card.kernel if potential else None,
     )
     timings = {"wall_time": report.wall_time, "potential_time": report.potential_time}
     tables = _merged([outcome.tables for outcome in found.values()])

@@ -4,14 +4,14 @@ A potential hands over its convolutions and gets the same ones back, compiled; w
 done, an error says why, and the potential stays with torch.
 """
 
-from potentials.kernels.compiler import KernelUnavailableError
+from potentials.compiler import COMPILED, KernelUnavailableError
 from potentials.kernels.convolution import (
     CompiledConnection,
     CompiledConvolution,
     CompiledEdges,
     compile_convolution,
 )
-from potentials.kernels.selection import COMPILED, prefer_compiled
+from potentials.kernels.selection import prefer_compiled
 from potentials.kernels.splines import INTERVALS, Intervals, make_intervals
 
 __all__ = [

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
+from potentials.compiler import KernelUnavailableError
 from potentials.convolution import Convolution, Paths
 from potentials.devices import to_host
 from potentials.graphs import Union
 from potentials.interface import FloatArray
-from potentials.kernels.compiler import KernelUnavailableError
 from potentials.kernels.library import (
     HARMONICS,
     L_MAX,

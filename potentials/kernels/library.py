@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from potentials.kernels.compiler import KernelUnavailableError, build_library
+from potentials.compiler import KernelUnavailableError, build_library
 
 # Lanes of the widest vector: multiplicities are filled up to a multiple of it.
 LANES = 16

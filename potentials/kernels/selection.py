@@ -7,17 +7,14 @@ from typing import TypeVar
 import numpy as np
 from ase import Atoms
 
+from potentials.compiler import KernelUnavailableError
 from potentials.interface import Evaluation, Potential
-from potentials.kernels.compiler import KernelUnavailableError
 
 P = TypeVar("P", bound=Potential)
 
 # Largest difference of a force relative to the largest force: above the rounding and the error of
 # the splines, and far below any fault.
 _TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
-
-# What the card of a potential with the compiled kernel says.
-COMPILED = "compiled"
 
 _logger = logging.getLogger(__name__)
 

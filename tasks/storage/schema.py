@@ -557,7 +557,7 @@ _RUNS = Table(
         *_POTENTIAL,
         _text(
             "kernel",
-            "How the potential computed: `compiled` with the compiled convolution, else `torch`.",
+            "How the potential computed: `compiled`, `torch`, or both on unlike machines.",
             nullable=True,
         ),
         _text("host", "Machine that ran it."),

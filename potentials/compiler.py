@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("convolution.cpp")
+SOURCE = Path(__file__).parent / "kernels" / "convolution.cpp"
 _COMPILERS = ("g++", "c++", "clang++")
 _FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC")
 # The second is for compilers of ARM that know no -march=native, the last for all others.
@@ -23,8 +23,32 @@ _REAL = {"float32": "float", "float64": "double"}
 _SECONDS = 120
 
 
+# How a potential computes, as its card tells it.
+COMPILED, TORCH = "compiled", "torch"
+
+
 class KernelUnavailableError(Exception):
     """The compiled code cannot be used here; the message says why and what to do."""
+
+
+def expected_kernel(device: str) -> str:
+    """Foretell how a potential with a compiled kernel will compute, without compiling it.
+
+    Parameters
+    ----------
+    device : str
+        As `load_potential` takes it; ``auto`` counts as a CPU.
+
+    Returns
+    -------
+    str
+        ``compiled`` on a CPU with a compiler, else ``torch``.
+    """
+    try:
+        _find_compiler()
+    except KernelUnavailableError:
+        return TORCH
+    return TORCH if device.startswith("cuda") else COMPILED
 
 
 @cache

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from potentials import load_potential
-from potentials.kernels import KernelUnavailableError, compiler, library
+from potentials import compiler, load_potential
+from potentials.compiler import KernelUnavailableError
+from potentials.kernels import library
 from potentials.nequix import load_nequix
 from tests.potentials.crystals import rattled
 
