@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tasks.columns import cell_columns, phonon_columns, strain_columns
-from tasks.failures import Failure, RemediableError, failure_of
+from tasks.failures import Failure, RemediableError, failure_of, panics_as_errors
 from tasks.intake import (
     Decision,
     Intake,
@@ -132,10 +132,11 @@ def rows_of_file(file: tuple[Path, str], settings: ScreenSettings) -> _Rows | Fa
     """
     path, name = file
     try:
-        found = read_phonopy(path)
-        atoms = atoms_of_cell(found.phonon.primitive)
-        material = Material(name, atoms, structure_hash(atoms), str(path))
-        return _rows(material, found, settings)
+        with panics_as_errors():
+            found = read_phonopy(path)
+            atoms = atoms_of_cell(found.phonon.primitive)
+            material = Material(name, atoms, structure_hash(atoms), str(path))
+            return _rows(material, found, settings)
     except MemoryError:
         message = f"{path.name} takes more memory than it may"
         return _failure(RemediableError(message, _MORE_MEMORY), path)

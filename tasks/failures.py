@@ -2,6 +2,8 @@
 
 import errno
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,6 +47,32 @@ class RemediableError(ValueError):
     def __str__(self) -> str:
         """Message alone."""
         return str(self.args[0])
+
+
+@contextmanager
+def panics_as_errors() -> Iterator[None]:
+    """Turn the panic of a library written in Rust, such as phonopy's eigensolver, into an error.
+
+    A panic is no `Exception`: it would pass by all that keeps a structure from costing others
+    theirs, and Prefect would wait for ever for the task that raised it.
+
+    Yields
+    ------
+    None
+        Control.
+
+    Raises
+    ------
+    RuntimeError
+        In place of a panic.
+    """
+    try:
+        yield
+    except BaseException as error:
+        # Its class is made by each library anew and can be imported from none.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(f"a library gave up: {error}") from error
 
 
 class DatasetError(RuntimeError):

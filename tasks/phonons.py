@@ -29,7 +29,7 @@ from potentials import (
 )
 from tasks.convergence import boundary_shift
 from tasks.displacements import choose_directions, count_site_evaluations, site_operations
-from tasks.failures import RemediableError
+from tasks.failures import RemediableError, panics_as_errors
 from tasks.masses import set_special_masses, special_masses
 from tasks.pairs import PairGroup
 from tasks.supercells import (
@@ -522,7 +522,8 @@ def _in_place_of(
 def _caught(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Exception:
     """Value of a function, or what it raised; want of memory is a matter of all crystals."""
     try:
-        return function(*args, **kwargs)
+        with panics_as_errors():
+            return function(*args, **kwargs)
     except Exception as error:
         if is_out_of_memory(error):
             raise

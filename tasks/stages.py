@@ -48,7 +48,7 @@ from tasks.enantiomorphs import (
     mirrored_phonons,
     mirrored_relaxation,
 )
-from tasks.failures import Failure, RemediableError, failure_of
+from tasks.failures import Failure, RemediableError, failure_of, panics_as_errors
 from tasks.phonons import (
     ForceConstants,
     atoms_of_cell,
@@ -248,7 +248,8 @@ def _treated(stage: str, treat: Treatment, tasks: Sequence[Task]) -> list[Outcom
     """Outcomes of some structures; what one of them raises becomes its failure."""
     start = time.perf_counter()
     try:
-        outcomes = treat(tasks)
+        with panics_as_errors():
+            outcomes = treat(tasks)
     except Exception as error:  # noqa: BLE001 - one structure must not cost the others theirs
         if len(tasks) == 1:
             return [Outcome({}, failure_of(error, stage=stage, **tasks[0].identity))]

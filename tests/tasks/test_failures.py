@@ -7,8 +7,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
 
-from tasks.failures import Failure, RemediableError, failure_of
+from tasks.failures import Failure, RemediableError, failure_of, panics_as_errors
 from tasks.storage import TABLES
 
 
@@ -108,3 +110,18 @@ def test_failures_and_foreseen_errors_travel_between_processes():
     assert pickle.loads(pickle.dumps(failure)) == failure  # noqa: S301 - made here
     error = pickle.loads(pickle.dumps(RemediableError("wrong", "mend it")))  # noqa: S301
     assert (str(error), error.remedy) == ("wrong", "mend it")
+
+
+def test_the_panic_of_a_library_is_an_error():
+    positions = np.random.default_rng(0).random((9, 3))
+    cell = PhonopyAtoms(symbols=["Si"] * 9, cell=np.eye(3) * 6, scaled_positions=positions)
+    phonon = Phonopy(cell, np.diag([2, 1, 1]), primitive_matrix=np.eye(3), log_level=0)
+    phonon.force_constants = np.full((9, 18, 3, 3), np.nan)
+    with pytest.raises(RuntimeError, match="a library gave up"), panics_as_errors():
+        phonon.run_qpoints([[0.1, 0.2, 0.3]], with_eigenvectors=True)
+
+
+def test_other_ends_of_a_program_are_left_alone():
+    for error in (KeyboardInterrupt, SystemExit, ValueError):
+        with pytest.raises(error), panics_as_errors():
+            raise error
