@@ -266,6 +266,24 @@ def verify(folder: Folder) -> None:
 
 
 @app.command()
+def upgrade(folder: Folder) -> None:
+    """Check and rewrite the receipts of a dataset that an older version wrote.
+
+    The next `screen` does the work of those again that are damaged. Example:
+
+        chiralscreen upgrade results/demo
+    """
+    from tasks.storage import leased, upgrade_receipts
+
+    with errors_told(), leased(existing_dataset(folder), "an upgrade", console.print):
+        upgraded, problems = upgrade_receipts(folder)
+    for problem in problems:
+        console.print(problem.message, markup=False)
+    console.print(f"{upgraded} receipts upgraded, {len(problems)} problems")
+    raise typer.Exit(DONE_WITH_FAILURES if problems else DONE)
+
+
+@app.command()
 def compact(folder: Folder) -> None:
     """Merge small committed files into large ones, sorted by space group.
 

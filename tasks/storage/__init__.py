@@ -10,6 +10,7 @@ from tasks.storage.receipts import Receipt
 from tasks.storage.repair import set_aside
 from tasks.storage.schema import CATALOG_TABLES, SCHEMA_VERSION, TABLES, Column, Table, column_info
 from tasks.storage.snapshot import Snapshot, is_dataset
+from tasks.storage.upgrade import upgrade_receipts
 from tasks.storage.verification import Problem
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "leased",
     "prune",
     "set_aside",
+    "upgrade_receipts",
 ]

@@ -20,7 +20,7 @@ from tasks.storage.dataset import Dataset
 from tasks.storage.durable import TEMPORARY_SUFFIX
 from tasks.storage.errors import explained
 from tasks.storage.ordering import rows_in_order
-from tasks.storage.receipts import Receipt, read_receipt, receipt_paths
+from tasks.storage.receipts import Receipt, read_receipt, receipt_name, receipt_paths
 from tasks.storage.snapshot import Snapshot, live, part_path, receipts_folder
 from tasks.storage.verification import unnamed_parts
 
@@ -195,7 +195,7 @@ def _outlived(root: Path, receipts: Sequence[Receipt], before: float) -> Iterato
 
 
 def _receipt_path(root: Path, chunk: str) -> Path:
-    return receipts_folder(root) / f"{chunk}.json"
+    return receipts_folder(root) / receipt_name(chunk)
 
 
 def _modified(path: Path) -> float:

@@ -75,9 +75,9 @@ class Dataset:
             When rows do not fit the schema or the keys, or the disk refuses them.
         """
         arrow = _prepare(tables)
-        materials = _materials_by_key(arrow)
+        materials = materials_by_key(arrow)
         _check_keys(keys, materials)
-        failed, transient = _failures(arrow)
+        failed, transient = failed_keys(arrow)
         now = datetime.now(UTC)
         draft = Draft(
             stage=stage,
@@ -259,8 +259,19 @@ def _check_tables(names: Iterable[str]) -> None:
         raise DatasetError(f"unknown table {', '.join(sorted(unknown))}; tables are {known}")
 
 
-def _materials_by_key(tables: Mapping[str, pa.Table]) -> dict[str, tuple[str, ...]]:
-    """Collect the keys of all rows, and the materials with rows under each."""
+def materials_by_key(tables: Mapping[str, pa.Table]) -> dict[str, tuple[str, ...]]:
+    """Collect the keys of all rows, and the materials with rows under each.
+
+    Parameters
+    ----------
+    tables : mapping from str to pyarrow.Table
+        Rows of a chunk by name of the table; other columns than those of the identity may lack.
+
+    Returns
+    -------
+    dict from str to tuple of str
+        Materials in the order of their names.
+    """
     found: defaultdict[str, set[str]] = defaultdict(set)
     for name, rows in tables.items():
         *others, key = TABLES[name].identity
@@ -283,8 +294,21 @@ def _check_keys(keys: Collection[str], materials: Mapping[str, tuple[str, ...]])
         raise DatasetError(f"a row has the key {min(foreign)}, which is not among the chunk's")
 
 
-def _failures(tables: Mapping[str, pa.Table]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the keys that failed, and those of them worth another try."""
+def failed_keys(tables: Mapping[str, pa.Table]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys that failed, and those of them worth another try.
+
+    Parameters
+    ----------
+    tables : mapping from str to pyarrow.Table
+        Rows of a chunk by name of the table; only `failures` is read.
+
+    Returns
+    -------
+    tuple of str
+        Keys with a row in `failures`, in order.
+    tuple of str
+        Those with a row that says that the failure is transient.
+    """
     if "failures" not in tables:
         return (), ()
     rows = tables["failures"].select(["key", "transient"]).to_pylist()

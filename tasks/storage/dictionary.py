@@ -9,8 +9,8 @@ _HEADER = f"""# Data dictionary
 Generated from the schema (version {SCHEMA_VERSION}) by `python -m tasks.storage`; do not edit.
 
 A dataset keeps committed work in `parts/<table>/<chunk>.parquet`, each chunk vouched for by
-`receipts/<chunk>.json`. People read `catalog/<table>.parquet`, which holds the rows of the newest
-plan, sorted by space group. Arrays are flattened in C order. Read the files with any Parquet
+`receipts/<chunk>.v2.json`. People read `catalog/<table>.parquet`, which holds the rows of the
+newest plan, sorted by space group. Arrays are flattened in C order. Read the files with any Parquet
 reader; `tasks.storage.column_info(table)` gives units and descriptions to pandas users.
 """
 

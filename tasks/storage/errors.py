@@ -13,6 +13,10 @@ class NewerDatasetError(DatasetError):
     """A newer program wrote what this one cannot read; nothing is wrong with it."""
 
 
+class OutdatedDatasetError(DatasetError):
+    """An older program wrote what has to be checked and upgraded before this one reads it."""
+
+
 @contextmanager
 def explained(action: str, path: Path) -> Iterator[None]:
     """Turn an OSError inside the block into a DatasetError that says what to do.

@@ -16,7 +16,18 @@ import fsspec  # type: ignore[import-untyped]
 
 from tasks.storage.durable import discard, file_digest, publish, stage_file, write_durably
 from tasks.storage.errors import DatasetError
-from tasks.storage.receipts import PartFile, Receipt, parsed_receipt, read_receipt, receipt_paths
+from tasks.storage.receipts import (
+    RECEIPT_FORMAT,
+    PartFile,
+    Receipt,
+    chunk_of,
+    format_of,
+    parsed_old_receipt,
+    parsed_receipt,
+    read_receipt,
+    receipt_name,
+    receipt_paths,
+)
 from tasks.storage.snapshot import live, load_receipts, part_path, receipts_folder
 
 
@@ -33,7 +44,8 @@ def pull(url: str, root: Path) -> int:
     Returns
     -------
     int
-        Number of chunks that came; what others superseded stays away.
+        Number of chunks that came; what others superseded stays away. Receipts of an older format
+        come as they are, for `tasks.storage.upgrade` to check.
 
     Raises
     ------
@@ -42,14 +54,15 @@ def pull(url: str, root: Path) -> int:
     """
     store = _store(url)
     here = [read_receipt(path) for path in receipt_paths(receipts_folder(root))]
-    absent = store.names() - {receipt.chunk for receipt in here}
-    found = list(store.receipts(absent))
-    held = {receipt.chunk for receipt in live([*here, *(receipt for receipt, _ in found)])}
-    wanted = [(receipt, content) for receipt, content in found if receipt.chunk in held]
-    for receipt, content in wanted:
+    known = {receipt.chunk for receipt in here}
+    absent = [path for chunk, path in store.receipts().items() if chunk not in known]
+    found = {path: (_parsed(path, content), content) for path, content in store.read(absent)}
+    held = {receipt.chunk for receipt in live([*here, *(receipt for receipt, _ in found.values())])}
+    wanted = {path: pair for path, pair in found.items() if pair[0].chunk in held}
+    for path, (receipt, content) in wanted.items():
         for table, part in receipt.files.items():
             store.fetch(part_path(root, table, receipt.chunk), root, part)
-        _place(receipts_folder(root) / f"{receipt.chunk}.json", content)
+        _place(receipts_folder(root) / path.name, content)
     return len(wanted)
 
 
@@ -76,11 +89,11 @@ def push(root: Path, url: str, *, catalog: bool = True) -> int:
         When the store cannot be written; what was sent is no harm, and counts or is sent again.
     """
     store = _store(url)
-    there = store.names()
+    there = {chunk for chunk, path in store.receipts().items() if format_of(path) >= RECEIPT_FORMAT}
     sent = [receipt for receipt in load_receipts(root) if receipt.chunk not in there]
     parts = [part_path(root, table, receipt.chunk) for receipt in sent for table in receipt.files]
     store.send(parts, root)
-    store.send([receipts_folder(root) / f"{receipt.chunk}.json" for receipt in sent], root)
+    store.send([receipts_folder(root) / receipt_name(receipt.chunk) for receipt in sent], root)
     if catalog:
         store.send(sorted(root.glob("catalog/*.parquet")), root)
     return len(sent)
@@ -94,20 +107,20 @@ class _Store:
     base: str
     url: str
 
-    def names(self) -> frozenset[str]:
-        """Chunks with a receipt."""
+    def receipts(self) -> dict[str, PurePosixPath]:
+        """Receipt of each chunk; of those in several formats the newest."""
         with self._explained("list"):
             self.system.invalidate_cache()
             found = self.system.find(f"{self.base}/receipts")
-        return frozenset(PurePosixPath(path).stem for path in found if path.endswith(".json"))
+        paths = (PurePosixPath(path) for path in found if path.endswith(".json"))
+        return {chunk_of(path): path for path in sorted(paths, key=format_of)}
 
-    def receipts(self, chunks: Collection[str]) -> Iterator[tuple[Receipt, bytes]]:
-        """Receipts of some chunks, and their bytes."""
-        paths = [f"{self.base}/receipts/{chunk}.json" for chunk in sorted(chunks)]
+    def read(self, paths: Collection[PurePosixPath]) -> Iterator[tuple[PurePosixPath, bytes]]:
+        """Receipts and their bytes."""
+        names = [str(path) for path in sorted(paths)]
         with self._explained("read"):
-            found = self.system.cat(paths) if paths else {}
-        for path, content in found.items():
-            yield parsed_receipt(PurePosixPath(path), content), content
+            found = self.system.cat(names) if names else {}
+        yield from ((PurePosixPath(path), content) for path, content in found.items())
 
     def fetch(self, final: Path, root: Path, part: PartFile) -> None:
         """Bring a part that is what its receipt says."""
@@ -155,6 +168,11 @@ def _store(url: str) -> _Store:
     if "file" in system.protocol:
         raise DatasetError(f"{url} is no object store: work in the folder itself")
     return _Store(system, base.rstrip("/"), url)
+
+
+def _parsed(path: PurePosixPath, content: bytes) -> Receipt:
+    """Parse a receipt of this format, or of the first, which readers of the folder will refuse."""
+    return (parsed_old_receipt if format_of(path) == 1 else parsed_receipt)(path, content)
 
 
 def _place(final: Path, content: bytes) -> None:

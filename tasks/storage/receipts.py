@@ -3,27 +3,44 @@
 A chunk is named after its stage, its keys and its content. Repeating a commit therefore writes
 the same names and bytes, another outcome makes another chunk, and no committed file is ever
 overwritten by other content.
+
+A receipt is a JSON object in a file named after the chunk and the format of receipts, such as
+``<chunk>.v2.json``. Its last field is the SHA-256 digest of all bytes before that field. Receipts
+of format 1, ``<chunk>.json``, have no digest: a flipped bit in them can change which rows hold, so
+that only `tasks.storage.upgrade` reads them.
 """
 
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, with_config
 
 from tasks.storage.durable import write_durably
-from tasks.storage.errors import DatasetError, NewerDatasetError, explained
+from tasks.storage.errors import (
+    DatasetError,
+    NewerDatasetError,
+    OutdatedDatasetError,
+    explained,
+)
 from tasks.storage.schema import SCHEMA_VERSION, TABLES
 
+RECEIPT_FORMAT: Final = 2
+"""Format of the receipts that this program writes; any change of their fields makes a new one."""
+
+_FIRST_FORMAT: Final = 1
+_FILE: Final = re.compile(r"([^.]+)(?:\.v([2-9]|[1-9][0-9]+))?\.json")
 _STAGE: Final = re.compile(r"[a-z][a-z0-9_]*")
 _CHUNK: Final = re.compile(r"[a-z][a-z0-9_]*(-[0-9a-z]+)+")
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class PartFile:
     """One Parquet file of a chunk.
@@ -46,6 +63,7 @@ class PartFile:
     sha256: str
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class Receipt:
     """What one commit did.
@@ -83,11 +101,11 @@ class Receipt:
     created: datetime
     keys: Mapping[str, tuple[str, ...]]
     files: Mapping[str, PartFile]
-    failed: tuple[str, ...] = ()
-    transient: tuple[str, ...] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)
-    generation: int = 0
-    supersedes: tuple[str, ...] = ()
+    failed: tuple[str, ...]
+    transient: tuple[str, ...]
+    timings: Mapping[str, float]
+    generation: int
+    supersedes: tuple[str, ...]
 
     def __post_init__(self) -> None:
         """Refuse what cannot name a file of a dataset."""
@@ -144,6 +162,58 @@ def chunk_name(
     return f"{stage}-{_digest(keys)[:20]}-{_digest(content)[:12]}{suffix}"
 
 
+def receipt_name(chunk: str, number: int = RECEIPT_FORMAT) -> str:
+    """Name the file of a receipt.
+
+    Parameters
+    ----------
+    chunk : str
+        Name of the chunk.
+    number : int
+        Format of the receipt.
+
+    Returns
+    -------
+    str
+        Name of the file.
+    """
+    return f"{chunk}.json" if number == _FIRST_FORMAT else f"{chunk}.v{number}.json"
+
+
+def chunk_of(path: PurePath) -> str:
+    """Name the chunk that a receipt vouches for.
+
+    Parameters
+    ----------
+    path : PurePath
+        File of the receipt.
+
+    Returns
+    -------
+    str
+        Name of the chunk, or the whole name of a file that is no receipt.
+    """
+    match = _FILE.fullmatch(path.name)
+    return match[1] if match else path.name
+
+
+def format_of(path: PurePath) -> int:
+    """Tell the format of a receipt from the name of its file.
+
+    Parameters
+    ----------
+    path : PurePath
+        File of the receipt.
+
+    Returns
+    -------
+    int
+        Format, 1 where the name has no number; 0 for a file that is no receipt.
+    """
+    match = _FILE.fullmatch(path.name)
+    return int(match[2] or _FIRST_FORMAT) if match else 0
+
+
 def write_receipt(folder: Path, receipt: Receipt) -> None:
     """Write a receipt; from then on readers see its chunk.
 
@@ -159,8 +229,9 @@ def write_receipt(folder: Path, receipt: Receipt) -> None:
     DatasetError
         When it cannot be written.
     """
-    content = _ADAPTER.dump_json(receipt)
-    write_durably(folder / f"{receipt.chunk}.json", lambda path: _write_bytes(path, content))
+    body = _ADAPTER.dump_json(receipt).removesuffix(b"}")
+    content = body + _digest_field(body)
+    write_durably(folder / receipt_name(receipt.chunk), lambda path: _write_bytes(path, content))
 
 
 def read_receipt(path: Path) -> Receipt:
@@ -179,7 +250,7 @@ def read_receipt(path: Path) -> Receipt:
     Raises
     ------
     DatasetError
-        When it is damaged, belongs to another file, or was written by a newer program.
+        When it is damaged, belongs to another file, or is of another format.
     """
     with explained("read", path):
         content = path.read_bytes()
@@ -204,21 +275,42 @@ def parsed_receipt(path: PurePath, content: bytes) -> Receipt:
     Raises
     ------
     DatasetError
-        When it is damaged, belongs to another file, or was written by a newer program.
+        When it is damaged, belongs to another file, or is of another format.
     """
-    version = _VERSION.search(content)
+    _refuse_other_formats(path)
+    body = content[: -len(_digest_field(b""))]
+    if content != body + _digest_field(body):
+        raise DatasetError(_damaged(path, "its digest is another one"))
+    version = _VERSION.search(body)
     if version and int(version[1]) > SCHEMA_VERSION:
         raise NewerDatasetError(
             f"{path} has schema version {int(version[1])}, this program knows {SCHEMA_VERSION}: "
             "update the program"
         )
-    try:
-        receipt = _ADAPTER.validate_json(content)
-    except ValidationError as error:
-        raise DatasetError(_damaged(path, str(error.errors()[0]["msg"]))) from error
-    if receipt.chunk != path.stem:
-        raise DatasetError(_damaged(path, f"it names the chunk {receipt.chunk}"))
-    return receipt
+    return _validated(path, body + b"}")
+
+
+def parsed_old_receipt(path: PurePath, content: bytes) -> Receipt:
+    """Parse a receipt of format 1, which nothing but its parts can confirm.
+
+    Parameters
+    ----------
+    path : PurePath
+        Where it was found.
+    content : bytes
+        What was found.
+
+    Returns
+    -------
+    Receipt
+        The receipt.
+
+    Raises
+    ------
+    DatasetError
+        When it is damaged or belongs to another file.
+    """
+    return _validated(path, content)
 
 
 def receipt_paths(folder: Path, stage: str | None = None) -> list[Path]:
@@ -243,6 +335,42 @@ def receipt_paths(folder: Path, stage: str | None = None) -> list[Path]:
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
     return [folder / name for name in names if name.startswith(start)]
+
+
+def _refuse_other_formats(path: PurePath) -> None:
+    """Refuse a receipt that another program has to read, or none."""
+    number = format_of(path)
+    if number > RECEIPT_FORMAT:
+        raise NewerDatasetError(
+            f"{path} is a receipt of format {number}, this program knows {RECEIPT_FORMAT}: "
+            "update the program"
+        )
+    if number == 0:
+        raise DatasetError(_damaged(path, "its name is not that of a receipt"))
+    if number < RECEIPT_FORMAT:
+        command = f"chiralscreen upgrade {shlex.quote(str(path.parent.parent))}"
+        raise OutdatedDatasetError(
+            f"{path} is of format {number}, in which damage goes unnoticed; to check and upgrade "
+            f"the dataset run\n    {command}"
+        )
+
+
+def _validated(path: PurePath, content: bytes) -> Receipt:
+    """Parse a receipt; a field too many or too few is an error."""
+    try:
+        receipt = _ADAPTER.validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DatasetError(_damaged(path, f"{place}: {first['msg']}")) from error
+    if receipt.chunk != chunk_of(path):
+        raise DatasetError(_damaged(path, f"it names the chunk {receipt.chunk}"))
+    return receipt
+
+
+def _digest_field(body: bytes) -> bytes:
+    """End of a receipt: the digest of all before it."""
+    return b',"sha256":"%s"}' % hashlib.sha256(body).hexdigest().encode()
 
 
 def _damaged(path: PurePath, reason: str) -> str:

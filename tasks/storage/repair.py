@@ -7,11 +7,13 @@ from typing import Final
 
 from tasks.storage.durable import make_folder, publish
 from tasks.storage.errors import DatasetError, NewerDatasetError, explained
-from tasks.storage.receipts import read_receipt
+from tasks.storage.receipts import RECEIPT_FORMAT, chunk_of, read_receipt, receipt_name
 from tasks.storage.snapshot import receipts_folder
 from tasks.storage.verification import Problem
 
 _FOLDER: Final = "damaged"
+_LET_BE: Final = frozenset({"orphan part", "outdated receipt"})
+_FORMATS: Final = range(1, RECEIPT_FORMAT + 1)
 _CHUNK: Final = re.compile(r"[a-z][a-z0-9_]*(-[0-9a-z]+)+")
 
 
@@ -26,7 +28,8 @@ def set_aside(root: Path, problems: Iterable[Problem]) -> list[Path]:
     root : Path
         Folder of the dataset.
     problems : iterable of Problem
-        What the check found; leftovers of killed programs are let be.
+        What the check found; leftovers of killed programs are let be, and what other programs
+        wrote.
 
     Returns
     -------
@@ -38,17 +41,22 @@ def set_aside(root: Path, problems: Iterable[Problem]) -> list[Path]:
     DatasetError
         When a file cannot be moved.
     """
-    damaged = [p for p in problems if p.kind != "orphan part" and not _is_newer(p)]
-    chunks = {problem.path.stem for problem in damaged}
+    damaged = [p for p in problems if p.kind not in _LET_BE and not _is_newer(p)]
+    chunks = {_chunk(problem.path) for problem in damaged}
     moved: list[Path] = []
     for chunk in sorted(filter(_CHUNK.fullmatch, chunks)):
         # The receipt goes first: without it nobody looks at the parts.
-        receipt = receipts_folder(root) / f"{chunk}.json"
-        for path in [receipt, *sorted(root.glob(f"parts/*/{chunk}.parquet"))]:
+        receipts = [receipts_folder(root) / receipt_name(chunk, n) for n in _FORMATS]
+        for path in [*receipts, *sorted(root.glob(f"parts/*/{chunk}.parquet"))]:
             if path.exists():
                 _move(path, root / _FOLDER / path.relative_to(root))
                 moved.append(path)
     return moved
+
+
+def _chunk(path: Path) -> str:
+    """Chunk of a part or of a receipt."""
+    return path.stem if path.suffix == ".parquet" else chunk_of(path)
 
 
 def _is_newer(problem: Problem) -> bool:

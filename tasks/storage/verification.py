@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.storage.durable import file_digest
-from tasks.storage.errors import DatasetError
+from tasks.storage.errors import DatasetError, OutdatedDatasetError
 from tasks.storage.parts import Selection, count_rows, keys_in
-from tasks.storage.receipts import PartFile, Receipt, read_receipt, receipt_paths
+from tasks.storage.receipts import PartFile, Receipt, chunk_of, read_receipt, receipt_paths
 from tasks.storage.schema import TABLES
 from tasks.storage.snapshot import live, part_path, receipts_folder
 
-ProblemKind = Literal["unreadable receipt", "missing part", "corrupt part", "orphan part"]
+ProblemKind = Literal[
+    "unreadable receipt", "outdated receipt", "missing part", "corrupt part", "orphan part"
+]
 """What can be wrong with a dataset."""
 
 
@@ -52,11 +54,31 @@ def find_problems(root: Path) -> list[Problem]:
         What is wrong, receipts first; empty for a sound dataset.
     """
     receipts, problems = _read_all(root)
+    outdated = {chunk_of(p.path) for p in problems if p.kind == "outdated receipt"}
     for receipt in receipts:
-        for table, part in receipt.files.items():
-            problems += _check_part(part_path(root, table, receipt.chunk), part)
+        problems += check_parts(root, receipt)
     settled = frozenset().union(*(receipt.keys for receipt in live(receipts)))
-    return problems + list(_orphans(unnamed_parts(root, receipts), settled))
+    unnamed = [path for path in unnamed_parts(root, receipts) if path.stem not in outdated]
+    return problems + list(_orphans(unnamed, settled))
+
+
+def check_parts(root: Path, receipt: Receipt) -> list[Problem]:
+    """Compare the parts of a chunk with what its receipt says of them.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset.
+    receipt : Receipt
+        Receipt of the chunk.
+
+    Returns
+    -------
+    list of Problem
+        Parts that are missing or not what was committed.
+    """
+    parts = ((part_path(root, table, receipt.chunk), part) for table, part in receipt.files.items())
+    return [problem for path, part in parts for problem in _check_part(path, part)]
 
 
 def unnamed_parts(root: Path, receipts: Iterable[Receipt]) -> list[Path]:
@@ -83,6 +105,8 @@ def _read_all(root: Path) -> tuple[list[Receipt], list[Problem]]:
     for path in receipt_paths(receipts_folder(root)):
         try:
             receipts.append(read_receipt(path))
+        except OutdatedDatasetError as error:
+            problems.append(Problem("outdated receipt", path, str(error)))
         except DatasetError as error:
             problems.append(Problem("unreadable receipt", path, str(error)))
     return receipts, problems

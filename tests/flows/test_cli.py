@@ -9,7 +9,17 @@ from tasks.catalogue import read_catalog
 from tests.flows.conftest import DEMO, told, told_by_process
 from tests.tasks.storage import samples
 
-COMMANDS = ("classify", "screen", "analyze", "status", "verify", "compact", "sync", "export")
+COMMANDS = (
+    "classify",
+    "screen",
+    "analyze",
+    "status",
+    "verify",
+    "upgrade",
+    "compact",
+    "sync",
+    "export",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.storage import Dataset, build_catalog, compact, prune
+from tasks.storage import Dataset, build_catalog, compact, prune, upgrade_receipts
 from tasks.storage.receipts import read_receipt
 from tests.tasks.storage import samples
 
@@ -83,6 +83,17 @@ def prune_action(root: Path) -> None:
     prune(Dataset(root), older_than=timedelta(seconds=-1))
 
 
+def upgrade_prepare(root: Path) -> None:
+    """Leave receipts of format 1, of merged chunks among others."""
+    prune_prepare(root)
+    samples.downgrade(root)
+
+
+def upgrade_action(root: Path) -> None:
+    """Upgrade them."""
+    upgrade_receipts(root)
+
+
 def many_action(root: Path) -> None:
     """Commit many chunks, passing over what is done."""
     dataset = Dataset(root)
@@ -98,6 +109,7 @@ SCENARIOS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     "catalog": (catalog_prepare, catalog_action),
     "compact": (chunks_prepare, compact_action),
     "prune": (prune_prepare, prune_action),
+    "upgrade": (upgrade_prepare, upgrade_action),
 }
 
 

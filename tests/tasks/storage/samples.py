@@ -1,5 +1,7 @@
 """Rows that fit the schema, made from the schema, for the tests of the storage."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,3 +138,26 @@ def screened(root: Path, numbers: Sequence[int], chunk: int = 2) -> Dataset:
         for start in range(0, len(numbers), chunk):
             commit(dataset, stage, numbers[start : start + chunk])
     return dataset
+
+
+def with_digest(fields: Mapping[str, Any]) -> bytes:
+    """Bytes of a receipt with these fields, the digest of all before it last."""
+    body = json.dumps(fields).encode()[:-1]
+    return body + b',"sha256":"' + hashlib.sha256(body).hexdigest().encode() + b'"}'
+
+
+def rewrite_receipt(path: Path, **changes: Any) -> None:
+    """Change fields of a receipt such that its digest is right; None takes a field away."""
+    fields = json.loads(path.read_bytes()) | changes
+    del fields["sha256"]
+    path.write_bytes(with_digest({k: v for k, v in fields.items() if v is not None}))
+
+
+def downgrade(root: Path) -> None:
+    """Rewrite all receipts in format 1."""
+    for path in (root / "receipts").glob("*.v2.json"):
+        fields = json.loads(path.read_bytes())
+        del fields["sha256"]
+        old = path.with_name(path.name.replace(".v2.json", ".json"))
+        old.write_text(json.dumps(fields, separators=(",", ":"), ensure_ascii=False))
+        path.unlink()

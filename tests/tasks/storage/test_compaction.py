@@ -161,7 +161,7 @@ def test_pruning_removes_leftovers_of_killed_programs(tmp_path: Path) -> None:
     dataset = samples.screened(tmp_path, [1])
     build_catalog(dataset)
     receipt = samples.commit(dataset, "chirality", [2])
-    (tmp_path / f"receipts/{receipt.chunk}.json").unlink()
+    (tmp_path / f"receipts/{receipt.chunk}.v2.json").unlink()
     (tmp_path / "catalog/.7-abc.tmp").write_bytes(b"half")
     assert prune(dataset, older_than=HOUR) == []
     age(dataset, 2)

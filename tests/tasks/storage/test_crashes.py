@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.storage import CATALOG_TABLES, Dataset, build_catalog
+from tasks.storage import CATALOG_TABLES, Dataset, DatasetError, build_catalog
 from tasks.storage.durable import TEMPORARY_SUFFIX
 from tests.tasks.storage import crash_driver, samples
 
@@ -114,6 +114,23 @@ def test_pruning_can_be_killed_anywhere(deaths: Path) -> None:
         receipts = len(dataset.receipts())
         assert len(list(root.glob("receipts/*"))) == receipts
         assert len(list(root.glob("parts/relaxations/*"))) == receipts
+
+
+def test_upgrade_can_be_killed_anywhere(deaths: Path) -> None:
+    """Readers see nothing or everything, and a second upgrade ends it."""
+    refusals = 0
+    for root in remains(deaths / "upgrade"):
+        dataset = Dataset(root)
+        assert {problem.kind for problem in dataset.verify()} <= {"outdated receipt"}
+        if dataset.verify():
+            refusals += 1
+            with pytest.raises(DatasetError, match="chiralscreen upgrade"):
+                dataset.read("relaxations")
+        crash_driver.upgrade_action(root)
+        assert dataset.verify() == []
+        assert sorted_rows(dataset) == sorted_rows(Dataset(root.parents[1] / "prune/prepared"))
+        assert not list(root.glob("damaged/*"))
+    assert refusals > 5
 
 
 def test_random_kills_lose_and_repeat_nothing(deaths: Path) -> None:

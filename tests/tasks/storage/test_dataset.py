@@ -36,14 +36,14 @@ def test_files_lie_where_the_layout_says(tmp_path: Path) -> None:
     assert files == [
         f"parts/force_constants/{receipt.chunk}.parquet",
         f"parts/phonons/{receipt.chunk}.parquet",
-        f"receipts/{receipt.chunk}.json",
+        f"receipts/{receipt.chunk}.v2.json",
     ]
 
 
 def test_receipt_tells_files_rows_and_keys(tmp_path: Path) -> None:
     """The receipt on disk names stage, keys, materials, rows and the schema version."""
     receipt = samples.commit(Dataset(tmp_path), "chirality", [2, 1])
-    stored = json.loads((tmp_path / "receipts" / f"{receipt.chunk}.json").read_text())
+    stored = json.loads((tmp_path / "receipts" / f"{receipt.chunk}.v2.json").read_text())
     assert stored["stage"] == "chirality"
     assert stored["keys"] == {"c1": ["mp-1"], "c2": ["mp-2"]}
     assert stored["files"]["modes"]["rows"] == 2 * samples.BANDS
@@ -218,7 +218,7 @@ def test_parts_without_a_receipt_are_not_read(tmp_path: Path) -> None:
     """Work whose receipt is missing does not count."""
     dataset = Dataset(tmp_path)
     receipt = samples.commit(dataset, "relaxation", [1])
-    (tmp_path / "receipts" / f"{receipt.chunk}.json").unlink()
+    (tmp_path / "receipts" / f"{receipt.chunk}.v2.json").unlink()
     assert dataset.read("relaxations").num_rows == 0
     assert dataset.done_keys("relaxation") == frozenset()
 
@@ -336,9 +336,8 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
     """A program does not guess at what a newer one wrote."""
     dataset = Dataset(tmp_path)
     receipt = samples.commit(dataset, "relaxation", [1])
-    path = tmp_path / "receipts" / f"{receipt.chunk}.json"
-    stored = json.loads(path.read_text()) | {"schema_version": SCHEMA_VERSION + 1, "novelty": 1}
-    path.write_text(json.dumps(stored))
+    path = tmp_path / "receipts" / f"{receipt.chunk}.v2.json"
+    samples.rewrite_receipt(path, schema_version=SCHEMA_VERSION + 1, novelty=1)
     with pytest.raises(DatasetError, match="update the program"):
         dataset.done_keys("relaxation")
 

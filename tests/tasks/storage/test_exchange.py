@@ -10,7 +10,15 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.storage import Dataset, DatasetError, build_catalog, compact, prune, set_aside
+from tasks.storage import (
+    Dataset,
+    DatasetError,
+    build_catalog,
+    compact,
+    prune,
+    set_aside,
+    upgrade_receipts,
+)
 from tasks.storage.exchange import pull, push
 from tests.tasks.storage import samples
 
@@ -135,6 +143,44 @@ def test_a_chunk_that_was_damaged_there_is_refused(url, tmp_path):
     with pytest.raises(DatasetError, match=r"another .* than was committed"):
         pull(url, tmp_path / "copy")
     assert Dataset(tmp_path / "copy").read("modes").num_rows == 0
+
+
+def send_old_receipts(dataset: Dataset, url: str) -> None:
+    """Send a dataset as older versions did: its receipts in format 1."""
+    samples.downgrade(dataset.root)
+    system, base = fsspec.core.url_to_fs(url)
+    for path in [*dataset.root.glob("parts/*/*"), *dataset.root.glob("receipts/*")]:
+        name = path.relative_to(dataset.root).as_posix()
+        system.pipe_file(f"{base}/{name}", path.read_bytes())
+
+
+def test_old_receipts_in_a_store_come_and_are_upgraded_here_and_there(url, tmp_path):
+    """The folder refuses them until the upgrade; what goes back is in the new format."""
+    dataset = samples.screened(tmp_path / "data", [1, 2])
+    before = rows(dataset)
+    send_old_receipts(dataset, url)
+    copy = Dataset(tmp_path / "copy")
+    number = pull(url, copy.root)
+    with pytest.raises(DatasetError, match="chiralscreen upgrade"):
+        copy.read("modes")
+    assert upgrade_receipts(copy.root) == (number, [])
+    assert rows(copy) == before
+    assert pull(url, copy.root) == 0
+    assert push(copy.root, url) == number
+    other = Dataset(tmp_path / "other")
+    assert pull(url, other.root) == number
+    assert other.verify() == []
+    assert rows(other) == before
+
+
+def test_a_damaged_receipt_in_a_store_is_refused(url, tmp_path):
+    push(samples.screened(tmp_path / "data", [1]).root, url)
+    system, base = fsspec.core.url_to_fs(url)
+    [path] = system.glob(f"{base}/receipts/relaxation-*")
+    system.pipe_file(path, system.cat_file(path).replace(b"r1", b"r0"))
+    with pytest.raises(DatasetError, match="digest"):
+        pull(url, tmp_path / "copy")
+    assert Dataset(tmp_path / "copy").receipts() == ()
 
 
 @pytest.mark.parametrize(

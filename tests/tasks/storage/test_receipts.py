@@ -1,12 +1,14 @@
 """Receipts and the names of chunks."""
 
-from dataclasses import replace
+import hashlib
+import json
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tasks.storage import Receipt
+from tasks.storage import DatasetError, Receipt
 from tasks.storage.receipts import (
     PartFile,
     chunk_name,
@@ -14,6 +16,7 @@ from tasks.storage.receipts import (
     receipt_paths,
     write_receipt,
 )
+from tests.tasks.storage import samples
 
 FILES = {"phonons": PartFile(2, 100, 80, "ab" * 32)}
 
@@ -40,6 +43,56 @@ def test_receipt_comes_back_as_written(tmp_path: Path) -> None:
     write_receipt(tmp_path, receipt())
     [path] = receipt_paths(tmp_path)
     assert read_receipt(path) == receipt()
+
+
+def test_last_field_is_the_digest_of_all_before(tmp_path: Path) -> None:
+    """The file is named after its format, is JSON, and anybody can compute the digest."""
+    write_receipt(tmp_path, receipt())
+    path = tmp_path / f"{receipt().chunk}.v2.json"
+    body, _, digest = path.read_bytes().rpartition(b',"sha256":')
+    assert json.loads(path.read_bytes())["sha256"] == hashlib.sha256(body).hexdigest()
+    assert len(digest) == 67
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Receipt)])
+def test_a_missing_field_is_an_error(tmp_path: Path, name: str) -> None:
+    """Nothing stands for what a receipt does not say, though its digest is right."""
+    write_receipt(tmp_path, receipt())
+    [path] = receipt_paths(tmp_path)
+    samples.rewrite_receipt(path, **{name: None})
+    with pytest.raises(DatasetError, match=f"{name}: Field required"):
+        read_receipt(path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"novelty": 1}, {"files": {"phonons": {**asdict(FILES["phonons"]), "novelty": 1}}}]
+)
+def test_an_unknown_field_is_an_error(tmp_path: Path, change: dict[str, object]) -> None:
+    """Nothing a receipt says is passed over."""
+    write_receipt(tmp_path, receipt())
+    [path] = receipt_paths(tmp_path)
+    samples.rewrite_receipt(path, **change)
+    with pytest.raises(DatasetError, match="novelty"):
+        read_receipt(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("{}.v3.json", "update the program"),
+        ("{}.json", "chiralscreen upgrade"),
+        ("{}.v1.json", "damaged"),
+        ("{}.v02.json", "damaged"),
+        ("{}-0.v2.json", "damaged"),
+    ],
+)
+def test_the_name_tells_the_format(tmp_path: Path, name: str, words: str) -> None:
+    """A receipt holds under one name only."""
+    write_receipt(tmp_path, receipt())
+    [path] = receipt_paths(tmp_path)
+    renamed = path.rename(tmp_path / name.format(receipt().chunk))
+    with pytest.raises(DatasetError, match=words):
+        read_receipt(renamed)
 
 
 def test_name_depends_on_keys_and_content_but_not_on_order() -> None:

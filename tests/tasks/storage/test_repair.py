@@ -34,7 +34,7 @@ def test_work_of_a_damaged_chunk_is_open_again(made: Dataset, kind: str) -> None
     elif kind == "missing":
         part.unlink()
     else:
-        (made.root / f"receipts/{receipt.chunk}.json").write_text("{")
+        (made.root / f"receipts/{receipt.chunk}.v2.json").write_text("{")
     moved = set_aside(made.root, made.verify())
     assert moved
     assert all((made.root / "damaged" / path.relative_to(made.root)).exists() for path in moved)
@@ -50,9 +50,13 @@ def test_a_sound_dataset_is_let_be(made: Dataset) -> None:
     assert not (made.root / "damaged").exists()
 
 
-def test_what_a_newer_program_wrote_is_let_be(made: Dataset) -> None:
+@pytest.mark.parametrize("newer", ["schema", "format"])
+def test_what_a_newer_program_wrote_is_let_be(made: Dataset, newer: str) -> None:
     [path, *_] = (made.root / "receipts").iterdir()
-    path.write_text(path.read_text().replace('"schema_version":', '"schema_version":9'))
+    if newer == "schema":
+        samples.rewrite_receipt(path, schema_version=9)
+    else:
+        path = path.rename(path.with_name(path.name.replace(".v2.", ".v3.")))
     assert not set_aside(made.root, made.verify())
     assert path.exists()
 

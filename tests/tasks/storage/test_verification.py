@@ -75,7 +75,7 @@ def test_rows_left_out_are_found(dataset: Dataset) -> None:
 def test_damaged_receipt_is_found_and_stops_readers(dataset: Dataset) -> None:
     """A receipt that cannot be read is reported, with the parts it leaves alone."""
     chunk = dataset.receipts()[0].chunk
-    path = dataset.root / f"receipts/{chunk}.json"
+    path = dataset.root / f"receipts/{chunk}.v2.json"
     path.write_text(path.read_text()[:-10])
     assert [kind for kind, _ in kinds(dataset)] == ["unreadable receipt"] + ["orphan part"] * 2
     with pytest.raises(DatasetError, match=path.name):
@@ -85,8 +85,8 @@ def test_damaged_receipt_is_found_and_stops_readers(dataset: Dataset) -> None:
 def test_receipt_under_another_name_is_found(dataset: Dataset) -> None:
     """A copied receipt does not count twice."""
     chunk = dataset.receipts()[0].chunk
-    path = dataset.root / f"receipts/{chunk}.json"
-    copy = path.with_name("chirality-copy.json")
+    path = dataset.root / f"receipts/{chunk}.v2.json"
+    copy = path.with_name("chirality-copy.v2.json")
     copy.write_bytes(path.read_bytes())
     assert kinds(dataset) == [("unreadable receipt", copy)]
 
@@ -94,7 +94,7 @@ def test_receipt_under_another_name_is_found(dataset: Dataset) -> None:
 @pytest.mark.parametrize("change", [{"chunk": "chirality-../../x"}, {"files": {"../modes": {}}}])
 def test_receipts_cannot_name_other_folders(dataset: Dataset, change: dict[str, object]) -> None:
     """A doctored receipt cannot make readers open files elsewhere."""
-    path = dataset.root / f"receipts/{dataset.receipts()[0].chunk}.json"
+    path = dataset.root / f"receipts/{dataset.receipts()[0].chunk}.v2.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(DatasetError, match="damaged"):
         read_receipt(path)
@@ -103,7 +103,7 @@ def test_receipts_cannot_name_other_folders(dataset: Dataset, change: dict[str, 
 def test_part_without_receipt_is_a_problem_until_its_work_is_done_again(dataset: Dataset) -> None:
     """An interrupted commit is reported; once another chunk has its keys it is not."""
     receipt = samples.commit(dataset, "chirality", [7], seed=1)
-    (dataset.root / f"receipts/{receipt.chunk}.json").unlink()
+    (dataset.root / f"receipts/{receipt.chunk}.v2.json").unlink()
     assert {kind for kind, _ in kinds(dataset)} == {"orphan part"}
     samples.commit(dataset, "chirality", [7, 8], seed=2)
     assert dataset.verify() == []

@@ -1,0 +1,107 @@
+"""Receipts of format 1 rewritten in the present format, once their parts confirm them."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from tasks.storage.dataset import failed_keys, materials_by_key
+from tasks.storage.errors import DatasetError, explained
+from tasks.storage.parts import Selection, scan_part
+from tasks.storage.receipts import (
+    Receipt,
+    chunk_name,
+    format_of,
+    parsed_old_receipt,
+    receipt_paths,
+    write_receipt,
+)
+from tasks.storage.repair import set_aside
+from tasks.storage.schema import SCHEMA_VERSION, TABLES
+from tasks.storage.snapshot import part_path, receipts_folder
+from tasks.storage.verification import Problem, check_parts
+
+
+def upgrade_receipts(root: Path) -> tuple[int, list[Problem]]:
+    """Check the receipts of format 1 against their parts, and write them in the present format.
+
+    Chunks whose receipt and parts disagree are moved to the folder ``damaged``; the next run does
+    their work again. Until the last receipt is upgraded readers refuse the dataset, so that a
+    killed upgrade shows nothing and can be started again.
+
+    Nothing in the parts confirms a receipt's time, its timings, sizes in memory, and which chunks
+    it supersedes: these are taken as they are.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the dataset; no run may work in it.
+
+    Returns
+    -------
+    int
+        Number of upgraded receipts.
+    list of Problem
+        What disagreed.
+
+    Raises
+    ------
+    DatasetError
+        When a file cannot be read for another reason than damage, written or moved.
+    """
+    folder = receipts_folder(root)
+    old = [path for path in receipt_paths(folder) if format_of(path) == 1]
+    checked = {path: _check(root, path) for path in old}
+    problems = [
+        problem for found in checked.values() if isinstance(found, list) for problem in found
+    ]
+    set_aside(root, problems)
+    sound = {path: found for path, found in checked.items() if isinstance(found, Receipt)}
+    for receipt in sound.values():
+        write_receipt(folder, receipt)
+    for path in sound:
+        with explained("remove", path):
+            path.unlink(missing_ok=True)
+    return len(sound), problems
+
+
+def _check(root: Path, path: Path) -> Receipt | list[Problem]:
+    """Read a receipt of format 1; what is wrong with it or its parts takes its place."""
+    with explained("read", path):
+        content = path.read_bytes()
+    try:
+        receipt = parsed_old_receipt(path, content)
+        if problems := check_parts(root, receipt):
+            return problems
+        contradiction = _contradiction(root, receipt)
+    except DatasetError as error:
+        return [Problem("unreadable receipt", path, str(error))]
+    if not contradiction:
+        return receipt
+    return [Problem("unreadable receipt", path, f"{path} and its parts disagree: {contradiction}")]
+
+
+def _contradiction(root: Path, receipt: Receipt) -> str:
+    """Say what the rows of a chunk tell otherwise than its receipt; empty where they agree."""
+    if receipt.schema_version != SCHEMA_VERSION:
+        return f"schema version {receipt.schema_version}, but format 1 ended with {SCHEMA_VERSION}"
+    name = chunk_name(receipt.stage, receipt.keys, receipt.files, receipt.generation)
+    if name != receipt.chunk:
+        return f"its keys and digests make the name {name}"
+    rows = {table: _identities(root, table, receipt.chunk) for table in receipt.files}
+    if materials_by_key(rows) != receipt.keys:
+        return "other keys or materials"
+    failed, transient = failed_keys(rows)
+    # A compacted chunk keeps the failures of keys that succeeded in another of its sources.
+    superfluous = {*failed} - {*receipt.failed} | {*transient} - {*receipt.transient}
+    lacking = {*receipt.failed} - {*failed} | {*receipt.transient} - {*transient}
+    if lacking or (superfluous and not receipt.generation):
+        return "other failures"
+    return ""
+
+
+def _identities(root: Path, table: str, chunk: str) -> pa.Table:
+    """Identities of the rows of a part, and of failures whether they are transient."""
+    names = [*TABLES[table].identity, *(["transient"] if table == "failures" else [])]
+    schema = pa.schema([TABLES[table].column(name).field for name in names])
+    found = scan_part(Selection(part_path(root, table, chunk)), TABLES[table], names)
+    return pa.concat_tables([schema.empty_table(), *found])

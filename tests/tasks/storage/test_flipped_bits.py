@@ -1,0 +1,48 @@
+"""Every bit of every receipt flipped, one after the other."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks.storage import Dataset, DatasetError, compact, prune
+from tests.tasks.storage import samples
+
+
+def flips(content: bytes) -> Iterator[bytes]:
+    """Copies of some bytes that differ in one bit each."""
+    for place in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        yield bytes(flipped)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """A merged chunk with a failure, and one committed after it."""
+    made = Dataset(tmp_path)
+    broken = samples.failure("mp-2", "r2", "relaxation", transient=True)
+    samples.commit(made, "relaxation", [1])
+    samples.commit(made, "relaxation", [2], failures=[broken])
+    compact(made)
+    prune(made, older_than=timedelta(seconds=-1))
+    samples.commit(made, "relaxation", [3])
+    return made
+
+
+def test_every_flipped_bit_of_a_receipt_is_found_and_stops_readers(dataset: Dataset) -> None:
+    """None passes the check, and none changes a row that is read."""
+    receipts = sorted(dataset.root.glob("receipts/*"))
+    assert dataset.verify() == []
+    assert [receipt.generation for receipt in dataset.receipts()] == [1, 0]
+    for path in receipts:
+        content = path.read_bytes()
+        for flipped in flips(content):
+            path.write_bytes(flipped)
+            found = {problem.path for problem in dataset.verify() if problem.kind != "orphan part"}
+            assert found == {path}
+            with pytest.raises(DatasetError, match=path.name):
+                dataset.read("relaxations")
+        path.write_bytes(content)
+    assert dataset.verify() == []
