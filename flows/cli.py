@@ -273,10 +273,10 @@ def upgrade(folder: Folder) -> None:
 
         chiralscreen upgrade results/demo
     """
-    from tasks.storage import leased, upgrade_receipts
+    from tasks.storage import upgrade_receipts
 
-    with errors_told(), leased(existing_dataset(folder), "an upgrade", console.print):
-        upgraded, problems = upgrade_receipts(folder)
+    with errors_told():
+        upgraded, problems = upgrade_receipts(existing_dataset(folder), console.print)
     for problem in problems:
         console.print(problem.message, markup=False)
     console.print(f"{upgraded} receipts upgraded, {len(problems)} problems")

@@ -14,7 +14,23 @@ class NewerDatasetError(DatasetError):
 
 
 class OutdatedDatasetError(DatasetError):
-    """An older program wrote what has to be checked and upgraded before this one reads it."""
+    """An older program wrote what has to be checked and upgraded before this one reads it.
+
+    Parameters
+    ----------
+    message : str
+        What is of an older format.
+    remedy : str
+        Command that checks and upgrades it.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message, remedy)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """Message alone."""
+        return str(self.args[0])
 
 
 @contextmanager

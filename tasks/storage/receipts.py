@@ -348,10 +348,9 @@ def _refuse_other_formats(path: PurePath) -> None:
     if number == 0:
         raise DatasetError(_damaged(path, "its name is not that of a receipt"))
     if number < RECEIPT_FORMAT:
-        command = f"chiralscreen upgrade {shlex.quote(str(path.parent.parent))}"
         raise OutdatedDatasetError(
-            f"{path} is of format {number}, in which damage goes unnoticed; to check and upgrade "
-            f"the dataset run\n    {command}"
+            f"{path} is of format {number}, in which damage goes unnoticed: upgrade the dataset",
+            f"chiralscreen upgrade {shlex.quote(str(path.parent.parent))}",
         )
 
 

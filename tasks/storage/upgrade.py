@@ -1,11 +1,13 @@
 """Receipts of format 1 rewritten in the present format, once their parts confirm them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 
 from tasks.storage.dataset import failed_keys, materials_by_key
 from tasks.storage.errors import DatasetError, explained
+from tasks.storage.lease import leased
 from tasks.storage.parts import Selection, scan_part
 from tasks.storage.receipts import (
     Receipt,
@@ -21,12 +23,12 @@ from tasks.storage.snapshot import part_path, receipts_folder
 from tasks.storage.verification import Problem, check_parts
 
 
-def upgrade_receipts(root: Path) -> tuple[int, list[Problem]]:
+def upgrade_receipts(root: Path, tell: Callable[[str], None]) -> tuple[int, list[Problem]]:
     """Check the receipts of format 1 against their parts, and write them in the present format.
 
     Chunks whose receipt and parts disagree are moved to the folder ``damaged``; the next run does
-    their work again. Until the last receipt is upgraded readers refuse the dataset, so that a
-    killed upgrade shows nothing and can be started again.
+    their work again. Until the last receipt is upgraded readers refuse the stage it is of, so
+    that a killed upgrade shows nothing wrong and can be started again. It has the dataset alone.
 
     Nothing in the parts confirms a receipt's time, its timings, sizes in memory, and which chunks
     it supersedes: these are taken as they are.
@@ -34,7 +36,9 @@ def upgrade_receipts(root: Path) -> tuple[int, list[Problem]]:
     Parameters
     ----------
     root : Path
-        Folder of the dataset; no run may work in it.
+        Folder of the dataset.
+    tell : callable
+        Told why this takes so long, when a run is at work.
 
     Returns
     -------
@@ -48,19 +52,22 @@ def upgrade_receipts(root: Path) -> tuple[int, list[Problem]]:
     DatasetError
         When a file cannot be read for another reason than damage, written or moved.
     """
+    with leased(root, "an upgrade", tell):
+        return _upgrade(root)
+
+
+def _upgrade(root: Path) -> tuple[int, list[Problem]]:
     folder = receipts_folder(root)
     old = [path for path in receipt_paths(folder) if format_of(path) == 1]
-    checked = {path: _check(root, path) for path in old}
-    problems = [
-        problem for found in checked.values() if isinstance(found, list) for problem in found
-    ]
+    checked = [(path, _check(root, path)) for path in old]
+    problems = [problem for _, found in checked if isinstance(found, list) for problem in found]
     set_aside(root, problems)
-    sound = {path: found for path, found in checked.items() if isinstance(found, Receipt)}
+    sound = {path: found for path, found in checked if isinstance(found, Receipt)}
     for receipt in sound.values():
         write_receipt(folder, receipt)
     for path in sound:
         with explained("remove", path):
-            path.unlink(missing_ok=True)
+            path.unlink()
     return len(sound), problems
 
 

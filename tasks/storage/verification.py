@@ -106,7 +106,7 @@ def _read_all(root: Path) -> tuple[list[Receipt], list[Problem]]:
         try:
             receipts.append(read_receipt(path))
         except OutdatedDatasetError as error:
-            problems.append(Problem("outdated receipt", path, str(error)))
+            problems.append(Problem("outdated receipt", path, f"{error}: {error.remedy}"))
         except DatasetError as error:
             problems.append(Problem("unreadable receipt", path, str(error)))
     return receipts, problems

@@ -1,6 +1,7 @@
 """The command line: help with examples, plans, and errors that say what to do."""
 
 import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -94,3 +95,27 @@ def test_two_folders_come_to_the_same_state_through_a_store(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "0 sent" in result.stdout
     assert sorted(read_catalog(tmp_path / "two", "chirality")["material_id"]) == ["mp-1", "mp-2"]
+
+
+def test_old_receipts_are_refused_with_the_command_that_upgrades_them(quick, tmp_path):
+    """Two lines to read, one command to run, and the dataset is as before."""
+    samples.screened(tmp_path / "old", [1, 2])
+    samples.downgrade(tmp_path / "old")
+    remedy = "what to do: chiralscreen upgrade old"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        for command in (["compact", "old"], ["screen", DEMO, "-o", "old", "--config", quick]):
+            dry = ["--dry-run"] if command[0] == "screen" else []
+            refused = told(*command, *dry)
+            assert refused.returncode == 2
+            assert refused.stderr.splitlines()[-1] == remedy
+        assert "chiralscreen upgrade old" in told("verify", "old").stdout
+        upgraded = told("upgrade", "old")
+        assert (upgraded.returncode, upgraded.stdout) == (0, "5 receipts upgraded, 0 problems\n")
+        assert told("verify", "old").returncode == 0
+        next(Path("old/parts/modes").iterdir()).write_bytes(b"other")
+        samples.downgrade(tmp_path / "old")
+        damaged = told("upgrade", "old")
+        assert damaged.returncode == 1
+        assert damaged.stdout.endswith("4 receipts upgraded, 1 problems\n")
+        assert told("verify", "old").returncode == 0

@@ -91,7 +91,7 @@ def upgrade_prepare(root: Path) -> None:
 
 def upgrade_action(root: Path) -> None:
     """Upgrade them."""
-    upgrade_receipts(root)
+    upgrade_receipts(root, print)
 
 
 def many_action(root: Path) -> None:

@@ -124,7 +124,7 @@ def test_upgrade_can_be_killed_anywhere(deaths: Path) -> None:
         assert {problem.kind for problem in dataset.verify()} <= {"outdated receipt"}
         if dataset.verify():
             refusals += 1
-            with pytest.raises(DatasetError, match="chiralscreen upgrade"):
+            with pytest.raises(DatasetError, match="upgrade the dataset"):
                 dataset.read("relaxations")
         crash_driver.upgrade_action(root)
         assert dataset.verify() == []

@@ -80,7 +80,7 @@ def test_an_unknown_field_is_an_error(tmp_path: Path, change: dict[str, object])
     ("name", "words"),
     [
         ("{}.v3.json", "update the program"),
-        ("{}.json", "chiralscreen upgrade"),
+        ("{}.json", "upgrade the dataset"),
         ("{}.v1.json", "damaged"),
         ("{}.v02.json", "damaged"),
         ("{}-0.v2.json", "damaged"),

@@ -1,7 +1,7 @@
 """Receipts of format 1: refused by readers, checked and rewritten by the upgrade."""
 
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,13 +9,13 @@ import pytest
 
 from tasks.storage import (
     Dataset,
-    DatasetError,
     build_catalog,
     compact,
     prune,
     set_aside,
     upgrade_receipts,
 )
+from tasks.storage.errors import OutdatedDatasetError
 from tests.tasks.storage import samples
 from tests.tasks.storage.test_flipped_bits import flips
 
@@ -40,10 +40,11 @@ def rows(dataset: Dataset) -> dict[str, list[dict[str, object]]]:
 
 
 def test_readers_refuse_and_name_the_command(dataset: Dataset) -> None:
-    """Two lines: what is wrong, and what to run; a run sets nothing aside."""
+    """Two lines: what is wrong, and what to run; nothing is set aside."""
     for read in (dataset.snapshot, lambda: compact(dataset), lambda: build_catalog(dataset)):
-        with pytest.raises(DatasetError, match=f"\n    chiralscreen upgrade {dataset.root}$"):
+        with pytest.raises(OutdatedDatasetError, match=r"\.json is of format 1") as refusal:
             read()
+        assert refusal.value.remedy == f"chiralscreen upgrade {dataset.root}"
     assert {problem.kind for problem in dataset.verify()} == {"outdated receipt"}
     assert set_aside(dataset.root, dataset.verify()) == []
 
@@ -51,13 +52,13 @@ def test_readers_refuse_and_name_the_command(dataset: Dataset) -> None:
 def test_a_sound_dataset_is_upgraded_whole(tmp_path: Path, dataset: Dataset) -> None:
     """Rows, receipts and names of chunks are those that a dataset without an upgrade has."""
     number = len(list(dataset.root.glob("receipts/*")))
-    assert upgrade_receipts(dataset.root) == (number, [])
+    assert upgrade_receipts(dataset.root, print) == (number, [])
     assert dataset.verify() == []
     assert len(list(dataset.root.glob("receipts/*.v2.json"))) == number
     assert not list(dataset.root.glob("damaged/*"))
     assert dataset.succeeded_keys("relaxation") == {"r1", "r2", "r3", "r4", "r5", "r7", "r8"}
     before = rows(dataset)
-    assert upgrade_receipts(dataset.root) == (0, [])
+    assert upgrade_receipts(dataset.root, print) == (0, [])
     prune(dataset, older_than=timedelta(seconds=-1))
     assert rows(dataset) == before
 
@@ -72,7 +73,7 @@ def test_a_chunk_with_a_damaged_part_is_set_aside(dataset: Dataset, kind: str) -
         part.write_bytes(content)
     else:
         part.unlink()
-    _, problems = upgrade_receipts(dataset.root)
+    _, problems = upgrade_receipts(dataset.root, print)
     assert [problem.path for problem in problems] == [part]
     assert dataset.verify() == []
     assert dataset.done_keys("plan") == frozenset()
@@ -106,7 +107,7 @@ def test_a_receipt_that_disagrees_with_its_parts_is_set_aside(
     [path] = tmp_path.glob("receipts/*")
     fields = json.loads(path.read_bytes()) | change
     path.write_text(json.dumps({k: v for k, v in fields.items() if v is not None}))
-    upgraded, problems = upgrade_receipts(tmp_path)
+    upgraded, problems = upgrade_receipts(tmp_path, print)
     assert (upgraded, [problem.path for problem in problems]) == (0, [path])
     assert not list(tmp_path.glob("receipts/*"))
     assert (tmp_path / "damaged/receipts" / path.name).exists()
@@ -122,7 +123,7 @@ def test_flipped_bits_of_an_old_receipt_upgrade_to_the_same_keys_or_to_none(tmp_
     [path] = tmp_path.glob("receipts/*")
     for flipped in flips(path.read_bytes()):
         path.write_bytes(flipped)
-        upgraded, problems = upgrade_receipts(tmp_path)
+        upgraded, problems = upgrade_receipts(tmp_path, print)
         assert upgraded + len(problems) == 1
         for found in dataset.receipts():
             assert found.keys == receipt.keys
@@ -134,12 +135,10 @@ def test_flipped_bits_of_an_old_receipt_upgrade_to_the_same_keys_or_to_none(tmp_
 
 
 def test_two_upgrades_at_once_harm_nothing(dataset: Dataset) -> None:
-    """Both write the same files; whoever removes an old receipt last finds it gone."""
+    """The second waits for the first, and finds nothing to do."""
     number = len(list(dataset.root.glob("receipts/*")))
-    both = [threading.Thread(target=upgrade_receipts, args=(dataset.root,)) for _ in range(2)]
-    for thread in both:
-        thread.start()
-    for thread in both:
-        thread.join()
+    with ThreadPoolExecutor(2) as both:
+        upgrades = [both.submit(upgrade_receipts, dataset.root, print) for _ in range(2)]
+    assert sorted(upgrade.result() for upgrade in upgrades) == [(0, []), (number, [])]
     assert len(list(dataset.root.glob("receipts/*.v2.json"))) == number
     assert dataset.verify() == []

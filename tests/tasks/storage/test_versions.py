@@ -15,7 +15,7 @@ VERSIONS = sorted(path for path in FIXTURES.iterdir() if path.is_dir())
 def upgraded(folder: Path, copy: Path) -> Dataset:
     """A copy of an old dataset, as its owner reads it from now on."""
     dataset = Dataset(shutil.copytree(folder, copy))
-    assert upgrade_receipts(dataset.root) == (len(list(folder.glob("receipts/*.json"))), [])
+    assert upgrade_receipts(dataset.root, print) == (len(list(folder.glob("receipts/*.json"))), [])
     return dataset
 
 
