@@ -238,6 +238,6 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         with explained("read", path):
             yield
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:  # names of columns may be no text
         message = f"{path} is damaged ({error}): remove its receipt and run again"
         raise DatasetError(message) from error

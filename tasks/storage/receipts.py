@@ -109,8 +109,9 @@ class Receipt:
 
     def __post_init__(self) -> None:
         """Refuse what cannot name a file of a dataset."""
-        if not _CHUNK.fullmatch(self.chunk) or not self.chunk.startswith(f"{self.stage}-"):
-            raise ValueError(f"{self.chunk!r} is no chunk of stage {self.stage!r}")
+        for chunk in (self.chunk, *self.supersedes):
+            if not _CHUNK.fullmatch(chunk) or not chunk.startswith(f"{self.stage}-"):
+                raise ValueError(f"{chunk!r} is no chunk of stage {self.stage!r}")
         if unknown := set(self.files) - set(TABLES):
             raise ValueError(f"unknown tables {sorted(unknown)}")
 

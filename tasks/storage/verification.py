@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.storage.durable import file_digest
-from tasks.storage.errors import DatasetError, OutdatedDatasetError
+from tasks.storage.errors import DatasetError, OutdatedDatasetError, explained
 from tasks.storage.parts import Selection, count_rows, keys_in
 from tasks.storage.receipts import PartFile, Receipt, chunk_of, read_receipt, receipt_paths
 from tasks.storage.schema import TABLES
@@ -118,15 +118,25 @@ def _check_part(path: Path, part: PartFile) -> list[Problem]:
     if not path.is_file():
         return [Problem("missing part", path, f"{path} is missing: {remedy}")]
     try:
-        found = (path.stat().st_size, file_digest(path), count_rows(path))
+        difference = _difference(path, part)
     except DatasetError as error:
         return [Problem("corrupt part", path, str(error))]
-    if found == (part.size, part.sha256, part.rows):
+    if not difference:
         return []
-    expected = f"{part.rows} rows in {part.size} bytes, sha256 {part.sha256}"
-    actual = f"{found[2]} rows in {found[0]} bytes, sha256 {found[1]}"
-    message = f"{path} is not what was committed ({expected}; found {actual}): {remedy}"
+    message = f"{path} is not what was committed ({difference}): {remedy}"
     return [Problem("corrupt part", path, message)]
+
+
+def _difference(path: Path, part: PartFile) -> str:
+    """Say how a file differs from what was committed; one that is damaged is not parsed."""
+    with explained("read", path):
+        size = path.stat().st_size
+    digest = file_digest(path)
+    if (size, digest) != (part.size, part.sha256):
+        expected = f"{part.size} bytes, sha256 {part.sha256}"
+        return f"{expected}; found {size} bytes, sha256 {digest}"
+    rows = count_rows(path)
+    return "" if rows == part.rows else f"{part.rows} rows; found {rows}"
 
 
 def _orphans(paths: Iterable[Path], settled: frozenset[str]) -> Iterator[Problem]:

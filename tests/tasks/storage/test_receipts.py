@@ -123,3 +123,5 @@ def test_receipts_refuse_names_that_are_no_chunks(chunk: str) -> None:
     """No receipt can name a path, nor a chunk of another stage."""
     with pytest.raises(ValueError, match="chunk"):
         replace(receipt(), chunk=chunk)
+    with pytest.raises(ValueError, match="chunk"):
+        replace(receipt(), supersedes=("phonons-a-b", chunk))

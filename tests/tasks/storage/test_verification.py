@@ -8,6 +8,7 @@ import pytest
 
 from tasks.storage import Dataset, DatasetError
 from tasks.storage.durable import file_digest
+from tasks.storage.parts import count_rows
 from tasks.storage.receipts import read_receipt
 from tests.tasks.storage import samples
 
@@ -62,14 +63,35 @@ def test_truncated_part_is_found_and_not_read(dataset: Dataset) -> None:
 
 
 def test_rows_left_out_are_found(dataset: Dataset) -> None:
-    """A valid file with fewer rows than committed is reported with both numbers."""
+    """A valid file with fewer rows than committed is reported with both digests."""
     path = modes_part(dataset)
+    committed = file_digest(path)
     pq.write_table(pq.read_table(path).slice(1), path)
     [problem] = dataset.verify()
     assert problem.kind == "corrupt part"
-    assert "expected" not in problem.message
-    assert f"{2 * samples.BANDS} rows" in problem.message
-    assert f"{2 * samples.BANDS - 1} rows" in problem.message
+    assert f"sha256 {committed};" in problem.message
+    assert f"sha256 {file_digest(path)})" in problem.message
+
+
+def test_a_receipt_that_counts_other_rows_than_its_part_has_is_found(dataset: Dataset) -> None:
+    """A sound file under a receipt that says something else of it."""
+    path = modes_part(dataset)
+    receipt = path.parents[2] / f"receipts/{path.stem}.v2.json"
+    files = json.loads(receipt.read_bytes())["files"]
+    files["modes"]["rows"] += 1
+    samples.rewrite_receipt(receipt, files=files)
+    [problem] = dataset.verify()
+    assert (problem.kind, problem.path) == ("corrupt part", path)
+    assert f"({2 * samples.BANDS + 1} rows; found {2 * samples.BANDS})" in problem.message
+
+
+def test_a_part_whose_columns_have_names_that_are_no_text_is_refused(dataset: Dataset) -> None:
+    """What stands in a damaged footer costs a message, not a traceback."""
+    path = modes_part(dataset)
+    path.write_bytes(path.read_bytes().replace(b"frequency", b"\xfdrequency"))
+    assert kinds(dataset) == [("corrupt part", path)]
+    with pytest.raises(DatasetError, match=path.name):
+        count_rows(path)
 
 
 def test_damaged_receipt_is_found_and_stops_readers(dataset: Dataset) -> None:
