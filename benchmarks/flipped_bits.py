@@ -45,7 +45,9 @@ class Part:
 
     def rows(self) -> pa.Table:
         """Its rows, as any reader gets them."""
-        return pa.concat_tables(scan_part(Selection(self.path), TABLES[self.table]))
+        table = TABLES[self.table]
+        batches = scan_part(Selection(self.path), table)
+        return pa.concat_tables([table.arrow_schema.empty_table(), *batches])
 
 
 def parts_of(root: Path) -> list[Part]:
