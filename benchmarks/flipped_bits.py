@@ -2,7 +2,7 @@
 
     cp -r tests/tasks/storage/fixtures/version_1 small
     chiralscreen upgrade small
-    python benchmarks/flipped_bits.py small
+    python benchmarks/flipped_bits.py small --read-every 101
 
 Each bit of each part is flipped in a copy, one at a time, and the part is compared with its receipt
 as ``chiralscreen verify`` does. Readers open parts without that check; every n-th of the damaged
