@@ -44,6 +44,27 @@ app.add_typer(sources)
 app.add_typer(training)
 
 
+def _print_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        from importlib.metadata import version
+
+        console.print(f"chiralscreen {version('chiralscreen')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Find chiral-phonon materials: symmetry, machine-learned potentials, phonons."""
+
+
 @app.command()
 def classify(
     source: Source,
@@ -231,6 +252,20 @@ def analyze(
             "not known, nor heeded in score and reliability"
         )
     raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
+
+
+@app.command("settings")
+def print_settings(config: Config = None) -> None:
+    """Print all settings of a screening with unit, meaning and default, as `--config` takes them.
+
+    With `--config` those of the file, completed. Example:
+
+        chiralscreen settings > settings.yaml
+    """
+    from tasks.settings import read_settings, settings_yaml
+
+    with errors_told():
+        console.print(settings_yaml(read_settings(config, {})), end="")
 
 
 @app.command()

@@ -1,11 +1,15 @@
 """All settings of a screening, and what each stage's results depend on."""
 
-from collections.abc import Mapping
+import difflib
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from potentials.ase_calculator import Option
 from tasks.chirality import ChiralitySettings, ScoreSettings
@@ -16,6 +20,7 @@ from tasks.relaxation import RelaxationSettings
 from tasks.sources import SourceSettings
 
 M = TypeVar("M", bound=BaseModel)
+_WIDTH: Final = 80  # characters in a line of YAML for people
 
 
 class SymmetrySettings(BaseModel):
@@ -114,11 +119,92 @@ def _checked(tree: Mapping[str, object], kind: type[M]) -> M:
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {item['input']!r})"
+        told = [
+            _unknown(item["loc"], kind)
+            if item["type"] == "extra_forbidden"
+            else f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {item['input']!r})"
             for item in error.errors()
+        ]
+        remedy = "correct the setting; `chiralscreen settings` prints those of a screening"
+        raise RemediableError(f"wrong settings: {'; '.join(told)}", remedy) from error
+
+
+def _unknown(place: Sequence[int | str], kind: type[BaseModel]) -> str:
+    """Say that there is no such setting, and which one may be meant: beside it, or elsewhere."""
+    *above, name = map(str, place)
+    known = _beside(above, kind)
+    elsewhere = {path.rsplit(".", 1)[-1]: path for path, _ in _settings_below(kind)}
+    meant = next(iter(difflib.get_close_matches(name, known, 1)), None)
+    if meant is None:
+        near = difflib.get_close_matches(name, elsewhere, 1)
+        meant = elsewhere[near[0]] if near else None
+    hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
+    return f"no setting {'.'.join([*above, name])}; {hint}"
+
+
+def _beside(place: Sequence[str], kind: type[BaseModel]) -> list[str]:
+    """Names that a group has; numbers in its place count the entries of a list."""
+    for name in place:
+        if name in kind.model_fields:
+            kind = next(_models_in(kind.model_fields[name].annotation), kind)
+    return list(kind.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - any annotation
+    """Models that an annotation names, as that in `tuple[StageSettings, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _settings_below(kind: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Dotted names and fields of a model and of the groups inside it."""
+    for name, field in kind.model_fields.items():
+        yield f"{above}{name}", field
+        for group in _models_in(field.annotation):
+            yield from _settings_below(group, f"{above}{name}.")
+
+
+def settings_yaml(settings: BaseModel) -> str:
+    """Write settings as YAML that tells unit and meaning of each.
+
+    Parameters
+    ----------
+    settings : BaseModel
+        Such as `ScreenSettings`.
+
+    Returns
+    -------
+    str
+        `read_settings` makes equal settings of it.
+    """
+    return "".join(f"{line}\n" for line in _yaml_lines(settings, "")).lstrip()
+
+
+def _yaml_lines(settings: BaseModel, indent: str) -> Iterator[str]:
+    """Lines of a group: each setting below its meaning, with what is inside it."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        group = isinstance(value, BaseModel)
+        said = (type(value).__doc__ or "").splitlines()[0] if group else field.description
+        if not indent:
+            yield ""
+        mark = f"{indent}# "
+        yield from textwrap.wrap(
+            said or "", _WIDTH, initial_indent=mark, subsequent_indent=mark, break_on_hyphens=False
         )
-        raise RemediableError(f"wrong settings: {wrong}", "correct the setting") from error
+        if isinstance(value, BaseModel):
+            yield f"{indent}{name}:"
+            yield from _yaml_lines(value, f"{indent}  ")
+        else:
+            yield f"{indent}{name}: {_in_a_line(value)}"
+
+
+def _in_a_line(value: object) -> str:
+    """Value of a setting in YAML."""
+    listed = [to_jsonable_python(value)]
+    return yaml.safe_dump(listed, default_flow_style=True, allow_unicode=True, width=10**6)[1:-2]
 
 
 def _read_yaml(path: Path) -> dict[str, object]:

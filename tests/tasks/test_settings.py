@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from tasks.failures import RemediableError
-from tasks.settings import ScreenSettings, read_settings
+from tasks.settings import ScreenSettings, read_settings, read_settings_of, settings_yaml
+from tasks.training.settings import TrainingSettings
 
 MARKER = "executed"
 
@@ -64,8 +66,11 @@ def test_settings_survive_being_written_and_read(config):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("phonon: {max_atoms: 5}", ["phonon:", "Extra"]),
-        ("phonons: {max_atom: 5}", ["phonons.max_atom:", "Extra"]),
+        ("phonon: {max_atoms: 5}", ["no setting phonon;", "did you mean phonons?"]),
+        ("phonons: {max_atom: 5}", ["no setting phonons.max_atom;", "did you mean max_atoms?"]),
+        ("phonons: {symprec: 0.1}", ["no setting phonons.symprec;", "mean symmetry.symprec?"]),
+        ("displacment: 0.1", ["no setting displacment;", "did you mean phonons.displacement?"]),
+        ("symmetry: {qqq: 0.1}", ["no setting symmetry.qqq;", "there are symprec"]),
         ("phonons: {max_atoms: many}", ["phonons.max_atoms", "'many'"]),
         ("phonons: {max_atoms: 3.5}", ["phonons.max_atoms", "3.5"]),
         ("phonons: {max_atoms: 0}", ["phonons.max_atoms", "0"]),
@@ -88,6 +93,50 @@ def test_wrong_values_are_told_with_field_and_value(config, text, words):
         read_settings(config(text), {})
     assert all(word in str(caught.value) for word in words), str(caught.value)
     assert caught.value.remedy
+
+
+def test_a_misspelt_setting_in_a_list_of_groups_is_told_with_the_right_one(config):
+    with pytest.raises(RemediableError, match=r"no setting stages\.0\.batch.*did you mean \w+\?"):
+        read_settings_of(TrainingSettings, config("stages: [{batch_siez: 3}]"))
+
+
+def _leaves(model, above=()):
+    """Names and fields of all settings that are no groups."""
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, (*above, name))
+        else:
+            yield (*above, name), field
+
+
+def test_printed_settings_read_back_are_the_defaults_and_tell_every_meaning(config):
+    text = settings_yaml(ScreenSettings())
+    assert read_settings(config(text), {}) == ScreenSettings()
+    tree, words = yaml.safe_load(text), " ".join(text.replace("#", " ").split())
+    for path, field in _leaves(ScreenSettings()):
+        group = tree
+        for name in path[:-1]:
+            group = group[name]
+        # Every setting is there by name, not merely as a default that was left out.
+        assert path[-1] in group, path
+        assert field.description, path
+        assert " ".join(field.description.replace("#", " ").split()) in words, path
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_printed_settings_keep_what_was_set(config):
+    settings = read_settings(
+        None,
+        {
+            "relaxation.max_force": 1e-5,
+            "potential.options": {"scale": 1e-7, "words": "yes: #no"},
+            "chirality.temperatures": [1e-3, 4e20],
+            "source.licence": "CC-BY 4.0: π",
+            "curation.excluded_elements": ["No", "Y"],
+        },
+    )
+    assert read_settings(config(settings_yaml(settings)), {}) == settings
 
 
 def test_all_wrong_values_are_told_at_once(config):
