@@ -22,7 +22,7 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
-from flows.chunks import potential_of
+from flows.runs import potential_of
 from potentials import Evaluation, Potential, PotentialCard
 from tasks.planning import STAGE_NAMES, Work
 from tasks.settings import ScreenSettings

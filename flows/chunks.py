@@ -19,10 +19,10 @@ from prefect.states import Crashed
 
 from flows.engines import Crew, Engine
 from flows.memory import bounded_memory
+from flows.runs import potential_of
 from flows.server import ATTEMPTS, PAUSE, UNREACHABLE
 from flows.watch import ended_after, hung_in
 from flows.workers import use_one_thread
-from potentials import Potential, load_potential
 from tasks.failures import Failure
 from tasks.planning import STAGE_NAMES, Work
 from tasks.settings import PotentialSettings, ScreenSettings
@@ -174,24 +174,6 @@ def run_chunk(
             "stage=%s material=%s failed=%s", stage, failure.material_id, failure.message
         )
     return replace(report, succeeded=(*report.succeeded, *settled))
-
-
-def potential_of(settings: PotentialSettings, device: str) -> Potential:
-    """Load the potential of the settings, once per process.
-
-    Parameters
-    ----------
-    settings : PotentialSettings
-        Which one.
-    device : str
-        Where.
-
-    Returns
-    -------
-    Potential
-        Ready to evaluate.
-    """
-    return load_potential(settings.name, device, settings.dtype, options=settings.options)
 
 
 def prepare_process(settings: PotentialSettings, device: str, stage: str, seconds: float) -> None:

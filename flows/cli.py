@@ -26,6 +26,7 @@ from flows.console import (
     require_folder,
 )
 from flows.figures_cli import app as figures
+from flows.show_cli import app as showing
 from flows.site_cli import app as site
 from flows.sources_cli import app as sources
 from flows.training_cli import app as training
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.add_typer(agreement)
 app.add_typer(figures)
+app.add_typer(showing)
 app.add_typer(site)
 app.add_typer(sources)
 app.add_typer(training)

@@ -5,15 +5,11 @@ what a chunk has committed is never computed again, whatever becomes of the run.
 """
 
 import itertools
-import json
 import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from prefect import flow, get_run_logger
@@ -25,11 +21,11 @@ from flows.isolation import isolated
 from flows.labels import labelled, run_name
 from flows.planning import alone, in_turn, intake_of, planned_for, planned_in, shard_of, sharing
 from flows.progress import Meter, metered
-from flows.result import ScreenResult, stage_seconds
+from flows.result import ScreenResult
+from flows.runs import commit_run
 from flows.server import shared_api
 from flows.workers import worker_count
 from tasks.external import plan_analysis
-from tasks.foreign_text import in_unicode
 from tasks.intake import Intake, Plan
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
 from tasks.report import REPORT, write_report
@@ -38,7 +34,6 @@ from tasks.stages import StageReport
 from tasks.storage import DatasetError, build_catalog
 from tasks.storage.exchange import push
 
-RECORDED_PACKAGES = ("chiralscreen", "phonopy", "spglib", "pymatgen", "ase", "torch", "prefect")
 # A chunk should last long enough to make Prefect's own time vanish, and short enough that little
 # is lost with a killed worker (seconds).
 _CHUNK_SECONDS = (20.0, 300.0)
@@ -243,7 +238,7 @@ def settle(
     store : str, optional
         URL of the object store that gets what is new.
     """
-    _commit_run(intake, result)
+    commit_run(intake, result)
     if catalog:
         build_catalog(intake.dataset)
     if store:
@@ -319,27 +314,3 @@ def n_chunks(plan: Plan, crew: Crew) -> int:
         Chunks of all stages.
     """
     return sum(1 for _ in _chunks(plan.open, crew.workers, itertools.count(1)))
-
-
-def _commit_run(intake: Intake, result: ScreenResult) -> None:
-    """Record settings, versions, machine and times of a run."""
-    used = any(report.potential_time for report in result.reports)
-    card = intake.card() if used else None
-    kernels = sorted({report.kernel for report in result.reports if report.kernel})
-    row = {
-        "run_id": intake.run_id,
-        "kind": intake.kind,
-        "started_at": intake.started_at,
-        "finished_at": datetime.now(UTC),
-        "source": in_unicode(str(intake.source)),
-        "settings": intake.settings.model_dump_json(),
-        "versions": json.dumps({name: version(name) for name in RECORDED_PACKAGES}),
-        "potential": card.name if card else None,
-        "checkpoint_digest": card.digest if card else None,
-        "kernel": ", ".join(kernels) or None,
-        "host": platform.node(),
-        "wall_times": json.dumps(stage_seconds(result.reports, "wall_time")),
-        "potential_times": json.dumps(stage_seconds(result.reports, "potential_time")),
-        "counts": json.dumps(dict(result.plan.outcomes)),
-    }
-    intake.dataset.commit("run", {"runs": [row]}, [intake.run_id])

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from tasks.catalogue import ranked, read_catalog, read_overview
@@ -46,10 +46,11 @@ _OVERVIEW_TEXTS: Final = {
     "score": "Score of the stable, significant materials; the colour is the helicity wave found.",
     "elements": "Elements of the materials with a score: best score and number of materials.",
 }
-_MATERIAL_TEXTS: Final = {
+MATERIAL_TEXTS: Final = {
     "bands-helicity": "Bands coloured by helicity, and the helicity density of states; its grey "
     "outline is that of |h|. Dark rims mark degenerate sets, coloured by their mean.",
     "bands-cycloidicity": "Bands coloured by cycloidicity: the helicity vanishes on the path.",
+    "density": "Helicity density of states, and what its spherical harmonics have of it.",
     "sphere": "Helicity over the directions of q, upper hemisphere in equal-area projection; black "
     "lines are nodes.",
     "tensor": "Velocity-angular-momentum tensor: component along the temperature gradient "
@@ -156,14 +157,7 @@ def render_report(dataset: Dataset, *, n_drawn: int, now: datetime) -> str:
         HTML that needs no other file.
     """
     chirality = read_overview(dataset.root)
-    environment = Environment(
-        loader=PackageLoader("tasks", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    return page_template("report.html.j2").render(
         title=dataset.root.resolve().name,
         now=now.strftime("%Y-%m-%d %H:%M UTC"),
         units={name: quantity.plain_unit for name, quantity in QUANTITIES.items()},
@@ -173,6 +167,29 @@ def render_report(dataset: Dataset, *, n_drawn: int, now: datetime) -> str:
         **_left_out(dataset, chirality),
         **_provenance(dataset, chirality),
     )
+
+
+def page_template(name: str) -> Template:
+    """Load the template of a page.
+
+    Parameters
+    ----------
+    name : str
+        File in the folder of this module.
+
+    Returns
+    -------
+    jinja2.Template
+        Which spells out whatever a text would tell a browser to do.
+    """
+    environment = Environment(
+        loader=PackageLoader("tasks", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def _found(dataset: Dataset, chirality: pd.DataFrame, n_drawn: int) -> dict[str, Any]:
@@ -330,7 +347,7 @@ def _material_pictures(dataset: Dataset, material_id: str) -> tuple[Picture, ...
     if "bands-helicity" in figures:
         figures.pop("bands-cycloidicity", None)
     shown = [kind for kind in _MATERIAL_KINDS if kind in figures]
-    return tuple(_picture(figures[kind], _MATERIAL_TEXTS[kind], "png") for kind in shown)
+    return tuple(_picture(figures[kind], MATERIAL_TEXTS[kind], "png") for kind in shown)
 
 
 def _picture(figure: Figure, text: str, file_format: str) -> Picture:
@@ -338,10 +355,31 @@ def _picture(figure: Figure, text: str, file_format: str) -> Picture:
     stream = io.BytesIO()
     with styled():
         figure.savefig(stream, format=file_format, dpi=_PIXELS_PER_INCH)
+    return embedded(stream.getvalue(), file_format, figure.get_figwidth(), text)
+
+
+def embedded(content: bytes, file_format: str, inches: float, text: str) -> Picture:
+    """Put a picture into a page.
+
+    Parameters
+    ----------
+    content : bytes
+        Its file.
+    file_format : {"svg", "png"}
+        Format of the file.
+    inches : float
+        Its width on paper.
+    text : str
+        Caption.
+
+    Returns
+    -------
+    Picture
+        With a data URL.
+    """
     kind = {"svg": "image/svg+xml", "png": "image/png"}[file_format]
-    content = base64.b64encode(stream.getvalue()).decode("ascii")
-    width = round(_PAGE_PIXELS_PER_INCH * figure.get_figwidth())
-    return Picture(f"data:{kind};base64,{content}", text, width)
+    source = f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    return Picture(source, text, round(_PAGE_PIXELS_PER_INCH * inches))
 
 
 def _run(run: Mapping[Any, Any]) -> dict[str, Any]:

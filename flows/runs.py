@@ -1,0 +1,64 @@
+"""What every run has, with Prefect or without: its potential, and its record."""
+
+import json
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from flows.result import ScreenResult, stage_seconds
+from potentials import Potential, load_potential
+from tasks.foreign_text import in_unicode
+from tasks.intake import Intake
+from tasks.settings import PotentialSettings
+
+RECORDED_PACKAGES = ("chiralscreen", "phonopy", "spglib", "pymatgen", "ase", "torch", "prefect")
+
+
+def potential_of(settings: PotentialSettings, device: str) -> Potential:
+    """Load the potential of the settings, once per process.
+
+    Parameters
+    ----------
+    settings : PotentialSettings
+        Which one.
+    device : str
+        Where.
+
+    Returns
+    -------
+    Potential
+        Ready to evaluate.
+    """
+    return load_potential(settings.name, device, settings.dtype, options=settings.options)
+
+
+def commit_run(intake: Intake, result: ScreenResult) -> None:
+    """Record settings, versions, machine and times of a run.
+
+    Parameters
+    ----------
+    intake : Intake
+        The run.
+    result : ScreenResult
+        What it did.
+    """
+    used = any(report.potential_time for report in result.reports)
+    card = intake.card() if used else None
+    kernels = sorted({report.kernel for report in result.reports if report.kernel})
+    row = {
+        "run_id": intake.run_id,
+        "kind": intake.kind,
+        "started_at": intake.started_at,
+        "finished_at": datetime.now(UTC),
+        "source": in_unicode(str(intake.source)),
+        "settings": intake.settings.model_dump_json(),
+        "versions": json.dumps({name: version(name) for name in RECORDED_PACKAGES}),
+        "potential": card.name if card else None,
+        "checkpoint_digest": card.digest if card else None,
+        "kernel": ", ".join(kernels) or None,
+        "host": platform.node(),
+        "wall_times": json.dumps(stage_seconds(result.reports, "wall_time")),
+        "potential_times": json.dumps(stage_seconds(result.reports, "potential_time")),
+        "counts": json.dumps(dict(result.plan.outcomes)),
+    }
+    intake.dataset.commit("run", {"runs": [row]}, [intake.run_id])

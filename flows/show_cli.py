@@ -1,0 +1,128 @@
+"""The command for one crystal."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from flows.console import (
+    DONE,
+    DONE_WITH_FAILURES,
+    Config,
+    PotentialName,
+    console,
+    errors,
+    errors_told,
+    judged,
+    require_folder,
+)
+from tasks.failures import RemediableError
+
+if TYPE_CHECKING:
+    from tasks.portrait import Portrait
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+# Sets of modes in the terminal; a file has them all.
+_MAX_ROWS = 60
+
+
+@app.command()
+def show(
+    file: Annotated[
+        Path,
+        typer.Argument(help="CIF, POSCAR, ... with one crystal, or phonopy YAML with forces."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder to write into; results/NAME of the file.",
+            callback=judged(require_folder),
+        ),
+    ] = None,
+    config: Config = None,
+    potential: PotentialName = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    include_centrosymmetric: Annotated[
+        bool, typer.Option("--all", help="Compute a centrosymmetric crystal as well.")
+    ] = False,
+    opened: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser, on a terminal.")
+    ] = True,
+) -> None:
+    """Compute one crystal and draw it: structure, bands, modes, a page for the browser.
+
+    The same numbers as `screen` gives, in this process and without a server. Example:
+
+        chiralscreen show te.cif
+    """
+    with errors_told():
+        if file.is_dir():
+            remedy = f"give a file, or screen all it holds: chiralscreen screen {file} -o FOLDER"
+            raise RemediableError(f"{file} is a folder", remedy)
+        if not file.exists():
+            raise FileNotFoundError(f"{file}: no such file or folder")
+        output = output or Path("results") / file.name.split(".")[0]
+        require_folder(output)
+        with errors.status("starting") as status:
+            from flows.showing import compute_crystal
+            from potentials import require_known
+            from tasks.portrait import draw_portrait
+            from tasks.settings import read_settings
+            from tasks.storage import Dataset
+
+            overrides = {
+                "potential.name": potential,
+                "include_centrosymmetric": include_centrosymmetric or None,
+            }
+            settings = read_settings(config, overrides)
+            require_known(settings.potential.name, device, settings.potential.dtype)
+            material_id, failure = compute_crystal(file, output, settings, device, status.update)
+            if failure is None:
+                status.update("drawing")
+                portrait = draw_portrait(Dataset(output), material_id)
+    if failure:
+        message = f"{failure.stage} of {material_id}: {failure.message}"
+        errors.print(Text("failed:", "bold red"), message)
+        errors.print(f"what to do: {failure.remedy}")
+        raise typer.Exit(DONE_WITH_FAILURES)
+    _print_portrait(portrait, output)
+    if opened and console.is_terminal and _has_browser():
+        import webbrowser
+
+        webbrowser.open(portrait.page.resolve().as_uri())
+    raise typer.Exit(DONE)
+
+
+def _print_portrait(portrait: "Portrait", output: Path) -> None:
+    """Print what was found, what was written, and what can be done with it."""
+    from flows.tables import Column, print_table
+
+    facts = [Column(name, [value]) for name, value in portrait.facts.items()]
+    print_table(console, facts, elsewhere=str(portrait.page))
+    shown = portrait.modes.head(_MAX_ROWS)
+    columns = [
+        Column(str(name), list(shown[name]), rank) for rank, name in enumerate(shown.columns)
+    ]
+    print_table(console, columns, title="modes at the special points", elsewhere=str(portrait.page))
+    if left := len(portrait.modes) - len(shown):
+        console.print(f"and {left} more: {portrait.page}")
+    for path in (portrait.page, *portrait.files):
+        console.print(f"written: {path}")
+    site, name = shlex.quote(str(output)), shlex.join([str(output), portrait.row["material_id"]])
+    console.print(f"look at it: open {portrait.page} in a browser")
+    console.print(f"next: chiralscreen plot {name}    (all figures)")
+    console.print(f"      chiralscreen export {name}    (force constants for phonopy)")
+    console.print(f"      chiralscreen catalogue {site} -o site    (a web site, modes that move)")
+
+
+def _has_browser() -> bool:
+    """Whether a window can be opened; a browser in the terminal would take it over."""
+    return sys.platform == "darwin" or any(
+        name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    )

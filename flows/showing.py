@@ -1,0 +1,145 @@
+"""One crystal through all stages in this process, without Prefect."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flows.planning import alone, in_turn, intake_of
+from flows.result import ScreenResult
+from flows.runs import commit_run, potential_of
+from tasks.curation import CENTROSYMMETRIC
+from tasks.external import plan_analysis
+from tasks.failures import Failure, RemediableError
+from tasks.intake import Intake, Plan, plan_screening
+from tasks.planning import STAGE_NAMES
+from tasks.settings import ScreenSettings
+from tasks.sources import raw_records
+from tasks.stages import StageReport, run_stage
+from tasks.storage import build_catalog
+
+_PHONOPY = (".yaml", ".yml", ".yaml.xz", ".yml.xz")
+_DOING = {
+    "relaxation": "relaxing the crystal",
+    "phonons": "computing its force constants",
+    "chirality": "analysing its modes",
+}
+
+
+def compute_crystal(
+    file: Path,
+    output: Path,
+    settings: ScreenSettings,
+    device: str,
+    tell: Callable[[str], None],
+) -> tuple[str, Failure | None]:
+    """Send the crystal of a file through the stages of a screening, as `screen` does.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        A structure file with one crystal, or a phonopy YAML file with force constants.
+    output : pathlib.Path
+        Folder of the dataset; what it has already is not computed again.
+    settings : ScreenSettings
+        All settings.
+    device : str
+        Device of the potential.
+    tell : callable
+        Told what is being done.
+
+    Returns
+    -------
+    material_id : str
+        Name of the crystal.
+    failure : Failure or None
+        Why a stage ended without a result.
+
+    Raises
+    ------
+    RemediableError
+        When the file holds no crystal, more than one, or one that is not to be screened.
+    """
+    # As in a worker of a screening; the numbers are the same to the last digit.
+    torch.set_num_threads(1)
+    tell("reading")
+    is_phonopy = file.name.endswith(_PHONOPY)
+    if not is_phonopy:
+        require_one_crystal(file, settings)
+    intake = intake_of(file, output, settings, device)
+    intake = replace(intake, kind="analyze") if is_phonopy else intake
+    with alone(intake):
+        intake = in_turn(intake)
+        plan = (
+            plan_analysis(intake, [file])
+            if is_phonopy
+            else plan_screening(intake, retry_failures=True)
+        )
+        reports = tuple(_reports(intake, plan, device, tell))
+        commit_run(intake, ScreenResult(intake.run_id, plan, reports))
+        build_catalog(intake.dataset)
+    _require_a_candidate(intake, plan)
+    failed = itertools.chain.from_iterable(report.failures for report in reports)
+    return _planned(intake)["material_id"], next(failed, None)
+
+
+def require_one_crystal(file: Path, settings: ScreenSettings) -> None:
+    """Refuse a source of several crystals.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        The source.
+    settings : ScreenSettings
+        How it is read.
+
+    Raises
+    ------
+    RemediableError
+        When there is a second record.
+    """
+    records = raw_records(file, settings.source)
+    if len(list(itertools.islice(records, 2))) > 1:
+        remedy = f"give a file with one, or screen them all: chiralscreen screen {file} -o FOLDER"
+        raise RemediableError(f"{file} holds more than one crystal", remedy)
+
+
+def _reports(
+    intake: Intake, plan: Plan, device: str, tell: Callable[[str], None]
+) -> Iterator[StageReport]:
+    """Run the stages that are open, up to one that fails."""
+    settings = intake.settings
+    for first, works in plan.open.items():
+        for stage in STAGE_NAMES[STAGE_NAMES.index(first) :]:
+            tell(_DOING[stage])
+            report = run_stage(
+                stage,
+                works,
+                intake.dataset,
+                settings,
+                lambda: potential_of(settings.potential, device),
+            )
+            yield report
+            if not report.succeeded:
+                return
+
+
+def _require_a_candidate(intake: Intake, plan: Plan) -> None:
+    """Raise what kept the crystal from the stages."""
+    for failure in plan.failures:
+        raise RemediableError(failure.message, failure.remedy)
+    row = _planned(intake)
+    if row["outcome"] == "skipped":
+        forbidden = row["reason"] == CENTROSYMMETRIC
+        remedy = "--all computes it" if forbidden else "change the group curation of the settings"
+        raise RemediableError(f"{row['material_id']} is skipped: {row['reason']}", remedy)
+
+
+def _planned(intake: Intake) -> dict[str, Any]:
+    """Decision of this run."""
+    rows: list[dict[str, Any]] = intake.dataset.read("plan").to_pylist()
+    [row] = [row for row in rows if row["run_id"] == intake.run_id]
+    return row

@@ -1,0 +1,229 @@
+"""One crystal in files that people open: structure, figures, table of modes, one page of all."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import yaml
+from ase.io import write
+
+from tasks.catalogue import read_catalog
+from tasks.columns import Row
+from tasks.figures.collection import material_figures
+from tasks.figures.labels import formula_text, space_group_text
+from tasks.figures.material import MaterialData, material_data
+from tasks.figures.style import save_figure
+from tasks.foreign_text import for_spreadsheets
+from tasks.phonons import atoms_of_cell
+from tasks.report import MATERIAL_TEXTS, Picture, embedded, page_template
+from tasks.sources import safe_id
+from tasks.storage import Dataset
+from tasks.storage.durable import write_durably
+
+# `chiralscreen plot` draws the others, which take longer.
+_KINDS: Final = ("bands-helicity", "bands-cycloidicity", "density")
+_UNNAMED: Final = ("mesh", "path")
+
+
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """What was written about a crystal.
+
+    Attributes
+    ----------
+    row : mapping
+        Its row of the catalogue.
+    facts : mapping from str to str
+        What matters most, with units.
+    modes : pandas.DataFrame
+        Its modes at special points, from `modes_at_special_points`.
+    page : pathlib.Path
+        HTML file with everything.
+    files : mapping from pathlib.Path to str
+        The other files, and what each holds.
+    """
+
+    row: Row
+    facts: Mapping[str, str]
+    modes: pd.DataFrame
+    page: Path
+    files: Mapping[Path, str]
+
+
+def draw_portrait(dataset: Dataset, material_id: str) -> Portrait:
+    """Write crystal, figures, modes and page of a screened crystal into its dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With a catalogue.
+    material_id : str
+        The crystal.
+
+    Returns
+    -------
+    Portrait
+        Files that lie in the folder of the dataset and begin with the name of the crystal.
+
+    Raises
+    ------
+    RemediableError
+        When there are no results of the crystal.
+    DatasetError
+        When the page cannot be written; an earlier one stays as it was.
+    """
+    material = material_data(dataset, material_id)
+    modes = read_catalog(dataset.root, "modes", material_id)
+    named = modes_at_special_points(modes)
+    start = dataset.root / safe_id(material_id)
+    files = {start.with_name(f"{start.name}.cif"): "the crystal whose phonons these are"}
+    write(next(iter(files)), atoms_of_cell(material.phonon.primitive))
+    table = start.with_name(f"{start.name}-modes.csv")
+    for_spreadsheets(modes.drop(columns="key")).to_csv(table, index=False)
+    files[table] = "all modes along the band path"
+    pictures, drawn = _pictures(material, start)
+    page = start.with_name(f"{start.name}.html")
+    facts = facts_of(material.row) | {"largest optical |h|": _strongest(modes)}
+    text = _page(dataset, material, facts, named, pictures, files | drawn)
+    write_durably(page, lambda place: place.write_text(text, encoding="utf-8"))
+    return Portrait(material.row, facts, named, page, files | drawn)
+
+
+def modes_at_special_points(modes: pd.DataFrame) -> pd.DataFrame:
+    """List the degenerate sets at the special points of the band path, each point once.
+
+    Parameters
+    ----------
+    modes : pandas.DataFrame
+        The modes of one crystal, rows of the table ``modes``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Texts, one row per set, in the order of the path: point, bands (counted from 0), frequency
+        (THz), helicity, length of the angular momentum and cycloidicity (ħ), rotation axis along
+        q, and pseudo-angular momenta of the set about it.
+    """
+    named = modes[~modes["q_label"].isin(_UNNAMED)].sort_values(["path_distance", "band"])
+    # A point where segments meet occurs more than once; its first mention counts.
+    sets = named.drop_duplicates(["q_label", "band"]).groupby(
+        ["q_label", "degenerate_set"], sort=False
+    )
+    return pd.DataFrame([_set_row(str(label), rows) for (label, _), rows in sets])
+
+
+def _set_row(label: str, rows: pd.DataFrame) -> dict[str, str]:
+    """What is told of a degenerate set."""
+    first, last = int(rows["band"].min()), int(rows["band"].max())
+    mean = rows.mean(numeric_only=True)
+    axis = rows["pam_order"].iloc[0]
+    screw = rows["pam_screw"].iloc[0]
+    return {
+        "point": label,
+        "bands": str(first) if first == last else f"{first}-{last}",
+        "ν (THz)": _number(mean["frequency"]),
+        "h (ħ)": _number(mean["helicity"]),
+        "|l| (ħ)": _number(np.linalg.norm(mean[["l_x", "l_y", "l_z"]].to_numpy(float))),
+        "|q̂×l| (ħ)": _number(mean["cycloidicity"]),
+        "axis": "-" if pd.isna(axis) else f"{axis:.0f}_{screw:.0f}" if screw else f"{axis:.0f}",
+        "PAM": ", ".join(_label(value) for value in sorted(rows["pam_integer"])),
+    }
+
+
+def _strongest(modes: pd.DataFrame) -> str:
+    """Which optical mode of the path has the largest helicity; there may be no such band."""
+    found = modes[modes["q_label"].ne("mesh") & modes["band"].ge(3) & modes["helicity"].notna()]
+    if found.empty:
+        return "-"
+    strongest = found.sort_values("helicity", key=np.abs, kind="stable").iloc[-1]
+    point = ", ".join(_number(strongest[name]) for name in ("q_a", "q_b", "q_c"))
+    helicity, frequency = _number(strongest["helicity"]), _number(strongest["frequency"])
+    return f"{helicity} ħ at {frequency} THz, q = ({point})"
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - a cell of a table
+    """Number with three decimals, without a sign of zero."""
+    return "-" if pd.isna(value) else f"{round(float(value), 3) + 0.0:.3f}"
+
+
+def _label(value: Any) -> str:  # noqa: ANN401 - a cell of a table
+    """Pseudo-angular momentum of a mode."""
+    return "-" if pd.isna(value) else f"{value:+.0f}" if value else "0"
+
+
+def _pictures(material: MaterialData, start: Path) -> tuple[list[Picture], dict[Path, str]]:
+    """Draw the figures; cycloidicity in place of a helicity that is zero."""
+    figures = dict(material_figures(material, _KINDS))
+    if "bands-helicity" in figures:
+        figures.pop("bands-cycloidicity", None)
+    pictures: list[Picture] = []
+    files: dict[Path, str] = {}
+    for kind in sorted(figures, key=_KINDS.index):
+        text, width = MATERIAL_TEXTS[kind], figures[kind].get_figwidth()
+        image, paper = save_figure(
+            figures[kind], start.with_name(f"{start.name}-{kind}"), ("png", "pdf")
+        )
+        pictures.append(embedded(image.read_bytes(), "png", width, text))
+        files |= {image: f"figure: {kind}", paper: "the same for papers"}
+    return pictures, files
+
+
+def _page(
+    dataset: Dataset,
+    material: MaterialData,
+    facts: Mapping[str, str],
+    modes: pd.DataFrame,
+    pictures: list[Picture],
+    files: Mapping[Path, str],
+) -> str:
+    """HTML that needs no other file."""
+    row = material.row
+    runs = read_catalog(dataset.root, "runs").set_index("run_id")["settings"]
+    settings = json.loads(runs.get(row["run_id"], "{}"))
+    return page_template("portrait.html.j2").render(
+        version=version("chiralscreen"),
+        material_id=row["material_id"],
+        formula=formula_text(row["formula"]),
+        space_group=space_group_text(row["space_group_symbol"]),
+        verdict=row["explanation"],
+        facts=facts,
+        pictures=pictures,
+        modes=modes,
+        files={path.name: text for path, text in files.items()},
+        settings=yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
+    )
+
+
+def facts_of(row: Row) -> dict[str, str]:
+    """Tell what matters most about a crystal.
+
+    Parameters
+    ----------
+    row : mapping
+        Its row of the catalogue ``chirality``.
+
+    Returns
+    -------
+    dict
+        Texts by name, with units.
+    """
+    warnings = row.get("warnings")
+    return {
+        "formula": row["formula"],
+        "space group": f"{row['space_group_symbol']} ({row['space_group_number']})",
+        "chirality class": row["chirality_class"],
+        "helicity wave": row["helicity_wave_found"],
+        "potential": row.get("potential") or "none: force constants from a file",
+        "stable": "yes" if row["stable"] else "no",
+        "lowest ν (THz)": _number(row["min_frequency_commensurate"]),
+        "highest ν (THz)": _number(row["max_frequency"]),
+        "mean optical |l| (ħ)": _number(row["mean_optical_angular_momentum"]),
+        "mean optical |h| (ħ)": _number(row["mean_optical_helicity"]),
+        "score": _number(row["score"]),
+        "warnings": ", ".join(() if warnings is None else warnings) or "none",
+    }
