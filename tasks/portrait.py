@@ -143,6 +143,8 @@ def _strongest(modes: pd.DataFrame) -> str:
     strongest = found.sort_values("helicity", key=np.abs, kind="stable").iloc[-1]
     point = ", ".join(_number(strongest[name]) for name in ("q_a", "q_b", "q_c"))
     helicity, frequency = _number(strongest["helicity"]), _number(strongest["frequency"])
+    if float(helicity) == 0:
+        return "zero on the whole path"
     return f"{helicity} ħ at {frequency} THz, q = ({point})"
 
 
@@ -212,13 +214,15 @@ def facts_of(row: Row) -> dict[str, str]:
     dict
         Texts by name, with units.
     """
-    warnings = row.get("warnings")
+    warnings, external = row.get("warnings"), pd.isna(row["potential"])
     return {
         "formula": row["formula"],
         "space group": f"{row['space_group_symbol']} ({row['space_group_number']})",
         "chirality class": row["chirality_class"],
         "helicity wave": row["helicity_wave_found"],
-        "potential": row.get("potential") or "none: force constants from a file",
+        "potential": "force constants from a file"
+        if pd.isna(row["potential"])
+        else row["potential"],
         "stable": "yes" if row["stable"] else "no",
         "lowest ν (THz)": _number(row["min_frequency_commensurate"]),
         "highest ν (THz)": _number(row["max_frequency"]),

@@ -1,0 +1,60 @@
+"""The names most used in notebooks, each loaded when it is first asked for.
+
+>>> import chiralscreen
+>>> te = chiralscreen.load("results/first")["te"]
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flows.screening import screen
+    from potentials import load_potential
+    from tasks.chirality import analyze_force_constants, angular_momentum
+    from tasks.results import Results, ScreenedCrystal, load
+    from tasks.settings import ScreenSettings, read_settings
+    from tasks.symmetry import analyze_symmetry, classify_space_group
+
+# Sets the environment that libraries read at their own import.
+import_module("flows")
+
+__version__ = version("chiralscreen")
+__all__ = [
+    "Results",
+    "ScreenSettings",
+    "ScreenedCrystal",
+    "analyze_force_constants",
+    "analyze_symmetry",
+    "angular_momentum",
+    "classify_space_group",
+    "load",
+    "load_potential",
+    "read_settings",
+    "screen",
+]
+_HOMES = {
+    "Results": "tasks.results",
+    "ScreenSettings": "tasks.settings",
+    "ScreenedCrystal": "tasks.results",
+    "analyze_force_constants": "tasks.chirality",
+    "analyze_symmetry": "tasks.symmetry",
+    "angular_momentum": "tasks.chirality",
+    "classify_space_group": "tasks.symmetry",
+    "load": "tasks.results",
+    "load_potential": "potentials",
+    "read_settings": "tasks.settings",
+    "screen": "flows.screening",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'chiralscreen' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Names that completion offers."""
+    return [*__all__, "__version__"]

@@ -1,0 +1,199 @@
+"""Results as notebooks want them: a dataset by the names of its crystals."""
+
+import difflib
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from ase import Atoms
+from matplotlib.figure import Figure
+from phonopy import Phonopy
+
+from tasks.catalogue import read_catalog, read_overview
+from tasks.columns import atoms_of
+from tasks.failures import RemediableError
+from tasks.figures.collection import MATERIAL_KINDS, material_figures
+from tasks.figures.material import MaterialData, material_data
+from tasks.phonons import atoms_of_cell
+from tasks.storage import Dataset
+
+_SHOWN: Final = (
+    "material_id",
+    "formula",
+    "space_group_symbol",
+    "chirality_class",
+    "outcome",
+    "stable",
+    "helicity_wave_found",
+    "mean_optical_angular_momentum",
+    "mean_optical_helicity",
+    "score",
+    "explanation",
+)
+
+
+def load(folder: str | Path) -> "Results":
+    """Open what `chiralscreen screen`, `analyze` or `show` wrote.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Folder of the dataset.
+
+    Returns
+    -------
+    Results
+        Read as it is asked for.
+
+    Raises
+    ------
+    RemediableError
+        When the folder has no catalogue.
+    """
+    path = Path(folder)
+    if not (path / "catalog" / "chirality.parquet").is_file():
+        message = f"{path} has no catalogue"
+        raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")
+    return Results(path)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Results(Mapping[str, "ScreenedCrystal"]):
+    """A dataset: a mapping from names of crystals to what was found.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Folder of the dataset.
+    """
+
+    folder: Path
+
+    @cached_property
+    def overview(self) -> pd.DataFrame:
+        """One row per crystal, without spectra and tensors; indexed by their names."""
+        return read_overview(self.folder).set_index("material_id", drop=False)
+
+    def table(self, name: str = "chirality") -> pd.DataFrame:
+        """Read a table of the catalogue.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``chirality``, ``modes``, ``failures`` or ``runs``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            All its rows and columns.
+        """
+        return read_catalog(self.folder, name)
+
+    def __getitem__(self, material_id: str) -> "ScreenedCrystal":
+        """Crystal of a name; a name that is not there is told with those that resemble it."""
+        if material_id not in self.overview.index:
+            near = difflib.get_close_matches(material_id, list(self), 3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {len(self)} others"
+            raise KeyError(f"no crystal {material_id!r} in {self.folder}; {hint}")
+        return ScreenedCrystal(self.folder, material_id)
+
+    def __iter__(self) -> Iterator[str]:
+        """Names in the order of the catalogue."""
+        return iter(self.overview.index)
+
+    def __len__(self) -> int:
+        """Number of crystals."""
+        return len(self.overview)
+
+    def __repr__(self) -> str:
+        counts = self.overview["outcome"].value_counts().sort_index()
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        return f"<{len(self)} crystals of {self.folder}: {told}>"
+
+    def _repr_html_(self) -> str:
+        """Table of a notebook, the best score first."""
+        shown = self.overview[[name for name in _SHOWN if name in self.overview]]
+        best = shown.sort_values("score", ascending=False, kind="stable")
+        return f"<p>{html.escape(repr(self))}</p>{best.to_html(index=False, max_rows=20)}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScreenedCrystal:
+    """What was found about one crystal; each part is read when it is first asked for.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Folder of the dataset.
+    material_id : str
+        Name of the crystal.
+    """
+
+    folder: Path
+    material_id: str
+
+    @cached_property
+    def row(self) -> "pd.Series[Any]":
+        """Its row of the catalogue ``chirality``, with all columns."""
+        return read_catalog(self.folder, "chirality", self.material_id).iloc[0]
+
+    @cached_property
+    def modes(self) -> pd.DataFrame:
+        """Its modes along the band path, rows of the table ``modes``."""
+        return read_catalog(self.folder, "modes", self.material_id)
+
+    @cached_property
+    def given(self) -> Atoms:
+        """The crystal as it was read, in its primitive cell (Å)."""
+        rows = Dataset(self.folder).read("materials", keys=[self.row["material_key"]])
+        return atoms_of(rows.to_pylist()[0])
+
+    @cached_property
+    def atoms(self) -> Atoms:
+        """The relaxed crystal whose phonons were computed, in its primitive cell (Å)."""
+        return atoms_of_cell(self.phonon.primitive)
+
+    @property
+    def phonon(self) -> Phonopy:
+        """Its force constants, fit for all q-points, as the analysis of the modes took them."""
+        return self._material.phonon
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Names of its figures."""
+        return MATERIAL_KINDS
+
+    def figure(self, kind: str = "bands-helicity") -> Figure:
+        """Draw a figure.
+
+        Parameters
+        ----------
+        kind : str
+            One of `kinds`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A notebook shows it, and `savefig` writes it.
+        """
+        return next(material_figures(self._material, [kind]))[1]
+
+    @cached_property
+    def _material(self) -> MaterialData:
+        """Force constants and row; an error says why there are none."""
+        return material_data(Dataset(self.folder), self.material_id)
+
+    def __repr__(self) -> str:
+        row = self.row
+        outcome = row["explanation"] if row["outcome"] == "screened" else row["reason"]
+        what = f"{row['formula']}, {row['space_group_symbol']}"
+        return f"<{self.material_id}: {what}; {row['outcome']}: {outcome}>"
+
+    def _repr_html_(self) -> str:
+        """List of a notebook."""
+        shown = self.row.reindex(_SHOWN)
+        return shown.to_frame("").to_html(header=False, na_rep="")
