@@ -220,9 +220,7 @@ def facts_of(row: Row) -> dict[str, str]:
         "space group": f"{row['space_group_symbol']} ({row['space_group_number']})",
         "chirality class": row["chirality_class"],
         "helicity wave": row["helicity_wave_found"],
-        "potential": "force constants from a file"
-        if pd.isna(row["potential"])
-        else row["potential"],
+        "potential": "force constants from a file" if external else row["potential"],
         "stable": "yes" if row["stable"] else "no",
         "lowest ν (THz)": _number(row["min_frequency_commensurate"]),
         "highest ν (THz)": _number(row["max_frequency"]),

@@ -5,6 +5,7 @@ shows a returned figure as it shows one of pyplot. Red means right-handed or pos
 opposite, grey zero; the map is told apart with all common colour deficiencies.
 """
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -52,6 +53,7 @@ PAM_COLOURS: Final = {
     3: "#E69F00",
 }
 # Below this a colour scale would show noise of the arithmetic as if it were a result.
+_NOTEBOOK_DPI: Final = 150
 _LEAST_LIMIT: Final = 0.05
 
 
@@ -82,7 +84,18 @@ def new_figure(width: float, height: float) -> Figure:
     matplotlib.figure.Figure
         With automatic layout.
     """
-    return Figure(figsize=(width, height), layout="constrained")
+    return _Drawing(figsize=(width, height), layout="constrained")
+
+
+class _Drawing(Figure):
+    """A figure that notebooks show, also where nobody imports pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        """Picture of a notebook."""
+        stream = io.BytesIO()
+        with styled():
+            self.savefig(stream, format="png", dpi=_NOTEBOOK_DPI)
+        return stream.getvalue()
 
 
 def save_figure(figure: Figure, path: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
