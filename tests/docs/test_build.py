@@ -112,7 +112,7 @@ def test_reference_holds_functions_settings_and_commands(site):
     assert chirality.index('<span class="pre">import</span>') < chirality.index('id="analysis"')
     assert "mesh_spacing" in (site / "reference" / "settings.html").read_text("utf-8")
     commands = (site / "reference" / "commands.html").read_text("utf-8")
-    for command in ("screen", "classify", "report", "train"):
+    for command in ("screen", "classify", "report", "train", "show", "settings"):
         assert f'id="chiralscreen-{command}"' in commands
 
 
