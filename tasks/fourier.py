@@ -8,7 +8,7 @@ the cell, and C_R the force constants over the root of the masses,
 which is phonopy's dynamical matrix: force constants are divided equally among the shortest vectors
 of a pair. The sum over R, and the one with a factor i (R + tau_k' - tau_k) that gives the gradient,
 are products of real matrices for all q-points at once; phonopy treats them one by one. Since
-C_-R is the transpose of C_R, half the vectors suffice:
+``C_-R`` is the transpose of C_R, half the vectors suffice:
 
     sum_R exp(i q.R) C_R = C_0 + sum_half [cos(q.R) (C_R + C_R^T) + i sin(q.R) (C_R - C_R^T)].
 
