@@ -238,7 +238,7 @@ def test_what_the_potential_cannot_relax_is_told_in_two_lines(coarse, tmp_path):
     [
         ("nowhere.cif", ["no such file"]),
         (".", ["is a folder", "chiralscreen screen"]),
-        ("bad.cif", ["no structures"]),
+        ("bad.cif", ["unreadable"]),
         ("two.cif", ["more than one crystal", "chiralscreen screen"]),
         ("phonopy.yaml", ["phonopy.yaml"]),
     ],
