@@ -18,6 +18,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Crashed
 
 from flows.engines import Crew, Engine
+from flows.interruption import shielded
 from flows.memory import bounded_memory
 from flows.runs import potential_of
 from flows.server import ATTEMPTS, PAUSE, UNREACHABLE
@@ -265,7 +266,8 @@ class Errand:
             "memory": self.crew.memory,
         }
         task_run = run_chunk.with_options(name=chunk.stage)
-        future: PrefectFuture[StageReport] = engine.places[place].submit(task_run, parameters)
+        with shielded():
+            future: PrefectFuture[StageReport] = engine.places[place].submit(task_run, parameters)
         return future
 
 

@@ -26,6 +26,9 @@ from flows.console import (
     require_folder,
 )
 from flows.figures_cli import app as figures
+from flows.interruption import CONTINUES, STANDING
+from flows.prerequisites import require_prefect
+from flows.program import main
 from flows.show_cli import app as showing
 from flows.site_cli import app as site
 from flows.sources_cli import app as sources
@@ -198,6 +201,8 @@ def screen(
             )
             print_plan(console, plan, n_processes(workers))
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
+        STANDING.advice = CONTINUES
+        require_prefect()
         # Prefect takes a second to import, and a plan needs none of it.
         from flows.engines import Crew
         from flows.launch import launch
@@ -241,13 +246,18 @@ def analyze(
 
         chiralscreen analyze quartz/phonopy_params.yaml --output results/dft
     """
-    from flows.screening import analyze as flow
-    from flows.summary import print_screening
     from tasks.settings import read_settings
 
     with errors_told():
         settings = read_settings(config, {"chirality.mesh_spacing": q_spacing})
-        result = flow(files, output, settings, workers, time_limit=time_limit, memory=memory)
+        STANDING.advice = CONTINUES
+        require_prefect()
+        from flows.screening import analyze as flow
+        from flows.server import any_api
+        from flows.summary import print_screening
+
+        with any_api():
+            result = flow(files, output, settings, workers, time_limit=time_limit, memory=memory)
         failed = print_screening(console, output, result)
         console.print(
             "analysed as given: what a relaxation would tell (changed volume, changed symmetry) is "
@@ -385,4 +395,4 @@ def export(
 
 
 if __name__ == "__main__":
-    app()
+    main()

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner
 
+from flows.interruption import shielded
 from flows.workers import initialize_worker
 from tasks.failures import RemediableError
 
@@ -85,7 +86,8 @@ class Engine:
         runner = self.places[place]
         # Prefect starts processes with their first task run only, which takes a server.
         if isinstance(runner, ProcessPoolTaskRunner) and runner._executor:  # noqa: SLF001
-            runner._executor.submit(prepare, *arguments)  # noqa: SLF001
+            with shielded():
+                runner._executor.submit(prepare, *arguments)  # noqa: SLF001
 
     def renew(self, place: int) -> None:
         """Make a place usable again.
@@ -96,6 +98,13 @@ class Engine:
             Its index.
         """
         self.places[place] = self.renewed(self.places[place])
+
+    def kill(self) -> None:
+        """End the processes of all places, whatever they compute."""
+        for runner in self.places:
+            executor = getattr(runner, "_executor", None)
+            for process in dict(getattr(executor, "_processes", None) or {}).values():
+                process.kill()
 
 
 def started(crew: Crew, server: int | None) -> AbstractContextManager[Engine]:
@@ -131,7 +140,13 @@ def _processes(crew: Crew, server: int | None) -> Iterator[Engine]:
             runner = ProcessPoolTaskRunner(1, initializer=initialize_worker, initargs=initargs)
             return stack.enter_context(runner)
 
-        yield Engine([start() for _ in range(crew.workers)], start)
+        engine = Engine([start() for _ in range(crew.workers)], start)
+        try:
+            yield engine
+        except BaseException:
+            # A pool waits for its chunk, and nobody waits for the pool any more.
+            engine.kill()
+            raise
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
+from flows.interruption import shielded
 from flows.memory import bounded_memory
 from tasks.failures import RemediableError
 
@@ -50,7 +51,8 @@ def isolated(
         process = context.Process(
             target=_send_result, args=(theirs, function, item, memory), daemon=True
         )
-        process.start()
+        with shielded():
+            process.start()
         theirs.close()
         yield _received(ours, process, seconds)
 

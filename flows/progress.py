@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from flows.server import UNREACHABLE
+from flows.server import UNREACHABLE, tell_when_stopped
 
 # The server takes a moment for each update; more than one a second only makes a queue.
 _SECONDS_BETWEEN_UPDATES = 1.0
@@ -119,6 +119,7 @@ def metered(total: float, key: str) -> Iterator[Meter]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
+    tell_when_stopped()
     artifact = create_progress_artifact(progress=0.0, key=key, description="starting")
     assert isinstance(artifact, UUID)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:

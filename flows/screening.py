@@ -17,6 +17,7 @@ from prefect import flow, get_run_logger
 from flows.artifacts import publish_outcomes
 from flows.chunks import Chunk, Errand, carried_through, finished_cost
 from flows.engines import Crew, Engine, EngineName, started
+from flows.interruption import STANDING
 from flows.isolation import isolated
 from flows.labels import labelled, run_name
 from flows.planning import alone, in_turn, intake_of, planned_for, planned_in, shard_of, sharing
@@ -257,6 +258,8 @@ def _compute(
 ) -> ScreenResult:
     """Send all chunks through their stages; mirror images after the crystals they follow from."""
     errand = Errand(intake.run_id, intake.dataset, intake.settings, crew)
+    steps, kept = n_steps(plan, crew), set[tuple[int, str]]()
+    STANDING.kept = f"0 of {steps} chunks kept"
     reports: list[StageReport] = []
     lost: list[str] = []
     numbers = itertools.count(1)
@@ -268,6 +271,8 @@ def _compute(
         for chunk, report in carried_through(_chunks(works, crew.workers, numbers), errand, engine):
             if report:
                 reports.append(report)
+                kept.add((chunk.number, chunk.stage))
+                STANDING.kept = f"{len(kept)} of {steps} chunks kept"
                 meter.advance(finished_cost(chunk, report), f"{chunk.name} done")
                 _send(intake, store)
             else:
@@ -314,3 +319,22 @@ def n_chunks(plan: Plan, crew: Crew) -> int:
         Chunks of all stages.
     """
     return sum(1 for _ in _chunks(plan.open, crew.workers, itertools.count(1)))
+
+
+def n_steps(plan: Plan, crew: Crew) -> int:
+    """Count the chunks of a run in all their stages: the task runs, if nothing fails.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is left to do.
+    crew : Crew
+        Who computes.
+
+    Returns
+    -------
+    int
+        Chunks, each once for each stage that it has to go through.
+    """
+    chunks = _chunks(plan.open, crew.workers, itertools.count(1))
+    return sum(len(STAGE_NAMES) - STAGE_NAMES.index(chunk.stage) for chunk in chunks)

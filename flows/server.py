@@ -4,24 +4,30 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import httpx
-from prefect import get_run_logger
+from prefect import get_client, get_run_logger
 from prefect.context import refresh_global_settings_context
 from prefect.exceptions import PrefectException
+from prefect.runtime import flow_run
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     get_current_settings,
     temporary_settings,
 )
+from prefect.states import Cancelled
 
 from flows import temporary_server
+from flows.interruption import STANDING, stop
 from tasks.failures import RemediableError
 
 # What Prefect's clients raise while there is no server; RuntimeError by their check of versions.
@@ -29,6 +35,7 @@ UNREACHABLE = (PrefectException, httpx.HTTPError, RuntimeError)
 # A server that restarts is back after this many pauses (seconds).
 ATTEMPTS, PAUSE = 12, 10.0
 _SECONDS_TO_END = 5.0
+_UNUSABLE = 2
 # What a server of one run does without: pages, and kinds of blocks, which no run here uses.
 _FOR_ONE_RUN = {
     "PREFECT_UI_ENABLED": "0",
@@ -48,10 +55,13 @@ class TemporaryServer:
         Its process.
     url : str
         Its API.
+    answered : threading.Event
+        Set once it has answered.
     """
 
     process: subprocess.Popen[bytes]
     url: str
+    answered: threading.Event
 
     def wait(self) -> None:
         """Wait until the server answers.
@@ -65,6 +75,7 @@ class TemporaryServer:
         try:
             # The socket takes the request before the server is there to read it.
             httpx.get(f"{self.url}/health", timeout=allowed, trust_env=False).raise_for_status()
+            self.answered.set()
         except httpx.HTTPError as error:
             message = f"Prefect's temporary server does not start: {error}"
             remedy = "see its error above, and `prefect config view`"
@@ -94,14 +105,48 @@ def temporary_api() -> Iterator[TemporaryServer]:
             pass_fds=[handle],
             start_new_session=True,
         )
-    server = TemporaryServer(process, f"http://127.0.0.1:{port}/api")
+    server = TemporaryServer(process, f"http://127.0.0.1:{port}/api", threading.Event())
+    wanted = threading.Event()
+    wanted.set()
+    threading.Thread(target=_stop_without, args=(server, wanted), daemon=True).start()
     # Nobody counts the signs of life of a run whose server ends with it.
     settings = {PREFECT_API_URL.name: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY.name: None}
     try:
         with _environment(settings):
             yield server
     finally:
+        wanted.clear()
         _end(process)
+
+
+def _stop_without(server: TemporaryServer, wanted: threading.Event) -> None:
+    """Stop a run whose server ends before it: it would ask for minutes."""
+    code = server.process.wait()
+    if wanted.is_set():
+        what = "is gone" if server.answered.is_set() else "does not start: see its error above"
+        stop(f"error: Prefect's temporary server {what} (exit code {code})", _UNUSABLE)
+
+
+@contextmanager
+def any_api() -> Iterator[None]:
+    """Use the user's Prefect server, or one of this run's own.
+
+    Yields
+    ------
+    None
+        Control, once the server answers.
+
+    Raises
+    ------
+    RemediableError
+        When the run's own cannot start.
+    """
+    if has_api():
+        yield
+        return
+    with temporary_api() as server:
+        server.wait()
+        yield
 
 
 @contextmanager
@@ -168,6 +213,16 @@ def shared_api() -> Iterator[int | None]:
     server.start()
     with temporary_settings({PREFECT_API_URL: server.api_url}):
         yield server.server_process.pid if server.server_process else None
+
+
+def tell_when_stopped() -> None:
+    """Let the flow run of the caller be marked as cancelled when the program is stopped."""
+    STANDING.farewell = partial(_mark_cancelled, UUID(flow_run.get_id()))
+
+
+def _mark_cancelled(run: UUID) -> None:
+    with suppress(*UNREACHABLE), get_client(sync_client=True) as client:
+        client.set_flow_run_state(run, Cancelled(message="stopped by a signal"), force=True)
 
 
 def patiently(tell: Callable[[], object]) -> None:

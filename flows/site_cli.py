@@ -67,8 +67,10 @@ def serve(
 
         chiralscreen serve site
     """
+    from flows.interruption import leave_signals
     from tasks.site.server import site_server
 
+    leave_signals()
     with errors_told(), site_server(site, port) as server:
         console.print(f"http://127.0.0.1:{server.server_address[1]}/   (Ctrl-C ends)")
         try:

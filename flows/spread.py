@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.backend import resource_tracker as loky_tracker
+
+from flows.interruption import shielded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,7 +58,9 @@ def spread(
     ahead = list(itertools.islice(rest, 1))
     if ahead and workers > 1:
         parallel = Parallel(workers, return_as="generator", batch_size=_BATCH)
-        results = parallel(delayed(function)(item) for item in itertools.chain(ahead, rest))
+        loky_tracker.ensure_running()
+        with shielded():
+            results = parallel(delayed(function)(item) for item in itertools.chain(ahead, rest))
         try:
             for result in results:  # noqa: UP028 - the results are closed below, not by the caller
                 yield result

@@ -8,6 +8,7 @@ import threading
 import time
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_TO_END = 3.0
 
 
 def main() -> None:
@@ -30,6 +31,9 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGTERM)
+    # Whoever still waits for an answer, as a browser may, does not keep it.
+    time.sleep(_SECONDS_TO_END)
+    os._exit(0)
 
 
 if __name__ == "__main__":

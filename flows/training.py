@@ -15,6 +15,7 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from flows.interruption import STANDING
 from flows.progress import Meter, metered
 from potentials import Potential, load_potential
 from tasks.settings import PotentialSettings
@@ -159,6 +160,7 @@ def _report_epoch(meter: Meter, log: Log, epoch: Epoch) -> None:
     note = f"stage {epoch.stage}, epoch {epoch.epoch}: loss {epoch.validation_loss:.4g}"
     log.info("%s; 1000 times: %s; %.0f s", note, errors, epoch.seconds)
     meter.advance(1, note)
+    STANDING.kept = f"stage {epoch.stage}, epoch {epoch.epoch} kept"
 
 
 def _told(output: Path, figure: Path) -> str:

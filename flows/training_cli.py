@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from flows.console import Source, console, errors_told, judged, located, require_folder
+from flows.interruption import CONTINUES, STANDING
+from flows.prerequisites import require_prefect
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 Settings = Annotated[Path, typer.Option("--config", help="YAML file of settings.")]
@@ -29,12 +31,17 @@ def train(config: Settings, output: Output) -> None:
 
         chiralscreen train --config data/training/aln.yaml --output results/aln
     """
-    from flows.training import train as flow
-    from tasks.settings import read_settings_of
-    from tasks.training.settings import TrainingSettings
-
     with errors_told():
-        model = flow(read_settings_of(TrainingSettings, config), output)
+        STANDING.advice = CONTINUES
+        require_prefect()
+        from flows.server import any_api
+        from flows.training import train as flow
+        from tasks.settings import read_settings_of
+        from tasks.training.settings import TrainingSettings
+
+        settings = read_settings_of(TrainingSettings, config)
+        with any_api():
+            model = flow(settings, output)
         console.print(f"written: {model}")
 
 
@@ -46,12 +53,17 @@ def distill(source: Source, config: Settings, output: Output) -> None:
 
         chiralscreen distill structures/ --config distill.yaml --output results/student
     """
-    from flows.training import distill as flow
-    from tasks.settings import read_settings_of
-    from tasks.training.labelling import DistillationSettings
-
     with errors_told():
-        model = flow(located(source), read_settings_of(DistillationSettings, config), output)
+        STANDING.advice = CONTINUES
+        require_prefect()
+        from flows.server import any_api
+        from flows.training import distill as flow
+        from tasks.settings import read_settings_of
+        from tasks.training.labelling import DistillationSettings
+
+        settings = read_settings_of(DistillationSettings, config)
+        with any_api():
+            model = flow(located(source), settings, output)
         console.print(f"written: {model}")
 
 

@@ -1,0 +1,39 @@
+"""The program that takes the place of a stopped run: ends its processes, tells what is kept."""
+
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+
+# Processes that just start may start others (seconds).
+_LONGEST = 2.0
+
+
+def main() -> None:
+    """End all processes that this one has started, under whichever program.
+
+    The arguments of the program are the exit code and the line to print.
+    """
+    code, line = sys.argv[1:]
+    _end_processes()
+    if sys.stderr.isatty():
+        # The bar of the run stands in this line, and the cursor is hidden.
+        line = f"\r\x1b[2K\x1b[?25h{line}"
+    print(line, file=sys.stderr)
+    sys.exit(int(code))
+
+
+def _end_processes() -> None:
+    end = time.monotonic() + _LONGEST
+    while started := psutil.Process().children(recursive=True):
+        for process in started:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        _, left = psutil.wait_procs(started, timeout=max(end - time.monotonic(), 0.0))
+        if left:
+            break
+
+
+if __name__ == "__main__":
+    main()

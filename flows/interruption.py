@@ -1,0 +1,153 @@
+"""What Ctrl-C and SIGTERM do to a command: it ends within seconds, whatever it is busy with.
+
+A thread waits for the signals, since the main thread may be in compiled code, or in Prefect, which
+has handlers of its own. It lets another program take the place of this process, which stops all
+threads at once, and which then ends the processes that this one has started. Datasets bear that:
+what is committed stays.
+"""
+
+import multiprocessing.resource_tracker
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows import ending
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Shells tell signals by exit codes above this.
+_CODE_OF_SIGNALS = 128
+# To tell a server that the run was stopped (seconds).
+_LONGEST_FAREWELL = 1.0
+
+
+@dataclass
+class Standing:
+    """What the main thread knows and a stopped command tells.
+
+    Attributes
+    ----------
+    kept : str
+        What of the work is done, such as "4 of 7 chunks kept".
+    advice : str
+        How to go on.
+    farewell : callable or None
+        Tells a server that the run was stopped.
+    watched : bool
+        Whether signals are waited for, as in the program; never where others call a flow.
+    """
+
+    kept: str = ""
+    advice: str = ""
+    farewell: Callable[[], object] | None = None
+    watched: bool = False
+
+
+STANDING = Standing()
+CONTINUES = "the same command continues"
+
+
+def watch_signals() -> None:
+    """Let SIGINT and SIGTERM stop this program, in the main thread and before others start.
+
+    A signal that is ignored, as in the background of a script, stays so.
+    """
+    heard, written = os.pipe()
+    os.set_blocking(written, False)
+    # Written from within the handler of the interpreter, whoever replaces that of Python.
+    signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave_to_the_thread)
+    threading.Thread(target=_wait, args=(heard,), daemon=True).start()
+    # Threads and processes that start from now on do not get the signal of a terminal.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    STANDING.watched = True
+
+
+def leave_signals() -> None:
+    """Let Ctrl-C interrupt the main thread again, for a command that ends by it as usual."""
+    if STANDING.watched:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        STANDING.watched = False
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Let processes and threads that start in the block never get the signal of a terminal.
+
+    Yields
+    ------
+    None
+        Control.
+    """
+    # Its start would unblock the signal within the block.
+    multiprocessing.resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def stop(reason: str, code: int, hurry: Callable[[], bool] = lambda: False) -> None:
+    """End this program and all processes it started; does not return.
+
+    Nothing happens outside of the program, as where a flow is called from Python.
+
+    Parameters
+    ----------
+    reason : str
+        Begins the line that is printed.
+    code : int
+        Exit code.
+    hurry : callable
+        Whether to leave out what takes time.
+    """
+    if not STANDING.watched:
+        return
+    _bid_farewell(hurry)
+    line = "; ".join(filter(None, (reason, STANDING.kept, STANDING.advice)))
+    # Across the change of programs: whoever is in a hurry shall not leave processes behind.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    program = [sys.executable, "-I", str(Path(ending.__file__)), str(code), line]
+    os.execv(sys.executable, program)  # noqa: S606 - our own program
+
+
+def _leave_to_the_thread(number: int, frame: object) -> None:
+    """Do not interrupt the main thread: `_wait` knows of the signal as well."""
+
+
+def _wait(heard: int) -> None:
+    """Wait for a signal that stops the program."""
+    while (number := os.read(heard, 1)[0]) not in _SIGNALS:
+        pass
+    os.set_blocking(heard, False)
+    stop("stopped", _CODE_OF_SIGNALS + number, lambda: _is_there(heard))
+
+
+def _is_there(heard: int) -> bool:
+    """Whether one more signal has come."""
+    try:
+        return bool(os.read(heard, 1))
+    except BlockingIOError:
+        return False
+
+
+def _bid_farewell(hurry: Callable[[], bool]) -> None:
+    """Tell the server, if there is one and it listens."""
+    if not STANDING.farewell:
+        return
+    telling = threading.Thread(target=STANDING.farewell, daemon=True)
+    telling.start()
+    end = time.monotonic() + _LONGEST_FAREWELL
+    while telling.is_alive() and time.monotonic() < end and not hurry():
+        telling.join(0.05)

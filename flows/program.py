@@ -1,0 +1,18 @@
+"""The command `chiralscreen`: ready to be stopped before it loads anything."""
+
+import os
+
+from flows.interruption import watch_signals
+
+
+def main() -> None:
+    """Run the command line.
+
+    Processes that it starts do not take modules from the working directory, whose files may have
+    the names of modules.
+    """
+    watch_signals()
+    os.environ["PYTHONSAFEPATH"] = "1"
+    from flows.cli import app  # noqa: PLC0415 - a signal may come meanwhile
+
+    app()
