@@ -169,6 +169,10 @@ def screen(
 
         chiralscreen screen structures/ --output results/first --limit 100 --dry-run
     """
+    if not dry_run:
+        STANDING.advice = CONTINUES
+        with errors_told():
+            require_prefect()
     from flows.planning import intake_of
     from flows.spread import n_processes, spread
     from flows.summary import print_plan, print_screening
@@ -201,8 +205,6 @@ def screen(
             )
             print_plan(console, plan, n_processes(workers))
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
-        STANDING.advice = CONTINUES
-        require_prefect()
         # Prefect takes a second to import, and a plan needs none of it.
         from flows.engines import Crew
         from flows.launch import launch
@@ -246,12 +248,12 @@ def analyze(
 
         chiralscreen analyze quartz/phonopy_params.yaml --output results/dft
     """
-    from tasks.settings import read_settings
-
+    STANDING.advice = CONTINUES
     with errors_told():
-        settings = read_settings(config, {"chirality.mesh_spacing": q_spacing})
-        STANDING.advice = CONTINUES
         require_prefect()
+        from tasks.settings import read_settings
+
+        settings = read_settings(config, {"chirality.mesh_spacing": q_spacing})
         from flows.screening import analyze as flow
         from flows.server import any_api
         from flows.summary import print_screening
