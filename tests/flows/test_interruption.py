@@ -29,6 +29,12 @@ STOPPED = "; the same command continues"
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
+def _take_terminal() -> None:
+    """Be a program that a terminal started, even where the tests run in the background."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class InTerminal:
     """The installed program, with a terminal of its own that controls its process group."""
 
@@ -42,7 +48,7 @@ class InTerminal:
             stdout=its,
             stderr=its,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - between two system calls
         )
         os.close(its)
         self.received = bytearray()
@@ -101,6 +107,16 @@ def run(request):
     return start
 
 
+OWN = """
+import signal
+from pathlib import Path
+from flows.screening import screen
+from tasks.settings import read_settings
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    screen(Path("source"), Path("out"), read_settings(Path("settings.yaml"), {}), workers=1)
+"""
 SCREEN = ("screen", "source", "-o", "out", "--config", "settings.yaml", "--workers", "2")
 
 
@@ -220,6 +236,30 @@ def test_a_server_is_told_that_its_run_was_stopped(run, server, tmp_path):
     with get_client(sync_client=True) as client:
         [stopped] = [flow for flow in client.read_flow_runs() if flow.parameters["output"] == "out"]
     assert stopped.state_name == "Cancelled"
+
+
+def test_a_flow_that_is_interrupted_in_python_ends_with_its_workers(server, tmp_path, request):
+    write_crystals(tmp_path / "source", "CdSe")
+    settings_of(tmp_path, "Cd:wait")
+    script = tmp_path / "own.py"
+    script.write_text(OWN)
+    environment = without_server(tmp_path / "home") | {"PREFECT_API_URL": server}
+    program = subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    request.addfinalizer(lambda: end(program))
+    eventually(lambda: (tmp_path / "waiting").exists() or program.poll() is not None, 200)
+    family = psutil.Process(program.pid).children(recursive=True)
+    assert len(family) >= 2
+    os.killpg(program.pid, signal.SIGINT)
+    assert program.wait(30)
+    eventually(lambda: not [process for process in family if process.is_running()], 10)
+    require_sound(Dataset(tmp_path / "out"))
 
 
 @pytest.mark.parametrize(
