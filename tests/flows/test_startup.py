@@ -123,7 +123,8 @@ def test_server_and_workers_end_with_a_run_that_is_killed(tmp_path):
 def test_a_server_that_cannot_start_is_told(tmp_path):
     write_crystals(tmp_path / "source", "GaAs")
     settings_of(tmp_path)
-    (tmp_path / "home").write_text("a file where Prefect wants a folder")
+    # A folder where Prefect wants a file.
+    (tmp_path / "home" / "prefect.db").mkdir(parents=True)
     result = screen_in(tmp_path, "home")
     assert result.returncode == 2, result.stdout + result.stderr
     assert "server does not start" in result.stderr
