@@ -92,7 +92,7 @@ def numeric_settings():
     ("name", "value", "stages"),
     [
         *numeric_settings(),
-        ("potential.dtype", "float64", ALL),
+        ("potential.dtype", "float32", ALL),
         ("phonons.method", "hessian", BELOW_RELAXATION),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_new_version_of_a_stage_redoes_it_and_those_below(card, monkeypatch, s
         ({"structure_hash": "other"}, {}, False),
         ({"source_record": "elsewhere.cif"}, {}, False),
         ({}, {"symmetry.symprec": 0.1}, False),
-        ({}, {"phonons.displacement": 0.02, "potential.dtype": "float64"}, True),
+        ({}, {"phonons.displacement": 0.02, "potential.dtype": "float32"}, True),
     ],
 )
 def test_material_key_names_structure_record_and_tolerance(changes, overrides, same):
