@@ -45,6 +45,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import chunks, planning, screening
 from flows.engines import Crew
+from flows.reading import read_records
 from flows.spread import spread
 from potentials import load_potential
 from tasks import stages
@@ -170,7 +171,9 @@ def measured(source: Path, output: Path, rows: Mapping[str, Rows], workers: int)
     """Seconds of the planning and of all the rest, and the number of crystals to compute."""
     intake = planning.intake_of(source, output, SETTINGS, "cpu")
     start = time.perf_counter()
-    plan = plan_screening(intake, spread=partial(spread, workers=workers))
+    plan = plan_screening(
+        intake, read=read_records, spread=partial(spread, workers=workers, limits=SETTINGS.source)
+    )
     planned = time.perf_counter()
     submit = chunks.Errand.submit
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from flows.reading import read_records
 from flows.spread import spread
 from tasks.failures import Failure
 from tasks.intake import Known, classified, repetition
 from tasks.settings import ScreenSettings, SymmetrySettings
-from tasks.sources import raw_records
 
 _COLUMNS = [
     "material_id",
@@ -101,7 +101,9 @@ def classified_rows(
     """
     classify = partial(classified, source=source, settings=settings)
     known = Known.of(settings.curation)
-    for item in spread(classify, raw_records(source, settings.source), workers):
+    for item in spread(
+        classify, read_records(source, settings.source), workers=workers, limits=settings.source
+    ):
         if isinstance(item, Failure):
             yield item
         elif repeated := repetition(item.material, known.names):

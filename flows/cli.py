@@ -92,6 +92,9 @@ def classify(
 
         chiralscreen classify structures/ --output classes.csv
     """
+    from flows.isolation import READERS, start_server
+
+    start_server(READERS)
     from flows.classification import classify_source
     from flows.spread import n_processes
     from flows.summary import print_classification, print_failures
@@ -174,6 +177,7 @@ def screen(
         with errors_told():
             require_prefect()
     from flows.planning import intake_of
+    from flows.reading import read_records
     from flows.spread import n_processes, spread
     from flows.summary import print_plan, print_screening
     from potentials import require_known
@@ -201,7 +205,8 @@ def screen(
                 budget=hours * 3600 * n_processes(workers) if hours else None,
                 retry_failures=retry_failures,
                 commit=False,
-                spread=partial(spread, workers=n_processes(workers)),
+                read=read_records,
+                spread=partial(spread, workers=n_processes(workers), limits=settings.source),
             )
             print_plan(console, plan, n_processes(workers))
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)

@@ -1,18 +1,208 @@
-"""Each thing in a process of its own, which may hang, eat memory or die without cost to others."""
+"""Work in processes that may hang, eat memory or die without cost to others."""
 
+import ctypes
 import multiprocessing
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 from flows.interruption import shielded
-from flows.memory import bounded_memory
+from flows.memory import bounded_memory, held_memory
 from tasks.failures import RemediableError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+READERS = "tasks.intake"
+"""Module with all that reads records."""
+# Threads of libraries reserve memory for each CPU, and these processes have work for one.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+# A process that has kept so much of what it may take makes room for a new one.
+_KEPT = 0.5
+
+
+def start_server(*preload: str) -> None:
+    """Bring up the server that forks the processes of this module, and do not wait for it.
+
+    It has one thread, so that it forks in milliseconds and safely; what it has imported its
+    processes find imported.
+
+    Parameters
+    ----------
+    *preload : str
+        Modules that it imports; those of the first call count.
+    """
+    _CONTEXT.set_forkserver_preload([__name__, *preload])
+    with _environment(_ONE_THREAD), shielded():
+        forkserver.ensure_running()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one thing may cost.
+
+    Attributes
+    ----------
+    seconds : float
+        Time until the next result; the process is ended then.
+    memory : float
+        Memory beyond what the process has at its beginning (GiB).
+    remedy : str
+        What to do where that does not suffice.
+    """
+
+    seconds: float
+    memory: float
+    remedy: str
+
+
+@dataclass
+class IsolatedWorker(Generic[Item, Result]):
+    """A process that applies a function to one thing after the other, and is replaced if it dies.
+
+    Attributes
+    ----------
+    function : callable
+        Gives results of a thing; a module's own, or a partial of one.
+    limits : Limits
+        For each thing.
+    """
+
+    function: Callable[[Item], Iterable[Result]]
+    limits: Limits
+    _process: BaseProcess | None = None
+    _pipe: Connection | None = None
+    _is_closed: bool = False
+    _lock: Lock = field(default_factory=Lock)
+
+    def results(self, item: Item) -> Iterator[Result]:
+        """Give the results of a thing as they come.
+
+        Parameters
+        ----------
+        item : object
+            Picklable.
+
+        Yields
+        ------
+        object
+            What the function gives.
+
+        Raises
+        ------
+        RemediableError
+            When the process hung, or died.
+        """
+        pipe, is_complete = self._started(), False
+        try:
+            pipe.send(item)
+            while (message := self._received(pipe)) and message[0] != _END:
+                yield message[1]
+            is_complete = not message[1]
+        except (EOFError, OSError) as error:
+            raise self._death() from error
+        finally:
+            if not is_complete:
+                self._end()
+
+    def close(self) -> None:
+        """End the process, whatever it is busy with."""
+        self._is_closed = True
+        self._end()
+
+    def _started(self) -> Connection:
+        """Pipe to the process, which is started unless it runs."""
+        with self._lock:
+            if self._is_closed:
+                raise RemediableError("the reading was ended", "read again")
+            if self._pipe is None:
+                self._pipe, theirs = _CONTEXT.Pipe()
+                self._process = _CONTEXT.Process(
+                    target=_serve, args=(theirs, self.function, self.limits.memory), daemon=True
+                )
+                with shielded():
+                    self._process.start()
+                theirs.close()
+            return self._pipe
+
+    def _received(self, pipe: Connection) -> tuple[str, Any]:
+        """Next message."""
+        if not pipe.poll(self.limits.seconds):
+            message = f"it took more than {self.limits.seconds:g} s"
+            raise RemediableError(message, self.limits.remedy)
+        found: tuple[str, Any] = pipe.recv()
+        return found
+
+    def _death(self) -> RemediableError:
+        """Say how the process ended."""
+        if self._process is None:
+            return RemediableError("the reading was ended", "read again")
+        self._process.join()
+        message = f"the process that read it died ({_cause(self._process.exitcode or 0)})"
+        return RemediableError(f"{message}: too large, or damaged", self.limits.remedy)
+
+    def _end(self) -> None:
+        """Let go of the process; the next thing gets another one."""
+        with self._lock:
+            if self._process is not None and self._pipe is not None:
+                self._process.kill()
+                self._process.join()
+                self._pipe.close()
+            self._process = self._pipe = None
+
+
+_RESULT, _END = "result", "end"
+
+
+def _serve(pipe: Connection, function: Callable[[Item], Iterable[object]], memory: float) -> None:
+    """Apply the function to what comes, and send what it gives, until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
+    held = held_memory()
+    with bounded_memory(None if held is None else held + memory):
+        is_last = False
+        while not is_last:
+            try:
+                item = pipe.recv()
+            except EOFError:
+                return
+            for result in function(item):
+                pipe.send((_RESULT, result))
+            is_last = (held_memory() or 0.0) - (held or 0.0) > _KEPT * memory
+            pipe.send((_END, is_last))
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process when the server that forked it ends, as it does with the run.
+
+    A process that hangs would not notice the end of a run that was killed.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Have variables of the environment for the time of a block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def isolated(
@@ -43,12 +233,10 @@ def isolated(
     object or RemediableError
         Results in the order of the items; an error in place of a result that did not come.
     """
-    # A server without threads forks the processes, which therefore start in milliseconds.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, *preload])
+    start_server(*preload)
     for item in items:
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(
+        ours, theirs = _CONTEXT.Pipe(duplex=False)
+        process = _CONTEXT.Process(
             target=_send_result, args=(theirs, function, item, memory), daemon=True
         )
         with shielded():
@@ -87,6 +275,10 @@ def _received(pipe: Connection, process: BaseProcess, seconds: float) -> Any:  #
 
 def _death(code: int) -> RemediableError:
     """Say how a process ended that sent nothing."""
-    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    message = f"the process that read it died ({how}): too deeply nested, too large, or damaged"
-    return RemediableError(message, "give the file as phonopy wrote it, or allow more --memory")
+    message = f"the process that read it died ({_cause(code)}): too deeply nested, too large, "
+    remedy = "give the file as phonopy wrote it, or allow more --memory"
+    return RemediableError(f"{message}or damaged", remedy)
+
+
+def _cause(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

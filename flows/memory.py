@@ -3,6 +3,9 @@
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+_DATA = 5  # place of data and stack in /proc/self/statm
 
 
 @contextmanager
@@ -35,3 +38,18 @@ def bounded_memory(gib: float | None) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (before, most))
+
+
+def held_memory() -> float | None:
+    """Measure what `bounded_memory` bounds: the memory that this process may write to.
+
+    Returns
+    -------
+    float or None
+        GiB, used or not; None where the kernel does not tell (it does on Linux).
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[_DATA])
+    except OSError:
+        return None
+    return pages * resource.getpagesize() / 2**30

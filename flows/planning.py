@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from flows.logs import run_logger
+from flows.reading import read_records
 from flows.spread import spread
 from potentials import PotentialCard, load_card
 from tasks.intake import Intake, Plan, plan_screening
@@ -140,7 +141,8 @@ def planned_for(
         commit=commit,
         on_read=lambda count: logger.info("%d records read", count),
         on_open=on_open,
-        spread=partial(spread, workers=workers),
+        read=read_records,
+        spread=partial(spread, workers=workers, limits=intake.settings.source),
     )
 
 

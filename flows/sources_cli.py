@@ -124,11 +124,13 @@ def assess(
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from flows.reading import read_records
     from flows.spread import n_processes, spread
     from flows.summary import print_failures
     from flows.summary_of_assessment import print_assessment
     from flows.tables import write_failures
     from tasks.assessment import AssessmentSettings, assess_source
+    from tasks.sources import SourceSettings
 
     columns = TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with errors_told():
@@ -139,7 +141,8 @@ def assess(
                 located(source),
                 reference and located(reference),
                 settings,
-                spread=partial(spread, workers=n_processes(workers)),
+                read=read_records,
+                spread=partial(spread, workers=n_processes(workers), limits=SourceSettings()),
                 on_read=lambda n: bar.update(task, completed=n),
             )
         print_assessment(console, found)

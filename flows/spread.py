@@ -1,21 +1,23 @@
-"""Mapping over worker processes, in order and without holding the input."""
+"""Mapping records over worker processes under limits, in order and without holding the input."""
 
-import itertools
-import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from queue import LifoQueue
 from typing import TypeVar
 
-from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky.backend import resource_tracker as loky_tracker
+from joblib import cpu_count
 
-from flows.interruption import shielded
+from flows.isolation import READERS, IsolatedWorker, start_server
+from flows.reading import limits_of
+from tasks.failures import Failure, RemediableError
+from tasks.sources import RawRecord, SourceSettings, read_failure
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
+OfRecord = Callable[[RawRecord | Failure], Result]
 
-# Fewer things are done before other processes have even started.
-_WORTH_A_PROCESS = 300
-_BATCH = 50
+_AHEAD = 8  # records per process that wait for it, or for an earlier one
 
 
 def n_processes(asked: int | None) -> int:
@@ -35,38 +37,69 @@ def n_processes(asked: int | None) -> int:
 
 
 def spread(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+    function: OfRecord[Result],
+    records: Iterable[RawRecord | Failure],
+    *,
+    workers: int,
+    limits: SourceSettings,
 ) -> Iterator[Result]:
-    """Apply a function to many things, in worker processes once there are enough of them.
+    """Apply a function to many records, each within limits of time and memory.
 
     Parameters
     ----------
     function : callable
-        Pure; a module's own, or a partial of one.
-    items : iterable
+        Pure; a module's own, or a partial of one. It passes failures on in some form.
+    records : iterable
         Taken as they are needed.
     workers : int
-        Processes.
+        Processes at most; no more are started than there are records.
+    limits : SourceSettings
+        ``record_seconds`` and ``record_memory``.
 
     Yields
     ------
     object
-        Results in the order of the items.
+        Results in the order of the records. Of a record that is beyond the limits, or ends its
+        process, the function gets the failure.
     """
-    rest = iter(items)
-    yield from map(function, itertools.islice(rest, _WORTH_A_PROCESS))
-    ahead = list(itertools.islice(rest, 1))
-    if ahead and workers > 1:
-        parallel = Parallel(workers, return_as="generator", batch_size=_BATCH)
-        loky_tracker.ensure_running()
-        with shielded():
-            results = parallel(delayed(function)(item) for item in itertools.chain(ahead, rest))
-        try:
-            for result in results:  # noqa: UP028 - the results are closed below, not by the caller
-                yield result
-        finally:
-            # Results that nobody takes any more are no reason for joblib's warning.
-            with warnings.catch_warnings(action="ignore", category=UserWarning):
-                results.close()
-    else:
-        yield from map(function, itertools.chain(ahead, rest))
+    start_server(READERS)
+    crew = [IsolatedWorker(partial(_alone, function), limits_of(limits)) for _ in range(workers)]
+    idle: LifoQueue[IsolatedWorker[RawRecord, Result]] = LifoQueue()
+    for worker in reversed(crew):
+        idle.put(worker)
+    threads, ahead = ThreadPoolExecutor(workers), deque[Future[Result]]()
+    try:
+        for record in records:
+            ahead.append(threads.submit(_applied, function, record, idle))
+            if len(ahead) >= _AHEAD * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for worker in crew:
+            worker.close()
+        threads.shutdown()
+
+
+def _applied(
+    function: OfRecord[Result],
+    record: RawRecord | Failure,
+    idle: "LifoQueue[IsolatedWorker[RawRecord, Result]]",
+) -> Result:
+    """Result of a record, from a process that is idle."""
+    if isinstance(record, Failure):
+        return function(record)
+    worker = idle.get()
+    try:
+        [result] = worker.results(record)
+    except RemediableError as error:
+        return function(read_failure(error, record.source_record))
+    finally:
+        idle.put(worker)
+    return result
+
+
+def _alone(function: OfRecord[Result], record: RawRecord) -> Iterator[Result]:
+    """Only result of a record."""
+    yield function(record)

@@ -23,7 +23,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from tasks.curation import charge_balance, space_groups_at
 from tasks.failures import Failure, RemediableError
-from tasks.intake import Spread
+from tasks.intake import Read, Spread
 from tasks.sources import RawRecord, SourceSettings, parsed, raw_records, read_failure
 from tasks.structures import PackedCell, check_crystal, reduced_formula
 from tasks.symmetry import classify_space_group
@@ -158,6 +158,7 @@ def assess_source(
     settings: AssessmentSettings,
     *,
     source_settings: SourceSettings | None = None,
+    read: Read = raw_records,
     spread: Spread = map,
     on_read: Callable[[int], None] = lambda _: None,
 ) -> Assessment:
@@ -174,6 +175,8 @@ def assess_source(
         Tolerances.
     source_settings : SourceSettings, optional
         Meaning of columns, limits.
+    read : callable
+        Like `raw_records`; may use another process.
     spread : callable
         Like `map`; may use other processes, and gives the results in order.
     on_read : callable
@@ -192,13 +195,13 @@ def assess_source(
     limits = source_settings or SourceSettings()
     found, matcher = Assessment(has_reference=reference is not None), settings.matcher
     told = _Told(on_read)
-    for item in spread(partial(generated, settings=settings), raw_records(source, limits)):
+    for item in spread(partial(generated, settings=settings), read(source, limits)):
         _count(found, item, matcher)
         told.one_more()
     if reference is not None:
         unknown = {name: list(cells) for name, cells in found.unique_cells.items()}
         reduce = partial(_reduced, compositions=frozenset(unknown))
-        for cell in spread(reduce, raw_records(reference, limits)):
+        for cell in spread(reduce, read(reference, limits)):
             _forget(unknown, cell, matcher)
             told.one_more()
         found.counts["novel"] = sum(map(len, unknown.values()))

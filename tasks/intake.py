@@ -36,7 +36,15 @@ from tasks.planning import (
     stage_keys,
 )
 from tasks.settings import ScreenSettings
-from tasks.sources import RawRecord, Record, parsed, raw_records, read_failure, require_new
+from tasks.sources import (
+    RawRecord,
+    Record,
+    SourceSettings,
+    parsed,
+    raw_records,
+    read_failure,
+    require_new,
+)
 from tasks.storage import Dataset
 from tasks.structures import Material, material_of, reduced_formula
 from tasks.symmetry import SymmetryRecord, analyze_symmetry
@@ -45,6 +53,8 @@ from tasks.triage import affordable, expected_value
 STAGE = "plan"
 # Applies a function to each of many things and gives the results in order, like `map`.
 Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+# Cuts a source into records, like `raw_records`.
+Read = Callable[[Path, SourceSettings], Iterator[RawRecord | Failure]]
 _BATCH = 200
 _SYMMETRY_COLUMNS = (
     "point_group",
@@ -243,6 +253,7 @@ def plan_screening(
     commit: bool = True,
     on_read: Callable[[int], None] = lambda _: None,
     on_open: Callable[[str], None] = lambda _: None,
+    read: Read = raw_records,
     spread: Spread = map,
 ) -> Plan:
     """Read a source, decide what to do with each record, and commit the decisions.
@@ -264,6 +275,8 @@ def plan_screening(
         Told the number of records after each batch.
     on_open : callable
         Told the first open stage of each structure with something left to do, at once.
+    read : callable
+        Like `raw_records`; may use another process.
     spread : callable
         Like `map`; may use other processes, and gives the results in order.
 
@@ -280,7 +293,7 @@ def plan_screening(
     # What was given up because symmetry makes it worthless is wanted now.
     retry = retry_failures or intake.settings.include_centrosymmetric
     finder = _StageFinder.of(intake.dataset, retry_failures=retry)
-    decisions = _limited(_decisions(intake, finder, spread), limit, on_open)
+    decisions = _limited(_decisions(intake, finder, read, spread), limit, on_open)
     return carried_out(decisions, intake.dataset if commit else None, on_read, budget)
 
 
@@ -364,12 +377,14 @@ def _limited(
             return
 
 
-def _decisions(intake: Intake, finder: _StageFinder, spread: Spread) -> Iterator[Decision]:
+def _decisions(
+    intake: Intake, finder: _StageFinder, read: Read, spread: Spread
+) -> Iterator[Decision]:
     """Decide on each record of the source, in order."""
     settings = intake.settings
     known, gallery = Known.of(settings.curation), Gallery(settings.symmetry.symprec)
     classify = partial(classified, source=intake.source, settings=settings)
-    for item in spread(classify, raw_records(intake.source, settings.source)):
+    for item in spread(classify, read(intake.source, settings.source)):
         decision = _decision(intake, item, known, gallery)
         yield replace(decision, open_stage=finder.open_stage(decision.work))
 
@@ -396,7 +411,7 @@ def classified(
     if isinstance(record, Failure):
         return record
     try:
-        given = parsed(record)
+        given = parsed(record, settings.source.max_atoms)
         material = material_of(given, _idealised_to(settings))
     except Exception as error:  # noqa: BLE001 - any defect of one record is a row, not an end
         return read_failure(error, record.source_record)

@@ -5,7 +5,14 @@ others, so that it can be done anywhere. Nothing that a file says is ever run: n
 and no name in a file is used as a path or as the name of a class.
 """
 
-from tasks.sources.reading import parsed, raw_records, source_files
+from tasks.sources.reading import (
+    name_in_source,
+    parsed,
+    paths_to_read,
+    raw_records,
+    records_of_path,
+    source_files,
+)
 from tasks.sources.records import (
     STAGE,
     Provenance,
@@ -23,9 +30,12 @@ __all__ = [
     "RawRecord",
     "Record",
     "SourceSettings",
+    "name_in_source",
     "parsed",
+    "paths_to_read",
     "raw_records",
     "read_failure",
+    "records_of_path",
     "require_new",
     "safe_id",
     "source_files",

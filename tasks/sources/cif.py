@@ -23,7 +23,8 @@ from tasks.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
 from tasks.sources.cells import lattice_of
 from tasks.sources.cif_blocks import CifBlock, read_block
 from tasks.sources.cif_symmetry import Operations, group_of, operations_of, stated_group
-from tasks.sources.readings import Reading
+from tasks.sources.readings import Reading, require_few_atoms
+from tasks.sources.settings import DEFAULT_MAX_ATOMS
 from tasks.symmetry import find_dataset
 
 FloatArray = NDArray[np.float64]
@@ -67,13 +68,15 @@ class _Orbit:
     moved: float
 
 
-def parse_cif(text: str) -> Reading:
+def parse_cif(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
     """Parse a CIF with one structure.
 
     Parameters
     ----------
     text : str
         The data block, or a file of which only one block lists atoms.
+    max_atoms : int
+        Most atoms of its cell.
 
     Returns
     -------
@@ -84,7 +87,8 @@ def parse_cif(text: str) -> Reading:
     ------
     RemediableError
         When elements, cell, positions or symmetry operations are missing or contradict each other,
-        for disorder, and where the sites are not all atoms that the block states.
+        for disorder, for too many atoms, and where the sites are not all atoms that the block
+        states.
     """
     block = read_block(text)
     if block.column(*_MODULATED) is not None:
@@ -94,7 +98,7 @@ def parse_cif(text: str) -> Reading:
     formula = _formula_of(block)
     sites = _sites_of(block, formula)
     operations, stated = operations_of(block, cell @ cell.T), stated_group(block)
-    orbits = [_orbit_of(site, operations, cell) for site in sites]
+    orbits = _orbits_of(sites, operations, cell, max_atoms)
     _refuse_shared_places(orbits, cell)
     _refuse_hydrogens_without_places(block)
     atoms = _atoms_of(orbits, cell)
@@ -219,6 +223,20 @@ def _refuse_disorder_groups(block: CifBlock) -> None:
     if len(groups) > 1:
         message = f"disordered: the sites belong to the groups {', '.join(sorted(groups))}"
         raise RemediableError(message, "give an ordered approximant of the structure")
+
+
+def _orbits_of(
+    sites: Sequence[_Site], operations: Operations, cell: FloatArray, max_atoms: int
+) -> list[_Orbit]:
+    """Orbits of all sites, as long as these are not too many atoms."""
+    # Fewer operations already fill the smallest cell there is with a lattice of points.
+    require_few_atoms(max(len(operations.rotations), len(sites)), max_atoms)
+    orbits, n_atoms = [], 0
+    for site in sites:
+        orbits.append(_orbit_of(site, operations, cell))
+        n_atoms += len(orbits[-1].positions)
+        require_few_atoms(n_atoms, max_atoms)
+    return orbits
 
 
 def _orbit_of(site: _Site, operations: Operations, cell: FloatArray) -> _Orbit:

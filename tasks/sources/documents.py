@@ -48,8 +48,8 @@ KNOWN_FILES = (
     "*.cif, *.mcif, POSCAR*, CONTCAR*, *.vasp, *.xyz, *.extxyz, *.json, *.jsonl, *.csv, *.parquet, "
     "*.db (ASE), *.pt (tensors), *.zip or *.tar, also compressed (*.gz, *.xz, *.bz2)"
 )
-# What a compressed file may become whatever its size: an empty one has a header too.
-_FREE_BYTES = 2**20
+FREE_BYTES = 2**20
+"""What a compressed file may become whatever its size: an empty one has a header too."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def decompressed(stream: BinaryIO, name: str, size: int, max_expansion: float) -
     if opener is None:
         return stream
     content = cast("BinaryIO", opener(stream))
-    limit = int(size * max_expansion) + _FREE_BYTES
+    limit = int(size * max_expansion) + FREE_BYTES
     return cast("BinaryIO", io.BufferedReader(_Bounded(content, limit)))
 
 

@@ -11,6 +11,10 @@ import numpy as np
 _DEEPEST: Final = 100
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
+# Change of the depth at each byte; one byte each, since texts may be large.
+_STEPS: Final = np.zeros(256, dtype=np.int8)
+_STEPS[[*b"[{"]], _STEPS[[*b"]}"]] = 1, -1
+
 
 def json_value(text: str | bytes) -> Any:  # noqa: ANN401 - JSON is anything
     """Parse JSON text.
@@ -31,8 +35,7 @@ def json_value(text: str | bytes) -> Any:  # noqa: ANN401 - JSON is anything
         For text that is no JSON, or is nested more than 100 deep.
     """
     content = text.encode(errors="surrogatepass") if isinstance(text, str) else text
-    codes = np.frombuffer(_STRING.sub(b"", content), dtype=np.uint8)
-    steps = np.isin(codes, [*b"[{"]).astype(np.int64) - np.isin(codes, [*b"]}"])
-    if np.cumsum(steps).max(initial=0) > _DEEPEST:
+    steps = _STEPS[np.frombuffer(_STRING.sub(b"", content), dtype=np.uint8)]
+    if np.cumsum(steps, dtype=np.int32).max(initial=0) > _DEEPEST:
         raise ValueError(f"JSON is nested more than {_DEEPEST} deep")
     return json.loads(text)

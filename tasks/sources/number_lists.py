@@ -15,7 +15,8 @@ from tasks.failures import RemediableError
 from tasks.masses import number_and_mass, set_special_masses
 from tasks.sources.cells import lattice_of
 from tasks.sources.json_text import json_value
-from tasks.sources.readings import Reading, take_masses
+from tasks.sources.readings import Reading, require_few_atoms, take_masses
+from tasks.sources.settings import DEFAULT_MAX_ATOMS
 
 FloatArray = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ _ROUGH_VOLUME: Final = 0.01  # lengths are rounded
 _FULL = 1e-6  # an occupancy differs from 1 by less
 
 
-def parse_mapping(text: str) -> Reading:
+def parse_mapping(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
     """Parse a record of kind ``json``.
 
     Parameters
@@ -46,6 +47,8 @@ def parse_mapping(text: str) -> Reading:
         JSON: a dictionary of pymatgen, or an object with ``lattice`` (Å, rows), ``numbers`` or
         ``species`` and ``fractional`` or ``cartesian`` (Å); with ``masses`` (u), ``born_charges``
         (e) and ``dielectric_tensor`` where they are known.
+    max_atoms : int
+        Most atoms of its cell.
 
     Returns
     -------
@@ -55,14 +58,16 @@ def parse_mapping(text: str) -> Reading:
     Raises
     ------
     RemediableError
-        For disorder, a crystal that is not periodic in three directions, lists of other lengths,
-        and sites that are not all atoms.
+        For disorder, too many atoms, a crystal that is not periodic in three directions,
+        lists of other lengths, and sites that are not all atoms.
     """
     given = json_value(text)
     _refuse_other_dimensions(given)
     _refuse_incomplete(given)
     value = _from_pymatgen(given) if "sites" in given else given
     cell = _cell(value)
+    listed = value.get("numbers") or value.get("species") or ()
+    require_few_atoms(len(listed) if isinstance(listed, list) else 0, max_atoms)
     numbers, masses = _numbers_and_masses(value)
     kind, positions = _positions(value, len(numbers), given.get("nsites"))
     atoms = Atoms(numbers=numbers, cell=cell, pbc=True, **{kind: positions})

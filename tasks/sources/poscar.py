@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tasks.failures import RemediableError
 from tasks.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
 from tasks.sources.documents import Document, read_text
-from tasks.sources.readings import Reading
+from tasks.sources.readings import Reading, require_few_atoms
 from tasks.sources.records import RawRecord, safe_id
-from tasks.sources.settings import SourceSettings
+from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
 
 FloatArray = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def cut_poscar(document: Document, settings: SourceSettings) -> Iterator[RawReco
         yield RawRecord(material_id, "poscar", text, document.name)
 
 
-def parse_poscar(text: str) -> Reading:
+def parse_poscar(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
     """Parse a POSCAR.
 
     Parameters
@@ -57,6 +57,8 @@ def parse_poscar(text: str) -> Reading:
     text : str
         The file. Without a line of symbols, in the form of VASP 4, the symbols are those behind the
         coordinates, or those of the first line where it is exactly one symbol for each count.
+    max_atoms : int
+        Most atoms of its cell.
 
     Returns
     -------
@@ -66,7 +68,8 @@ def parse_poscar(text: str) -> Reading:
     Raises
     ------
     RemediableError
-        When the elements are not stated, or a line is not what the format has there.
+        When the elements are not stated, there are too many atoms, or a line is not
+        what the format has there.
     """
     lines = _Lines(text)
     title = lines.words("a title")
@@ -75,6 +78,7 @@ def parse_poscar(text: str) -> Reading:
     words, notes = lines.words("symbols or counts"), []
     symbols = None if _is_count(words[0]) else [_symbol(word) for word in words]
     counts = _counts(words if symbols is None else lines.words("counts"))
+    require_few_atoms(sum(counts), max_atoms)
     mode = lines.words("'Direct' or 'Cartesian'")[0].lower()
     is_selective = mode.startswith("s")
     if is_selective:

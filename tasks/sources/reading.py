@@ -23,9 +23,9 @@ from tasks.sources.documents import (
 )
 from tasks.sources.number_lists import parse_mapping
 from tasks.sources.poscar import cut_poscar, parse_poscar
-from tasks.sources.readings import Reading
+from tasks.sources.readings import Reading, require_few_atoms
 from tasks.sources.records import Provenance, RawRecord, Record, read_failure, safe_id, unreadable
-from tasks.sources.settings import SourceSettings
+from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
 from tasks.sources.tables import cut_csv, cut_json, cut_json_lines, cut_parquet
 from tasks.sources.xyz import cut_xyz, parse_xyz
 from tasks.storage import is_dataset
@@ -60,25 +60,65 @@ def raw_records(
     ValueError
         When a folder holds no file of a known kind.
     """
-    for path in _candidates(source):
-        name = path.name if path == source else path.relative_to(source).as_posix()
-        if not kind_of(path.name) or not path.is_file():
-            yield read_failure(_not_read(path), name)
-            continue
-        try:
-            with opened(path, name, settings.max_expansion) as document:
-                yield from _of_file(document, settings)
-        except Exception as error:  # noqa: BLE001 - a file that cannot be opened is a row
-            yield read_failure(unreadable(error), name)
+    for path in paths_to_read(source):
+        yield from records_of_path(path, source, settings)
 
 
-def parsed(raw: RawRecord) -> Record:
+def records_of_path(
+    path: Path, source: Path, settings: SourceSettings
+) -> Iterator[RawRecord | Failure]:
+    """Cut one file of a source into records.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        One of `paths_to_read`.
+    source : pathlib.Path
+        The source.
+    settings : SourceSettings
+        Provenance, meaning of columns, limits.
+
+    Yields
+    ------
+    RawRecord or Failure
+        See `raw_records`.
+    """
+    name = name_in_source(path, source)
+    if not kind_of(path.name) or not path.is_file():
+        yield read_failure(_not_read(path), name)
+        return
+    try:
+        with opened(path, name, settings.max_expansion) as document:
+            yield from _of_file(document, settings)
+    except Exception as error:  # noqa: BLE001 - a file that cannot be opened is a row
+        yield read_failure(unreadable(error), name)
+
+
+def name_in_source(path: Path, source: Path) -> str:
+    """Name a file of a source, for people.
+
+    Parameters
+    ----------
+    path, source : pathlib.Path
+        The file, and the source itself or a folder.
+
+    Returns
+    -------
+    str
+        Path relative to the folder.
+    """
+    return path.name if path == source else path.relative_to(source).as_posix()
+
+
+def parsed(raw: RawRecord, max_atoms: int = DEFAULT_MAX_ATOMS) -> Record:
     """Parse a record.
 
     Parameters
     ----------
     raw : RawRecord
         Its text.
+    max_atoms : int
+        Most atoms of its cell.
 
     Returns
     -------
@@ -88,10 +128,11 @@ def parsed(raw: RawRecord) -> Record:
     Raises
     ------
     RemediableError
-        When the text is no structure, or a disordered one.
+        When the text is no structure, a disordered one, or one of too many atoms.
     """
     try:
-        found = _PARSERS[raw.kind](raw.text)
+        found = _PARSERS[raw.kind](raw.text, max_atoms)
+        require_few_atoms(len(found.atoms), max_atoms)
     except Exception as error:
         raise unreadable(error) from error
     material_id = raw.material_id if found.name is None else safe_id(found.name)
@@ -127,14 +168,32 @@ def source_files(source: Path) -> list[Path]:
     ValueError
         When there is no file of a known kind.
     """
-    files = [path for path in _candidates(source) if kind_of(path.name)]
+    files = [path for path in paths_to_read(source) if kind_of(path.name)]
     if not files:
         raise ValueError(f"no structure file in {source}; expected {KNOWN_FILES}")
     return files
 
 
-def _candidates(source: Path) -> list[Path]:
-    """Files that hold structures, and what is to be told because it is not read, sorted."""
+def paths_to_read(source: Path) -> list[Path]:
+    """List the files that hold structures, and what is to be told because it is not read.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        A file, or a folder.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Sorted.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the source does not exist.
+    ValueError
+        When there is no file of a known kind.
+    """
     if not source.exists():
         raise FileNotFoundError(f"no such file or folder: {source}")
     found = sorted([source] if source.is_file() else _files_below(source))
@@ -224,13 +283,13 @@ def _read(document: Document, kind: str, settings: SourceSettings) -> Iterator[R
             yield record
             continue
         told = _with_provenance(record, settings)
-        yield _charged(told, born) if born else told
+        yield _charged(told, born, settings.max_atoms) if born else told
 
 
-def _charged(raw: RawRecord, born: Path) -> RawRecord | Failure:
+def _charged(raw: RawRecord, born: Path, max_atoms: int) -> RawRecord | Failure:
     """Record with the Born charges of the file beside its own."""
     try:
-        record = parsed(raw)
+        record = parsed(raw, max_atoms)
         content = json.loads(with_charges(record.atoms, born))
     except RemediableError as error:
         return read_failure(error, raw.source_record)
@@ -292,7 +351,7 @@ _CUTTERS: dict[str, _Cutter] = {
     "database": cut_database,
     "tensors": _cut_tensors,
 }
-_PARSERS: dict[str, Callable[[str], Reading]] = {
+_PARSERS: dict[str, Callable[[str, int], Reading]] = {
     "cif": parse_cif,
     "poscar": parse_poscar,
     "xyz": parse_xyz,

@@ -31,6 +31,26 @@ class Reading:
     space_group: int | None = None
 
 
+def require_few_atoms(n_atoms: int, max_atoms: int) -> None:
+    """Refuse a cell that is too large for a search of its symmetry.
+
+    Parameters
+    ----------
+    n_atoms : int
+        Atoms of the cell, as it is announced or found so far.
+    max_atoms : int
+        Most.
+
+    Raises
+    ------
+    RemediableError
+        When there are more.
+    """
+    if n_atoms > max_atoms:
+        message = f"{n_atoms} or more atoms in the cell, and {max_atoms} at most are read"
+        raise RemediableError(message, "give a smaller cell, or raise source.max_atoms")
+
+
 def take_masses(atoms: Atoms, masses: ArrayLike | None) -> tuple[str, ...]:
     """Give a crystal the masses of its record.
 

@@ -1,8 +1,11 @@
 """What a user may say of a source: where it is from, and what its columns mean."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+DEFAULT_MAX_ATOMS: Final = 2000
+"""Ten times the largest primitive cell that is computed by default: centring takes up to four."""
 
 Meaning = Literal[
     "id",
@@ -50,4 +53,19 @@ class SourceSettings(BaseModel):
     max_members: int = Field(2_000_000, gt=0, description="most members of an archive")
     max_expansion: float = Field(
         200.0, gt=1, description="most bytes that one compressed byte may become"
+    )
+    max_atoms: int = Field(
+        DEFAULT_MAX_ATOMS,
+        gt=0,
+        description="most atoms of the cell of a record, refused before its symmetry is searched; "
+        "the primitive cell has its own limit",
+    )
+    record_seconds: float = Field(
+        20.0, gt=0, description="longest time to read one record, or to classify it (s)"
+    )
+    record_memory: float = Field(
+        0.75,
+        gt=0,
+        description="most memory to read one record, or a file that is read as a whole, or to "
+        "classify it, beyond that of the interpreter (GiB)",
     )

@@ -3,19 +3,23 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.failures import Failure, RemediableError
-from tasks.sources.documents import Document, read_all, read_line, read_text
+from tasks.sources.documents import FREE_BYTES, Document, read_all, read_line, read_text
 from tasks.sources.json_text import json_value
 from tasks.sources.mappings import is_structure, record_of, wanted_columns
 from tasks.sources.records import RawRecord, read_failure, unreadable
 from tasks.sources.settings import SourceSettings
 
-_BATCH = 256
+_BATCH = 256  # rows
+_BATCH_BYTES = 2**24
+_WIDTH = {"INT32": 4, "FLOAT": 4, "BOOLEAN": 1}  # bytes of a value; those of all others 8
+_TEXT = "BYTE_ARRAY"
 
 
 def cut_parquet(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
@@ -36,19 +40,50 @@ def cut_parquet(document: Document, settings: SourceSettings) -> Iterator[RawRec
     Raises
     ------
     RemediableError
-        When no column holds structures.
+        When no column holds structures, or the file becomes suspiciously large.
     """
     inside = document.path is None
     content = io.BytesIO(read_all(document.stream, settings.max_record_bytes)) if inside else None
     source = content or document.path
     with pq.ParquetFile(source, page_checksum_verification=True) as file:
         columns = wanted_columns(file.schema_arrow.names, settings)
-        rows = (
-            row
-            for batch in file.iter_batches(_BATCH, columns=columns, use_threads=False)
-            for row in batch.to_pylist()
-        )
-        yield from _records(rows, document, settings)
+        is_text = [pa.types.is_string(file.schema_arrow.field(name).type) for name in columns]
+        metadata = file.metadata
+    # Equal texts of a column stay one text until their row is needed.
+    texts = [name for name, text in zip(columns, is_text, strict=True) if text]
+    with pq.ParquetFile(source, page_checksum_verification=True, read_dictionary=texts) as file:
+        yield from _records(_rows(file, metadata, columns, document, settings), document, settings)
+
+
+def _rows(
+    file: pq.ParquetFile,
+    metadata: pq.FileMetaData,
+    columns: Sequence[str],
+    document: Document,
+    settings: SourceSettings,
+) -> Iterator[Mapping[str, Any]]:
+    """Rows of a Parquet file, in batches that are small in bytes."""
+    limit = settings.max_expansion * document.size + FREE_BYTES
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        chunks = [group.column(k) for k in range(group.num_columns)]
+        wanted = [chunk for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns]
+        if sum(chunk.total_uncompressed_size for chunk in wanted) > limit:
+            message = "the Parquet file becomes suspiciously large"
+            raise RemediableError(message, "write it again, or raise source.max_expansion")
+        n_bytes = sum(map(_decoded_bytes, wanted)) / max(group.num_rows, 1)
+        size = int(min(max(_BATCH_BYTES / max(n_bytes, 1), 1), _BATCH))
+        batches = file.iter_batches(size, row_groups=[index], columns=columns, use_threads=False)
+        for batch in batches:
+            for row in range(batch.num_rows):
+                yield batch.slice(row, 1).to_pylist()[0]
+
+
+def _decoded_bytes(chunk: pq.ColumnChunkMetaData) -> int:
+    """Bytes that the values of a column take in memory; one text may stand for many rows."""
+    if chunk.physical_type == _TEXT:
+        return int(chunk.total_uncompressed_size)
+    return int(chunk.num_values) * _WIDTH.get(chunk.physical_type, 8)
 
 
 def cut_csv(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:

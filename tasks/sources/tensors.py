@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tasks.failures import Failure, RemediableError
 from tasks.sources.cells import lattice_of
-from tasks.sources.documents import Document
+from tasks.sources.documents import FREE_BYTES, Document
 from tasks.sources.mappings import record_of
 from tasks.sources.records import RawRecord, read_failure, unreadable
 from tasks.sources.settings import SourceSettings
@@ -55,6 +55,7 @@ def cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRec
         # What torch says is advice to programmers, some of it dangerous.
         message = "unreadable: no plain tensors: damaged, of another kind, or with objects in it"
         raise RemediableError(message, "give a file of tensors alone, or CIF files") from error
+    _require_stored(found, document.size * settings.max_expansion + FREE_BYTES)
     counts, types, positions, lengths, angles = _checked(found)
     start = 0
     for index, count in enumerate(counts):
@@ -70,6 +71,15 @@ def cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRec
             yield record_of(row, f"{document.stem}-{index}", place, settings)
         except Exception as error:  # noqa: BLE001 - a defective crystal is a row
             yield read_failure(unreadable(error), place)
+
+
+def _require_stored(found: object, most: float) -> None:
+    """Refuse tensors that repeat few stored numbers, or none, to many."""
+    values = found.values() if isinstance(found, Mapping) else ()
+    sizes = [int(v.numel()) * int(v.element_size()) for v in values if hasattr(v, "element_size")]
+    if sum(sizes) > most:
+        message = f"the tensors have {sum(sizes)} bytes, far more than the file"
+        raise RemediableError(message, "give tensors that are stored in full")
 
 
 def _checked(found: Any) -> tuple[Sequence[Any], ...]:  # noqa: ANN401

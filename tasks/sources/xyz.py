@@ -14,9 +14,9 @@ from tasks.dielectric import DIELECTRIC_TENSOR
 from tasks.failures import Failure, RemediableError
 from tasks.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
 from tasks.sources.documents import Document, read_line
-from tasks.sources.readings import Reading, take_masses
+from tasks.sources.readings import Reading, require_few_atoms, take_masses
 from tasks.sources.records import RawRecord, read_failure, safe_id
-from tasks.sources.settings import SourceSettings
+from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
 from tasks.sources.space_groups import space_group_of
 
 _SHORTEST_ATOM_LINE: Final = 8  # bytes: a symbol and three numbers
@@ -118,13 +118,15 @@ def _is_count(line: str) -> bool:
     return digits.isascii() and digits.isdigit()
 
 
-def parse_xyz(text: str) -> Reading:
+def parse_xyz(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
     """Parse a frame, which may carry its own name.
 
     Parameters
     ----------
     text : str
         The frame.
+    max_atoms : int
+        Most atoms of its cell.
 
     Returns
     -------
@@ -134,9 +136,11 @@ def parse_xyz(text: str) -> Reading:
     Raises
     ------
     RemediableError
-        When an atom is no element, or a line does not have the columns that are announced.
+        When there are too many atoms, an atom is no element, or a line does not have the
+        columns that are announced.
     """
     count, comment, *rows = text.splitlines()
+    require_few_atoms(int(count), max_atoms)
     match = _PROPERTIES.search(comment)
     announced = next(filter(None, match.groups()), "") if match else _USUAL_PROPERTIES
     columns = _columns(announced)
