@@ -32,6 +32,9 @@ from tasks.symmetry import species_labels
 # Atoms closer than this share of the sum of their covalent radii are on top of each other.
 _OVERLAP = 0.5
 _VOLUME_PER_ATOM = (1.0, 1000.0)  # Å^3; no crystal under ordinary conditions lies outside
+# Å between opposite faces. Searches of neighbours and symmetry take for ever in a needle or a sheet
+# that is thinner, and whoever describes a crystal has a better cell for it.
+_THINNEST = 0.05
 _HASH_DECIMALS = 6
 
 
@@ -205,6 +208,10 @@ def check_crystal(atoms: Atoms) -> None:
     if not _VOLUME_PER_ATOM[0] <= volume <= _VOLUME_PER_ATOM[1]:
         message = f"absurd cell: {volume:.3g} Å^3 per atom, expected 1 to 1000"
         raise RemediableError(message, "give a periodic cell with lengths in Å")
+    thickness = 1 / float(np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0).max())
+    if thickness < _THINNEST:
+        message = f"absurd cell: two of its faces are {thickness:.3g} Å apart"
+        raise RemediableError(message, "give a reduced cell")
     _refuse_overlaps(atoms)
 
 

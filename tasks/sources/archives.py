@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import IO, BinaryIO, cast
 
 from tasks.failures import Failure, RemediableError
-from tasks.sources.documents import Document, decompressed, is_hidden, kind_of
+from tasks.sources.documents import FREE_BYTES, Document, decompressed, is_hidden, kind_of
 from tasks.sources.records import read_failure, unreadable
 from tasks.sources.settings import SourceSettings
 
@@ -70,6 +70,7 @@ def tar_members(archive: Document, settings: SourceSettings) -> Iterator[Documen
     with tarfile.open(fileobj=archive.stream, mode="r|") as opened:
         for count, member in enumerate(opened, start=1):
             _require_few(count, settings)
+            _require_contained(member, archive, settings)
             opened.members = []  # type: ignore[attr-defined]  # it would remember all of them
             if is_hidden(member.name):
                 continue
@@ -78,6 +79,15 @@ def tar_members(archive: Document, settings: SourceSettings) -> Iterator[Documen
             stream = opened.extractfile(member) if member.isreg() else None
             if stream is not None:
                 yield _document(archive, member.name, stream, member.size, settings)
+
+
+def _require_contained(
+    member: tarfile.TarInfo, archive: Document, settings: SourceSettings
+) -> None:
+    """Refuse a member that is larger than its archive can be: what is behind it is not found."""
+    if member.size > settings.max_expansion * archive.size + FREE_BYTES:
+        message = f"a member claims {member.size} bytes, in an archive of {archive.size}"
+        raise RemediableError(message, "extract it yourself, or raise source.max_expansion")
 
 
 def _no_file(member: tarfile.TarInfo) -> RemediableError:
@@ -104,6 +114,6 @@ def _require_few(count: int, settings: SourceSettings) -> None:
 
 def _require_small(size: int, compressed: int, settings: SourceSettings) -> None:
     """Refuse a member that becomes suspiciously large."""
-    if size > settings.max_expansion * compressed + 2**20:
+    if size > settings.max_expansion * compressed + FREE_BYTES:
         message = f"a member of {compressed} bytes claims to become {size} bytes"
         raise RemediableError(message, "extract it yourself, or raise source.max_expansion")
