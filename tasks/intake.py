@@ -424,7 +424,8 @@ def classified(
 def _crystal(material: Material, given: Record, source: Path, settings: ScreenSettings) -> Crystal:
     """Crystal with its row, and whether it is worth a computation."""
     row = material_row(material, source, settings)
-    row |= doubt_columns(given.atoms, row["chirality_class"], settings.curation)
+    if len(material.atoms) <= settings.phonons.max_atoms:  # a larger one is not computed
+        row |= doubt_columns(given.atoms, row["chirality_class"], settings.curation)
     row |= stated_columns(given.provenance.space_group_stated, row["space_group_number"])
     skipped = skip_reason(
         row,

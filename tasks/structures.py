@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.data import covalent_radii
 from matscipy.neighbours import neighbour_list
@@ -27,7 +26,7 @@ from tasks.sources import (
     read_failure,
     require_new,
 )
-from tasks.symmetry import species_labels
+from tasks.symmetry import find_dataset, idealised_primitive, species_labels
 
 # Atoms closer than this share of the sum of their covalent radii are on top of each other.
 _OVERLAP = 0.5
@@ -237,13 +236,11 @@ def standardize(atoms: Atoms, symprec: float) -> Atoms:
         When spglib finds no symmetry.
     """
     kinds = species_labels(atoms)
-    cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), kinds)
     try:
-        found = spglib.standardize_cell(cell, to_primitive=True, symprec=symprec)
-    except spglib.SpglibError as error:
+        lattice, positions, found_kinds = idealised_primitive(find_dataset(atoms, symprec))
+    except ValueError as error:
         message = f"spglib finds no space group at symprec {symprec} Å: {error}"
         raise RemediableError(message, "check for overlapping atoms, or change symprec") from error
-    lattice, positions, found_kinds = found
     first = {int(kind): index for index, kind in enumerate(kinds)}
     origin = [first[int(kind)] for kind in found_kinds]
     numbers, masses = atoms.numbers[origin], special_masses(atoms)

@@ -10,6 +10,7 @@ from tasks.symmetry.operations import (
     crystal_symmetry,
     database_operations,
     find_dataset,
+    idealised_primitive,
     species_labels,
 )
 from tasks.symmetry.point_groups import (
@@ -48,6 +49,7 @@ __all__ = [
     "find_dataset",
     "handedness",
     "helicity_multiplicity",
+    "idealised_primitive",
     "is_helicity_allowed",
     "is_realised",
     "isotypic_components",

@@ -24,6 +24,8 @@ N_HALL_NUMBERS = 530
 # Files give masses to 1e-3 u or better; isotopes differ by about 1 u.
 MASS_DECIMALS = 3
 
+_ROUNDING = 1e-10  # of fractional coordinates
+
 # A metric without symmetry: averaged over a point group it becomes a generic cell of its system.
 _GENERIC_METRIC = np.array([[1.00, 0.13, 0.21], [0.13, 1.37, -0.17], [0.21, -0.17, 1.89]])
 
@@ -214,6 +216,36 @@ def _dataset(
         numbers,
     )
     return spglib.get_symmetry_dataset(cell, symprec=symprec)
+
+
+def idealised_primitive(
+    dataset: spglib.SpglibDataset,
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Return the idealised primitive cell of a crystal whose symmetry spglib has found.
+
+    Parameters
+    ----------
+    dataset : spglib.SpglibDataset
+        Its symmetry.
+
+    Returns
+    -------
+    lattice : ndarray, shape (3, 3)
+        Vectors as rows in Å, in the standard orientation.
+    positions : ndarray, shape (n_atoms, 3)
+        Fractional coordinates.
+    kinds : ndarray of int, shape (n_atoms,)
+        Labels of the species. All three as `spglib.standardize_cell` gives them, which would search
+        the symmetry once more.
+    """
+    primitive = _primitive_matrix(int(dataset.hall_number))
+    _, first = np.unique(dataset.std_mapping_to_primitive, return_index=True)
+    first.sort()
+    positions = dataset.std_positions[first] @ np.linalg.inv(primitive).T
+    lattice = primitive.T @ dataset.std_lattice
+    # A zero that is a little less than zero stays there.
+    wrapped = positions - np.floor(positions + _ROUNDING)
+    return lattice, wrapped, dataset.std_types[first]
 
 
 def crystal_symmetry(atoms: Atoms, symprec: float = 1e-5) -> CrystalSymmetry:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import spglib
 from ase import Atoms
 from ase.build import bulk
 from ase.io import write
@@ -37,6 +38,44 @@ def item_of(folder, atoms, settings, name="x"):
     write(folder / f"{name}.xyz", atoms, format="extxyz")
     [raw] = raw_records(folder / f"{name}.xyz", settings.source)
     return classified(raw, folder, settings)
+
+
+def searches_of(monkeypatch, folder, atoms, settings) -> list[tuple[int, float]]:
+    """Atoms and tolerance of each search of the symmetry of a crystal that is classified."""
+    found, search = [], spglib.get_symmetry_dataset
+
+    def counted(cell, symprec):
+        found.append((len(cell[2]), symprec))
+        return search(cell, symprec=symprec)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(spglib, "get_symmetry_dataset", counted)
+        item_of(folder, atoms, settings)
+    return sorted(found)
+
+
+def test_symmetry_is_searched_once_for_each_crystal_and_tolerance(monkeypatch, tmp_path):
+    """As given at both tolerances, and as idealised."""
+    given = bulk("ZnS", "zincblende", a=5.43, cubic=True)
+    found = searches_of(monkeypatch, tmp_path, given, SETTINGS)
+    assert found == [(2, 0.01), (8, 0.01), (8, 0.1)]
+
+
+def test_the_symmetry_of_a_cell_that_is_too_large_is_searched_no_further(monkeypatch, tmp_path):
+    """A limit of one atom stands for a cell of thousands."""
+    given = bulk("ZnS", "zincblende", a=5.44, cubic=True)
+    phonons = SETTINGS.phonons.model_copy(update={"max_atoms": 1})
+    settings = SETTINGS.model_copy(update={"phonons": phonons})
+    assert searches_of(monkeypatch, tmp_path, given, settings) == [(2, 0.01), (8, 0.01)]
+
+
+def test_a_cell_beyond_the_limit_of_the_source_is_refused_before_any_search(monkeypatch, tmp_path):
+    source = SourceSettings(max_atoms=7)
+    settings = SETTINGS.model_copy(update={"source": source})
+    given = bulk("ZnS", "zincblende", a=5.45, cubic=True)
+    assert searches_of(monkeypatch, tmp_path, given, settings) == []
+    found = item_of(tmp_path, given, settings)
+    assert "source.max_atoms" in found.remedy
 
 
 def curated(**values) -> ScreenSettings:

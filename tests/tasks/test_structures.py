@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import bulk
+import spglib
+from ase.build import bulk, make_supercell
 from ase.io import write
 
+import data
 from tasks.failures import Failure, RemediableError
+from tasks.sources import parsed, raw_records
 from tasks.structures import (
     Material,
     check_crystal,
@@ -25,6 +28,7 @@ from tests.bad_inputs import (
 )
 
 SYMPREC = 0.01
+DEMO = Path(data.__file__).parent / "demo"
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +123,26 @@ def test_a_slab_is_no_crystal():
     atoms.pbc = [True, True, False]
     with pytest.raises(RemediableError, match="not periodic in three directions"):
         check_crystal(atoms)
+
+
+@pytest.mark.parametrize("name", ["quartz-152", "zns-sphalerite", "nbas", "ni3s2", "fesi"])
+@pytest.mark.parametrize("matrix", [np.eye(3), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]]])
+def test_the_primitive_cell_is_that_of_spglib(name, matrix):
+    """Primitive, face-centred, body-centred and rhombohedral lattices, and supercells of them."""
+    [raw] = raw_records(DEMO / f"{name}.cif")
+    given = make_supercell(parsed(raw).atoms, matrix)
+    cell = (given.cell.array, given.get_scaled_positions(), given.numbers)
+    lattice, positions, numbers = spglib.standardize_cell(cell, to_primitive=True, symprec=SYMPREC)
+    found = standardize(given, SYMPREC)
+    apart = found.get_scaled_positions() - positions
+    np.testing.assert_array_equal(found.numbers, numbers)
+    np.testing.assert_allclose(found.cell.array, lattice, atol=1e-9)
+    np.testing.assert_allclose(apart - np.rint(apart), 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("lattice", ["3 0 0 1e6 3 0 1e7 1e7 3", "1e-3 0 0 0 1e3 0 0 0 20"])
+def test_needles_and_sheets_are_refused_before_neighbours_are_searched(tmp_path, lattice):
+    frame = f'1\nLattice="{lattice}" Properties=species:S:1:pos:R:3\nH 0 0 0\n'
+    (tmp_path / "thin.xyz").write_text(frame)
+    [found] = read_materials(tmp_path, SYMPREC)
+    assert "faces" in found.message
