@@ -56,9 +56,9 @@ def _parquet_of_one_text() -> bytes:
 
 
 def _parquet_of_zeros() -> bytes:
-    """Four rows, each of a million equal numbers."""
+    """Four rows, each of 900,000 equal numbers."""
     content = io.BytesIO()
-    zeros = pa.ListArray.from_arrays([0, 10**6], np.zeros(10**6))
+    zeros = pa.ListArray.from_arrays([0, 300_000], np.zeros(300_000))
     table = pa.table({"numbers": zeros, "lattice": zeros, "frac_coords": zeros})
     with pq.ParquetWriter(content, table.schema, compression="zstd") as writer:
         for _ in range(4):

@@ -86,7 +86,7 @@ def _require_contained(
 ) -> None:
     """Refuse a member that is larger than its archive can be: what is behind it is not found."""
     if member.size > settings.max_expansion * archive.size + FREE_BYTES:
-        message = f"a member claims {member.size} bytes, in an archive of {archive.size}"
+        message = f"a member of {member.size} bytes is suspiciously large for its archive"
         raise RemediableError(message, "extract it yourself, or raise source.max_expansion")
 
 
