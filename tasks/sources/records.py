@@ -19,6 +19,7 @@ from tasks.failures import Failure, RemediableError, failure_of
 
 STAGE = "read"
 _REMEDY = "correct or remove the file"
+_REMEDY_OF_SIZE = "divide the file, write JSON lines, or raise source.record_memory"
 _UNKNOWN = "its content is not what its kind of file holds"
 # What the libraries below raise, in words for people; the first that fits is told.
 _TOLD: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
@@ -217,4 +218,5 @@ def unreadable(error: Exception) -> RemediableError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else None
     if isinstance(error, json.JSONDecodeError):
         reason = f"line {error.lineno}, column {error.colno}"
-    return RemediableError(f"unreadable: {told}{f' ({reason})' if reason else ''}", _REMEDY)
+    remedy = _REMEDY_OF_SIZE if isinstance(error, MemoryError) else _REMEDY
+    return RemediableError(f"unreadable: {told}{f' ({reason})' if reason else ''}", remedy)

@@ -64,7 +64,7 @@ class SourceSettings(BaseModel):
         20.0, gt=0, description="longest time to read one record, or to classify it (s)"
     )
     record_memory: float = Field(
-        0.75,
+        0.5,
         gt=0,
         description="most memory to read one record, or a file that is read as a whole, or to "
         "classify it, beyond that of the interpreter (GiB)",
