@@ -176,8 +176,11 @@ def _serve(pipe: Connection, function: Callable[[Item], Iterable[object]], memor
                 item = pipe.recv()
             except EOFError:
                 return
-            for result in function(item):
-                pipe.send((_RESULT, result))
+            try:
+                for result in function(item):
+                    pipe.send((_RESULT, result))
+            except MemoryError:
+                os._exit(1)  # there is no memory for a message either, and the end tells enough
             is_last = (held_memory() or 0.0) - (held or 0.0) > _KEPT * memory
             pipe.send((_END, is_last))
 
