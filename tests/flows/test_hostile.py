@@ -56,15 +56,21 @@ def test_all_sound_ones_come_out_and_each_hostile_one_is_told(source, tmp_path):
     print(json.dumps({"seconds": elapsed, "GiB": peak}))
 
 
-def test_a_plan_survives_them_too(source, tmp_path):
+def test_a_plan_survives_one_of_each_kind(source, tmp_path):
+    """Planning reads as classifying does; a tenth of the sound ones and a fifth of the others."""
     folder, hostile = source
+    chosen = [*hostile[::5], *(path.name for path in sorted(folder.glob("*-sound-?.cif")))]
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in chosen:
+        (few / name).symlink_to(folder / name)
     options = ("--all", "--workers", 2, "--potential", "7net-0", "--dry-run")
-    output, peak = run("screen", folder, "--output", tmp_path / "out", *options)
+    output, peak = run("screen", few, "--output", tmp_path / "out", *options)
     [told] = re.findall(r"records: (.*);", output)
     counts = {name: int(number) for name, number in re.findall(r"(\w+) (\d+)", told)}
     # Crystals of almost one lattice constant repeat each other.
-    assert counts["screen"] + counts["skipped"] == N_SOUND
-    assert counts["failed"] >= len(hostile)
+    assert counts["screen"] + counts["skipped"] == 10
+    assert counts["failed"] >= len(hostile[::5])
     assert not (tmp_path / "out").exists()
     assert peak < _MOST_MEMORY
 
