@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tasks.storage.dataset
-from flows import screening
+from flows import planning, runs
 from flows.screening import screen
 from tasks.catalogue import read_catalog
 from tasks.settings import ScreenSettings, read_settings
@@ -164,8 +164,8 @@ def test_a_clock_that_was_ahead_does_not_outlive_its_run(server, tmp_path, monke
     write_crystals(tmp_path / "source", "ZnS")
     reasons = []
     for element, clock in (("Zn", Ahead), ("S", datetime), ("Zn", datetime)):
-        monkeypatch.setattr(screening, "datetime", clock)
-        monkeypatch.setattr(tasks.storage.dataset, "datetime", clock)
+        for module in (planning, runs, tasks.storage.dataset):
+            monkeypatch.setattr(module, "datetime", clock)
         settings = ScreenSettings(curation={"excluded_elements": [element]})
         screen(tmp_path / "source", tmp_path / "out", settings, workers=1)
         [row] = read_catalog(tmp_path / "out", "chirality").to_dict("records")
