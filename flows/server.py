@@ -16,7 +16,9 @@ from uuid import UUID
 import httpx
 from prefect import get_client, get_run_logger
 from prefect.context import refresh_global_settings_context
+from prefect.events.worker import EventsWorker
 from prefect.exceptions import PrefectException
+from prefect.logging.handlers import APILogWorker
 from prefect.runtime import flow_run
 from prefect.settings import (
     PREFECT_API_URL,
@@ -35,6 +37,7 @@ UNREACHABLE = (PrefectException, httpx.HTTPError, RuntimeError)
 # A server that restarts is back after this many pauses (seconds).
 ATTEMPTS, PAUSE = 12, 10.0
 _SECONDS_TO_END = 5.0
+_SECONDS_FOR_THE_REST = 5.0
 _UNUSABLE = 2
 # What a server of one run does without: pages, and kinds of blocks, which no run here uses.
 _FOR_ONE_RUN = {
@@ -115,8 +118,15 @@ def temporary_api() -> Iterator[TemporaryServer]:
         with _environment(settings):
             yield server
     finally:
+        _send_rest()
         wanted.clear()
         _end(process)
+
+
+def _send_rest() -> None:
+    """Send what Prefect has not sent yet: at the end of the program it would try for minutes."""
+    for service in (EventsWorker, APILogWorker):
+        service.drain_all(timeout=_SECONDS_FOR_THE_REST, at_exit=False)
 
 
 def _stop_without(server: TemporaryServer, wanted: threading.Event) -> None:
