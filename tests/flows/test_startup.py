@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_HOME, temporary_settings
 
+from flows.server import temporary_api
 from tasks.catalogue import read_catalog
 from tests.flows.conftest import DEMO, Told, eventually, told_by_process
 from tests.flows.faulty import write_crystals
@@ -128,3 +132,16 @@ def test_a_server_that_cannot_start_is_told(tmp_path):
     result = screen_in(tmp_path, "home")
     assert result.returncode == 2, result.stdout + result.stderr
     assert "server does not start" in result.stderr
+
+
+def test_records_are_sent_before_the_temporary_server_ends(tmp_path, monkeypatch):
+    """Prefect would try for minutes at the end of the program."""
+    alive = []
+    with temporary_settings({PREFECT_HOME: tmp_path}), temporary_api() as server:
+        server.wait()
+        for service in (EventsWorker, APILogWorker):
+            monkeypatch.setattr(
+                service, "drain_all", lambda **_: alive.append(server.process.poll() is None)
+            )
+    assert alive == [True, True]
+    assert server.process.poll() is not None
