@@ -61,13 +61,32 @@ def watch_signals() -> None:
     os.set_blocking(written, False)
     # Written from within the handler of the interpreter, whoever replaces that of Python.
     signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-    for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _leave_to_the_thread)
+    _take_signals()
     threading.Thread(target=_wait, args=(heard,), daemon=True).start()
     # Threads and processes that start from now on do not get the signal of a terminal.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     STANDING.watched = True
+
+
+def farewell_by(farewell: Callable[[], object]) -> None:
+    """Tell a server by this when the program is stopped, and let nobody else tell it.
+
+    Parameters
+    ----------
+    farewell : callable
+        Tells it; is given a second.
+    """
+    STANDING.farewell = farewell
+    if STANDING.watched and threading.current_thread() is threading.main_thread():
+        # Prefect has put its own handler there, which would mark the flow run as crashed.
+        _take_signals()
+
+
+def _take_signals() -> None:
+    """Let signals that are not ignored interrupt nothing in the main thread."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave_to_the_thread)
 
 
 def leave_signals() -> None:

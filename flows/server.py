@@ -29,7 +29,7 @@ from prefect.settings import (
 from prefect.states import Cancelled
 
 from flows import temporary_server
-from flows.interruption import STANDING, stop
+from flows.interruption import farewell_by, stop
 from tasks.failures import RemediableError
 
 # What Prefect's clients raise while there is no server; RuntimeError by their check of versions.
@@ -227,7 +227,7 @@ def shared_api() -> Iterator[int | None]:
 
 def tell_when_stopped() -> None:
     """Let the flow run of the caller be marked as cancelled when the program is stopped."""
-    STANDING.farewell = partial(_mark_cancelled, UUID(flow_run.get_id()))
+    farewell_by(partial(_mark_cancelled, UUID(flow_run.get_id())))
 
 
 def _mark_cancelled(run: UUID) -> None:
