@@ -18,7 +18,7 @@ from potentials.facet.compiled import CompiledFacet, compile_facet
 from potentials.facet.graph import IntArray, build_graph, positions_of
 from potentials.facet.model import Facet, derivatives, hessian_products
 from potentials.forces import differentiate
-from potentials.graphs import graphs_of, union
+from potentials.graphs import Graph, graphs_of, union
 from potentials.interface import Batch, Equivariance, Evaluation, FloatArray, PotentialCard
 from potentials.kernels import COMPILED, prefer_compiled
 
@@ -68,8 +68,12 @@ class FacetPotential:
         start = time.perf_counter()
         limit = _ATOMS_PER_BATCH.get(self.device.type, _ATOMS_PER_BATCH["cpu"])
         batches = pack([len(atoms) for atoms in structures], limit)
-        run = self._run_compiled if self.compiled else self._evaluate_batch
-        results = [run([structures[i] for i in batch]) for batch in batches]
+        if self.compiled:
+            # Of all structures together: consecutive copies of a crystal share the search.
+            graphs = graphs_of(structures, self.model.config.cutoff)
+            results = [self._run_compiled([graphs[i] for i in batch]) for batch in batches]
+        else:
+            results = [self._evaluate_batch([structures[i] for i in batch]) for batch in batches]
         return Evaluation.joined(results, time.perf_counter() - start)
 
     def hessian_columns(self, atoms: Atoms, indices: Sequence[int] | IntArray) -> FloatArray:
@@ -116,12 +120,11 @@ class FacetPotential:
         ends = np.cumsum([len(atoms) for atoms in structures])
         return energies, np.split(forces, ends[:-1]), stresses
 
-    def _run_compiled(self, structures: list[Atoms]) -> Batch:
+    def _run_compiled(self, graphs: list[Graph]) -> Batch:
         """Run one pass with the compiled kernel."""
         assert self.compiled is not None
-        config, compiled = self.model.config, self.compiled
-        batch = union(graphs_of(structures, config.cutoff))
-        species = torch.from_numpy(positions_of(batch.numbers, config.elements))
+        batch, compiled = union(graphs), self.compiled
+        species = torch.from_numpy(positions_of(batch.numbers, self.model.config.elements))
         energies, forces, stresses = differentiate(
             lambda vectors: compiled.energies(vectors, batch, species), batch, self.device
         )
