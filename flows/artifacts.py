@@ -13,9 +13,8 @@ from prefect.artifacts import (
 
 from flows.result import ScreenResult, stage_seconds
 from flows.server import patiently
-from tasks.catalogue import ranked, read_catalog, read_overview
+from tasks.catalogue import REPORT, ranked, read_catalog, read_overview
 from tasks.foreign_text import in_markdown
-from tasks.report import REPORT
 
 _MAX_ROWS = 50
 _OUTCOME_COLUMNS = ["material_id", "formula", "space_group_symbol", "chirality_class", "outcome"]

@@ -96,9 +96,9 @@ def classify(
 
     start_server(READERS)
     from flows.classification import classify_source
-    from flows.spread import n_processes
     from flows.summary import print_classification, print_failures
     from flows.tables import write_failures, write_table
+    from flows.workers import n_processes
     from tasks.settings import read_settings
 
     with errors_told():
@@ -172,14 +172,18 @@ def screen(
 
         chiralscreen screen structures/ --output results/first --limit 100 --dry-run
     """
+    from flows.isolation import READERS, start_server
+
+    start_server(READERS)
     if not dry_run:
         STANDING.advice = CONTINUES
         with errors_told():
             require_prefect()
     from flows.planning import intake_of
     from flows.reading import read_records
-    from flows.spread import n_processes, spread
+    from flows.spread import spread
     from flows.summary import print_plan, print_screening
+    from flows.workers import n_processes
     from potentials import require_known
     from tasks.intake import plan_screening
     from tasks.settings import read_settings

@@ -1,10 +1,9 @@
 """Names and tags by which runs are told apart in the Prefect UI."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from prefect import get_client, tags
+from prefect import get_client
 from prefect.runtime import flow_run
 
 from flows.server import UNREACHABLE
@@ -26,26 +25,15 @@ def run_name() -> str:
     return f"screen {Path(given['source']).name} with {settings.potential.name}{part}"
 
 
-@contextmanager
-def labelled(*labels: str) -> Iterator[None]:
-    """Tag this flow run and its task runs.
+def label_run(*labels: str) -> None:
+    """Tag this flow run, and not its task runs, for each of which a server would look up limits.
 
     Parameters
     ----------
     *labels : str
         Tags.
-
-    Yields
-    ------
-    None
-        Control.
     """
     wanted = {*labels, *flow_run.tags}
     # A server that cannot be reached for a moment costs the tags, not the run.
-    with (
-        suppress(*UNREACHABLE),
-        get_client(sync_client=True) as client,
-    ):
+    with suppress(*UNREACHABLE), get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, tags=wanted)
-    with tags(*labels):
-        yield

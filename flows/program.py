@@ -2,6 +2,7 @@
 
 import os
 
+from flows.garbage import collect_rarely
 from flows.interruption import watch_signals
 
 
@@ -12,6 +13,7 @@ def main() -> None:
     the names of modules.
     """
     watch_signals()
+    collect_rarely()
     os.environ["PYTHONSAFEPATH"] = "1"
     from flows.cli import app  # noqa: PLC0415 - a signal may come meanwhile
 

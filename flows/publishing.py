@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.spread import n_processes
+from flows.workers import n_processes
 from tasks.site.build import Batch, build_site
 
 

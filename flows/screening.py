@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from prefect import flow, get_run_logger
 
@@ -19,17 +21,17 @@ from flows.chunks import Chunk, Errand, carried_through, finished_cost
 from flows.engines import Crew, Engine, EngineName, started
 from flows.interruption import STANDING
 from flows.isolation import isolated
-from flows.labels import labelled, run_name
+from flows.labels import label_run, run_name
 from flows.planning import alone, in_turn, intake_of, planned_for, planned_in, shard_of, sharing
 from flows.progress import Meter, metered
 from flows.result import ScreenResult
 from flows.runs import commit_run
 from flows.server import shared_api
 from flows.workers import worker_count
+from tasks.catalogue import REPORT
 from tasks.external import plan_analysis
 from tasks.intake import Intake, Plan
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
-from tasks.report import REPORT, write_report
 from tasks.settings import ScreenSettings
 from tasks.stages import StageReport
 from tasks.storage import DatasetError, build_catalog
@@ -204,14 +206,17 @@ def execute(
     ScreenResult
         Decisions, reports and lost chunks.
     """
+    if catalog:
+        # What draws the report is imported while the workers compute.
+        Thread(target=import_module, args=("tasks.report",), daemon=True).start()
     get_run_logger().info(
         "%s; %d to compute, %d left to other runs",
         dict(plan.outcomes),
         plan.n_open,
         plan.n_postponed,
     )
+    label_run(_means(intake), intake.source.name)
     with (
-        labelled(_means(intake), intake.source.name),
         shared_api() as server,
         metered(plan.cost, key=f"progress-{intake.run_id}") as meter,
         nullcontext(engine) if engine else started(crew, server) as places,
@@ -245,6 +250,8 @@ def settle(
     if store:
         push(intake.dataset.root, store, catalog=catalog)
     if catalog:
+        from tasks.report import write_report  # noqa: PLC0415 - draws, which workers need not know
+
         write_report(intake.dataset, intake.dataset.root / REPORT, n_drawn=0)
 
 

@@ -125,10 +125,11 @@ def assess(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from flows.reading import read_records
-    from flows.spread import n_processes, spread
+    from flows.spread import spread
     from flows.summary import print_failures
     from flows.summary_of_assessment import print_assessment
     from flows.tables import write_failures
+    from flows.workers import n_processes
     from tasks.assessment import AssessmentSettings, assess_source
     from tasks.sources import SourceSettings
 

@@ -7,8 +7,6 @@ from functools import partial
 from queue import LifoQueue
 from typing import TypeVar
 
-from joblib import cpu_count
-
 from flows.isolation import READERS, IsolatedWorker, start_server
 from flows.reading import limits_of
 from tasks.failures import Failure, RemediableError
@@ -18,22 +16,6 @@ Result = TypeVar("Result")
 OfRecord = Callable[[RawRecord | Failure], Result]
 
 _AHEAD = 8  # records per process that wait for it, or for an earlier one
-
-
-def n_processes(asked: int | None) -> int:
-    """Choose a number of worker processes.
-
-    Parameters
-    ----------
-    asked : int or None
-        What the user wants.
-
-    Returns
-    -------
-    int
-        As asked; else one per CPU that this process may use, which on a cluster is its share.
-    """
-    return asked or int(cpu_count())
 
 
 def spread(

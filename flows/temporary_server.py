@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+from flows.garbage import collect_rarely
+
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_END = 3.0
 
@@ -17,6 +19,7 @@ def main() -> None:
     The arguments of the program are the number of the socket and the process id of the run.
     """
     handle, parent = map(int, sys.argv[1:])
+    collect_rarely()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     # Half of the start is these imports; the run may end meanwhile.
     import uvicorn  # noqa: PLC0415

@@ -7,13 +7,31 @@ import threading
 import time
 from pathlib import Path
 
-from flows.spread import n_processes
+from joblib import cpu_count
+
+from flows.garbage import collect_rarely
 
 # One prepares supercells and analyses modes while the other one has the GPU.
 _WORKERS_ON_A_GPU = 2
 _SECONDS_BETWEEN_LOOKS = 1.0
 # Files by which Linux shows GPUs: of NVIDIA, of AMD, and of either inside of Windows.
 _GPU_FILES = ("nvidiactl", "kfd", "dxg")
+
+
+def n_processes(asked: int | None) -> int:
+    """Choose a number of worker processes.
+
+    Parameters
+    ----------
+    asked : int or None
+        What the user wants.
+
+    Returns
+    -------
+    int
+        As asked; else one per CPU that this process may use, which on a cluster is its share.
+    """
+    return asked or int(cpu_count())
 
 
 def worker_count(asked: int | None, device: str) -> int:
@@ -57,7 +75,7 @@ def use_one_thread() -> None:
 
 
 def initialize_worker(parent: int, server: int | None) -> None:
-    """Let a worker process end with its parent.
+    """Let a worker process end with its parent, and spare it what takes time without use.
 
     A parent that is killed without warning cannot end its workers; each looks for itself.
 
@@ -68,6 +86,7 @@ def initialize_worker(parent: int, server: int | None) -> None:
     server : int or None
         Process id of the run's temporary Prefect server, which is ended as well.
     """
+    collect_rarely()
     watch = threading.Thread(target=_end_with, args=(parent, server), daemon=True)
     watch.start()
 

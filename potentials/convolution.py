@@ -20,6 +20,7 @@ from torch import Tensor
 
 from potentials.devices import to_device
 from potentials.graphs import Union
+from potentials.o3 import o3
 
 # Bytes that w x may take at a time: what a core's cache holds, and enough to occupy a GPU.
 _WORKSPACE = {"cpu": 2**20, "cuda": 2**28}
@@ -132,10 +133,10 @@ class Connection:
         Edges
             Differentiable by the vectors.
         """
-        from e3nn.o3 import spherical_harmonics  # noqa: PLC0415 - takes a second to import
-
         degrees = list(range(self.l_max + 1))
-        harmonics = spherical_harmonics(degrees, vectors, normalize=True, normalization="component")
+        harmonics = o3.spherical_harmonics(
+            degrees, vectors, normalize=True, normalization="component"
+        )
         return Edges(
             harmonics=harmonics.to(self.dtype),
             distances=torch.linalg.norm(vectors, dim=1),

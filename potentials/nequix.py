@@ -17,7 +17,6 @@ from typing import IO, Any
 import numpy as np
 import torch
 from ase import Atoms
-from e3nn.o3 import Irrep, Irreps, wigner_3j
 from torch import Tensor
 from torch.nn.functional import one_hot, silu
 
@@ -38,6 +37,7 @@ from potentials.kernels import (
 )
 from potentials.memory import MemoryModel
 from potentials.nequix_card import nequix_card
+from potentials.o3 import o3
 
 # Measured by benchmarks/memory_model.py.
 MEMORY = {
@@ -302,10 +302,10 @@ def _array(stream: IO[bytes], *shape: int) -> FloatArray:
 def _network(config: Mapping[str, Any], read: Read, place: Place) -> _Network:
     """Build the network of a configuration from its arrays."""
     species = tuple(sorted(int(number) for number in config["atomic_numbers"]))
-    hidden, count = Irreps(config["hidden_irreps"]), int(config["n_layers"])
+    hidden, count = o3.Irreps(config["hidden_irreps"]), int(config["n_layers"])
     offsets = read(len(species)) + float(config["shift"])
     # The last layer keeps the scalars only.
-    stages = [Irreps(f"{len(species)}x0e"), *[hidden] * (count - 1), hidden[:1]]
+    stages = [o3.Irreps(f"{len(species)}x0e"), *[hidden] * (count - 1), hidden[:1]]
     layers = tuple(_layer(config, *pair, read, place) for pair in pairwise(stages))
     n_scalars = hidden[0].mul
     readout = place(read(n_scalars, 1) * float(config["scale"]) / np.sqrt(n_scalars))
@@ -320,7 +320,7 @@ def _network(config: Mapping[str, Any], read: Read, place: Place) -> _Network:
 
 
 def _layer(
-    config: Mapping[str, Any], inputs: Irreps, outputs: Irreps, read: Read, place: Place
+    config: Mapping[str, Any], inputs: o3.Irreps, outputs: o3.Irreps, read: Read, place: Place
 ) -> _Layer:
     """Read a layer between two sets of irreps; its arrays follow each other in this order."""
     steps = _steps(inputs, outputs, int(config["lmax"]))
@@ -360,9 +360,9 @@ class _Step:
     coupling: FloatArray  # (dimension of k, 2 l + 1, dimension of i)
 
 
-def _steps(inputs: Irreps, outputs: Irreps, l_max: int) -> list[_Step]:
+def _steps(inputs: o3.Irreps, outputs: o3.Irreps, l_max: int) -> list[_Step]:
     """All paths that parity allows, in the order of the radial weights: by output first."""
-    harmonics = Irreps.spherical_harmonics(l_max)
+    harmonics = o3.Irreps.spherical_harmonics(l_max)
     return [
         _Step(i, y.l, k, mul, _coupling(x, y, z))
         for k, (_, z) in enumerate(outputs)
@@ -372,14 +372,14 @@ def _steps(inputs: Irreps, outputs: Irreps, l_max: int) -> list[_Step]:
     ]
 
 
-def _coupling(x: Irrep, y: Irrep, z: Irrep) -> FloatArray:
+def _coupling(x: o3.Irrep, y: o3.Irrep, z: o3.Irrep) -> FloatArray:
     """Coupling of x and y to z (z, y, x) that keeps the mean square of a component."""
-    coefficients: Tensor = wigner_3j(x.l, y.l, z.l, dtype=torch.float64)
+    coefficients: Tensor = o3.wigner_3j(x.l, y.l, z.l, dtype=torch.float64)
     return to_host(coefficients.permute(2, 1, 0) * z.dim**0.5)
 
 
 def _paths(
-    i: int, inputs: Irreps, l_max: int, steps: Sequence[_Step], last: FloatArray, place: Place
+    i: int, inputs: o3.Irreps, l_max: int, steps: Sequence[_Step], last: FloatArray, place: Place
 ) -> Paths:
     """Paths from irrep i, with their share of the last layer of the radial network."""
     places = [number for number, step in enumerate(steps) if step.i == i]

@@ -195,6 +195,8 @@ def _bare(
 
         path = _checkpoint(name, _NEQUIX_WEIGHTS / f"{name}.nqx")
         return load_nequix(path, device, dtype, compiled=compiled)
+    # Before sevenn, which imports e3nn in its own way.
+    import potentials.o3  # noqa: PLC0415, F401
     from potentials.sevennet import load_sevennet  # noqa: PLC0415 - as above
 
     return load_sevennet(name, device, dtype, compiled=compiled)

@@ -1,11 +1,13 @@
 """SevenNet potentials whose weights travel inside the ``sevenn`` wheel."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import e3nn
 import numpy as np
 import sevenn._keys as key
 import torch
@@ -245,7 +247,8 @@ def _load(
     path = Path(util.pretrained_name_to_path(name))
     checkpoint = util.load_checkpoint(path)
     precision = getattr(torch, dtype)
-    model = checkpoint.build_model(**(kernels or {}))
+    with _unoptimized():
+        model = checkpoint.build_model(**(kernels or {}))
     model.set_is_batch_data(True)
     model.to(device=device, dtype=precision).eval().requires_grad_(requires_grad=False)
     _one_hot_in(model, precision)
@@ -268,6 +271,20 @@ def _load(
         memory=MEMORY[name, "torch", dtype],
         budget=Budget(device),
     )
+
+
+@contextmanager
+def _unoptimized() -> Iterator[None]:
+    """Let e3nn write products as they are: to optimise them takes a second, and gains nothing here.
+
+    Those that cost time are replaced by our own, or by kernels for GPUs.
+    """
+    before = e3nn.get_optimization_defaults()
+    e3nn.set_optimization_defaults(optimize_einsums=False)
+    try:
+        yield
+    finally:
+        e3nn.set_optimization_defaults(**before)
 
 
 def _plain(name: str, device: torch.device, dtype: str) -> SevenNet:

@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 
 from tasks.failures import Failure
 
+# Written beside the catalogue at the end of each run.
+REPORT: Final = "report.html"
+
 _TOLD_LISTS: Final = frozenset({"splitting_linear", "tensor_components", "warnings"})
 
 

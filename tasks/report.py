@@ -26,8 +26,6 @@ from tasks.sources import STAGE as READING
 from tasks.storage import Dataset
 from tasks.storage.durable import write_durably
 
-# Written beside the catalogue at the end of each run.
-REPORT: Final = "report.html"
 # Rows of one table; the catalogue holds them all.
 _MAX_ROWS: Final = 100
 _MAX_NAMES: Final = 30

@@ -19,8 +19,8 @@ screening as it is by default. Peers run as their documentation shows, once in o
 threads they choose, and once as two processes of one thread, each on a processor of its own, with
 half of the crystals each. They take 7net-0 bare, which tells mirror images apart; the screening
 averages over the inversion where a crystal needs it, and analyses the chirality of every phonon on
-top. Every run starts cold, and all runs of a repeat follow one another. Peers end with a mesh of
-frequencies and thermal properties.
+top. Every run starts cold, but for Prefect's database, which exists, and all runs of a repeat
+follow one another. Peers end with a mesh of frequencies and thermal properties.
 
 ``screened`` counts the crystals whose phonons may carry angular momentum, ``mixed`` all of them:
 the screening knows from symmetry that a centrosymmetric crystal has no chiral phonons, peers have
@@ -60,6 +60,8 @@ HERE = Path(__file__).parent
 OURS = "chiralscreen"
 # Potential -> scripts that take it.
 PEERS = {"7net-0": ("matcalc", "quacc", "ase"), "nequix-mp-1-pft": ("nequix",)}
+# Prefect makes the tables of its database once in the life of a home folder.
+DATABASE = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
 # One or two of every kind: chiral, polar, without either, centrosymmetric.
 CRYSTALS = ("quartz-154", "se", "cdas2", "zno", "gaas", "si", "mgo", "tio2-rutile")
 THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -193,6 +195,7 @@ def run_ours(crystals: Sequence[Crystal], config: Path, potential: str, repeat: 
         ]
         environment = _environment(one_thread=False)
         environment |= {"PREFECT_HOME": str(Path(name) / "prefect"), "DO_NOT_TRACK": "1"}
+        _finished([_begun(DATABASE, Path(name), environment)])
         start = time.time()
         command += ["--config", str(config), "--potential", potential]
         _finished([_begun(command, Path(name), environment)])

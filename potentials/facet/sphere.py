@@ -8,9 +8,10 @@ Gaunt coefficients are proportional; nothing that couples natural parities is le
 """
 
 import torch
-from e3nn import o3
 from numpy.polynomial.legendre import leggauss
 from torch import Tensor
+
+from potentials.o3 import o3
 
 Path = tuple[int, int, int]
 

@@ -145,3 +145,14 @@ def test_records_are_sent_before_the_temporary_server_ends(tmp_path, monkeypatch
             )
     assert alive == [True, True]
     assert server.process.poll() is not None
+
+
+def test_last_collection_is_spared():
+    program = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count()));"
+        "from flows.garbage import collect_rarely; collect_rarely()"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert int(told.stdout) > 1000
