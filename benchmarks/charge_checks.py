@@ -20,7 +20,8 @@ import pandas as pd
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import Symmetry
 
-from tasks.dielectric import DielectricResponse, require_sound
+from tasks.born_charges import require_sound
+from tasks.dielectric import DielectricResponse
 from tasks.failures import RemediableError
 from tasks.phonons import FloatArray
 

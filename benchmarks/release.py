@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.building import build_catalog
 from tasks.catalogue import ranked, read_catalog
-from tasks.storage import CATALOG_TABLES, Dataset, build_catalog
+from tasks.storage import CATALOG_TABLES, Dataset
 
 _LEFT_OUT: Final[Mapping[str, Sequence[str]]] = {
     "chirality": (

@@ -24,7 +24,8 @@ def compare(
     from rich.progress import track
 
     from tasks.agreement import commit_agreement, compare_datasets
-    from tasks.storage import Dataset, build_catalog
+    from tasks.building import build_catalog
+    from tasks.storage import Dataset
 
     with errors_told():
         first, second = (Dataset(existing_dataset(path)) for path in (folder, other))

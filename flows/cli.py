@@ -369,7 +369,8 @@ def sync(
 
         chiralscreen sync results/demo s3://bucket/demo
     """
-    from tasks.storage import Dataset, build_catalog
+    from tasks.building import build_catalog
+    from tasks.storage import Dataset
     from tasks.storage.exchange import pull, push
 
     with errors_told():

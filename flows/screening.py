@@ -28,13 +28,14 @@ from flows.result import ScreenResult
 from flows.runs import commit_run
 from flows.server import shared_api
 from flows.workers import worker_count
+from tasks.building import build_catalog
 from tasks.catalogue import REPORT
 from tasks.external import plan_analysis
 from tasks.intake import Intake, Plan
 from tasks.planning import STAGE_NAMES, Work, balanced_chunks
 from tasks.settings import ScreenSettings
 from tasks.stages import StageReport
-from tasks.storage import DatasetError, build_catalog
+from tasks.storage import DatasetError
 from tasks.storage.exchange import push
 
 # A chunk should last long enough to make Prefect's own time vanish, and short enough that little

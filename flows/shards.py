@@ -13,8 +13,8 @@ from flows.engines import Crew
 from flows.labels import run_name
 from flows.planning import alone, intake_of, planned_for
 from flows.workers import worker_count
+from tasks.building import build_catalog
 from tasks.settings import ScreenSettings
-from tasks.storage import build_catalog
 from tasks.storage.exchange import pull, push
 
 SHARD = "screen/shard"

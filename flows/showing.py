@@ -11,6 +11,7 @@ import torch
 from flows.planning import alone, in_turn, intake_of
 from flows.result import ScreenResult
 from flows.runs import commit_run, potential_of
+from tasks.building import build_catalog
 from tasks.curation import CENTROSYMMETRIC
 from tasks.external import plan_analysis
 from tasks.failures import Failure, RemediableError
@@ -19,7 +20,6 @@ from tasks.planning import STAGE_NAMES
 from tasks.settings import ScreenSettings
 from tasks.sources import raw_records
 from tasks.stages import StageReport, run_stage
-from tasks.storage import build_catalog
 
 _PHONOPY = (".yaml", ".yml", ".yaml.xz", ".yml.xz")
 _DOING = {

@@ -12,6 +12,7 @@ potential is the same for both; nothing is lost.
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -26,17 +27,19 @@ from potentials import inverted
 from tasks.columns import Row, atoms_of, phonon_columns, phonon_of, structure_columns
 from tasks.masses import special_masses
 from tasks.phonons import cell_of_atoms, phonopy_of
-from tasks.planning import Work
 from tasks.symmetry import classify_space_group
 
+T = TypeVar("T")
 _SAME = 1e-5  # fractions of the supercell
 _SPACE_GROUPS = ("space_group_number_initial", "space_group_number_final")
 _NO_COST = {"wall_time": 0.0, "potential_time": 0.0}
 
 
 @dataclass
-class Gallery:
+class Gallery(Generic[T]):
     """Chiral crystals of a source that are computed, to be recognised in the mirror.
+
+    With each crystal goes what names it, such as the work on it.
 
     Attributes
     ----------
@@ -45,17 +48,17 @@ class Gallery:
     """
 
     symprec: float
-    _crystals: dict[tuple[str, int, int], list[tuple[Work, Atoms]]] = field(
+    _crystals: dict[tuple[str, int, int], list[tuple[T, Atoms]]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
-    def image_of(self, work: Work, atoms: Atoms, number: int) -> Work | None:
+    def image_of(self, name: T, atoms: Atoms, number: int) -> T | None:
         """Find the crystal whose mirror image is given; remember the given one if there is none.
 
         Parameters
         ----------
-        work : Work
-            Work on the crystal.
+        name : T
+            What names the crystal.
         atoms : ase.Atoms
             Its primitive cell.
         number : int
@@ -63,8 +66,8 @@ class Gallery:
 
         Returns
         -------
-        Work or None
-            Work on the mirror image; None for an achiral crystal, and where there is none.
+        T or None
+            What names the mirror image; None for an achiral crystal, and where there is none.
         """
         group = classify_space_group(number)
         # The comparison sees elements: it cannot tell the isotopes of one from each other.
@@ -75,7 +78,7 @@ class Gallery:
         for other, crystal in known:
             if are_enantiomorphs(crystal, atoms, self.symprec):
                 return other
-        known.append((work, atoms))
+        known.append((name, atoms))
         return None
 
 

@@ -382,7 +382,7 @@ def _decisions(
 ) -> Iterator[Decision]:
     """Decide on each record of the source, in order."""
     settings = intake.settings
-    known, gallery = Known.of(settings.curation), Gallery(settings.symmetry.symprec)
+    known, gallery = Known.of(settings.curation), Gallery[Work](settings.symmetry.symprec)
     classify = partial(classified, source=intake.source, settings=settings)
     for item in spread(classify, read(intake.source, settings.source)):
         decision = _decision(intake, item, known, gallery)
@@ -490,7 +490,9 @@ def repetition(material: Material, seen: dict[str, str]) -> Failure | None:
     return None
 
 
-def _decision(intake: Intake, item: Crystal | Failure, known: Known, gallery: Gallery) -> Decision:
+def _decision(
+    intake: Intake, item: Crystal | Failure, known: Known, gallery: Gallery[Work]
+) -> Decision:
     """Decision on one record: by symmetry first, which costs nothing, then by what can be done."""
     if isinstance(item, Failure):
         return rejected(intake, item)
@@ -516,7 +518,7 @@ def _skipped(intake: Intake, crystal: Crystal, reason: str) -> Decision:
     return Decision(plan_row | {"material_key": crystal.row["key"]}, {"materials": crystal.row})
 
 
-def _accepted(intake: Intake, crystal: Crystal, gallery: Gallery) -> Decision:
+def _accepted(intake: Intake, crystal: Crystal, gallery: Gallery[Work]) -> Decision:
     """Decision to screen a crystal, computed itself or mirrored from its enantiomorph."""
     material, card, settings = crystal.material, intake.card(), intake.settings
     keys = stage_keys(material, card, settings)

@@ -25,8 +25,9 @@ from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.cells import guess_primitive_matrix
 from phonopy.structure.dataset import get_displacements_and_forces
 
+from tasks.born_charges import require_sound, symmetrised
 from tasks.convergence import boundary_shift
-from tasks.dielectric import DielectricResponse, require_sound, symmetrised
+from tasks.dielectric import DielectricResponse
 from tasks.elasticity import StrainResponse
 from tasks.failures import RemediableError
 from tasks.idealisation import idealise

@@ -16,6 +16,7 @@ import spglib
 from ase import Atoms
 
 from potentials import Potential
+from tasks.born_charges import nac_params_of, standardised
 from tasks.chirality import analyze_force_constants, judge
 from tasks.columns import (
     Row,
@@ -27,14 +28,7 @@ from tasks.columns import (
     strain_columns,
     structure_columns,
 )
-from tasks.dielectric import (
-    ASSUMED_ORDER,
-    BORN_CHARGES,
-    DIELECTRIC_TENSOR,
-    dielectric_of,
-    nac_params_of,
-    standardised,
-)
+from tasks.dielectric import ASSUMED_ORDER, BORN_CHARGES, DIELECTRIC_TENSOR, dielectric_of
 from tasks.elasticity import (
     GPA,
     StrainResponse,

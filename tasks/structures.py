@@ -13,10 +13,9 @@ from ase.data import covalent_radii
 from matscipy.neighbours import neighbour_list
 from pymatgen.core import Composition
 
-from tasks.dielectric import DielectricResponse, carried_by, require_sound, standardised
+from tasks.dielectric import DielectricResponse, carried_by
 from tasks.failures import Failure, RemediableError
 from tasks.masses import set_special_masses, special_masses
-from tasks.phonons import cell_of_atoms
 from tasks.sources import (
     Provenance,
     Record,
@@ -164,18 +163,29 @@ def material_of(record: Record, symprec: float) -> Material:
         When cell or positions are not those of an ordered crystal.
     """
     check_crystal(record.atoms)
-    atoms, response = standardize(record.atoms, symprec), carried_by(record.atoms)
-    if response:
-        require_sound(response, cell_of_atoms(record.atoms), symprec, "Born charges")
+    atoms = standardize(record.atoms, symprec)
     return Material(
         record.material_id,
         atoms,
         structure_hash(atoms),
         record.source_record,
         record.provenance,
-        response and standardised(record.atoms, response, atoms, symprec),
+        _response_of(record.atoms, atoms, symprec),
         record.notes,
     )
+
+
+def _response_of(given: Atoms, primitive: Atoms, symprec: float) -> DielectricResponse | None:
+    """Tensors that a crystal carries, judged and turned to its primitive cell."""
+    response = carried_by(given)
+    if response is None:
+        return None
+    # Few crystals carry charges, and phonopy, which is needed to judge them, is slow to load.
+    from tasks.born_charges import require_sound, standardised  # noqa: PLC0415
+    from tasks.phonons import cell_of_atoms  # noqa: PLC0415
+
+    require_sound(response, cell_of_atoms(given), symprec, "Born charges")
+    return standardised(given, response, primitive, symprec)
 
 
 def check_crystal(atoms: Atoms) -> None:

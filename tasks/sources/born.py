@@ -10,43 +10,15 @@ from phonopy.file_IO import BORNFileParseError, parse_BORN_from_strings
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import Symmetry
 
-from tasks.dielectric import (
-    ASSUMED_ORDER,
-    BORN_CHARGES,
-    DIELECTRIC_TENSOR,
-    DielectricResponse,
-    require_sound,
-)
+from tasks.born_charges import require_sound
+from tasks.dielectric import ASSUMED_ORDER, BORN_CHARGES, DIELECTRIC_TENSOR, DielectricResponse
 from tasks.failures import RemediableError
-from tasks.sources.documents import plain_name
 
 _MAX_BYTES: Final = 2**20
 _SYMPREC: Final = 0.01  # Å; rounded coordinates must not make equivalent atoms look different
 _REMEDY: Final = "correct the BORN file, or remove it"
-_BARE: Final = frozenset(("POSCAR", "CONTCAR"))
 # First line of what `phonopy-vasp-born` writes, whose order of indices is therefore known.
 _OF_PHONOPY: Final = "# epsilon and Z* of atoms"
-
-
-def born_file(path: Path | None) -> Path | None:
-    """Find the BORN file of a structure.
-
-    Parameters
-    ----------
-    path : pathlib.Path or None
-        File of one structure.
-
-    Returns
-    -------
-    pathlib.Path or None
-        ``<name>.BORN`` beside ``<name>.cif`` or ``<name>.vasp``, compressed or not; ``BORN``
-        beside a file with VASP's own name, as in phonopy; None where there is none.
-    """
-    if path is None:
-        return None
-    plain = plain_name(path.name)
-    born = path.with_name("BORN" if plain in _BARE else f"{Path(plain).stem}.BORN")
-    return born if born.is_file() else None
 
 
 def read_born(

@@ -44,6 +44,7 @@ _KINDS = {
 _FOREIGN = frozenset(
     (".res", ".xsf", ".cssr", ".gen", ".traj", ".pdb", ".ent", ".mol", ".mol2", ".sdf", ".xtl")
 ).union((".pwi", ".pwo", ".cell", ".castep", ".pkl", ".pickle", ".rar", ".7z", ".zst"))
+_BARE_NAMES = frozenset(("POSCAR", "CONTCAR"))
 KNOWN_FILES = (
     "*.cif, *.mcif, POSCAR*, CONTCAR*, *.vasp, *.xyz, *.extxyz, *.json, *.jsonl, *.csv, *.parquet, "
     "*.db (ASE), *.pt (tensors), *.zip or *.tar, also compressed (*.gz, *.xz, *.bz2)"
@@ -100,6 +101,27 @@ def plain_name(name: str) -> str:
     """
     path = PurePosixPath(name)
     return str(path.with_suffix("")) if path.suffix.lower() in _OPENERS else name
+
+
+def born_file(path: Path | None) -> Path | None:
+    """Find the BORN file of a structure.
+
+    Parameters
+    ----------
+    path : pathlib.Path or None
+        File of one structure.
+
+    Returns
+    -------
+    pathlib.Path or None
+        ``<name>.BORN`` beside ``<name>.cif`` or ``<name>.vasp``, compressed or not; ``BORN``
+        beside a file with VASP's own name, as in phonopy; None where there is none.
+    """
+    if path is None:
+        return None
+    plain = plain_name(path.name)
+    born = path.with_name("BORN" if plain in _BARE_NAMES else f"{Path(plain).stem}.BORN")
+    return born if born.is_file() else None
 
 
 def kind_of(name: str) -> str:

@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tasks.failures import Failure, RemediableError
+from tasks.folders import is_dataset
 from tasks.masses import special_masses
 from tasks.sources.archives import tar_members, zip_members
-from tasks.sources.born import born_file, with_charges
 from tasks.sources.cif import parse_cif
 from tasks.sources.cif_blocks import cut_cif
 from tasks.sources.databases import cut_database
 from tasks.sources.documents import (
     KNOWN_FILES,
     Document,
+    born_file,
     is_foreign,
     is_hidden,
     kind_of,
@@ -28,7 +29,6 @@ from tasks.sources.records import Provenance, RawRecord, Record, read_failure, s
 from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
 from tasks.sources.tables import cut_csv, cut_json, cut_json_lines, cut_parquet
 from tasks.sources.xyz import cut_xyz, parse_xyz
-from tasks.storage import is_dataset
 
 _Cutter = Callable[[Document, SourceSettings], Iterator[RawRecord | Failure]]
 _DEFAULTS = SourceSettings()
@@ -288,6 +288,8 @@ def _read(document: Document, kind: str, settings: SourceSettings) -> Iterator[R
 
 def _charged(raw: RawRecord, born: Path, max_atoms: int) -> RawRecord | Failure:
     """Record with the Born charges of the file beside its own."""
+    from tasks.sources.born import with_charges  # noqa: PLC0415 - loads phonopy
+
     try:
         record = parsed(raw, max_atoms)
         content = json.loads(with_charges(record.atoms, born))

@@ -1,6 +1,6 @@
 """The dataset on disk: tables, commits, catalogue, compaction."""
 
-from tasks.storage.catalog import build_catalog
+from tasks.folders import is_dataset
 from tasks.storage.compaction import compact, prune
 from tasks.storage.dataset import Dataset
 from tasks.storage.dictionary import data_dictionary
@@ -9,7 +9,7 @@ from tasks.storage.lease import at_work, leased
 from tasks.storage.receipts import Receipt
 from tasks.storage.repair import set_aside
 from tasks.storage.schema import CATALOG_TABLES, SCHEMA_VERSION, TABLES, Column, Table, column_info
-from tasks.storage.snapshot import Snapshot, is_dataset
+from tasks.storage.snapshot import Snapshot
 from tasks.storage.upgrade import upgrade_receipts
 from tasks.storage.verification import Problem
 
@@ -25,7 +25,6 @@ __all__ = [
     "Snapshot",
     "Table",
     "at_work",
-    "build_catalog",
     "column_info",
     "compact",
     "data_dictionary",

@@ -4,7 +4,8 @@ The newest plan row of each material decides which keys hold. Rows of other keys
 and are not shown.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,15 +25,30 @@ from tasks.storage.schema import (
     TRUST_COLUMNS,
 )
 from tasks.storage.snapshot import Snapshot
-from tasks.trust import JUDGED, assess
 
 _UNCLASSIFIED: Final = 231  # sorts after every space group
 _MATERIALS_AT_ONCE: Final = 20_000
-_LOWERED: Final = ("raw_score", "raw_shortlisted")
 _KEY_COLUMNS: Final = ("key", *dict.fromkeys(PLANNED_KEYS.values()))
 
 
-def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
+@dataclass(frozen=True)
+class Judge:
+    """What gives the columns `TRUST_COLUMNS` of a material.
+
+    Attributes
+    ----------
+    reads : tuple of str
+        Columns of the catalogue that it reads.
+    judge : callable
+        Takes the values of these columns of one material, whose ``stable`` is known, and gives
+        those of `TRUST_COLUMNS`.
+    """
+
+    reads: tuple[str, ...]
+    judge: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def write_catalog(dataset: Dataset, judge: Judge) -> Mapping[str, Path]:
     """Write the catalogue of a dataset, one file per table, sorted by space group.
 
     ``chirality`` gets one row per planned material, whatever became of it. The other tables get
@@ -43,6 +59,8 @@ def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
     ----------
     dataset : Dataset
         The dataset; programs may go on writing into it.
+    judge : Judge
+        What the numbers of each material are worth.
 
     Returns
     -------
@@ -61,7 +79,7 @@ def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
     staged: dict[str, Path] = {}
     try:
         for name in files:
-            staged[name] = _stage(folder, name, _rows(snapshot, name, plan))
+            staged[name] = _stage(folder, name, _rows(snapshot, name, plan, judge))
         for name, final in files.items():
             publish(staged[name], final)
     finally:
@@ -79,7 +97,7 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> None:
     write_rows(path, schema, batches)
 
 
-def _rows(snapshot: Snapshot, table: str, plan: pa.Table) -> Iterable[pa.Table]:
+def _rows(snapshot: Snapshot, table: str, plan: pa.Table, judge: Judge) -> Iterable[pa.Table]:
     """Rows of one file of the catalogue."""
     if table == "plan":
         return [plan]
@@ -88,7 +106,7 @@ def _rows(snapshot: Snapshot, table: str, plan: pa.Table) -> Iterable[pa.Table]:
             snapshot.read("runs").sort_by([("started_at", "ascending"), ("run_id", "ascending")])
         ]
     if table == "chirality":
-        return _wide_rows(snapshot, plan)
+        return _wide_rows(snapshot, plan, judge)
     if table == "failures":
         keys = [key for key in _distinct(plan, _KEY_COLUMNS) if key not in snapshot.succeeded]
         return rows_in_order(snapshot, table, keys)
@@ -119,13 +137,13 @@ def _distinct(plan: pa.Table, columns: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row if key is not None))
 
 
-def _wide_rows(snapshot: Snapshot, plan: pa.Table) -> Iterator[pa.Table]:
+def _wide_rows(snapshot: Snapshot, plan: pa.Table, judge: Judge) -> Iterator[pa.Table]:
     """One row per planned material, a bounded number of them at a time."""
     for start in range(0, plan.num_rows, _MATERIALS_AT_ONCE):
-        yield _wide(snapshot, plan.slice(start, _MATERIALS_AT_ONCE))
+        yield _wide(snapshot, plan.slice(start, _MATERIALS_AT_ONCE), judge)
 
 
-def _wide(snapshot: Snapshot, plan: pa.Table) -> pa.Table:
+def _wide(snapshot: Snapshot, plan: pa.Table, judge: Judge) -> pa.Table:
     """Join what is known about some planned materials."""
     origins = CATALOG_ORIGINS.values()
     found = {"plan": plan}
@@ -136,28 +154,14 @@ def _wide(snapshot: Snapshot, plan: pa.Table) -> pa.Table:
     columns = [found[table][column] for table, column in origins]
     schema = CATALOG_TABLES["chirality"].arrow_schema
     joined = dict(zip(CATALOG_ORIGINS, columns, strict=True))
-    trust = _trust(pa.table({name: joined[name] for name in (*JUDGED, *_LOWERED)}))
+    trust = _judged(pa.table({name: joined[name] for name in judge.reads}), judge)
     return pa.table([plan["material_id"], outcome, reason, *columns, *trust], schema=schema)
 
 
-def _trust(joined: pa.Table) -> list[pa.Array]:
+def _judged(joined: pa.Table, judge: Judge) -> list[pa.Array]:
     """Columns `TRUST_COLUMNS` of some materials; empty for those without results."""
-    rows = [_trust_row(row) for row in joined.to_pylist()]
+    rows = [{} if row["stable"] is None else judge.judge(row) for row in joined.to_pylist()]
     return [pa.array([row.get(c.name) for row in rows], c.type) for c in TRUST_COLUMNS]
-
-
-def _trust_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of these columns of one material."""
-    if row["stable"] is None:
-        return {}
-    found, score = assess(row), row["raw_score"]
-    return {
-        "warnings": list(found.warnings),
-        "reliable": found.reliable,
-        "trust": found.factor,
-        "score": None if score is None else score * found.factor,
-        "shortlisted": row["raw_shortlisted"] and found.reliable,
-    }
 
 
 def _planned(snapshot: Snapshot, plan: pa.Table, table: str, columns: Iterable[str]) -> pa.Table:

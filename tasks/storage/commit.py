@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tasks.folders import parts_folder, receipts_folder
 from tasks.storage.durable import discard, publish
 from tasks.storage.errors import DatasetError
 from tasks.storage.parts import stage_part
@@ -19,7 +20,7 @@ from tasks.storage.receipts import (
     write_receipt,
 )
 from tasks.storage.schema import SCHEMA_VERSION, TABLES
-from tasks.storage.snapshot import part_path, receipts_folder
+from tasks.storage.snapshot import part_path
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def commit_parts(root: Path, draft: Draft, rows: Mapping[str, Iterable[pa.Table]
     staged: dict[str, tuple[Path, PartFile]] = {}
     try:
         for name, batches in sorted(rows.items()):
-            staged[name] = stage_part(root / "parts" / name, TABLES[name], batches)
+            staged[name] = stage_part(parts_folder(root) / name, TABLES[name], batches)
         files = {name: part for name, (_, part) in staged.items() if part.rows}
         receipt = _receipt(draft, files)
         for name in files:

@@ -15,13 +15,14 @@ from typing import Final
 
 import numpy as np
 
+from tasks.folders import receipts_folder
 from tasks.storage.commit import Draft, commit_parts
 from tasks.storage.dataset import Dataset
 from tasks.storage.durable import TEMPORARY_SUFFIX
 from tasks.storage.errors import explained
 from tasks.storage.ordering import rows_in_order
 from tasks.storage.receipts import Receipt, read_receipt, receipt_name, receipt_paths
-from tasks.storage.snapshot import Snapshot, live, part_path, receipts_folder
+from tasks.storage.snapshot import Snapshot, live, part_path
 from tasks.storage.verification import unnamed_parts
 
 DEFAULT_PART_BYTES: Final = 256 * 2**20

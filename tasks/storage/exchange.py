@@ -14,6 +14,7 @@ from typing import Any
 
 import fsspec  # type: ignore[import-untyped]
 
+from tasks.folders import receipts_folder
 from tasks.storage.durable import discard, file_digest, publish, stage_file, write_durably
 from tasks.storage.errors import DatasetError
 from tasks.storage.receipts import (
@@ -28,7 +29,7 @@ from tasks.storage.receipts import (
     receipt_name,
     receipt_paths,
 )
-from tasks.storage.snapshot import live, load_receipts, part_path, receipts_folder
+from tasks.storage.snapshot import live, load_receipts, part_path
 
 
 def pull(url: str, root: Path) -> int:

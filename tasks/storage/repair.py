@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from tasks.folders import receipts_folder
 from tasks.storage.durable import make_folder, publish
 from tasks.storage.errors import DatasetError, NewerDatasetError, explained
 from tasks.storage.receipts import RECEIPT_FORMAT, chunk_of, read_receipt, receipt_name
-from tasks.storage.snapshot import receipts_folder
 from tasks.storage.verification import Problem
 
 _FOLDER: Final = "damaged"

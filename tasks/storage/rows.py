@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.storage.errors import DatasetError
+from tasks.failures import DatasetError
 from tasks.storage.schema import Column, Table
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table

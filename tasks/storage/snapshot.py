@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from tasks.folders import parts_folder, receipts_folder
 from tasks.storage.errors import DatasetError
 from tasks.storage.parts import Selection, identities_in, scan_part
 from tasks.storage.receipts import Receipt, read_receipt, receipt_paths
@@ -33,39 +34,7 @@ def part_path(root: Path, table: str, chunk: str) -> Path:
     Path
         The Parquet file.
     """
-    return root / "parts" / table / f"{chunk}.parquet"
-
-
-def receipts_folder(root: Path) -> Path:
-    """Return the folder of the receipts.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of the dataset.
-
-    Returns
-    -------
-    Path
-        The folder.
-    """
-    return root / "receipts"
-
-
-def is_dataset(folder: Path) -> bool:
-    """Tell whether a folder is a dataset with something committed.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-
-    Returns
-    -------
-    bool
-        Whether it holds receipts and parts.
-    """
-    return receipts_folder(folder).is_dir() and (folder / "parts").is_dir()
+    return parts_folder(root) / table / f"{chunk}.parquet"
 
 
 def load_receipts(root: Path, stage: str | None = None) -> tuple[Receipt, ...]:

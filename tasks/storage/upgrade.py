@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tasks.folders import receipts_folder
 from tasks.storage.dataset import failed_keys, materials_by_key
 from tasks.storage.errors import DatasetError, explained
 from tasks.storage.lease import leased
@@ -19,7 +20,7 @@ from tasks.storage.receipts import (
 )
 from tasks.storage.repair import set_aside
 from tasks.storage.schema import SCHEMA_VERSION, TABLES
-from tasks.storage.snapshot import part_path, receipts_folder
+from tasks.storage.snapshot import part_path
 from tasks.storage.verification import Problem, check_parts
 
 

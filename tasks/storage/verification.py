@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tasks.folders import receipts_folder
 from tasks.storage.durable import file_digest
 from tasks.storage.errors import DatasetError, OutdatedDatasetError, explained
 from tasks.storage.parts import Selection, count_rows, keys_in
 from tasks.storage.receipts import PartFile, Receipt, chunk_of, read_receipt, receipt_paths
 from tasks.storage.schema import TABLES
-from tasks.storage.snapshot import live, part_path, receipts_folder
+from tasks.storage.snapshot import live, part_path
 
 ProblemKind = Literal[
     "unreadable receipt", "outdated receipt", "missing part", "corrupt part", "orphan part"

@@ -14,7 +14,6 @@ import numpy as np
 import spglib
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
-from phonopy.structure.cells import get_primitive_matrix_by_centring
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -23,6 +22,20 @@ N_HALL_NUMBERS = 530
 
 # Files give masses to 1e-3 u or better; isotopes differ by about 1 u.
 MASS_DECIMALS = 3
+
+PRIMITIVE_MATRICES = {
+    centring: np.array(sixths) / 6
+    for centring, sixths in {
+        "P": ((6, 0, 0), (0, 6, 0), (0, 0, 6)),
+        "A": ((6, 0, 0), (0, 3, -3), (0, 3, 3)),
+        "C": ((3, 3, 0), (-3, 3, 0), (0, 0, 6)),
+        "I": ((-3, 3, 3), (3, -3, 3), (3, 3, -3)),
+        "F": ((0, 3, 3), (3, 0, 3), (3, 3, 0)),
+        "R": ((4, -2, -2), (2, 2, -4), (2, 2, 2)),
+    }.items()
+}
+"""Primitive vectors as columns, in units of the conventional ones, by centring: the choice of
+spglib and phonopy, which is not asked because it is slow to load."""
 
 _ROUNDING = 1e-10  # of fractional coordinates
 
@@ -311,7 +324,7 @@ def _standard_primitive(
 def _primitive_matrix(hall_number: int) -> FloatArray:
     """Primitive vectors as columns, in units of the conventional ones of a setting."""
     symbol = spglib.get_spacegroup_type(hall_number).international_short
-    return np.asarray(get_primitive_matrix_by_centring(symbol[0]), dtype=float)
+    return PRIMITIVE_MATRICES[symbol[0]]
 
 
 def _primitive_operations(hall_number: int, conventional: FloatArray) -> SymmetryOperations:

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from flows.console import DONE, UNUSABLE
 from flows.figures_cli import app
+from tasks.building import build_catalog
 from tasks.intake import plan_screening
-from tasks.storage import build_catalog
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
 

@@ -13,12 +13,13 @@ from tasks.agreement import (
     compare_datasets,
     matched,
 )
+from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.chirality import modes_at
 from tasks.enantiomorphs import mirror_image
 from tasks.failures import RemediableError
 from tasks.intake import plan_screening
-from tasks.storage import Dataset, build_catalog
+from tasks.storage import Dataset
 from tests.crystals import spring_phonon, tellurium, zincblende
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 

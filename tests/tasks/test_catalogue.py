@@ -5,9 +5,10 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
+from tasks.building import build_catalog
 from tasks.catalogue import failures_in, ranked, read_catalog
 from tasks.failures import Failure
-from tasks.storage import CATALOG_TABLES, Dataset, build_catalog
+from tasks.storage import CATALOG_TABLES, Dataset
 from tests.tasks.storage import samples
 
 # Score and linear splittings by material; material 4 has no score, 5 no verdict at all.

@@ -8,6 +8,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 
+from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.curation import (
     CurationSettings,
@@ -20,7 +21,6 @@ from tasks.curation import (
 from tasks.intake import classified, plan_screening
 from tasks.settings import ScreenSettings, read_settings
 from tasks.sources import Provenance, SourceSettings, raw_records
-from tasks.storage import build_catalog
 from tasks.symmetry import analyze_symmetry
 from tests.tasks.alloys import SETTINGS, intake_of, write_alloys
 from tests.tasks.traps import CINNABAR, TRAPS

@@ -9,7 +9,8 @@ from ase.build import bulk
 from ase.io import write
 
 from potentials import inverted
-from tasks.dielectric import DielectricResponse, carried_by, nac_params_of, standardised
+from tasks.born_charges import nac_params_of, standardised
+from tasks.dielectric import DielectricResponse, carried_by
 from tasks.failures import RemediableError
 from tasks.intake import classified, plan_screening
 from tasks.sources import parsed, raw_records

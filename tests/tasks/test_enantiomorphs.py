@@ -8,6 +8,7 @@ import pytest
 from ase.io import write
 
 from potentials import inverted
+from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.chirality import angular_momentum
 from tasks.enantiomorphs import Gallery, are_enantiomorphs, mirror_image
@@ -15,7 +16,7 @@ from tasks.failures import Failure
 from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import Work
 from tasks.stages import run_stage
-from tasks.storage import Dataset, build_catalog
+from tasks.storage import Dataset
 from tasks.structures import standardize
 from tasks.symmetry import classify_space_group
 from tests.crystals import random_crystal, spring_phonon

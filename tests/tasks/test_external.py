@@ -13,6 +13,7 @@ from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 from phonopy.physical_units import get_physical_units
 from phonopy.structure.atoms import PhonopyAtoms
 
+from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.chirality import analyze_force_constants
 from tasks.columns import phonon_of
@@ -23,7 +24,6 @@ from tasks.intake import Plan, plan_screening
 from tasks.phonopy_files import read_phonopy
 from tasks.settings import read_settings
 from tasks.sources import safe_id
-from tasks.storage import build_catalog
 from tests.crystals import spring_phonon, tellurium, to_phonopy, zincblende
 from tests.tasks.alloys import (
     carry_out,

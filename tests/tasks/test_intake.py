@@ -11,10 +11,11 @@ from ase.build import bulk
 from ase.io import write
 
 from potentials import load_potential
+from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.intake import plan_screening
 from tasks.settings import ScreenSettings, read_settings
-from tasks.storage import Dataset, build_catalog
+from tasks.storage import Dataset
 from tests.bad_inputs import (
     LIMIT_RECORDS,
     REASONS,

@@ -15,6 +15,7 @@ from ase.spacegroup import crystal
 from phonopy import Phonopy
 
 from potentials import Evaluation, Potential, PotentialCard, load_potential
+from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.chirality import analyze_force_constants
 from tasks.columns import (
@@ -32,7 +33,7 @@ from tasks.phonons import commensurate_frequencies
 from tasks.planning import STAGE_NAMES
 from tasks.settings import ScreenSettings
 from tasks.stages import TOLERANCES, StageReport, run_stage, space_group_number
-from tasks.storage import Dataset, DatasetError, build_catalog
+from tasks.storage import Dataset, DatasetError
 from tests.crystals import random_nac, spring_phonon, tellurium, zincblende
 from tests.potentials.crystals import trigonal_tellurium
 from tests.tasks.alloys import (

@@ -1,5 +1,7 @@
 """Crystals are read one by one; what is no crystal becomes a failure with a reason."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -146,3 +148,21 @@ def test_needles_and_sheets_are_refused_before_neighbours_are_searched(tmp_path,
     (tmp_path / "thin.xyz").write_text(frame)
     [found] = read_materials(tmp_path, SYMPREC)
     assert "faces" in found.message
+
+
+READS_AND_LISTS = """
+import sys
+from pathlib import Path
+from tasks.structures import read_materials
+(material,) = read_materials(Path(sys.argv[1]), 0.01)
+print(material.material_id, *sys.modules)
+"""
+
+
+def test_a_cif_is_read_without_phonopy_and_without_a_potential():
+    command = [sys.executable, "-c", READS_AND_LISTS, str(DEMO / "te.cif")]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert found[0] == "te"
+    assert "spglib" in found
+    slow = {"phonopy", "torch", "e3nn", "sevenn", "tasks.phonons", "tasks.storage"}
+    assert not slow & set(found)

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.storage import CATALOG_TABLES, Dataset, build_catalog, catalog, column_info, ordering
+from tasks.building import build_catalog
+from tasks.storage import CATALOG_TABLES, Dataset, catalog, column_info, ordering
 from tests.tasks.storage import samples
 
 

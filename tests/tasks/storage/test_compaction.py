@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.storage import Dataset, DatasetError, build_catalog, compact, ordering, prune
+from tasks.building import build_catalog
+from tasks.storage import Dataset, DatasetError, compact, ordering, prune
 from tests.tasks.storage import samples
 
 HOUR = timedelta(hours=1)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.storage import CATALOG_TABLES, Dataset, DatasetError, build_catalog
+from tasks.building import build_catalog
+from tasks.storage import CATALOG_TABLES, Dataset, DatasetError
 from tasks.storage.durable import TEMPORARY_SUFFIX
 from tests.tasks.storage import crash_driver, samples
 

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.storage import Dataset, build_catalog, compact, prune
+from tasks.building import build_catalog
+from tasks.storage import Dataset, compact, prune
 from tests.tasks.storage import samples
 
 NUMBERS = st.sets(st.integers(0, 5), min_size=1, max_size=4)

@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage import (
-    Dataset,
-    build_catalog,
-    compact,
-    prune,
-    set_aside,
-    upgrade_receipts,
-)
+from tasks.building import build_catalog
+from tasks.storage import Dataset, compact, prune, set_aside, upgrade_receipts
 from tasks.storage.errors import OutdatedDatasetError
 from tests.tasks.storage import samples
 from tests.tasks.storage.test_flipped_bits import flips

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage import SCHEMA_VERSION, TABLES, Dataset, build_catalog, upgrade_receipts
+from tasks.building import build_catalog
+from tasks.storage import SCHEMA_VERSION, TABLES, Dataset, upgrade_receipts
 from tests.tasks.storage.make_fixture import FIXTURES, expected_rows
 
 VERSIONS = sorted(path for path in FIXTURES.iterdir() if path.is_dir())

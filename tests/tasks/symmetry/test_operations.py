@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import make_supercell
+from phonopy.structure.cells import get_primitive_matrix_by_centring
 
 from tasks.symmetry.operations import (
+    PRIMITIVE_MATRICES,
     crystal_symmetry,
     database_operations,
     find_dataset,
@@ -166,3 +168,9 @@ def test_isotopes_are_different_species_where_an_element_has_several():
     assert find_dataset(atoms, 1e-5).number == whole
     atoms.set_masses([255.2, 127.6, 127.6])
     assert find_dataset(atoms, 1e-5).number == 5
+
+
+def test_primitive_cells_are_those_of_phonopy():
+    assert set(PRIMITIVE_MATRICES) == set("PACIFR")
+    for centring, matrix in PRIMITIVE_MATRICES.items():
+        assert (matrix == get_primitive_matrix_by_centring(centring)).all()
