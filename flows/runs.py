@@ -4,9 +4,10 @@ import json
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 from flows.result import ScreenResult, stage_seconds
-from potentials import Potential, load_potential
+from potentials import Potential, PotentialCard, load_potential
 from tasks.foreign_text import in_unicode
 from tasks.intake import Intake
 from tasks.settings import PotentialSettings
@@ -53,8 +54,7 @@ def commit_run(intake: Intake, result: ScreenResult) -> None:
         "source": in_unicode(str(intake.source)),
         "settings": intake.settings.model_dump_json(),
         "versions": json.dumps({name: version(name) for name in RECORDED_PACKAGES}),
-        "potential": card.name if card else None,
-        "checkpoint_digest": card.digest if card else None,
+        **(_card_columns(card) if card else {}),
         "kernel": ", ".join(kernels) or None,
         "host": platform.node(),
         "wall_times": json.dumps(stage_seconds(result.reports, "wall_time")),
@@ -62,3 +62,17 @@ def commit_run(intake: Intake, result: ScreenResult) -> None:
         "counts": json.dumps(dict(result.plan.outcomes)),
     }
     intake.dataset.commit("run", {"runs": [row]}, [intake.run_id])
+
+
+def _card_columns(card: PotentialCard) -> dict[str, Any]:
+    """Columns of ``runs`` that hold the card of a potential."""
+    return {
+        "potential": card.name,
+        "checkpoint_digest": card.digest,
+        "potential_citation": card.citation,
+        "potential_licence": card.licence,
+        "potential_limits": card.limits,
+        "potential_symmetry": card.equivariance,
+        "potential_averaged": card.averaged,
+        "potential_cost": card.milliseconds_per_atom,
+    }

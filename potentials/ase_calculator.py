@@ -15,7 +15,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from potentials.checkpoint import sha256_of_file
-from potentials.interface import Equivariance, Evaluation, PotentialCard
+from potentials.interface import UNIVERSAL_LIMITS, Equivariance, Evaluation, PotentialCard
 
 Option = str | int | float | bool
 ALL_ELEMENTS = frozenset(range(1, len(chemical_symbols)))
@@ -100,7 +100,8 @@ def load_ase_calculator(path: str, options: Mapping[str, Option]) -> AseCalculat
         equivariance=Equivariance.SO3,
         elements=ALL_ELEMENTS,
         licence="see the calculator's package",
-        citation="see the calculator's package",
+        citation=f"the calculator {path}; its package says what to cite",
+        limits=("Nothing is known here of this calculator: judge it by known phonons first.",),
         milliseconds_per_atom=30.0,
     )
     return AseCalculator(card, _callable(path)(**options))
@@ -132,6 +133,10 @@ def load_chgnet(device: str) -> AseCalculator:
         elements=frozenset(range(1, 95)) - {84, 85, 86, 87, 88},
         licence="BSD-3-Clause (code and weights, CHGNet)",
         citation="Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3",
+        limits=(
+            *UNIVERSAL_LIMITS,
+            "Its energy surface is rough on the scale of the displacements: a smoke test.",
+        ),
         milliseconds_per_atom=6.0,
     )
     return AseCalculator(card, calculator)

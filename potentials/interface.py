@@ -9,6 +9,12 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+UNIVERSAL_LIMITS = (
+    "A universal machine-learned potential: it softens phonons, soft modes most.",
+    "It knows no Born charges of its own.",
+)
+"""Limits that potentials of energies and forces for all elements have in common."""
+
 FloatArray = NDArray[np.float64]
 # Energies, forces and stresses of the structures of one pass, in the units of `Evaluation`.
 Batch = tuple[FloatArray, list[FloatArray], FloatArray]
@@ -45,6 +51,8 @@ class PotentialCard:
         Whether the invariance under mirrors comes from an average over the inversion.
     second_derivatives : bool
         Whether the potential is a `DifferentiablePotential`.
+    limits : tuple of str
+        What to keep in mind about its results, one sentence each.
     kernel : str
         ``compiled`` where the convolution runs as compiled code, else ``torch``.
     """
@@ -58,6 +66,7 @@ class PotentialCard:
     milliseconds_per_atom: float
     averaged: bool = False
     second_derivatives: bool = False
+    limits: tuple[str, ...] = ()
     kernel: str = "torch"
 
 

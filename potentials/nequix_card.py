@@ -6,10 +6,17 @@ from pathlib import Path
 
 from potentials.checkpoint import sha256_of_file
 from potentials.compiler import COMPILED, TORCH
-from potentials.interface import Equivariance, PotentialCard
+from potentials.interface import UNIVERSAL_LIMITS, Equivariance, PotentialCard
 
 CITATION = "Koker et al., arXiv:2508.16067 and, for fine-tuning on phonons, arXiv:2601.07742"
 LICENCE = "CC-BY 4.0 (weights, Nequix)"
+# The others are not shipped: what they were trained on is for their authors to say.
+LIMITS = {
+    "nequix-mp-1-pft": (
+        "A universal machine-learned potential fine-tuned on phonons.",
+        UNIVERSAL_LIMITS[1],
+    )
+}
 # In float64, by kernel; measured by benchmarks/potential_cost.py.
 MILLISECONDS_PER_ATOM = {TORCH: 12.0, COMPILED: 1.3}
 
@@ -39,6 +46,7 @@ def nequix_card(path: Path, kernel: str) -> PotentialCard:
         elements=frozenset(map(int, species)),
         licence=LICENCE,
         citation=CITATION,
+        limits=LIMITS.get(path.stem, UNIVERSAL_LIMITS),
         milliseconds_per_atom=MILLISECONDS_PER_ATOM[kernel],
         kernel=kernel,
     )

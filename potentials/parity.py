@@ -7,6 +7,11 @@ from ase import Atoms
 
 from potentials.interface import Equivariance, Evaluation, Potential, PotentialCard
 
+AVERAGED = (
+    "It is not invariant under mirrors by itself; energies and forces are averaged over the "
+    "inversion, which makes opposite hands exactly equal."
+)
+
 
 @dataclass(frozen=True)
 class InversionAverage:
@@ -34,6 +39,7 @@ class InversionAverage:
             equivariance=Equivariance.O3,
             averaged=True,
             second_derivatives=False,
+            limits=(*card.limits, AVERAGED),
         )
 
     def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:

@@ -26,7 +26,13 @@ from potentials.checkpoint import sha256_of_file
 from potentials.convolution import Connect, Connection, Convolution, Convolve, Paths
 from potentials.devices import to_device, to_host
 from potentials.graphs import Union, evaluate_in_batches
-from potentials.interface import Equivariance, Evaluation, FloatArray, PotentialCard
+from potentials.interface import (
+    UNIVERSAL_LIMITS,
+    Equivariance,
+    Evaluation,
+    FloatArray,
+    PotentialCard,
+)
 from potentials.kernels import (
     COMPILED,
     INTERVALS,
@@ -40,6 +46,13 @@ from potentials.memory import MemoryModel
 
 CITATION = "Park et al., J. Chem. Theory Comput. 20, 4857 (2024), doi:10.1021/acs.jctc.4c00190"
 LICENCE = "MIT (code and weights, SevenNet)"
+LIMITS = {
+    "7net-0": (
+        *UNIVERSAL_LIMITS,
+        "Quick, and wrong for some crystals: trigonal tellurium relaxes to a simple cubic one.",
+    ),
+    "7net-l3i5": UNIVERSAL_LIMITS,
+}
 MILLISECONDS_PER_ATOM = {
     "7net-0": {"torch": 5.8, "compiled": 1.1},
     "7net-l3i5": {"torch": 13.2, "compiled": 2.1},
@@ -259,6 +272,7 @@ def _load(
         elements=frozenset(int(number) for number in model.type_map),
         licence=LICENCE,
         citation=CITATION,
+        limits=LIMITS[name],
         milliseconds_per_atom=MILLISECONDS_PER_ATOM[name]["torch"],
     )
     return SevenNet(

@@ -159,7 +159,6 @@ def render_report(dataset: Dataset, *, n_drawn: int, now: datetime) -> str:
         title=dataset.root.resolve().name,
         now=now.strftime("%Y-%m-%d %H:%M UTC"),
         units={name: quantity.plain_unit for name, quantity in QUANTITIES.items()},
-        references=_REFERENCES,
         max_rows=_MAX_ROWS,
         **_found(dataset, chirality, n_drawn),
         **_left_out(dataset, chirality),
@@ -231,6 +230,8 @@ def _provenance(dataset: Dataset, chirality: pd.DataFrame) -> dict[str, Any]:
     return {
         "sources": _sources(chirality),
         "runs": [_run(run) for run in runs],
+        "cards": _cards(runs),
+        "references": _REFERENCES,
         "versions": json.loads(last.get("versions", "{}")),
         "settings": yaml.safe_dump(_settings(dataset), sort_keys=False, allow_unicode=True),
         "command": _command(last, _analysed_files(dataset, chirality, last)),
@@ -240,6 +241,21 @@ def _provenance(dataset: Dataset, chirality: pd.DataFrame) -> dict[str, Any]:
 def _runs(dataset: Dataset) -> list[dict[Any, Any]]:
     """Runs, the newest last."""
     return read_catalog(dataset.root, "runs").sort_values("started_at").to_dict("records")
+
+
+def _cards(runs: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
+    """Cards of the potentials of the runs; older programs kept none."""
+    found = {
+        run["potential"]: {
+            "name": run["potential"],
+            "citation": run["potential_citation"],
+            "licence": run["potential_licence"],
+            "limits": list(run["potential_limits"]),
+        }
+        for run in runs
+        if isinstance(run.get("potential_citation"), str)
+    }
+    return list(found.values())
 
 
 def _settings(dataset: Dataset) -> dict[str, Any]:

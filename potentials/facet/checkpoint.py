@@ -25,8 +25,8 @@ def save_facet(path: Path, model: Facet, metadata: Mapping[str, Any]) -> None:
     model : Facet
         Of any precision; save float64 models as float32 to halve the file.
     metadata : mapping
-        What JSON can hold: ``name``, ``licence``, ``citation``, ``milliseconds_per_atom``, and
-        whatever is to be told of the training.
+        What JSON can hold: ``name``, ``licence``, ``citation``, ``limits`` (a list of sentences),
+        ``milliseconds_per_atom``, and whatever is to be told of the training.
     """
     content = {
         "format": _FORMAT,

@@ -24,6 +24,9 @@ from potentials.kernels import COMPILED, prefer_compiled
 
 LICENCE = "MIT"
 CITATION = "chiralscreen; after arXiv:2509.08418, arXiv:2401.10216 and arXiv:2507.01131"
+LIMITS = (
+    "A model of few elements and of the kinds of crystals it was trained on, for those alone.",
+)
 # On a CPU the cost per atom falls up to here, eightfold from a two-atom cell, and rises beyond.
 _ATOMS_PER_BATCH = {"cpu": 128, "cuda": 4096}
 
@@ -184,6 +187,7 @@ def _load(path: Path, device: torch.device, dtype: str) -> FacetPotential:
         elements=frozenset(model.config.elements),
         licence=str(metadata.get("licence", LICENCE)),
         citation=str(metadata.get("citation", CITATION)),
+        limits=tuple(metadata.get("limits", LIMITS)),
         milliseconds_per_atom=float(metadata.get("milliseconds_per_atom", 1.0)),
         second_derivatives=True,
     )

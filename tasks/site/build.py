@@ -31,6 +31,7 @@ from tasks.site.sources import (
     catalogue_rows,
     details,
     open_sources,
+    runs_by_potential,
     variants,
 )
 from tasks.site.table import NEEDED, described_columns, site_table, write_table
@@ -124,7 +125,7 @@ def build_site(
         yield done, len(table)
     write_table(table, output / "materials.parquet")
     write_json(output / "site.json", _site(title, sources, table))
-    (output / "CITATION.cff").write_text(_citation(tables), encoding="utf-8")
+    (output / "CITATION.cff").write_text(_citation(sources, tables), encoding="utf-8")
     shutil.copytree(ASSETS, output, dirs_exist_ok=True)
 
 
@@ -285,10 +286,14 @@ def _colour(number: int) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _citation(tables: Sequence[pa.Table]) -> str:
+def _citation(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> str:
     """Citation file of the site."""
-    potentials = {name for table in tables for name in table["potential"].unique().to_pylist()}
-    works = {potential_note(name).citation for name in potentials}
+    works = {
+        potential_note(name, run).citation
+        for source, table in zip(sources, tables, strict=True)
+        for (name, _), run in runs_by_potential(source).items()
+        if name in table["potential"].unique().to_pylist()
+    }
     columns = {
         name: {value for table in tables for value in table[name].unique().to_pylist()}
         for name in ("database", "licence")

@@ -214,7 +214,7 @@ def _convergence(found: Details) -> Json:
 
 def _provenance(found: Details) -> Json:
     """Where the numbers come from."""
-    note = potential_note(found.row["potential"])
+    note = potential_note(found.row["potential"], found.computed_by)
     run = found.run or {}
     return {
         "citation": note.citation,

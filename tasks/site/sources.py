@@ -47,7 +47,9 @@ class Details:
     variant : str
         Potential, as the site tells it apart from the others.
     material, relaxation, phonons, force_constants, run : mapping or None
-        Rows of these tables.
+        Rows of these tables; of ``runs``, that of the newest decision.
+    computed_by : mapping or None
+        Row of ``runs`` that holds the card of the potential.
     """
 
     row: Row
@@ -57,6 +59,7 @@ class Details:
     phonons: Row | None
     force_constants: Row | None
     run: Row | None
+    computed_by: Row | None
 
 
 def open_sources(folders: Sequence[Path]) -> tuple[SiteSource, ...]:
@@ -174,6 +177,7 @@ def details(source: SiteSource, rows: Sequence[Row], names: Sequence[str]) -> It
     """
     found = {table: _by_key(source.dataset, table, rows) for table in _DETAILS}
     runs = {row["run_id"]: row for row in source.dataset.read("runs").to_pylist()}
+    cards = runs_by_potential(source)
     for row, name in zip(rows, names, strict=True):
         parts = {table: found[table].get(row[PLANNED_KEYS[table]]) for table in _DETAILS}
         yield Details(
@@ -184,7 +188,25 @@ def details(source: SiteSource, rows: Sequence[Row], names: Sequence[str]) -> It
             phonons=parts["phonons"],
             force_constants=parts["force_constants"],
             run=runs.get(row["run_id"]),
+            computed_by=cards.get((row["potential"], row["checkpoint_digest"])),
         )
+
+
+def runs_by_potential(source: SiteSource) -> dict[tuple[str, str], Row]:
+    """Newest run that used each potential, which keeps its card.
+
+    Parameters
+    ----------
+    source : SiteSource
+        A dataset.
+
+    Returns
+    -------
+    dict
+        Rows of ``runs`` by name and digest of the potential.
+    """
+    runs = source.dataset.read("runs").sort_by("started_at").to_pylist()
+    return {(row["potential"], row["checkpoint_digest"]): row for row in runs if row["potential"]}
 
 
 def run_settings(run: Row | None) -> dict[str, Any]:

@@ -555,6 +555,29 @@ _RUNS = Table(
         _text("settings", "Resolved settings as JSON."),
         _text("versions", "Versions of the program and its libraries as JSON."),
         *_POTENTIAL,
+        _text("potential_citation", "Work to cite for the potential.", nullable=True),
+        _text("potential_licence", "Terms of its weights.", nullable=True),
+        _texts(
+            "potential_limits",
+            "What to keep in mind about its results, one sentence each.",
+            nullable=True,
+        ),
+        _text(
+            "potential_symmetry",
+            'Isometries that leave its energy unchanged: "O(3)" with mirrors, "SO(3)" without.',
+            nullable=True,
+        ),
+        _flag(
+            "potential_averaged",
+            "Whether mirrors are among them by an average over the inversion.",
+            nullable=True,
+        ),
+        _real(
+            "potential_cost",
+            "ms",
+            "Expected time of energy and forces per atom, on one CPU thread in double precision.",
+            nullable=True,
+        ),
         _text(
             "kernel",
             "How the potential computed: `compiled`, `torch`, or both on unlike machines.",

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.external import plan_analysis
 from tasks.failures import RemediableError
@@ -22,7 +23,7 @@ from tasks.figures.material import material_data
 from tasks.intake import Intake, plan_screening
 from tasks.report import write_report
 from tasks.settings import ScreenSettings, read_settings
-from tasks.storage import Dataset, build_catalog
+from tasks.storage import Dataset
 from tests.tasks.alloys import (
     SETTINGS,
     carry_out,
@@ -72,6 +73,9 @@ def commit_run(intake: Intake) -> None:
         "versions": json.dumps(VERSIONS),
         "potential": "EMT",
         "checkpoint_digest": "0123abcd",
+        "potential_citation": "Jacobsen et al., Surf. Sci. 366, 394 (1996)",
+        "potential_licence": "LGPL",
+        "potential_limits": ["Made for a few metals.", "It knows no charges."],
         "host": "laptop",
         "wall_times": json.dumps({"phonons": 12.0}),
         "potential_times": "{}",
@@ -139,6 +143,11 @@ def test_candidate_stands_with_its_score_and_reason(page, dataset):
     assert row["explanation"].split("|")[0] in page
     assert formula_text(row["formula"]) in page
     assert space_group_text(row["space_group_symbol"]) in page
+
+
+def test_the_potential_is_cited_with_its_limits(page):
+    assert "Potential EMT: Jacobsen et al., Surf. Sci. 366, 394 (1996)" in page
+    assert "Potential EMT (LGPL): Made for a few metals. It knows no charges." in page
 
 
 def test_run_can_be_repeated_from_the_page(page, dataset, tmp_path):

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from flows.result import ScreenResult
+from flows.runs import commit_run
 from potentials import Potential, load_potential
+from tasks.building import build_catalog
 from tasks.intake import plan_screening
-from tasks.storage import build_catalog
 from tests.tasks.alloys import EMT, carry_out, emt, intake_of, write_alloys
 
 
@@ -23,6 +25,8 @@ def two_datasets(folder: Path) -> list[Path]:
     roots = [folder / "first", folder / "second"]
     for source, root, load in ((every, roots[0], emt), (some, roots[1], other_emt)):
         intake = intake_of(source, root, card=lambda load=load: load().card)
-        carry_out(plan_screening(intake), intake, load)
+        plan = plan_screening(intake)
+        reports = carry_out(plan, intake, load)
+        commit_run(intake, ScreenResult(intake.run_id, plan, tuple(reports.values())))
         build_catalog(intake.dataset)
     return roots

@@ -20,7 +20,7 @@ from tasks.site.material import material_page
 from tasks.site.plain import packed
 from tasks.site.sources import catalogue_batches, details, open_sources
 from tasks.storage import CATALOG_TABLES, Dataset
-from tests.tasks.alloys import EMT
+from tests.tasks.alloys import EMT, emt
 
 Q_POINTS = [[0.1, 0.2, 0.3], [0.5, 0.0, 0.0]]
 LARGEST_BUNDLE = 2_000_000
@@ -199,6 +199,16 @@ def test_units_and_meanings_come_from_the_schema(site):
             column.unit,
             column.description,
         )
+
+
+def test_the_card_of_the_potential_reaches_pages_and_citation_file(site):
+    card = emt().card
+    provenance = page(site, "helix")["provenance"]
+    assert provenance["citation"] == card.citation
+    assert provenance["licence"] == card.licence
+    assert provenance["limits"] == list(card.limits)
+    references = yaml.safe_load((site / "CITATION.cff").read_text())["references"]
+    assert card.citation in [reference["title"] for reference in references]
 
 
 def test_citation_file_is_yaml_with_what_the_format_requires(site):
