@@ -31,7 +31,8 @@ class Graph:
     volume : float
         Volume of the cell in Å^3.
     pairs : ndarray of int, shape (2, n_edges)
-        An atom and one of its neighbours; each pair of atoms appears in both directions.
+        An atom and one of its neighbours, sorted by the first; each pair of atoms appears in both
+        directions.
     vectors : ndarray, shape (n_edges, 3)
         From the atom to its neighbour in Å.
     """

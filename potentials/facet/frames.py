@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from ase import Atoms
-from matscipy.neighbours import neighbour_list
 from torch import Tensor
 
 from potentials.facet.graph import Graph, IntArray, build_graph
 from potentials.facet.model import Facet
+from potentials.graphs import graphs_of
 from potentials.interface import FloatArray
 
 
@@ -138,7 +138,7 @@ def mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
     float
         Mean number of neighbours of an atom.
     """
-    n_pairs = sum(len(neighbour_list("i", frame.atoms, cutoff)) for frame in frames)
+    n_pairs = sum(len(graph.vectors) for graph in graphs_of([f.atoms for f in frames], cutoff))
     return n_pairs / sum(len(frame.atoms) for frame in frames)
 
 

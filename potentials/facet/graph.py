@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
-from matscipy.neighbours import neighbour_list
 from numpy.typing import NDArray
 from torch import Tensor
 
+from potentials import graphs
 from potentials.facet.config import FacetConfig
 from potentials.interface import FloatArray
 
@@ -72,7 +72,7 @@ def build_graph(
         For elements that the configuration lacks.
     """
     sizes = [len(atoms) for atoms in structures]
-    rows = [_neighbour_rows(atoms, config.cutoff) for atoms in structures]
+    rows = [_neighbour_rows(graph) for graph in graphs.graphs_of(structures, config.cutoff)]
     width = max(neighbours.shape[1] for neighbours, _ in rows)
     starts = np.cumsum([0, *sizes[:-1]])
     padded = [_widened(*row, width, config.cutoff) for row in rows]
@@ -134,16 +134,14 @@ def positions_of(numbers: IntArray, elements: tuple[int, ...]) -> IntArray:
     return positions
 
 
-def _neighbour_rows(atoms: Atoms, cutoff: float) -> tuple[IntArray, FloatArray]:
+def _neighbour_rows(graph: graphs.Graph) -> tuple[IntArray, FloatArray]:
     """Neighbours (n_atoms, width) and vectors to them; -1 and zeros fill short rows."""
-    centres, others, vectors = neighbour_list(
-        "ijD", cutoff=cutoff, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc
-    )
-    counts = np.bincount(centres, minlength=len(atoms))
+    centres, others = graph.pairs
+    counts = np.bincount(centres, minlength=len(graph.numbers))
     columns = np.arange(len(centres)) - np.repeat(np.cumsum(counts) - counts, counts)
-    neighbours = np.full((len(atoms), counts.max()), -1)
+    neighbours = np.full((len(graph.numbers), counts.max()), -1)
     rows = np.zeros((*neighbours.shape, 3))
-    neighbours[centres, columns], rows[centres, columns] = others, vectors
+    neighbours[centres, columns], rows[centres, columns] = others, graph.vectors
     return neighbours, rows
 
 
