@@ -6,6 +6,7 @@ need them, so that whoever only asks for an error message does not wait.
 
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
@@ -15,6 +16,8 @@ from potentials.nequix_card import nequix_card
 from potentials.parity import InversionAverage
 
 _SEVENNET_MODELS = ("7net-0", "7net-l3i5")
+# Packages that come as an extra of this one, each with the name of its extra.
+_EXTRAS = {"chgnet": ("chgnet", "chgnet")} | dict.fromkeys(_SEVENNET_MODELS, ("sevenn", "sevennet"))
 _DTYPES = ("float32", "float64")
 _FACET_FILE = "facet:"
 _FACET_WEIGHTS = Path(__file__).parent / "facet" / "weights"
@@ -120,7 +123,7 @@ def require_known(name: str, device: str, dtype: str) -> None:
     Raises
     ------
     ValueError
-        For an unknown name, dtype or device.
+        For an unknown name, dtype or device, or a name whose package is not installed.
     """
     if dtype not in _DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(_DTYPES)}")
@@ -131,12 +134,21 @@ def require_known(name: str, device: str, dtype: str) -> None:
             [*known, "facet:model.pt", "nequix:checkpoint.nqx", "ase:package.module:callable"]
         )
         raise ValueError(f"unknown potential {name!r}; choose one of {choices}")
+    if name in _EXTRAS:
+        _require_installed(name, *_EXTRAS[name])
     if name.startswith(files) and not Path(name.partition(":")[2]).is_file():
         raise ValueError(f"unknown potential {name!r}: there is no such file")
     if device not in _ALWAYS_HERE:
         from potentials.devices import device_name  # noqa: PLC0415 - as above
 
         device_name(device)
+
+
+def _require_installed(name: str, package: str, extra: str) -> None:
+    """Refuse a potential whose package is not there."""
+    if find_spec(package) is None:
+        message = f"the potential {name} needs the package {package}, which is not installed"
+        raise ValueError(f"{message}: `pip install 'chiralscreen[{extra}]'`")
 
 
 def facet_names() -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """Energies, forces and stresses: the derivatives fit, and mirror images are equal."""
 
+import sys
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from potentials import Equivariance, inverted, load_card, load_potential
+from potentials import Equivariance, inverted, load_card, load_potential, require_known
 from potentials.registry import nequix_names
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
@@ -142,3 +144,12 @@ def test_options_of_a_calculator_change_its_digest():
 def test_wrong_names_are_told(arguments, word):
     with pytest.raises(ValueError, match=word):
         load_potential(**arguments)
+
+
+@pytest.mark.parametrize(("name", "package"), [("7net-0", "sevenn"), ("chgnet", "chgnet")])
+def test_a_missing_package_is_told_with_its_extra(monkeypatch, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        ValueError, match=rf"needs the package {package}.*pip install 'chiralscreen"
+    ):
+        require_known(name, "cpu", "float64")
