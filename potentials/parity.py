@@ -13,6 +13,29 @@ AVERAGED = (
 )
 
 
+def averaged_card(card: PotentialCard) -> PotentialCard:
+    """Tell what the average over the inversion makes of a potential.
+
+    Parameters
+    ----------
+    card : PotentialCard
+        Card of the potential that is averaged.
+
+    Returns
+    -------
+    PotentialCard
+        O(3), and another digest.
+    """
+    return replace(
+        card,
+        digest=f"inversion-average:{card.digest}",
+        equivariance=Equivariance.O3,
+        averaged=True,
+        second_derivatives=False,
+        limits=(*card.limits, AVERAGED),
+    )
+
+
 @dataclass(frozen=True)
 class InversionAverage:
     """The mean of a potential over {identity, inversion}.
@@ -32,15 +55,7 @@ class InversionAverage:
     @property
     def card(self) -> PotentialCard:
         """Card of the averaged potential: O(3), and another digest."""
-        card = self.potential.card
-        return replace(
-            card,
-            digest=f"inversion-average:{card.digest}",
-            equivariance=Equivariance.O3,
-            averaged=True,
-            second_derivatives=False,
-            limits=(*card.limits, AVERAGED),
-        )
+        return averaged_card(self.potential.card)
 
     def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
         """Evaluate each structure and its inverted image, and average.

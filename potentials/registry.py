@@ -13,11 +13,11 @@ from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
 from potentials.compiler import expected_kernel
 from potentials.interface import Equivariance, Potential, PotentialCard
 from potentials.nequix_card import nequix_card
-from potentials.parity import InversionAverage
+from potentials.parity import InversionAverage, averaged_card
+from potentials.sevennet_card import MODELS, sevennet_card
 
-_SEVENNET_MODELS = ("7net-0", "7net-l3i5")
 # Packages that come as an extra of this one, each with the name of its extra.
-_EXTRAS = {"chgnet": ("chgnet", "chgnet")} | dict.fromkeys(_SEVENNET_MODELS, ("sevenn", "sevennet"))
+_EXTRAS = {"chgnet": ("chgnet", "chgnet")} | dict.fromkeys(MODELS, ("sevenn", "sevennet"))
 _DTYPES = ("float32", "float64")
 _FACET_FILE = "facet:"
 _FACET_WEIGHTS = Path(__file__).parent / "facet" / "weights"
@@ -109,6 +109,8 @@ def load_card(
     # Other files are loaded, so that a defect in one is told before anything is computed.
     if name in nequix_names():
         return nequix_card(_NEQUIX_WEIGHTS / f"{name}.nqx", expected_kernel(device))
+    if name in MODELS:
+        return averaged_card(sevennet_card(name, expected_kernel(device)))
     return load_potential(name, device, dtype, options=options).card
 
 
@@ -127,7 +129,7 @@ def require_known(name: str, device: str, dtype: str) -> None:
     """
     if dtype not in _DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(_DTYPES)}")
-    known = [*nequix_names(), *_SEVENNET_MODELS, "chgnet", *facet_names()]
+    known = [*nequix_names(), *MODELS, "chgnet", *facet_names()]
     files = (_FACET_FILE, _NEQUIX_FILE)
     if name not in known and not name.startswith(("ase:", *files)):
         choices = ", ".join(

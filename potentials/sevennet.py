@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import e3nn
@@ -22,19 +21,12 @@ from sevenn.nn.oeq_helper import is_oeq_available
 from torch import Tensor
 
 from potentials.batching import Budget
-from potentials.checkpoint import sha256_of_file
+from potentials.compiler import COMPILED, TORCH
 from potentials.convolution import Connect, Connection, Convolution, Convolve, Paths
 from potentials.devices import to_device, to_host
 from potentials.graphs import Union, evaluate_in_batches
-from potentials.interface import (
-    UNIVERSAL_LIMITS,
-    Equivariance,
-    Evaluation,
-    FloatArray,
-    PotentialCard,
-)
+from potentials.interface import Evaluation, FloatArray, PotentialCard
 from potentials.kernels import (
-    COMPILED,
     INTERVALS,
     CompiledConnection,
     Intervals,
@@ -43,20 +35,7 @@ from potentials.kernels import (
     prefer_compiled,
 )
 from potentials.memory import MemoryModel
-
-CITATION = "Park et al., J. Chem. Theory Comput. 20, 4857 (2024), doi:10.1021/acs.jctc.4c00190"
-LICENCE = "MIT (code and weights, SevenNet)"
-LIMITS = {
-    "7net-0": (
-        *UNIVERSAL_LIMITS,
-        "Quick, and wrong for some crystals: trigonal tellurium relaxes to a simple cubic one.",
-    ),
-    "7net-l3i5": UNIVERSAL_LIMITS,
-}
-MILLISECONDS_PER_ATOM = {
-    "7net-0": {"torch": 5.8, "compiled": 1.1},
-    "7net-l3i5": {"torch": 13.2, "compiled": 2.1},
-}
+from potentials.sevennet_card import sevennet_card, sevennet_checkpoint
 
 # Measured by benchmarks/memory_model.py.
 MEMORY = {
@@ -257,26 +236,15 @@ def _load(
     name: str, device: torch.device, dtype: str, kernels: Mapping[str, bool] | None = None
 ) -> SevenNet:
     """Load a model with the convolutions of sevenn."""
-    path = Path(util.pretrained_name_to_path(name))
-    checkpoint = util.load_checkpoint(path)
+    checkpoint = util.load_checkpoint(sevennet_checkpoint(name))
     precision = getattr(torch, dtype)
     with _unoptimized():
         model = checkpoint.build_model(**(kernels or {}))
     model.set_is_batch_data(True)
     model.to(device=device, dtype=precision).eval().requires_grad_(requires_grad=False)
     _one_hot_in(model, precision)
-    card = PotentialCard(
-        name=name,
-        digest=sha256_of_file(path),
-        equivariance=Equivariance.SO3,
-        elements=frozenset(int(number) for number in model.type_map),
-        licence=LICENCE,
-        citation=CITATION,
-        limits=LIMITS[name],
-        milliseconds_per_atom=MILLISECONDS_PER_ATOM[name]["torch"],
-    )
     return SevenNet(
-        card=card,
+        card=sevennet_card(name, TORCH),
         model=model,
         connect=None,
         cutoff=float(checkpoint.config[key.CUTOFF]),
@@ -326,8 +294,7 @@ def _compile(name: str, exact: SevenNet, dtype: str) -> SevenNet:
         if isinstance(module, ConvolutionModule)
     }
     compiled = _replace_convolutions(bare, convolutions, CompiledConnection(intervals, bare.dtype))
-    cost = MILLISECONDS_PER_ATOM[name][COMPILED]
-    card = replace(bare.card, kernel=COMPILED, milliseconds_per_atom=cost)
+    card = sevennet_card(name, COMPILED)
     return replace(compiled, card=card, memory=MEMORY[name, COMPILED, dtype])
 
 
