@@ -29,23 +29,25 @@ from tasks.storage.snapshot import Snapshot
 _UNCLASSIFIED: Final = 231  # sorts after every space group
 _MATERIALS_AT_ONCE: Final = 20_000
 _KEY_COLUMNS: Final = ("key", *dict.fromkeys(PLANNED_KEYS.values()))
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Judge:
-    """What gives the columns `TRUST_COLUMNS` of a material.
+    """What gives the columns of the catalogue of materials that follow from its others.
 
     Attributes
     ----------
     reads : tuple of str
         Columns of the catalogue that it reads.
-    judge : callable
-        Takes the values of these columns of one material, whose ``stable`` is known, and gives
-        those of `TRUST_COLUMNS`.
+    begin : callable
+        Called once for a catalogue with the committed rows and the newest plan. Gives a function
+        from ``material_id`` and the columns `reads` of one material, whose ``stable`` is known, to
+        the values of `TRUST_COLUMNS`.
     """
 
     reads: tuple[str, ...]
-    judge: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    begin: Callable[[Snapshot, pa.Table], Callable[[Row], Row]]
 
 
 def write_catalog(dataset: Dataset, judge: Judge) -> Mapping[str, Path]:
@@ -139,11 +141,14 @@ def _distinct(plan: pa.Table, columns: Iterable[str]) -> list[str]:
 
 def _wide_rows(snapshot: Snapshot, plan: pa.Table, judge: Judge) -> Iterator[pa.Table]:
     """One row per planned material, a bounded number of them at a time."""
+    judged = judge.begin(snapshot, plan)
     for start in range(0, plan.num_rows, _MATERIALS_AT_ONCE):
-        yield _wide(snapshot, plan.slice(start, _MATERIALS_AT_ONCE), judge)
+        yield _wide(snapshot, plan.slice(start, _MATERIALS_AT_ONCE), judge.reads, judged)
 
 
-def _wide(snapshot: Snapshot, plan: pa.Table, judge: Judge) -> pa.Table:
+def _wide(
+    snapshot: Snapshot, plan: pa.Table, reads: Iterable[str], judged: Callable[[Row], Row]
+) -> pa.Table:
     """Join what is known about some planned materials."""
     origins = CATALOG_ORIGINS.values()
     found = {"plan": plan}
@@ -154,13 +159,14 @@ def _wide(snapshot: Snapshot, plan: pa.Table, judge: Judge) -> pa.Table:
     columns = [found[table][column] for table, column in origins]
     schema = CATALOG_TABLES["chirality"].arrow_schema
     joined = dict(zip(CATALOG_ORIGINS, columns, strict=True))
-    trust = _judged(pa.table({name: joined[name] for name in judge.reads}), judge)
-    return pa.table([plan["material_id"], outcome, reason, *columns, *trust], schema=schema)
+    named = {"material_id": plan["material_id"]} | {name: joined[name] for name in reads}
+    added = _added(pa.table(named | {"stable": joined["stable"]}), judged)
+    return pa.table([plan["material_id"], outcome, reason, *columns, *added], schema=schema)
 
 
-def _judged(joined: pa.Table, judge: Judge) -> list[pa.Array]:
+def _added(joined: pa.Table, judged: Callable[[Row], Row]) -> list[pa.Array]:
     """Columns `TRUST_COLUMNS` of some materials; empty for those without results."""
-    rows = [{} if row["stable"] is None else judge.judge(row) for row in joined.to_pylist()]
+    rows = [{} if row["stable"] is None else judged(row) for row in joined.to_pylist()]
     return [pa.array([row.get(c.name) for row in rows], c.type) for c in TRUST_COLUMNS]
 
 
