@@ -81,7 +81,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--reference", type=Path, required=True, help="folder of phonopy files")
     parser.add_argument("--only", default="", help="crystals whose name holds this text")
-    parser.add_argument("--mesh-spacing", type=float, default=0.02, help="of the q-mesh (1/Å)")
+    parser.add_argument(
+        "--mesh-spacing", type=float, default=0.02, help="of the q-mesh (1/Å, without 2π)"
+    )
     options = parser.parse_args()
     found = options.reference.glob("*.yaml.xz")
     paths = sorted((path for path in found if options.only in path.name), key=_size)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.building import build_catalog
-from tasks.catalogue import ranked, read_catalog
+from tasks.catalogue import UNNAMED, ranked, read_catalog
 from tasks.storage import CATALOG_TABLES, Dataset
 
 _LEFT_OUT: Final[Mapping[str, Sequence[str]]] = {
@@ -36,7 +36,6 @@ _LEFT_OUT: Final[Mapping[str, Sequence[str]]] = {
     "failures": (),
     "runs": ("host", "source"),
 }
-_UNNAMED: Final = ("mesh", "path")
 _N_MODES: Final = 100
 
 
@@ -117,7 +116,7 @@ _RANKING: Final = frozenset(
 def _named_modes(dataset: Dataset, materials: Sequence[str]) -> pa.Table:
     """Modes at the named q-points of some materials."""
     table = pq.read_table(_file(dataset, "modes"), filters=pc.field("material_id").isin(materials))
-    named = pc.invert(pc.is_in(table["q_label"], pa.array(_UNNAMED)))
+    named = pc.invert(pc.is_in(table["q_label"], pa.array(UNNAMED)))
     return table.filter(named).drop_columns(["segment", "path_distance"])
 
 

@@ -1,5 +1,6 @@
 """The command line."""
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,11 +16,14 @@ from flows.console import (
     Output,
     PotentialName,
     QSpacing,
+    Results,
     Source,
+    Unit,
     Workers,
     console,
     errors_told,
     existing_dataset,
+    existing_results,
     judged,
     located,
     require_file,
@@ -33,6 +37,7 @@ from flows.show_cli import app as showing
 from flows.site_cli import app as site
 from flows.sources_cli import app as sources
 from flows.training_cli import app as training
+from tasks.units import UNITS, UnitName
 
 app = typer.Typer(
     name="chiralscreen",
@@ -163,6 +168,7 @@ def screen(
     dry_run: Annotated[
         bool, typer.Option(help="Show the plan and its cost; write nothing.")
     ] = False,
+    unit: Unit = UnitName.THZ,
 ) -> None:
     """Screen crystals for chiral phonons: the main job.
 
@@ -231,7 +237,7 @@ def screen(
             retry_failures=retry_failures,
             store=store,
         )
-        failed = print_screening(console, output, result)
+        failed = print_screening(console, output, result, UNITS[unit])
     raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
 
 
@@ -248,6 +254,7 @@ def analyze(
     memory: Annotated[
         float, typer.Option(min=2.0, help="Memory of a process (GiB); a file may take no more.")
     ] = 8.0,
+    unit: Unit = UnitName.THZ,
 ) -> None:
     """Analyse force constants from anywhere, DFT included.
 
@@ -269,7 +276,7 @@ def analyze(
 
         with any_api():
             result = flow(files, output, settings, workers, time_limit=time_limit, memory=memory)
-        failed = print_screening(console, output, result)
+        failed = print_screening(console, output, result, UNITS[unit])
         console.print(
             "analysed as given: what a relaxation would tell (changed volume, changed symmetry) is "
             "not known, nor heeded in score and reliability"
@@ -292,7 +299,7 @@ def print_settings(config: Config = None) -> None:
 
 
 @app.command()
-def status(folder: Folder) -> None:
+def status(folder: Results, unit: Unit = UnitName.THZ) -> None:
     """Tell how far a dataset is, without a server.
 
     Example:
@@ -302,7 +309,7 @@ def status(folder: Folder) -> None:
     from flows.summary import print_status
 
     with errors_told():
-        print_status(console, existing_dataset(folder))
+        print_status(console, existing_results(folder), UNITS[unit])
 
 
 @app.command()
@@ -383,7 +390,7 @@ def sync(
 
 @app.command()
 def export(
-    folder: Folder,
+    folder: Results,
     material_id: Annotated[str, typer.Argument(help="Name of a material.")],
     output: Annotated[
         Path,
@@ -394,16 +401,20 @@ def export(
 ) -> None:
     """Write a relaxed crystal as CIF and its force constants as phonopy YAML.
 
-    Example:
+    Of a released catalogue, which holds no force constants, the crystal alone. Example:
 
         chiralscreen export results/demo quartz-154 --output exported
     """
     from tasks.export import export_material
-    from tasks.storage import Dataset
+    from tasks.storage import open_tables
 
     with errors_told():
-        for path in export_material(Dataset(existing_dataset(folder)), material_id, output):
-            console.print(f"written: {path}")
+        paths = export_material(open_tables(existing_results(folder)), material_id, output)
+    for path in paths:
+        console.print(f"written: {path}")
+    if len(paths) == 1:
+        console.print(f"not written: force constants, which are not stored in {folder}")
+        console.print(f"to compute them: chiralscreen show {shlex.quote(str(paths[0]))}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from tasks.failures import DatasetError, RemediableError, explain
 from tasks.foreign_text import SPELLED, spelled, visible
+from tasks.units import UnitName
 
 DONE, DONE_WITH_FAILURES, UNUSABLE = 0, 1, 2
 
@@ -58,10 +59,15 @@ Source = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of a dataset.")]
+Results = Annotated[Path, typer.Argument(help="Folder of a dataset, or of tables alone.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; one per CPU by default.")
 ]
-QSpacing = Annotated[float | None, typer.Option(help="Spacing of the q-mesh (1/Å).")]
+QSpacing = Annotated[
+    float | None,
+    typer.Option(help="Cube root of the volume per q-point of the mesh (1/Å, without 2π)."),
+]
+Unit = Annotated[UnitName, typer.Option("--unit", help="Unit in which frequencies are shown.")]
 PotentialName = Annotated[
     str | None,
     typer.Option(
@@ -214,7 +220,37 @@ def existing_dataset(folder: Path) -> Path:
     RemediableError
         When there is nothing to read.
     """
-    if not (folder / "receipts").is_dir():
-        message = f"{folder} holds no dataset"
-        raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")
-    return folder
+    if (folder / "receipts").is_dir():
+        return folder
+    if _has_tables(folder):
+        message = f"{folder} holds tables alone, without the parts and receipts of a dataset"
+        remedy = "give a whole one; status, plot, report, catalogue and export take tables alone"
+        raise RemediableError(message, remedy)
+    message = f"{folder} holds no dataset"
+    raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")
+
+
+def existing_results(folder: Path) -> Path:
+    """Refuse a folder that holds neither a dataset nor its tables.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        As given by the user.
+
+    Returns
+    -------
+    pathlib.Path
+        The same.
+
+    Raises
+    ------
+    RemediableError
+        When there is nothing to read.
+    """
+    return folder if _has_tables(folder) else existing_dataset(folder)
+
+
+def _has_tables(folder: Path) -> bool:
+    """Whether there is a table of materials, in a catalogue or by itself."""
+    return any((place / "chirality.parquet").is_file() for place in (folder / "catalog", folder))

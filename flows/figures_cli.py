@@ -1,21 +1,28 @@
 """Commands that draw figures and write the report."""
 
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.console import (
-    Folder,
+    Results,
+    Unit,
     console,
     errors_told,
-    existing_dataset,
+    existing_results,
     judged,
     require_file,
     require_folder,
 )
+from tasks.failures import RemediableError
+from tasks.units import UNITS, FrequencyUnit, UnitName
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -30,7 +37,7 @@ class Format(StrEnum):
 
 @app.command()
 def plot(
-    folder: Folder,
+    folder: Results,
     material_id: Annotated[
         str | None, typer.Argument(help="Name of a material; without it overviews are drawn.")
     ] = None,
@@ -48,12 +55,13 @@ def plot(
         list[str] | None,
         typer.Option(
             help="bands-helicity, bands-cycloidicity, bands-lz, bands-pam, density, sphere, cut, "
-            "motion or tensor; may be repeated. All by default."
+            "motion, tensor or thermal; may be repeated. All by default."
         ),
     ] = None,
     compare: Annotated[
         Path | None, typer.Option(help="Another dataset, for parity plots of the overviews.")
     ] = None,
+    unit: Unit = UnitName.THZ,
 ) -> None:
     """Draw the figures of a material, or overviews of the dataset.
 
@@ -64,40 +72,71 @@ def plot(
         chiralscreen plot results/demo --output overviews
     """
     from tasks.catalogue import read_overview
-    from tasks.figures.collection import (
-        MATERIAL_KINDS,
-        comparison_figures,
-        dataset_figures,
-        material_figures,
-    )
-    from tasks.figures.material import material_data
-    from tasks.figures.style import FORMATS, save_figure
-    from tasks.sources import safe_id
-    from tasks.storage import Dataset
+    from tasks.figures.collection import comparison_figures, dataset_figures
 
+    formats, shown_in = file_format or list(Format), UNITS[unit]
     with errors_told():
-        existing_dataset(folder)
-        prefix = f"{safe_id(material_id)}-" if material_id else ""
+        existing_results(folder)
         if material_id:
-            material = material_data(Dataset(folder), material_id)
-            figures = material_figures(material, kind or MATERIAL_KINDS)
+            _plot_material(folder, material_id, kind, shown_in, partial(_save, output, formats))
         elif compare:
-            first, second = (read_overview(place) for place in (folder, compare))
-            figures = comparison_figures(first, second, (folder.name, compare.name))
+            first, second = map(read_overview, (folder, existing_results(compare)))
+            names = (folder.name, compare.name)
+            _save(output, formats, comparison_figures(first, second, names, shown_in))
         else:
-            figures = dataset_figures(read_overview(folder))
-        left_out = set(kind or MATERIAL_KINDS) if material_id else set()
-        for name, figure in figures:
-            left_out.discard(name)
-            for path in save_figure(figure, output / f"{prefix}{name}", file_format or FORMATS):
-                console.print(f"written: {path}")
-        for name in sorted(left_out):
-            console.print(f"left out: {name}, zero or undefined on the whole path")
+            _save(output, formats, dataset_figures(read_overview(folder), unit=shown_in))
+
+
+def _save(
+    output: Path,
+    formats: Sequence[Format],
+    figures: Iterable[tuple[str, "Figure"]],
+    start: str = "",
+) -> set[str]:
+    """Write figures as they are drawn; gives back their names."""
+    from tasks.figures.style import save_figure
+
+    names = set()
+    for name, figure in figures:
+        names.add(name)
+        for path in save_figure(figure, output / f"{start}{name}", formats):
+            console.print(f"written: {path}")
+    return names
+
+
+def _plot_material(
+    folder: Path,
+    material_id: str,
+    kinds: Sequence[str] | None,
+    unit: FrequencyUnit,
+    save: Callable[..., set[str]],
+) -> None:
+    """Draw what can be drawn of a material, and say what cannot and why."""
+    from tasks.columns import how_to_compute
+    from tasks.figures.collection import MATERIAL_KINDS, drawable_kinds, material_figures
+    from tasks.figures.material import material_data
+    from tasks.sources import safe_id
+    from tasks.storage import open_tables
+
+    material = material_data(open_tables(folder), material_id)
+    wanted = kinds or MATERIAL_KINDS
+    drawable = drawable_kinds(material, wanted)
+    missing = [kind for kind in wanted if kind not in drawable]
+    told = f"{', '.join(missing)}: force constants or spectra of {material_id!r} are not stored"
+    advice = how_to_compute(folder, material_id, material.row["potential"])
+    if not drawable:
+        raise RemediableError(told, advice)
+    drawn = save(material_figures(material, drawable, unit), f"{safe_id(material_id)}-")
+    for name in sorted(set(drawable) - drawn):
+        console.print(f"left out: {name}, zero or undefined on the whole path")
+    if missing:
+        console.print(f"left out: {told}")
+        console.print(f"what to do: {advice}")
 
 
 @app.command()
 def report(
-    folder: Folder,
+    folder: Results,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -110,6 +149,7 @@ def report(
     materials: Annotated[
         int, typer.Option(min=0, help="Draw figures of so many of the best candidates.")
     ] = 6,
+    unit: Unit = UnitName.THZ,
 ) -> None:
     """Write one HTML file that tells what was screened and what was found.
 
@@ -118,11 +158,12 @@ def report(
         chiralscreen report results/demo --output demo.html
     """
     from tasks.report import write_report
-    from tasks.storage import Dataset
+    from tasks.storage import open_tables
 
     with errors_told():
-        dataset = Dataset(existing_dataset(folder))
-        path = write_report(dataset, output or folder / "report.html", n_drawn=materials)
+        tables = open_tables(existing_results(folder))
+        path = output or folder / "report.html"
+        path = write_report(tables, path, n_drawn=materials, unit=UNITS[unit])
     console.print(f"written: {path}")
 
 

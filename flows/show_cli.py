@@ -14,6 +14,7 @@ from flows.console import (
     DONE_WITH_FAILURES,
     Config,
     PotentialName,
+    Unit,
     console,
     errors,
     errors_told,
@@ -21,6 +22,7 @@ from flows.console import (
     require_folder,
 )
 from tasks.failures import RemediableError
+from tasks.units import UNITS, UnitName
 
 if TYPE_CHECKING:
     from tasks.portrait import Portrait
@@ -51,6 +53,7 @@ def show(
     include_centrosymmetric: Annotated[
         bool, typer.Option("--all", help="Compute a centrosymmetric crystal as well.")
     ] = False,
+    unit: Unit = UnitName.THZ,
     opened: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser, on a terminal.")
     ] = True,
@@ -85,7 +88,7 @@ def show(
             material_id, failure = compute_crystal(file, output, settings, device, status.update)
             if failure is None:
                 status.update("drawing")
-                portrait = draw_portrait(Dataset(output), material_id)
+                portrait = draw_portrait(Dataset(output), material_id, UNITS[unit])
     if failure:
         message = f"{failure.stage} of {material_id}: {failure.message}"
         errors.print(Text("failed:", "bold red"), message)

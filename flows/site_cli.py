@@ -10,7 +10,7 @@ from flows.console import (
     Workers,
     console,
     errors_told,
-    existing_dataset,
+    existing_results,
     judged,
     require_folder,
 )
@@ -20,7 +20,10 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
 @app.command()
 def catalogue(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of datasets, one per potential.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of datasets, or of tables alone, one per potential."),
+    ],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Folder of the site.", callback=judged(require_folder)),
@@ -47,7 +50,7 @@ def catalogue(
     with errors_told(), Progress(console=console, transient=True) as progress:
         task = progress.add_task("pages", total=None)
         n_pages = 0
-        chosen = [existing_dataset(folder) for folder in folders]
+        chosen = [existing_results(folder) for folder in folders]
         found = pages_written(chosen, output, title=title, full=full, workers=workers)
         for n_pages, n_all in found:
             progress.update(task, completed=n_pages, total=n_all)

@@ -8,17 +8,22 @@ from typing import Any, Final
 
 import pandas as pd
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from flows.result import ScreenResult, stage_seconds
 from flows.tables import Column, print_table
-from tasks.catalogue import failures_in, ranked, read_catalog, read_overview
+from tasks.catalogue import failures_in, not_stored, ranked, read_catalog, read_overview
+from tasks.columns import how_to_compute
 from tasks.failures import Failure
 from tasks.intake import Plan
+from tasks.storage import TableFolder, open_tables
+from tasks.units import THZ, FrequencyUnit
 
 _MAX_ROWS: Final = 20
 _MAX_NAMES: Final = 3
-# Names of columns of the catalogue, headers, and ranks: the greatest is left out first.
+# Names of columns of the catalogue, headers with the stored unit, and ranks: the greatest is left
+# out first.
 _CANDIDATE_COLUMNS: Final = {
     "material_id": ("material", 0),
     "formula": ("formula", 3),
@@ -109,7 +114,9 @@ def print_plan(console: Console, plan: Plan, workers: int) -> None:
     )
 
 
-def print_screening(console: Console, folder: Path, result: ScreenResult) -> int:
+def print_screening(
+    console: Console, folder: Path, result: ScreenResult, unit: FrequencyUnit = THZ
+) -> int:
     """Print candidates, classes, failures and times of a finished run.
 
     Parameters
@@ -120,6 +127,8 @@ def print_screening(console: Console, folder: Path, result: ScreenResult) -> int
         Folder of the dataset.
     result : ScreenResult
         What the run did.
+    unit : FrequencyUnit
+        Of frequencies.
 
     Returns
     -------
@@ -128,22 +137,24 @@ def print_screening(console: Console, folder: Path, result: ScreenResult) -> int
     """
     if not result.plan.n_open:
         console.print("nothing to compute: every result is there already")
-    n_failures = print_status(console, folder)
+    n_failures = print_status(console, folder, unit)
     _print_times(console, result)
     for name in result.lost:
         console.print(f"lost: chunk {name}; run the same command again to resume", style="red")
     return n_failures
 
 
-def print_status(console: Console, folder: Path) -> int:
-    """Print how far a dataset is, from its catalogue and receipts.
+def print_status(console: Console, folder: Path, unit: FrequencyUnit = THZ) -> int:
+    """Print how far a dataset is, from its catalogue, and what a folder of tables lacks.
 
     Parameters
     ----------
     console : rich.console.Console
         Where to print.
     folder : pathlib.Path
-        Folder of the dataset.
+        Folder of the dataset, or of tables alone.
+    unit : FrequencyUnit
+        Of frequencies.
 
     Returns
     -------
@@ -152,18 +163,34 @@ def print_status(console: Console, folder: Path) -> int:
     """
     chirality = read_overview(folder)
     failures = read_catalog(folder, "failures")
-    catalogue = folder / "catalog" / "chirality.parquet"
-    print_candidates(console, ranked(chirality), catalogue)
+    tables = TableFolder(folder)
+    catalogue = tables.file("chirality")
+    print_candidates(console, ranked(chirality), catalogue, unit)
     console.print(_counts("class", chirality["chirality_class"].dropna()))
     console.print(_counts("outcome", chirality["outcome"]))
     unstable = chirality["stable"].eq(False).fillna(False)
     console.print(f"unstable: {int(unstable.sum())}")
-    print_failures(console, failures_in(failures), folder / "catalog" / "failures.parquet")
+    print_failures(console, failures_in(failures), tables.file("failures"))
     console.print(f"catalogue: {catalogue}")
+    if isinstance(open_tables(folder), TableFolder):
+        _print_missing(console, folder)
     return len(failures)
 
 
-def print_candidates(console: Console, rows: pd.DataFrame, catalogue: Path) -> None:
+def _print_missing(console: Console, folder: Path) -> None:
+    """Print what a folder of tables lacks, and how to get it."""
+    console.print("tables alone, without the parts and receipts of a dataset")
+    if missing := not_stored(folder):
+        advice = f"to get it for one crystal: {how_to_compute(folder)}"
+        console.print("not stored:")
+        for line in missing:
+            console.print(Padding(line, (0, 0, 0, 2)), soft_wrap=False)
+        console.print(advice, soft_wrap=False)
+
+
+def print_candidates(
+    console: Console, rows: pd.DataFrame, catalogue: Path, unit: FrequencyUnit = THZ
+) -> None:
     """Print the ranked table of candidates.
 
     Parameters
@@ -174,12 +201,14 @@ def print_candidates(console: Console, rows: pd.DataFrame, catalogue: Path) -> N
         Ranked rows of the catalogue.
     catalogue : pathlib.Path
         File that has all rows and columns.
+    unit : FrequencyUnit
+        Of frequencies.
     """
     if rows.empty:
         console.print("no candidates")
         return
     title, elsewhere = "stable candidates by score", f"all columns: {catalogue}"
-    columns = _columns(rows.head(_MAX_ROWS), _CANDIDATE_COLUMNS)
+    columns = _columns(rows.head(_MAX_ROWS), _CANDIDATE_COLUMNS, unit)
     print_table(console, columns, title=title, elsewhere=elsewhere)
     if len(rows) > _MAX_ROWS:
         console.print(f"and {len(rows) - _MAX_ROWS} more in the catalogue")
@@ -238,20 +267,23 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("s" if number != 1 else "")
 
 
-def _columns(rows: pd.DataFrame, headers: Mapping[str, tuple[str, int]]) -> list[Column]:
+def _columns(
+    rows: pd.DataFrame, headers: Mapping[str, tuple[str, int]], unit: FrequencyUnit = THZ
+) -> list[Column]:
     """Columns of a table by the names in its rows."""
     return [
-        Column(header, [_cell(value) for value in rows[name]], rank)
+        Column(unit.told(header), [_cell(value, unit.scale(header)) for value in rows[name]], rank)
         for name, (header, rank) in headers.items()
     ]
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 - what a table holds
+def _cell(value: Any, scale: float) -> str:  # noqa: ANN401 - what a table holds
+    """Text of a cell; a number is multiplied."""
     if pd.isna(value):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{scale * value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _print_times(console: Console, result: ScreenResult) -> None:

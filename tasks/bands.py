@@ -1,7 +1,8 @@
 """Band structure of a crystal along the standard path, as arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,7 @@ from tasks.chirality.analysis import mode_table
 from tasks.chirality.brillouin import band_path
 from tasks.chirality.degeneracy import set_size
 from tasks.chirality.settings import ChiralitySettings
+from tasks.units import THZ, FrequencyUnit
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -34,7 +36,7 @@ class BandStructure:
     distances : ndarray, shape (nq,)
         Distance along the path, 1/Å without 2 pi; jumps between segments have no length.
     frequencies : ndarray, shape (nq, nb)
-        Ascending, in THz; imaginary ones are negative.
+        Ascending, in `unit`; imaginary ones are negative.
     sets : ndarray of int, shape (nq, nb)
         Label of the degenerate set of each band at its q-point.
     near_degenerate : ndarray of bool, shape (nq, nb)
@@ -49,6 +51,8 @@ class BandStructure:
         Pseudo-angular momentum with and without the phase of the screw; NaN where there is none.
     pam_order, pam_screw : ndarray of int, shape (nq,)
         n and m of the axis n_m the labels belong to; 0 where no axis holds q.
+    unit : FrequencyUnit
+        Of the frequencies.
     """
 
     q_points: FloatArray
@@ -65,6 +69,23 @@ class BandStructure:
     pam_integer: FloatArray
     pam_order: IntArray
     pam_screw: IntArray
+    unit: FrequencyUnit = THZ
+
+    def in_unit(self, unit: FrequencyUnit) -> Self:
+        """Return the bands with their frequencies in another unit.
+
+        Parameters
+        ----------
+        unit : FrequencyUnit
+            The one wanted.
+
+        Returns
+        -------
+        BandStructure
+            Everything else is as it was.
+        """
+        factor = unit.per_terahertz / self.unit.per_terahertz
+        return replace(self, frequencies=factor * self.frequencies, unit=unit)
 
     @property
     def set_sizes(self) -> IntArray:
@@ -130,7 +151,7 @@ def band_structure(phonon: Phonopy, settings: ChiralitySettings | None = None) -
     Returns
     -------
     BandStructure
-        See `tasks.chirality.analysis.mode_table`, whose rows these are.
+        In THz. See `tasks.chirality.analysis.mode_table`, whose rows these are.
 
     Raises
     ------

@@ -1,7 +1,9 @@
 """Crystals and force constants as columns of a row, and back, bit by bit."""
 
+import shlex
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -12,7 +14,9 @@ from tasks.elasticity import StrainResponse
 from tasks.failures import RemediableError
 from tasks.masses import set_special_masses, special_masses
 from tasks.phonons import commensurate_frequencies, phonopy_of
-from tasks.storage import Dataset
+from tasks.sources import safe_id
+from tasks.storage import Dataset, TableSource
+from tasks.storage.schema import PLANNED_KEYS
 from tasks.sum_rules import SumRules, impose_sum_rules
 from tasks.supercells import nearest_image_distance
 
@@ -183,12 +187,12 @@ def interpolation_of(row: Row) -> SumRules:
     return impose_sum_rules(phonon_of(row), response_of(row))
 
 
-def stored_phonon(dataset: Dataset, phonon_key: str) -> Phonopy:
+def stored_phonon(tables: TableSource, phonon_key: str) -> Phonopy:
     """Phonopy object from which modes of a screened crystal are computed.
 
     Parameters
     ----------
-    dataset : Dataset
+    tables : Dataset or TableFolder
         With force constants.
     phonon_key : str
         Key of their row.
@@ -203,11 +207,93 @@ def stored_phonon(dataset: Dataset, phonon_key: str) -> Phonopy:
     RemediableError
         When there is no such row.
     """
-    rows = dataset.read("force_constants", keys=[phonon_key]).to_pylist()
-    if not rows:
+    return interpolation_of(stored_constants(tables, phonon_key)).phonon
+
+
+def stored_constants(tables: TableSource, phonon_key: str) -> Row:
+    """Force constants of a screened crystal.
+
+    Parameters
+    ----------
+    tables : Dataset or TableFolder
+        Where results are.
+    phonon_key : str
+        Their key.
+
+    Returns
+    -------
+    mapping
+        Row of ``force_constants``.
+
+    Raises
+    ------
+    RemediableError
+        When there is no such row, as in a released catalogue; says how to get them.
+    """
+    rows: list[Row] = tables.read("force_constants", keys=[phonon_key]).to_pylist()
+    if rows:
+        return rows[0]
+    if isinstance(tables, Dataset):
         message = f"the dataset has no force constants of key {phonon_key!r}"
         raise RemediableError(message, "see `chiralscreen verify` for damaged files")
-    return interpolation_of(rows[0]).phonon
+    message = f"its force constants are not stored in {tables.root}"
+    raise RemediableError(message, how_to_compute(tables.root))
+
+
+def how_to_compute(folder: Path, material_id: str = "NAME", potential: object = None) -> str:
+    """Say how what a folder of tables lacks of a crystal is computed from what it has.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of tables with relaxed crystals.
+    material_id : str
+        The crystal.
+    potential : object
+        Potential with which it was screened; what is no text is not known.
+
+    Returns
+    -------
+    str
+        Two commands.
+    """
+    export = shlex.join(["chiralscreen", "export", str(folder), material_id])
+    with_it = ["--potential", potential] if isinstance(potential, str) else []
+    show = shlex.join(["chiralscreen", "show", f"{safe_id(material_id)}.cif", *with_it])
+    return f"`{export}` writes the relaxed crystal, `{show}` computes all of it anew"
+
+
+def stored_crystal(
+    tables: TableSource, table: Literal["materials", "relaxations"], row: Row
+) -> Atoms:
+    """Crystal of a material as given, or relaxed.
+
+    Parameters
+    ----------
+    tables : Dataset or TableFolder
+        Where results are.
+    table : {"materials", "relaxations"}
+        Crystals as given, or relaxed.
+    row : mapping
+        Row of the catalogue ``chirality``.
+
+    Returns
+    -------
+    ase.Atoms
+        In its primitive cell.
+
+    Raises
+    ------
+    RemediableError
+        When it did not come so far, or coordinates are not stored, as those of sources whose
+        licence keeps them out of a release.
+    """
+    key = row[PLANNED_KEYS[table]]
+    found = tables.read(table, keys=[key]).to_pylist() if isinstance(key, str) else []
+    if found and found[0]["numbers"] is not None:
+        return atoms_of(found[0])
+    message = f"{tables.root} holds no coordinates of {row['material_id']!r} in table {table}"
+    raise RemediableError(message, f"take them from its source: {row['source_record']}")
 
 
 def cell_columns(phonon: Phonopy, nac_source: str, nac_note: str | None) -> dict[str, Any]:

@@ -3,24 +3,25 @@
 from pathlib import Path
 
 import yaml
+from ase import Atoms
 from ase.io import write
 
-from tasks.catalogue import read_catalog
-from tasks.columns import phonon_of, response_of, strain_columns
+from tasks.catalogue import read_material
+from tasks.columns import Row, phonon_of, response_of, stored_crystal, strain_columns
 from tasks.failures import RemediableError
 from tasks.phonons import atoms_of_cell
 from tasks.phonopy_files import OWN_BLOCK
 from tasks.sources import safe_id
-from tasks.storage import Dataset
+from tasks.storage import TableFolder, TableSource
 from tasks.sum_rules import impose_sum_rules
 
 
-def export_material(dataset: Dataset, material_id: str, folder: Path) -> list[Path]:
+def export_material(tables: TableSource, material_id: str, folder: Path) -> list[Path]:
     """Write the relaxed crystal as CIF and its force constants as phonopy YAML.
 
     Parameters
     ----------
-    dataset : Dataset
+    tables : Dataset or TableFolder
         With a catalogue.
     material_id : str
         The material.
@@ -33,30 +34,46 @@ def export_material(dataset: Dataset, material_id: str, folder: Path) -> list[Pa
         ``<id>.cif``; ``<id>-phonopy.yaml`` with the force constants as they were computed, and
         the response to strain, which phonopy ignores and `tasks.phonopy_files` reads; and
         ``<id>-interpolated.yaml`` with those that obey the sum rules, in a supercell twice as long,
-        from which phonopy obtains the frequencies of the catalogue at all q-points.
+        from which phonopy obtains the frequencies of the catalogue at all q-points. The crystal
+        alone, of tables that hold no force constants.
 
     Raises
     ------
     RemediableError
-        When there are no force constants of this material.
+        When there is no such material, or no force constants of it in a dataset, or not even its
+        crystal in the tables.
     """
-    plan = read_catalog(dataset.root, "plan").set_index("material_id")
-    key = plan["phonon_key"].get(material_id)
-    rows = dataset.read("force_constants", keys=[key]).to_pylist() if isinstance(key, str) else []
-    if not rows:
-        message = f"the dataset has no force constants of {material_id!r}"
-        raise RemediableError(message, "see `chiralscreen status` for what became of it")
-    phonon, response = phonon_of(rows[0]), response_of(rows[0])
+    row = read_material(tables.root, material_id)
+    key = row["phonon_key"] if row else None
+    found = tables.read("force_constants", keys=[key]).to_pylist() if isinstance(key, str) else []
+    start = folder / safe_id(material_id)
+    if found:
+        return _write_force_constants(found[0], start)
+    if row and isinstance(tables, TableFolder):
+        return [_write_crystal(stored_crystal(tables, "relaxations", row), start)]
+    message = f"{tables.root} has no force constants of {material_id!r}"
+    raise RemediableError(message, "see `chiralscreen status` for what became of it")
+
+
+def _write_force_constants(row: Row, start: Path) -> list[Path]:
+    """Files of a row of ``force_constants``, whose names begin alike."""
+    phonon, response = phonon_of(row), response_of(row)
     interpolated = impose_sum_rules(phonon, response).phonon
-    folder.mkdir(parents=True, exist_ok=True)
-    name = safe_id(material_id)
-    paths = [folder / f"{name}{end}" for end in (".cif", "-phonopy.yaml", "-interpolated.yaml")]
-    write(paths[0], atoms_of_cell(phonon.primitive))
-    phonon.save(paths[1], settings={"force_constants": True})
+    paths = [start.with_name(start.name + end) for end in ("-phonopy.yaml", "-interpolated.yaml")]
+    crystal = _write_crystal(atoms_of_cell(phonon.primitive), start)
+    phonon.save(paths[0], settings={"force_constants": True})
     if response:
         strain = {name: value.ravel().tolist() for name, value in strain_columns(response).items()}
-        with paths[1].open("a", encoding="utf-8") as stream:
+        with paths[0].open("a", encoding="utf-8") as stream:
             stream.write("\n")  # phonopy leaves its last line open
             yaml.safe_dump({OWN_BLOCK: strain}, stream, default_flow_style=None)
-    interpolated.save(paths[2], settings={"force_constants": True})
-    return paths
+    interpolated.save(paths[1], settings={"force_constants": True})
+    return [crystal, *paths]
+
+
+def _write_crystal(atoms: Atoms, start: Path) -> Path:
+    """Write a CIF; its folder is made where it is missing."""
+    path = start.with_name(f"{start.name}.cif")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, atoms)
+    return path

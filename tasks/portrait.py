@@ -1,6 +1,5 @@
 """One crystal in files that people open: structure, figures, table of modes, one page of all."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,7 +11,7 @@ import pandas as pd
 import yaml
 from ase.io import write
 
-from tasks.catalogue import read_catalog
+from tasks.catalogue import UNNAMED, read_catalog, settings_of_run
 from tasks.columns import Row
 from tasks.figures.collection import material_figures
 from tasks.figures.labels import formula_text, space_group_text
@@ -24,10 +23,10 @@ from tasks.report import MATERIAL_TEXTS, Picture, embedded, page_template
 from tasks.sources import safe_id
 from tasks.storage import Dataset
 from tasks.storage.durable import write_durably
+from tasks.units import THZ, FrequencyUnit
 
 # `chiralscreen plot` draws the others, which take longer.
-_KINDS: Final = ("bands-helicity", "bands-cycloidicity", "density")
-_UNNAMED: Final = ("mesh", "path")
+_KINDS: Final = ("bands-helicity", "bands-cycloidicity", "density", "thermal")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class Portrait:
     files: Mapping[Path, str]
 
 
-def draw_portrait(dataset: Dataset, material_id: str) -> Portrait:
+def draw_portrait(dataset: Dataset, material_id: str, unit: FrequencyUnit = THZ) -> Portrait:
     """Write crystal, figures, modes and page of a screened crystal into its dataset.
 
     Parameters
@@ -64,6 +63,8 @@ def draw_portrait(dataset: Dataset, material_id: str) -> Portrait:
         With a catalogue.
     material_id : str
         The crystal.
+    unit : FrequencyUnit
+        Of frequencies; files of data keep THz.
 
     Returns
     -------
@@ -79,45 +80,47 @@ def draw_portrait(dataset: Dataset, material_id: str) -> Portrait:
     """
     material = material_data(dataset, material_id)
     modes = read_catalog(dataset.root, "modes", material_id)
-    named = modes_at_special_points(modes)
+    named = modes_at_special_points(modes, unit)
     start = dataset.root / safe_id(material_id)
     files = {start.with_name(f"{start.name}.cif"): "the crystal whose phonons these are"}
     write(next(iter(files)), atoms_of_cell(material.phonon.primitive))
     table = start.with_name(f"{start.name}-modes.csv")
     for_spreadsheets(modes.drop(columns="key")).to_csv(table, index=False)
-    files[table] = "all modes along the band path"
-    pictures, drawn = _pictures(material, start)
+    files[table] = "all modes along the band path, frequencies in THz"
+    pictures, drawn = _pictures(material, start, unit)
     page = start.with_name(f"{start.name}.html")
-    facts = facts_of(material.row) | {"largest optical |h|": _strongest(modes)}
+    facts = facts_of(material.row, unit) | {"largest optical |h|": _strongest(modes, unit)}
     text = _page(dataset, material, facts, named, pictures, files | drawn)
     write_durably(page, lambda place: place.write_text(text, encoding="utf-8"))
     return Portrait(material.row, facts, named, page, files | drawn)
 
 
-def modes_at_special_points(modes: pd.DataFrame) -> pd.DataFrame:
+def modes_at_special_points(modes: pd.DataFrame, unit: FrequencyUnit = THZ) -> pd.DataFrame:
     """List the degenerate sets at the special points of the band path, each point once.
 
     Parameters
     ----------
     modes : pandas.DataFrame
         The modes of one crystal, rows of the table ``modes``.
+    unit : FrequencyUnit
+        Of frequencies.
 
     Returns
     -------
     pandas.DataFrame
         Texts, one row per set, in the order of the path: point, bands (counted from 0), frequency
-        (THz), helicity, length of the angular momentum and cycloidicity (ħ), rotation axis along
-        q, and pseudo-angular momenta of the set about it.
+        (in the unit), helicity, length of the angular momentum and cycloidicity (ħ), rotation axis
+        along q, and pseudo-angular momenta of the set about it.
     """
-    named = modes[~modes["q_label"].isin(_UNNAMED)].sort_values(["path_distance", "band"])
+    named = modes[~modes["q_label"].isin(UNNAMED)].sort_values(["path_distance", "band"])
     # A point where segments meet occurs more than once; its first mention counts.
     sets = named.drop_duplicates(["q_label", "band"]).groupby(
         ["q_label", "degenerate_set"], sort=False
     )
-    return pd.DataFrame([_set_row(str(label), rows) for (label, _), rows in sets])
+    return pd.DataFrame([_set_row(str(label), rows, unit) for (label, _), rows in sets])
 
 
-def _set_row(label: str, rows: pd.DataFrame) -> dict[str, str]:
+def _set_row(label: str, rows: pd.DataFrame, unit: FrequencyUnit) -> dict[str, str]:
     """What is told of a degenerate set."""
     first, last = int(rows["band"].min()), int(rows["band"].max())
     mean = rows.mean(numeric_only=True)
@@ -126,7 +129,7 @@ def _set_row(label: str, rows: pd.DataFrame) -> dict[str, str]:
     return {
         "point": label,
         "bands": str(first) if first == last else f"{first}-{last}",
-        "ν (THz)": _number(mean["frequency"]),
+        f"ν ({unit.text})": _number(unit.per_terahertz * mean["frequency"]),
         "h (ħ)": _number(mean["helicity"]),
         "|l| (ħ)": _number(np.linalg.norm(mean[["l_x", "l_y", "l_z"]].to_numpy(float))),
         "|q̂×l| (ħ)": _number(mean["cycloidicity"]),
@@ -135,17 +138,18 @@ def _set_row(label: str, rows: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _strongest(modes: pd.DataFrame) -> str:
+def _strongest(modes: pd.DataFrame, unit: FrequencyUnit) -> str:
     """Which optical mode of the path has the largest helicity; there may be no such band."""
     found = modes[modes["q_label"].ne("mesh") & modes["band"].ge(3) & modes["helicity"].notna()]
     if found.empty:
         return "-"
     strongest = found.sort_values("helicity", key=np.abs, kind="stable").iloc[-1]
     point = ", ".join(_number(strongest[name]) for name in ("q_a", "q_b", "q_c"))
-    helicity, frequency = _number(strongest["helicity"]), _number(strongest["frequency"])
+    helicity = _number(strongest["helicity"])
+    frequency = _number(unit.per_terahertz * strongest["frequency"])
     if float(helicity) == 0:
         return "zero on the whole path"
-    return f"{helicity} ħ at {frequency} THz, q = ({point})"
+    return f"{helicity} ħ at {frequency} {unit.text}, q = ({point})"
 
 
 def _number(value: Any) -> str:  # noqa: ANN401 - a cell of a table
@@ -158,9 +162,11 @@ def _label(value: Any) -> str:  # noqa: ANN401 - a cell of a table
     return "-" if pd.isna(value) else f"{value:+.0f}" if value else "0"
 
 
-def _pictures(material: MaterialData, start: Path) -> tuple[list[Picture], dict[Path, str]]:
+def _pictures(
+    material: MaterialData, start: Path, unit: FrequencyUnit
+) -> tuple[list[Picture], dict[Path, str]]:
     """Draw the figures; cycloidicity in place of a helicity that is zero."""
-    figures = dict(material_figures(material, _KINDS))
+    figures = dict(material_figures(material, _KINDS, unit))
     if "bands-helicity" in figures:
         figures.pop("bands-cycloidicity", None)
     pictures: list[Picture] = []
@@ -185,8 +191,7 @@ def _page(
 ) -> str:
     """HTML that needs no other file."""
     row = material.row
-    runs = read_catalog(dataset.root, "runs").set_index("run_id")["settings"]
-    settings = json.loads(runs.get(row["run_id"], "{}"))
+    settings = settings_of_run(dataset.root, row["run_id"])
     return page_template("portrait.html.j2").render(
         version=version("chiralscreen"),
         material_id=row["material_id"],
@@ -201,13 +206,15 @@ def _page(
     )
 
 
-def facts_of(row: Row) -> dict[str, str]:
+def facts_of(row: Row, unit: FrequencyUnit = THZ) -> dict[str, str]:
     """Tell what matters most about a crystal.
 
     Parameters
     ----------
     row : mapping
         Its row of the catalogue ``chirality``.
+    unit : FrequencyUnit
+        Of frequencies.
 
     Returns
     -------
@@ -215,6 +222,7 @@ def facts_of(row: Row) -> dict[str, str]:
         Texts by name, with units.
     """
     warnings, external = row.get("warnings"), pd.isna(row["potential"])
+    factor = unit.per_terahertz
     return {
         "formula": row["formula"],
         "space group": f"{row['space_group_symbol']} ({row['space_group_number']})",
@@ -222,10 +230,20 @@ def facts_of(row: Row) -> dict[str, str]:
         "helicity wave": row["helicity_wave_found"],
         "potential": "force constants from a file" if external else row["potential"],
         "stable": "yes" if row["stable"] else "no",
-        "lowest ν (THz)": _number(row["min_frequency_commensurate"]),
-        "highest ν (THz)": _number(row["max_frequency"]),
+        f"lowest ν ({unit.text})": _number(factor * row["min_frequency_commensurate"]),
+        f"highest ν ({unit.text})": _number(factor * row["max_frequency"]),
         "mean optical |l| (ħ)": _number(row["mean_optical_angular_momentum"]),
         "mean optical |h| (ħ)": _number(row["mean_optical_helicity"]),
+        "C_v at 300 K": _per_cell(row, "heat_capacity_300", "J/K"),
+        "zero-point energy": _per_cell(row, "zero_point_energy", "kJ"),
         "score": _number(row["score"]),
         "warnings": ", ".join(() if warnings is None else warnings) or "none",
     }
+
+
+def _per_cell(row: Row, name: str, unit: str) -> str:
+    """Molar quantity, with what a mole is of; results of older programs have none."""
+    if pd.isna(row[name]):
+        return "-"
+    n_atoms = int(row["n_atoms_primitive"])
+    return f"{_number(row[name])} {unit} per mole of primitive cells ({n_atoms} atoms)"

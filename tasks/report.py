@@ -17,14 +17,15 @@ from matplotlib.figure import Figure
 
 from tasks.catalogue import ranked, read_catalog, read_overview
 from tasks.failures import RemediableError
-from tasks.figures.collection import dataset_figures, material_figures
+from tasks.figures.collection import dataset_figures, drawable_kinds, material_figures
 from tasks.figures.labels import QUANTITIES, WAVES, formula_text, space_group_text
 from tasks.figures.material import material_data
 from tasks.figures.overview import OUTCOMES
 from tasks.figures.style import styled
 from tasks.sources import STAGE as READING
-from tasks.storage import Dataset
+from tasks.storage import TableFolder, TableSource
 from tasks.storage.durable import write_durably
+from tasks.units import THZ, FrequencyUnit
 
 # Rows of one table; the catalogue holds them all.
 _MAX_ROWS: Final = 100
@@ -48,6 +49,8 @@ MATERIAL_TEXTS: Final = {
     "bands-helicity": "Bands coloured by helicity, and the helicity density of states; its grey "
     "outline is that of |h|. Dark rims mark degenerate sets, coloured by their mean.",
     "bands-cycloidicity": "Bands coloured by cycloidicity: the helicity vanishes on the path.",
+    "thermal": "Heat capacity at constant volume, entropy and free energy of the vibrations, per "
+    "mole of primitive cells; the dashed line is the classical heat capacity.",
     "density": "Helicity density of states, and what its spherical harmonics have of it.",
     "sphere": "Helicity over the directions of q, upper hemisphere in equal-area projection; black "
     "lines are nodes.",
@@ -102,13 +105,18 @@ class Candidate:
 
 
 def write_report(
-    dataset: Dataset, path: Path, *, n_drawn: int = 6, now: datetime | None = None
+    dataset: TableSource,
+    path: Path,
+    *,
+    n_drawn: int = 6,
+    now: datetime | None = None,
+    unit: FrequencyUnit = THZ,
 ) -> Path:
     """Write the report of a dataset.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Dataset or TableFolder
         With a catalogue.
     path : pathlib.Path
         HTML file to write; its folder is made where it is missing.
@@ -116,6 +124,8 @@ def write_report(
         Best candidates of which figures are drawn.
     now : datetime, optional
         Time to be written on the page; the present by default.
+    unit : FrequencyUnit
+        Of frequencies.
 
     Returns
     -------
@@ -129,25 +139,29 @@ def write_report(
     DatasetError
         When the file cannot be written; an earlier one stays as it was.
     """
-    if not (dataset.root / "catalog" / "chirality.parquet").exists():
+    if not TableFolder(dataset.root).holds("chirality"):
         message = f"{dataset.root} has no catalogue"
         raise RemediableError(message, "let a run finish: `chiralscreen screen` writes it")
-    page = render_report(dataset, n_drawn=n_drawn, now=now or datetime.now(UTC))
+    page = render_report(dataset, n_drawn=n_drawn, now=now or datetime.now(UTC), unit=unit)
     write_durably(path, lambda place: place.write_text(page, encoding="utf-8"))
     return path
 
 
-def render_report(dataset: Dataset, *, n_drawn: int, now: datetime) -> str:
+def render_report(
+    dataset: TableSource, *, n_drawn: int, now: datetime, unit: FrequencyUnit = THZ
+) -> str:
     """Make the page.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Dataset or TableFolder
         With a catalogue.
     n_drawn : int
         Best candidates of which figures are drawn.
     now : datetime
         Time to be written on the page.
+    unit : FrequencyUnit
+        Of frequencies.
 
     Returns
     -------
@@ -159,8 +173,9 @@ def render_report(dataset: Dataset, *, n_drawn: int, now: datetime) -> str:
         title=dataset.root.resolve().name,
         now=now.strftime("%Y-%m-%d %H:%M UTC"),
         units={name: quantity.plain_unit for name, quantity in QUANTITIES.items()},
+        unit=unit,
         max_rows=_MAX_ROWS,
-        **_found(dataset, chirality, n_drawn),
+        **_found(dataset, chirality, n_drawn, unit),
         **_left_out(dataset, chirality),
         **_provenance(dataset, chirality),
     )
@@ -189,7 +204,9 @@ def page_template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def _found(dataset: Dataset, chirality: pd.DataFrame, n_drawn: int) -> dict[str, Any]:
+def _found(
+    dataset: TableSource, chirality: pd.DataFrame, n_drawn: int, unit: FrequencyUnit
+) -> dict[str, Any]:
     """Counts, candidates and figures."""
     candidates = ranked(chirality)
     shortlisted = candidates["shortlisted"].eq(True)
@@ -207,13 +224,13 @@ def _found(dataset: Dataset, chirality: pd.DataFrame, n_drawn: int) -> dict[str,
         "candidates": _candidate_rows(candidates[~shortlisted]),
         "overviews": [
             _picture(figure, _OVERVIEW_TEXTS[name], "svg")
-            for name, figure in dataset_figures(chirality, tolerance=tolerance)
+            for name, figure in dataset_figures(chirality, tolerance=tolerance, unit=unit)
         ],
-        "drawn": _drawn(dataset, drawn),
+        "drawn": _drawn(dataset, drawn, unit),
     }
 
 
-def _left_out(dataset: Dataset, chirality: pd.DataFrame) -> dict[str, Any]:
+def _left_out(dataset: TableSource, chirality: pd.DataFrame) -> dict[str, Any]:
     """What was skipped, unstable, or failed."""
     return {
         "skipped": _reasons(chirality[chirality["outcome"] == "skipped"]),
@@ -223,7 +240,7 @@ def _left_out(dataset: Dataset, chirality: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _provenance(dataset: Dataset, chirality: pd.DataFrame) -> dict[str, Any]:
+def _provenance(dataset: TableSource, chirality: pd.DataFrame) -> dict[str, Any]:
     """Sources, runs, versions, settings, and how to repeat the newest run."""
     runs = _runs(dataset)
     last: Mapping[Any, Any] = runs[-1] if runs else {}
@@ -238,9 +255,10 @@ def _provenance(dataset: Dataset, chirality: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _runs(dataset: Dataset) -> list[dict[Any, Any]]:
+def _runs(dataset: TableSource) -> list[dict[Any, Any]]:
     """Runs, the newest last."""
-    return read_catalog(dataset.root, "runs").sort_values("started_at").to_dict("records")
+    runs = read_catalog(dataset.root, "runs").sort_values("started_at").astype(object)
+    return runs.where(runs.notna(), None).to_dict("records")
 
 
 def _cards(runs: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
@@ -258,7 +276,7 @@ def _cards(runs: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _settings(dataset: Dataset) -> dict[str, Any]:
+def _settings(dataset: TableSource) -> dict[str, Any]:
     """Settings of the newest run."""
     runs = _runs(dataset)
     found: dict[str, Any] = json.loads(runs[-1]["settings"]) if runs else {}
@@ -340,7 +358,7 @@ def _sources(chirality: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in groups.to_dict("records")]
 
 
-def _drawn(dataset: Dataset, rows: pd.DataFrame) -> list[Candidate]:
+def _drawn(dataset: TableSource, rows: pd.DataFrame, unit: FrequencyUnit) -> list[Candidate]:
     """Figures of some candidates."""
     return [
         Candidate(
@@ -348,16 +366,19 @@ def _drawn(dataset: Dataset, rows: pd.DataFrame) -> list[Candidate]:
             formula=formula_text(row["formula"]),
             space_group=space_group_text(row["space_group_symbol"]),
             explanation=row["reasons"],
-            pictures=_material_pictures(dataset, row["material_id"]),
+            pictures=_material_pictures(dataset, row["material_id"], unit),
         )
         for row in rows.to_dict("records")
     ]
 
 
-def _material_pictures(dataset: Dataset, material_id: str) -> tuple[Picture, ...]:
+def _material_pictures(
+    dataset: TableSource, material_id: str, unit: FrequencyUnit
+) -> tuple[Picture, ...]:
     """Figures of one material; cycloidicity in place of a helicity that is zero."""
     material = material_data(dataset, material_id)
-    figures = dict(material_figures(material, _MATERIAL_KINDS))
+    drawable = drawable_kinds(material, _MATERIAL_KINDS)
+    figures = dict(material_figures(material, drawable, unit))
     if "bands-helicity" in figures:
         figures.pop("bands-cycloidicity", None)
     shown = [kind for kind in _MATERIAL_KINDS if kind in figures]
@@ -403,7 +424,7 @@ def _run(run: Mapping[Any, Any]) -> dict[str, Any]:
         "run_id": run["run_id"],
         "started": run["started_at"].strftime("%Y-%m-%d %H:%M UTC"),
         "duration": (run["finished_at"] - run["started_at"]).total_seconds(),
-        "host": run["host"],
+        "host": run["host"] or "not stored",
         "potential": run["potential"] or "none",
         "digest": run["checkpoint_digest"] or "",
         "times": {stage: float(seconds) for stage, seconds in times.items()},
@@ -411,7 +432,9 @@ def _run(run: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def _analysed_files(dataset: Dataset, chirality: pd.DataFrame, run: Mapping[Any, Any]) -> list[str]:
+def _analysed_files(
+    dataset: TableSource, chirality: pd.DataFrame, run: Mapping[Any, Any]
+) -> list[str]:
     """Files of force constants that a run took; none where it was a screening.
 
     Older datasets do not name the kind of a run: a screening relaxes what it computes, an analysis
@@ -429,5 +452,5 @@ def _analysed_files(dataset: Dataset, chirality: pd.DataFrame, run: Mapping[Any,
 
 def _command(run: Mapping[Any, Any], analysed: Sequence[str]) -> str:
     """Command that repeats the newest run."""
-    what = ["analyze", *analysed] if analysed else ["screen", run.get("source", "SOURCE")]
+    what = ["analyze", *analysed] if analysed else ["screen", run.get("source") or "SOURCE"]
     return shlex.join(["chiralscreen", *what, "--output", "again", "--config", "settings.yaml"])

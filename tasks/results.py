@@ -2,6 +2,7 @@
 
 import difflib
 import html
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,15 +12,18 @@ from typing import Any, Final
 import pandas as pd
 from ase import Atoms
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from phonopy import Phonopy
 
-from tasks.catalogue import read_catalog, read_overview
-from tasks.columns import atoms_of
+from tasks.catalogue import not_stored, read_catalog, read_overview
+from tasks.chirality.thermal import thermal_properties
+from tasks.columns import how_to_compute, stored_crystal
 from tasks.failures import RemediableError
-from tasks.figures.collection import MATERIAL_KINDS, material_figures
+from tasks.figures.collection import drawable_kinds, material_figures
 from tasks.figures.material import MaterialData, material_data
 from tasks.phonons import atoms_of_cell
-from tasks.storage import Dataset
+from tasks.storage import CATALOG_TABLES, Dataset, TableFolder, TableSource, open_tables
+from tasks.units import UNITS, UnitName
 
 _SHOWN: Final = (
     "material_id",
@@ -37,12 +41,12 @@ _SHOWN: Final = (
 
 
 def load(folder: str | Path) -> "Results":
-    """Open what `chiralscreen screen`, `analyze` or `show` wrote.
+    """Open what `chiralscreen screen`, `analyze` or `show` wrote, or a released catalogue.
 
     Parameters
     ----------
     folder : str or pathlib.Path
-        Folder of the dataset.
+        Folder of the dataset, or of tables alone.
 
     Returns
     -------
@@ -55,9 +59,10 @@ def load(folder: str | Path) -> "Results":
         When the folder has no catalogue.
     """
     path = Path(folder)
-    if not (path / "catalog" / "chirality.parquet").is_file():
+    if not TableFolder(path).holds("chirality"):
         message = f"{path} has no catalogue"
-        raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")
+        remedy = "give the folder that `chiralscreen screen` wrote, or one of its tables"
+        raise RemediableError(message, remedy)
     return Results(path)
 
 
@@ -68,10 +73,15 @@ class Results(Mapping[str, "ScreenedCrystal"]):
     Attributes
     ----------
     folder : pathlib.Path
-        Folder of the dataset.
+        Folder of the dataset, or of tables alone.
     """
 
     folder: Path
+
+    @property
+    def not_stored(self) -> tuple[str, ...]:
+        """What these tables lack of what a screening computes, a line each; empty of a dataset."""
+        return () if isinstance(open_tables(self.folder), Dataset) else not_stored(self.folder)
 
     @cached_property
     def overview(self) -> pd.DataFrame:
@@ -89,8 +99,17 @@ class Results(Mapping[str, "ScreenedCrystal"]):
         Returns
         -------
         pandas.DataFrame
-            All its rows and columns.
+            All its rows and columns; those that are not stored are empty.
+
+        Raises
+        ------
+        RemediableError
+            When there is no such table.
         """
+        tables = TableFolder(self.folder)
+        if not tables.holds(name):
+            there = ", ".join(table for table in CATALOG_TABLES if tables.holds(table))
+            raise RemediableError(f"{self.folder} stores no table {name!r}", f"there are {there}")
         return read_catalog(self.folder, name)
 
     def __getitem__(self, material_id: str) -> "ScreenedCrystal":
@@ -144,18 +163,26 @@ class ScreenedCrystal:
     @cached_property
     def modes(self) -> pd.DataFrame:
         """Its modes along the band path, rows of the table ``modes``."""
-        return read_catalog(self.folder, "modes", self.material_id)
+        found = read_catalog(self.folder, "modes", self.material_id)
+        if found.empty and self.row["outcome"] == "screened":
+            message = f"modes of {self.material_id!r} are not stored in {self.folder}"
+            raise RemediableError(
+                message, how_to_compute(self.folder, self.material_id, self.row["potential"])
+            )
+        return found
 
     @cached_property
     def given(self) -> Atoms:
         """The crystal as it was read, in its primitive cell (Å)."""
-        rows = Dataset(self.folder).read("materials", keys=[self.row["material_key"]])
-        return atoms_of(rows.to_pylist()[0])
+        return stored_crystal(self._tables, "materials", {**self.row})
 
     @cached_property
     def atoms(self) -> Atoms:
         """The relaxed crystal whose phonons were computed, in its primitive cell (Å)."""
-        return atoms_of_cell(self.phonon.primitive)
+        material = self._material
+        if material.has_phonon:
+            return atoms_of_cell(material.phonon.primitive)
+        return stored_crystal(self._tables, "relaxations", material.row)
 
     @property
     def phonon(self) -> Phonopy:
@@ -164,28 +191,59 @@ class ScreenedCrystal:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Names of its figures."""
-        return MATERIAL_KINDS
+        """Names of the figures that what is stored suffices for."""
+        return drawable_kinds(self._material)
 
-    def figure(self, kind: str = "bands-helicity") -> Figure:
+    def figure(self, kind: str = "bands-helicity", unit: str = UnitName.THZ) -> Figure:
         """Draw a figure.
 
         Parameters
         ----------
         kind : str
             One of `kinds`.
+        unit : {"THz", "cm-1", "meV"}
+            Unit of frequencies.
 
         Returns
         -------
         matplotlib.figure.Figure
             A notebook shows it, and `savefig` writes it.
         """
-        return next(material_figures(self._material, [kind]))[1]
+        return next(material_figures(self._material, [kind], UNITS[UnitName(unit)]))[1]
+
+    def thermal(self, temperatures: ArrayLike | None = None) -> pd.DataFrame:
+        """Compute thermal properties from the mesh of modes that was analysed.
+
+        Parameters
+        ----------
+        temperatures : array_like, optional
+            In K; 0 to 1000 K in steps of 10 K if left out.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``free_energy`` (kJ/mol, zero-point energy included), ``entropy`` and ``heat_capacity``
+            (J K^-1 mol^-1), by ``temperature`` (K), per mole of primitive cells. Imaginary modes
+            are left out, with a warning.
+        """
+        material = self._material
+        found = thermal_properties(material.phonon, temperatures, material.settings)
+        if found.imaginary_fraction:
+            share = f"{100 * found.imaginary_fraction:.2g} %"
+            warnings.warn(f"{share} of the modes are imaginary and left out", stacklevel=2)
+        names = ("free_energy", "entropy", "heat_capacity")
+        index = pd.Index(found.temperatures, name="temperature")
+        return pd.DataFrame({name: getattr(found, name) for name in names}, index)
 
     @cached_property
     def _material(self) -> MaterialData:
         """Force constants and row; an error says why there are none."""
-        return material_data(Dataset(self.folder), self.material_id)
+        return material_data(self._tables, self.material_id)
+
+    @property
+    def _tables(self) -> TableSource:
+        """Where its rows are."""
+        return open_tables(self.folder)
 
     def __repr__(self) -> str:
         row = self.row

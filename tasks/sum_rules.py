@@ -59,7 +59,7 @@ _PRECISION = 1e-13
 _ROUNDS = 2
 _MAX_IMAGES = 1_000_000
 _SAME = 1e-4  # Å
-_STEP = 1e-3  # 1/Å, of derivatives by q
+_STEP = 1e-3  # 1/Å without 2 pi, of derivatives by q
 # Under the exchange of two atoms r changes sign, r r^T does not.
 _PARITY = np.repeat([-1.0, 1.0], [3, 6])
 

@@ -365,7 +365,8 @@ def mode_sections(rows: pd.DataFrame) -> list[Section]:
     )
     analysis_remark = (
         "Helicity waves, harmonic ratio R of the wave of the reference, means over the zone, "
-        "tensor at 300 K (of one component here: the cosine is its sign). Mesh spacing 0.015 1/Å."
+        "tensor at 300 K (of one component here: the cosine is its sign). Mesh spacing 0.015 1/Å, "
+        "without 2π."
     )
     found = [
         Section("Mode by mode", "dft_modes", mode_remark, modes_table(ordered)),
@@ -384,8 +385,8 @@ def convergence_section(rows: pd.DataFrame) -> Section:
     lines = grouped.agg(["mean", "max", "size"]).reset_index()
     remark = (
         "Changes from the value computed finest (displacement: 0.01 Å in float64; supercell: "
-        "14 Å; mesh spacing: 0.007 1/Å): frequency in THz, momentum in ħ (mode by mode), mean |l| "
-        "and tensor relative. Mean and largest over the crystals."
+        "14 Å; mesh spacing: 0.007 1/Å, without 2π): frequency in THz, momentum in ħ (mode by "
+        "mode), mean |l| and tensor relative. Mean and largest over the crystals."
     )
     return Section("Convergence", "convergence", remark, lines)
 

@@ -5,6 +5,7 @@ from tasks.chirality.angular_momentum import angular_momentum
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.record import ChiralityRecord
 from tasks.chirality.settings import ChiralitySettings
+from tasks.chirality.thermal import ThermalProperties, thermal_properties
 from tasks.chirality.verdict import ScoreSettings, Verdict, judge
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "ChiralitySettings",
     "Modes",
     "ScoreSettings",
+    "ThermalProperties",
     "Verdict",
     "analyze_force_constants",
     "angular_momentum",
     "judge",
     "modes_at",
+    "thermal_properties",
 ]

@@ -45,6 +45,7 @@ from tasks.chirality.tensor import (
     thermal_sample,
     velocity_angular_momentum_tensor,
 )
+from tasks.chirality.thermal import ROOM_TEMPERATURE, thermal_sums
 from tasks.fourier import Crystal
 
 FloatArray = NDArray[np.float64]
@@ -160,6 +161,7 @@ def analyze_force_constants(
         | _spectrum_fields(responses.spectrum)
         | _tensor_fields(responses)
         | _axis_fields(responses)
+        | _thermal_fields(phonon, zone, mesh, settings)
     )
     table = mode_table(phonon, band_path(phonon, settings.path_spacing), settings, axes)
     return ChiralityAnalysis(ChiralityRecord(**fields), table, responses)
@@ -448,6 +450,20 @@ def _axis_fields(responses: Responses) -> dict[str, Any]:
         "raman_channels": tuple(
             " ".join("".join(CHANNELS[c]) for c in np.flatnonzero(row[3])) for row in rows
         ),
+    }
+
+
+def _thermal_fields(
+    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+) -> dict[str, float]:
+    """Thermal properties at room temperature, which the names of the columns tell."""
+    masses, cutoff = phonon.primitive.masses, settings.frequency_cutoff
+    found = thermal_sums(zone.modes, mesh.weights, masses, cutoff, ROOM_TEMPERATURE)
+    return {
+        "zero_point_energy": found.zero_point_energy,
+        "free_energy_300": float(found.free_energy[0]),
+        "entropy_300": float(found.entropy[0]),
+        "heat_capacity_300": float(found.heat_capacity[0]),
     }
 
 

@@ -76,15 +76,15 @@ class CircularRaman:
 class Splitting:
     """Splitting of partners of opposite hand along one axis, from Gamma to the zone boundary.
 
-    Signs are those of omega(+l) - omega(-l) for q along the axis: they do not depend on the sense
-    of the axis and are opposite in the mirror image of the crystal.
+    Signs are those of nu(+l) - nu(-l), with nu = omega / 2 pi, for q along the axis: they do not
+    depend on the sense of the axis and are opposite in the mirror image of the crystal.
 
     Attributes
     ----------
     axis : RotationAxis
         Axis of order 3, 4 or 6.
     maximum : float
-        Largest |omega(+l) - omega(-l)|, in THz, among partners with real frequencies.
+        Largest |nu(+l) - nu(-l)|, in THz, among partners with real frequencies.
     maximum_position : float
         Where it is, as a fraction of the zone boundary.
     labels : ndarray of int, shape (n_doublets,)
@@ -92,12 +92,11 @@ class Splitting:
     frequencies : ndarray, shape (n_doublets,)
         Frequency at Gamma in THz, negative for imaginary ones.
     linear : ndarray, shape (n_doublets,)
-        d(omega(+l) - omega(-l)) / dk at Gamma in THz Å, k in Å^-1 with 2 pi; NaN for imaginary
-        doublets.
+        d(nu(+l) - nu(-l)) / dk at Gamma in THz Å, k in Å^-1 with 2 pi; NaN for imaginary doublets.
     doublet_maxima : ndarray, shape (n_doublets,)
         Largest splitting of each doublet along the line, with its sign, in THz.
     acoustic_quadratic : float
-        Coefficient of k^2 in the splitting of the transverse acoustic pair, in THz Å^2,
+        Coefficient of k^2 in the splitting of the transverse acoustic pair, in THz Å^2, k as above,
         extrapolated from a tenth and a fifth of the zone boundary; NaN where the pair is
         imaginary there.
     """

@@ -182,12 +182,14 @@ class ChiralityRecord:
         metadata=_stored(
             "THz Å",
             "Linear splitting of largest size among the optical doublets along each axis, with its "
-            "sign.",
+            "sign: difference of frequency per k, k in 1/Å with 2π.",
         )
     )
     splitting_acoustic: tuple[float, ...] = field(
         metadata=_stored(
-            "THz Å^2", "Coefficient of k^2 in the splitting of the transverse acoustic pair."
+            "THz Å^2",
+            "Coefficient of k^2 in the splitting of the transverse acoustic pair, k in 1/Å with "
+            "2π.",
         )
     )
     raman_axes: tuple[int, ...] = field(
@@ -203,4 +205,34 @@ class ChiralityRecord:
     )
     raman_channels: tuple[str, ...] = field(
         metadata=_stored("", "Channels that see each of these modes, among RR, LL, RL and LR.")
+    )
+
+    # Empty in results of programs that did not compute them.
+    zero_point_energy: float | None = field(
+        metadata=_stored(
+            "kJ/mol",
+            "Zero-point energy of the vibrations, per mole of primitive cells; imaginary modes are "
+            "left out.",
+        )
+    )
+    free_energy_300: float | None = field(
+        metadata=_stored(
+            "kJ/mol",
+            "Free energy (Helmholtz) of the vibrations at 300 K with the zero-point energy, per "
+            "mole of primitive cells; imaginary modes are left out.",
+        )
+    )
+    entropy_300: float | None = field(
+        metadata=_stored(
+            "J K^-1 mol^-1",
+            "Entropy of the vibrations at 300 K, per mole of primitive cells; imaginary modes are "
+            "left out.",
+        )
+    )
+    heat_capacity_300: float | None = field(
+        metadata=_stored(
+            "J K^-1 mol^-1",
+            "Heat capacity at constant volume at 300 K, per mole of primitive cells; imaginary "
+            "modes are left out.",
+        )
     )

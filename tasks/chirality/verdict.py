@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.chirality.record import ChiralityRecord
+from tasks.chirality.thermal import ROOM_TEMPERATURE
 
 FloatArray = NDArray[np.float64]
-
-_ROOM_TEMPERATURE = 300.0
 
 
 class ScoreSettings(BaseModel):
@@ -42,7 +41,7 @@ class ScoreSettings(BaseModel):
     splitting_weight: float = Field(1.0, ge=0, description="weight of the splitting of hands")
     tensor_weight: float = Field(0.5, ge=0, description="weight of the response tensor")
     splitting_scale: float = Field(
-        2.0, gt=0, description="linear splitting of hands that counts half (THz Å)"
+        2.0, gt=0, description="linear splitting of hands that counts half (THz Å, k with 2π)"
     )
     tensor_scale: float = Field(
         3e-6, gt=0, description="response at 300 K that counts half (J s m^-2 K^-1 per s)"
@@ -158,7 +157,7 @@ def score_terms(record: ChiralityRecord, settings: ScoreSettings) -> dict[str, f
         ``tensor``.
     """
     splitting = max(map(abs, record.splitting_linear), default=0.0)
-    response = response_norm(record, _ROOM_TEMPERATURE)
+    response = response_norm(record, ROOM_TEMPERATURE)
     return {
         "momentum": record.mean_optical_angular_momentum,
         "helicity": record.mean_optical_helicity,
@@ -220,7 +219,8 @@ def _explanation(
     ]
     if record.splitting_linear:
         slope = max(map(abs, record.splitting_linear))
-        parts.append(f"hands of optical doublets split by up to {slope:.2f} THz Å along an axis")
+        size = f"{slope:.2f} THz Å (k with 2π)"
+        parts.append(f"hands of optical doublets split by up to {size} along an axis")
     if n_imaginary:
         parts.append(f"unstable: {n_imaginary} imaginary modes at commensurate q-points")
     if softness is not None:

@@ -62,7 +62,7 @@ def bands_figure(
     title : str
         Above the bands.
     density : HelicityDos, optional
-        Drawn beside the bands on the same scale of frequency.
+        Drawn beside the bands on the same scale of frequency, in the same unit.
     limit : float, optional
         End of the colour scale (hbar); by default the largest value shown.
 
@@ -243,7 +243,7 @@ def _finish(axes: Axes, bands: BandStructure) -> None:
         axes.axvline(distance, color="0.8", linewidth=0.5, zorder=0)
     axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
     axes.set_xlabel(QUANTITIES["wave_vector"].axis)
-    axes.set_ylabel(QUANTITIES["frequency"].axis)
+    axes.set_ylabel(QUANTITIES["frequency"].in_unit(bands.unit).axis)
 
 
 def _name_axes(axes: Axes, bands: BandStructure) -> None:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from tasks.bands import BandStructure, band_structure
 from tasks.chirality.settings import ChiralitySettings
+from tasks.chirality.thermal import thermal_properties
 from tasks.figures.bands import Colour, band_values, bands_figure
 from tasks.figures.density_of_states import HelicityDos, helicity_dos_figure
 from tasks.figures.material import MaterialData
@@ -25,6 +26,8 @@ from tasks.figures.overview import (
 from tasks.figures.sunburst import sunburst_figure
 from tasks.figures.tensor import stored_tensor, tensor_figure
 from tasks.figures.texture import cut_figure, sphere_figure, sphere_texture, zone_cut
+from tasks.figures.thermal import thermal_figure
+from tasks.units import THZ, FrequencyUnit
 
 # Finer than the stored path, so that crossings are drawn as crossings.
 PATH_SPACING: Final = 0.004
@@ -37,7 +40,9 @@ BAND_COLOURS: Final[Mapping[str, Colour]] = {
     "bands-lz": "l_z",
     "bands-pam": "pam",
 }
-MATERIAL_KINDS: Final = (*BAND_COLOURS, "density", "sphere", "cut", "motion", "tensor")
+MATERIAL_KINDS: Final = (*BAND_COLOURS, "density", "sphere", "cut", "motion", "tensor", "thermal")
+# Columns of the catalogue from which a figure is drawn; all others need force constants.
+_FROM_COLUMN: Final[Mapping[str, str]] = {"density": "helicity_dos", "tensor": "tensor"}
 PARITY_COLUMNS: Final = (
     "max_frequency",
     "min_frequency_commensurate",
@@ -47,7 +52,9 @@ PARITY_COLUMNS: Final = (
 
 
 def material_figures(
-    material: MaterialData, kinds: Collection[str] = MATERIAL_KINDS
+    material: MaterialData,
+    kinds: Collection[str] = MATERIAL_KINDS,
+    unit: FrequencyUnit = THZ,
 ) -> Iterator[tuple[str, Figure]]:
     """Draw the figures of one material, one after the other.
 
@@ -58,6 +65,8 @@ def material_figures(
     kinds : collection of str
         Which ones, of `MATERIAL_KINDS`. Bands without any value of a kind (helicity and l_z of an
         achiral crystal may vanish on the whole path) are left out, unless it is the only kind.
+    unit : FrequencyUnit
+        Of frequencies.
 
     Yields
     ------
@@ -68,22 +77,62 @@ def material_figures(
     ------
     ValueError
         When there is no such kind of figure.
+    RemediableError
+        When what a figure needs is not stored; `drawable_kinds` tells.
     """
-    if unknown := set(kinds) - set(MATERIAL_KINDS):
-        msg = f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(MATERIAL_KINDS)}"
-        raise ValueError(msg)
+    _require_known(kinds)
     if chosen := [kind for kind in BAND_COLOURS if kind in kinds]:
-        bands = band_structure(material.phonon, ChiralitySettings(path_spacing=PATH_SPACING))
+        fine = ChiralitySettings(path_spacing=PATH_SPACING)
+        bands = band_structure(material.phonon, fine).in_unit(unit)
         for kind in chosen:
             if len(kinds) == 1 or _shows_something(bands, BAND_COLOURS[kind]):
                 yield kind, _bands(material, bands, kind)
     for kind, draw in _OTHERS.items():
         if kind in kinds:
-            yield kind, draw(material)
+            yield kind, draw(material, unit)
+
+
+def drawable_kinds(
+    material: MaterialData, kinds: Collection[str] = MATERIAL_KINDS
+) -> tuple[str, ...]:
+    """Tell which figures can be drawn from what is stored of a material.
+
+    Parameters
+    ----------
+    material : MaterialData
+        From `tasks.figures.material.material_data`.
+    kinds : collection of str
+        Those that are wanted.
+
+    Returns
+    -------
+    tuple of str
+        All of them, unless force constants or spectra are not stored.
+
+    Raises
+    ------
+    ValueError
+        When there is no such kind of figure.
+    """
+    _require_known(kinds)
+    return tuple(kind for kind in kinds if _is_drawable(material, kind))
+
+
+def _is_drawable(material: MaterialData, kind: str) -> bool:
+    """Whether what a figure needs is stored."""
+    column = _FROM_COLUMN.get(kind)
+    return material.has_phonon if column is None else material.row[column] is not None
+
+
+def _require_known(kinds: Collection[str]) -> None:
+    """Refuse names of figures that do not exist."""
+    if unknown := set(kinds) - set(MATERIAL_KINDS):
+        msg = f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(MATERIAL_KINDS)}"
+        raise ValueError(msg)
 
 
 def dataset_figures(
-    chirality: pd.DataFrame, *, tolerance: float | None = None
+    chirality: pd.DataFrame, *, tolerance: float | None = None, unit: FrequencyUnit = THZ
 ) -> Iterator[tuple[str, Figure]]:
     """Draw the overviews of a dataset.
 
@@ -93,6 +142,8 @@ def dataset_figures(
         The catalogue of materials.
     tolerance : float, optional
         Of the stability (THz).
+    unit : FrequencyUnit
+        Of frequencies.
 
     Yields
     ------
@@ -102,7 +153,7 @@ def dataset_figures(
     computed, scored = chirality["stable"].notna().any(), chirality["score"].notna().any()
     yield "outcomes", outcomes_figure(chirality)
     if computed:
-        yield "stability", stability_figure(chirality, tolerance=tolerance)
+        yield "stability", stability_figure(chirality, tolerance=tolerance, unit=unit)
     if chirality["space_group_number"].notna().any():
         yield "space-groups", space_groups_figure(chirality)
         yield "sunburst", sunburst_figure(chirality)
@@ -114,7 +165,10 @@ def dataset_figures(
 
 
 def comparison_figures(
-    first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    names: tuple[str, str],
+    unit: FrequencyUnit = THZ,
 ) -> Iterator[tuple[str, Figure]]:
     """Draw the numbers of two datasets against each other.
 
@@ -124,6 +178,8 @@ def comparison_figures(
         Catalogues of materials, as of two potentials.
     names : tuple of str
         Of the two datasets.
+    unit : FrequencyUnit
+        Of frequencies.
 
     Yields
     ------
@@ -136,7 +192,7 @@ def comparison_figures(
         When they share no material.
     """
     for column in PARITY_COLUMNS:
-        yield f"parity-{column}", parity_figure(first, second, column, names)
+        yield f"parity-{column}", parity_figure(first, second, column, names, unit=unit)
 
 
 def _shows_something(bands: BandStructure, colour: Colour) -> bool:
@@ -148,37 +204,48 @@ def _shows_something(bands: BandStructure, colour: Colour) -> bool:
 
 
 def _bands(material: MaterialData, bands: BandStructure, kind: str) -> Figure:
-    density = HelicityDos.of_row(material.row) if kind == "bands-helicity" else None
+    beside = kind == "bands-helicity" and _is_drawable(material, "density")
+    density = _helicity_dos(material, bands.unit) if beside else None
     return bands_figure(bands, BAND_COLOURS[kind], title=material.title, density=density)
 
 
-def _density(material: MaterialData) -> Figure:
-    return helicity_dos_figure(HelicityDos.of_row(material.row), title=material.title)
+def _helicity_dos(material: MaterialData, unit: FrequencyUnit) -> HelicityDos:
+    return HelicityDos.of_row(material.row).in_unit(unit)
 
 
-def _sphere(material: MaterialData) -> Figure:
+def _density(material: MaterialData, unit: FrequencyUnit) -> Figure:
+    return helicity_dos_figure(_helicity_dos(material, unit), title=material.title)
+
+
+def _sphere(material: MaterialData, _unit: FrequencyUnit) -> Figure:
     return sphere_figure(sphere_texture(material.phonon), title=material.title)
 
 
-def _cut(material: MaterialData) -> Figure:
+def _cut(material: MaterialData, _unit: FrequencyUnit) -> Figure:
     return cut_figure(zone_cut(material.phonon), title=material.title)
 
 
-def _motion(material: MaterialData) -> Figure:
+def _motion(material: MaterialData, unit: FrequencyUnit) -> Figure:
     shares = material.row["atomic_polarization"]
     motion = strongest_mode(material.phonon, material.row)
-    return motion_figure(motion, shares, title=material.title)
+    return motion_figure(motion, shares, title=material.title, unit=unit)
 
 
-def _tensor(material: MaterialData) -> Figure:
+def _tensor(material: MaterialData, _unit: FrequencyUnit) -> Figure:
     tensor, temperature = stored_tensor(material.row)
     return tensor_figure(tensor, title=f"{material.title}   {temperature:g} K")
 
 
-_OTHERS: Final[Mapping[str, Callable[[MaterialData], Figure]]] = {
+def _thermal(material: MaterialData, _unit: FrequencyUnit) -> Figure:
+    thermal = thermal_properties(material.phonon, settings=material.settings)
+    return thermal_figure(thermal, len(material.phonon.primitive), title=material.title)
+
+
+_OTHERS: Final[Mapping[str, Callable[[MaterialData, FrequencyUnit], Figure]]] = {
     "density": _density,
     "sphere": _sphere,
     "cut": _cut,
     "motion": _motion,
     "tensor": _tensor,
+    "thermal": _thermal,
 }

@@ -1,7 +1,7 @@
 """Helicity density of states and its spherical harmonics."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -21,10 +21,12 @@ from tasks.figures.style import (
     new_figure,
     styled,
 )
+from tasks.units import THZ, FrequencyUnit
 
 FloatArray = NDArray[np.float64]
 _WAVE_OF_ORDER = dict(zip(ORDERS, "sdgi", strict=True))
-# Harmonics below this share of the sum of |h| are noise of the arithmetic or of the mesh.
+# Harmonics below this share of the sum of |h| are noise of the arithmetic or of the mesh; no scale
+# ends below as many ħ/THz.
 _FLOOR = 1e-3
 
 
@@ -35,17 +37,20 @@ class HelicityDos:
     Attributes
     ----------
     edges : ndarray, shape (n_bins + 1,)
-        Limits of the frequency bins, THz.
+        Limits of the frequency bins, in `unit`.
     chi, absolute : ndarray, shape (n_bins,)
-        With h and with |h|, hbar per THz and primitive cell.
+        With h and with |h|, hbar per `unit` and primitive cell.
     harmonics : ndarray, shape (4, n_bins)
         S_L for L = 0, 2, 4, 6, in the same unit.
+    unit : FrequencyUnit
+        Of the frequencies.
     """
 
     edges: FloatArray
     chi: FloatArray
     absolute: FloatArray
     harmonics: FloatArray
+    unit: FrequencyUnit = THZ
 
     @classmethod
     def of_row(cls, row: Row) -> Self:
@@ -67,6 +72,29 @@ class HelicityDos:
             chi=chi,
             absolute=np.asarray(row["helicity_dos_absolute"], dtype=np.float64),
             harmonics=np.reshape(row["helicity_harmonics"], (len(ORDERS), -1)).astype(np.float64),
+        )
+
+    def in_unit(self, unit: FrequencyUnit) -> Self:
+        """Return the same density with frequencies in another unit.
+
+        Parameters
+        ----------
+        unit : FrequencyUnit
+            The one wanted.
+
+        Returns
+        -------
+        HelicityDos
+            Its integral is the same.
+        """
+        factor = unit.per_terahertz / self.unit.per_terahertz
+        return replace(
+            self,
+            edges=self.edges * factor,
+            chi=self.chi / factor,
+            absolute=self.absolute / factor,
+            harmonics=self.harmonics / factor,
+            unit=unit,
         )
 
 
@@ -120,11 +148,11 @@ def draw_helicity_dos(axes: Axes, density: HelicityDos, *, vertical: bool = Fals
         axes.stairs(
             part(density.chi, 0), density.edges, orientation=orientation, fill=True, color=colour
         )
-    density_label = QUANTITIES["helicity_dos"]
+    density_label = QUANTITIES["helicity_dos"].in_unit(density.unit)
     if vertical:
         axes.axvline(0, color=INK, linewidth=0.5)
         axes.set_xlabel(density_label.short)
-        tick = float(f"{0.7 * max(density.absolute.max(), _FLOOR):.0e}")
+        tick = float(f"{0.7 * max(density.absolute.max(), _floor(density)):.0e}")
         axes.set_xticks([-tick, 0.0, tick], [f"${-tick:g}$", "0", f"{tick:g}"])
     else:
         axes.axhline(0, color=INK, linewidth=0.5)
@@ -143,7 +171,7 @@ def draw_harmonics(axes: Sequence[Axes], density: HelicityDos) -> None:
         The density.
     """
     total = float(density.absolute.sum()) or 1.0
-    highest = 1.1 * max(float(density.harmonics.max()), _FLOOR)
+    highest = 1.1 * max(float(density.harmonics.max()), _floor(density))
     for place, order, values in zip(axes, ORDERS, density.harmonics, strict=True):
         wave = _WAVE_OF_ORDER[order]
         share = float(values.sum()) / total
@@ -159,10 +187,15 @@ def draw_harmonics(axes: Sequence[Axes], density: HelicityDos) -> None:
             va="top",
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
         )
-    axes[1].set_ylabel(QUANTITIES["helicity_harmonics"].short, y=0)
+    axes[1].set_ylabel(QUANTITIES["helicity_harmonics"].in_unit(density.unit).short, y=0)
     _label_frequency(axes[-1], density)
+
+
+def _floor(density: HelicityDos) -> float:
+    """Least height of a scale, in the unit of the density."""
+    return _FLOOR / density.unit.per_terahertz
 
 
 def _label_frequency(axes: Axes, density: HelicityDos) -> None:
     axes.set_xlim(density.edges[0], density.edges[-1])
-    axes.set_xlabel(QUANTITIES["frequency"].axis)
+    axes.set_xlabel(QUANTITIES["frequency"].in_unit(density.unit).axis)

@@ -4,8 +4,10 @@ Texts between dollar signs are TeX. Units are those of the dataset unless a scal
 """
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from tasks.units import THZ, FrequencyUnit
 
 _SUBSCRIPTS: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d+)?")
@@ -48,24 +50,47 @@ class Quantity:
         symbol = f"${self.symbol}$" if self.symbol else self.name
         return f"{symbol} (${self.unit}$)" if self.unit else symbol
 
+    def in_unit(self, unit: FrequencyUnit) -> Self:
+        """Quantity with frequencies in another unit.
 
-_THZ: Final = (r"\mathrm{THz}", "THz")
+        Parameters
+        ----------
+        unit : FrequencyUnit
+            That of the axis.
+
+        Returns
+        -------
+        Quantity
+            With its unit, and the factor from the dataset's.
+        """
+        return replace(
+            self,
+            unit=self.unit.replace(THZ.tex, unit.tex),
+            plain_unit=unit.told(self.plain_unit),
+            scale=self.scale * unit.scale(self.plain_unit),
+        )
+
+
+_THZ: Final = (THZ.tex, THZ.text)
 _HBAR: Final = (r"\hbar", "ħ")
-_DENSITY: Final = (r"\hbar\,\mathrm{THz}^{-1}", "ħ/THz")
+_DENSITY: Final = (rf"\hbar/{THZ.tex}", "ħ/THz")
 _TENSOR: Final = (
     r"10^{-6}\,\mathrm{J\,s\,m^{-2}\,K^{-1}\,s^{-1}}",
     "10⁻⁶ J s m⁻² K⁻¹ s⁻¹",
 )
+# Wave vectors are drawn without the factor 2 pi, q = k / 2 pi.
 _INVERSE_LENGTH: Final = (r"\mathrm{\AA}^{-1}", "1/Å")
+_MOLAR: Final = (r"\mathrm{J\,K^{-1}\,mol^{-1}}", "J K^-1 mol^-1")
+_ENERGY: Final = (r"\mathrm{kJ\,mol^{-1}}", "kJ/mol")
 _LENGTH: Final = (r"\mathrm{\AA}", "Å")
 
 QUANTITIES: Final = {
     "frequency": Quantity("Frequency", r"\nu", *_THZ),
     "wave_vector": Quantity("Wave vector", r"q"),
-    "q_x": Quantity("Wave vector", r"q_x", *_INVERSE_LENGTH),
-    "q_y": Quantity("Wave vector", r"q_y", *_INVERSE_LENGTH),
-    "q_1": Quantity("Wave vector", r"q_1", *_INVERSE_LENGTH),
-    "q_2": Quantity("Wave vector", r"q_2", *_INVERSE_LENGTH),
+    "q_x": Quantity("Wave vector", r"k_x/2\pi", *_INVERSE_LENGTH),
+    "q_y": Quantity("Wave vector", r"k_y/2\pi", *_INVERSE_LENGTH),
+    "q_1": Quantity("Wave vector", r"k_1/2\pi", *_INVERSE_LENGTH),
+    "q_2": Quantity("Wave vector", r"k_2/2\pi", *_INVERSE_LENGTH),
     "l_x": Quantity("Angular momentum", r"l_x", *_HBAR),
     "l_y": Quantity("Angular momentum", r"l_y", *_HBAR),
     "l_z": Quantity("Angular momentum", r"l_z", *_HBAR),
@@ -75,10 +100,14 @@ QUANTITIES: Final = {
     "pam": Quantity("Pseudo-angular momentum", r"\ell"),
     "helicity_dos": Quantity("Helicity density of states", r"\chi", *_DENSITY),
     "helicity_harmonics": Quantity("Harmonics", r"S_L", *_DENSITY),
-    "radius": Quantity("Radius of the sphere", r"|q|", *_INVERSE_LENGTH),
+    "radius": Quantity("Radius of the sphere", r"|k|/2\pi", *_INVERSE_LENGTH),
     "atomic_angular_momentum": Quantity("Angular momentum of the atom", r"l_k", *_HBAR),
     "tensor": Quantity("Response", r"\alpha/\tau", *_TENSOR, scale=1e6),
     "position": Quantity("Position", "", *_LENGTH),
+    "temperature": Quantity("Temperature", "T", r"\mathrm{K}", "K"),
+    "heat_capacity_300": Quantity("Heat capacity", r"C_v", *_MOLAR),
+    "entropy_300": Quantity("Entropy", "S", *_MOLAR),
+    "free_energy_300": Quantity("Free energy", "F", *_ENERGY),
     "score": Quantity("Score"),
     "n_atoms": Quantity("Atoms in the primitive cell"),
     "space_group_number": Quantity("Space-group number"),

@@ -1,30 +1,51 @@
 """What figures of one material need from a dataset."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from phonopy import Phonopy
 
-from tasks.catalogue import read_catalog
+from tasks.catalogue import read_material, settings_of_run
+from tasks.chirality.settings import ChiralitySettings
 from tasks.columns import Row, stored_phonon
 from tasks.failures import RemediableError
 from tasks.figures.labels import formula_tex, space_group_tex
-from tasks.storage import Dataset
+from tasks.storage import TableSource
 
 
 @dataclass(frozen=True, eq=False)
 class MaterialData:
-    """One material of a dataset.
+    """One material of a dataset; its force constants are read when they are first asked for.
 
     Attributes
     ----------
-    phonon : phonopy.Phonopy
-        Its force constants.
+    tables : Dataset or TableFolder
+        Where its results are.
     row : mapping
         Its row of the catalogue ``chirality``.
     """
 
-    phonon: Phonopy
+    tables: TableSource
     row: Row
+
+    @cached_property
+    def phonon(self) -> Phonopy:
+        """Its force constants, fit for all q-points; an error says that they are not stored."""
+        return stored_phonon(self.tables, self.row["phonon_key"])
+
+    @cached_property
+    def has_phonon(self) -> bool:
+        """Whether its force constants are stored."""
+        try:
+            return self.phonon is not None
+        except RemediableError:
+            return False
+
+    @property
+    def settings(self) -> ChiralitySettings:
+        """Settings with which its modes were analysed."""
+        settings = settings_of_run(self.tables.root, self.row["run_id"])
+        return ChiralitySettings(**settings.get("chirality", {}))
 
     @property
     def title(self) -> str:
@@ -33,12 +54,12 @@ class MaterialData:
         return f"{formula_tex(self.row['formula'])}  {group}"
 
 
-def material_data(dataset: Dataset, material_id: str) -> MaterialData:
+def material_data(tables: TableSource, material_id: str) -> MaterialData:
     """Read one material.
 
     Parameters
     ----------
-    dataset : Dataset
+    tables : Dataset or TableFolder
         With a catalogue.
     material_id : str
         The material.
@@ -46,19 +67,18 @@ def material_data(dataset: Dataset, material_id: str) -> MaterialData:
     Returns
     -------
     MaterialData
-        Force constants and catalogue row.
+        Catalogue row, and force constants where they are stored.
 
     Raises
     ------
     RemediableError
         When the material is not there, or has no results.
     """
-    rows = read_catalog(dataset.root, "chirality", material_id).to_dict("records")
-    if not rows:
-        message = f"the dataset has no material {material_id!r}"
+    row = read_material(tables.root, material_id)
+    if row is None:
+        message = f"{tables.root} has no material {material_id!r}"
         raise RemediableError(message, "see `chiralscreen status` for the names")
-    row = {str(name): value for name, value in rows[0].items()}
     if row["outcome"] != "screened":
         message = f"{material_id!r} has no results: {row['outcome']}, {row['reason']}"
         raise RemediableError(message, "choose one that `chiralscreen status` lists")
-    return MaterialData(stored_phonon(dataset, row["phonon_key"]), row)
+    return MaterialData(tables, row)

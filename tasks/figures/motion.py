@@ -32,6 +32,7 @@ from tasks.figures.style import (
     symmetric_limit,
 )
 from tasks.figures.texture import main_axis, plane_frame
+from tasks.units import THZ, FrequencyUnit
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -170,7 +171,11 @@ def strongest_mode(phonon: Phonopy, row: Row) -> ModeMotion:
 
 
 def motion_figure(
-    motion: ModeMotion, polarization: ArrayLike | None = None, *, title: str = ""
+    motion: ModeMotion,
+    polarization: ArrayLike | None = None,
+    *,
+    title: str = "",
+    unit: FrequencyUnit = THZ,
 ) -> Figure:
     """Draw the paths of the atoms, the angular momentum of each, and its share in all modes.
 
@@ -182,6 +187,8 @@ def motion_figure(
         Degree of circular polarisation of each atom over all modes, as stored.
     title : str
         Above the paths.
+    unit : FrequencyUnit
+        In which the frequency is told.
 
     Returns
     -------
@@ -196,7 +203,7 @@ def motion_figure(
         figure = new_figure(DOUBLE_COLUMN, 2.9)
         axes = figure.subplots(1, columns, width_ratios=(1.7, 1, 1)[:columns])
         draw_motion(axes[0], motion, norm)
-        axes[0].set_title(_caption(motion, title))
+        axes[0].set_title(_caption(motion, title, unit))
         _draw_shares(axes[1], motion.numbers, motion.momentum, norm)
         axes[1].set_xlim(-1.05 * limit, 1.05 * limit)
         axes[1].set_xlabel(QUANTITIES["atomic_angular_momentum"].short)
@@ -289,11 +296,12 @@ def _draw_shares(
     )
 
 
-def _caption(motion: ModeMotion, title: str) -> str:
+def _caption(motion: ModeMotion, title: str, unit: FrequencyUnit) -> str:
     """What is shown: crystal, mode, wave vector, axis."""
     q_text = ", ".join(f"{component:.3g}" for component in motion.q_point + 0.0)
     axis_text = " ".join(f"{component:.2g}" for component in motion.axis.round(3) + 0.0)
-    mode = f"band {motion.band + 1}, {motion.frequency:.2f} THz, q = ({q_text})"
+    frequency = f"{motion.frequency * unit.per_terahertz:.2f} {unit.text}"
+    mode = f"band {motion.band + 1}, {frequency}, q = ({q_text})"
     split = f", one of {motion.set_size} degenerate modes" if motion.set_size > 1 else ""
     return "\n".join(filter(None, (title, mode, f"seen against ({axis_text}){split}")))
 

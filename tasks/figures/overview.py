@@ -30,6 +30,7 @@ from tasks.figures.style import (
     new_figure,
     styled,
 )
+from tasks.units import THZ, FrequencyUnit
 
 FloatArray = NDArray[np.float64]
 
@@ -122,7 +123,11 @@ def space_groups_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
 
 
 def stability_figure(
-    chirality: pd.DataFrame, *, tolerance: float | None = None, title: str = ""
+    chirality: pd.DataFrame,
+    *,
+    tolerance: float | None = None,
+    title: str = "",
+    unit: FrequencyUnit = THZ,
 ) -> Figure:
     """Draw the distribution of the lowest frequencies.
 
@@ -134,6 +139,8 @@ def stability_figure(
         Frequencies below minus this (THz) make a material unstable; marked where it is given.
     title : str
         Above it.
+    unit : FrequencyUnit
+        Of the axis.
 
     Returns
     -------
@@ -142,7 +149,8 @@ def stability_figure(
     """
     rows = chirality[chirality["stable"].notna()]
     stable = rows["stable"].astype(bool).to_numpy()
-    lowest = rows["min_frequency_commensurate"].to_numpy(dtype=np.float64)
+    quantity = QUANTITIES["min_frequency_commensurate"].in_unit(unit)
+    lowest = quantity.scale * rows["min_frequency_commensurate"].to_numpy(dtype=np.float64)
     edges = np.histogram_bin_edges(lowest, bins=min(40, max(10, len(lowest) // 4)))
     with styled():
         figure = new_figure(SINGLE_COLUMN, 2.2)
@@ -151,8 +159,8 @@ def stability_figure(
         names = [f"stable ({stable.sum()})", f"unstable ({(~stable).sum()})"]
         axes.hist(groups, bins=list(edges), stacked=True, color=[NEGATIVE, POSITIVE], label=names)
         if tolerance is not None:
-            axes.axvline(-tolerance, color=INK, linewidth=0.7, linestyle="--")
-        axes.set_xlabel(QUANTITIES["min_frequency_commensurate"].axis)
+            axes.axvline(-quantity.scale * tolerance, color=INK, linewidth=0.7, linestyle="--")
+        axes.set_xlabel(quantity.axis)
         axes.set_ylabel(QUANTITIES["n_materials"].axis)
         axes.legend()
         axes.set_title(title)
@@ -233,6 +241,8 @@ def parity_figure(
     second: pd.DataFrame,
     column: str,
     names: tuple[str, str],
+    *,
+    unit: FrequencyUnit = THZ,
 ) -> Figure:
     """Draw one number of the same materials from two datasets against each other.
 
@@ -244,6 +254,8 @@ def parity_figure(
         Which number, such as ``max_frequency`` or ``mean_optical_angular_momentum``.
     names : tuple of str
         Of the two datasets.
+    unit : FrequencyUnit
+        Of frequencies.
 
     Returns
     -------
@@ -258,11 +270,12 @@ def parity_figure(
     both = first[["material_id", column]].merge(
         second[["material_id", column]], on="material_id", suffixes=("_1", "_2")
     )
-    x, y = both.dropna()[[f"{column}_1", f"{column}_2"]].to_numpy(dtype=np.float64).T
+    quantity = QUANTITIES[column].in_unit(unit)
+    numbers = both.dropna()[[f"{column}_1", f"{column}_2"]].to_numpy(dtype=np.float64)
+    x, y = quantity.scale * numbers.T
     if not len(x):
         msg = f"the two datasets share no material with {column}: compare screenings of one source"
         raise ValueError(msg)
-    quantity = QUANTITIES[column]
     with styled():
         figure = new_figure(SINGLE_COLUMN, 3.1)
         axes = figure.subplots()

@@ -37,11 +37,12 @@ from tasks.site.sources import (
 from tasks.site.table import NEEDED, described_columns, site_table, write_table
 from tasks.sources import safe_id
 from tasks.storage import CATALOG_TABLES, TABLES
+from tasks.units import UNITS
 
 ASSETS = Path(__file__).parent / "assets"
 _AT_ONCE = 8
 # Raised when pages change for equal results.
-_LAYOUT = 1
+_LAYOUT = 2
 _OPENING = '{"stamp":"'
 
 Twin = tuple[str, str]
@@ -273,6 +274,10 @@ def _site(title: str, sources: Sequence[SiteSource], table: pa.Table) -> dict[st
         "columns": described_columns(),
         "descriptions": {c.name: [c.unit, c.description] for c in reversed(described)},
         "modes": {c.name: [c.unit, c.description] for c in TABLES["modes"].columns},
+        "units": {
+            unit.name: {"text": unit.text, "per_terahertz": unit.per_terahertz}
+            for unit in UNITS.values()
+        },
         "elements": {
             chemical_symbols[z]: [z, _colour(z), round(float(covalent_radii[z]), 2)] for z in used
         },

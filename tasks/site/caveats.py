@@ -1,7 +1,14 @@
 """What a reader of one material's numbers should be warned of."""
 
+from typing import Final
+
 from tasks.site.sources import Details
 from tasks.trust import assess, warning_text
+
+_NOT_STORED: Final = (
+    "Its force constants are not stored in this catalogue, so bands, motion and helicity over the "
+    "directions of q are not shown: `chiralscreen show` computes them from the crystal below (CIF)."
+)
 
 
 def caveats(found: Details) -> list[str]:
@@ -26,9 +33,11 @@ def _recorded(found: Details) -> list[str]:
     reason, image = found.row["reason"], found.row["enantiomorph_of"]
     relaxed = found.relaxation or {}
     stopped = relaxed.get("reason") if relaxed.get("converged") is False else None
+    screened = found.row["outcome"] == "screened"
     texts = (
         f"Not computed: {reason}." if reason else "",
         f"Results follow from those of its mirror image {image}." if image else "",
         f"The relaxation stopped early: {stopped}." if stopped else "",
+        _NOT_STORED if screened and found.force_constants is None else "",
     )
     return [text for text in texts if text]

@@ -92,12 +92,13 @@ def crystal_of(found: Details, phonon: Phonopy | None) -> Atoms | None:
     Returns
     -------
     ase.Atoms or None
-        None for a record that could not be read.
+        None for a record that could not be read, and where no coordinates are stored.
     """
     if phonon is not None:
         return atoms_of_cell(phonon.primitive)
-    row = found.relaxation or found.material
-    return None if row is None else atoms_of(row)
+    # Released tables have no coordinates of their inputs.
+    rows = [row for row in (found.relaxation, found.material) if row and row["numbers"] is not None]
+    return atoms_of(rows[0]) if rows else None
 
 
 def material_page(found: Details, phonon: Phonopy | None) -> tuple[Json, Json | None]:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks.failures import RemediableError
-from tasks.storage import CATALOG_TABLES, Dataset
+from tasks.storage import TableFolder, TableSource, open_tables
 from tasks.storage.schema import PLANNED_KEYS
 
 Row = Mapping[str, Any]
@@ -25,14 +24,14 @@ class SiteSource:
 
     Attributes
     ----------
-    dataset : Dataset
+    dataset : Dataset or TableFolder
         With a catalogue.
     label : str
         Told to readers as the potential where a row names none, and added to its name where two
         datasets have the same.
     """
 
-    dataset: Dataset
+    dataset: TableSource
     label: str
 
 
@@ -82,13 +81,14 @@ def open_sources(folders: Sequence[Path]) -> tuple[SiteSource, ...]:
     """
     labels: list[str] = []
     for folder in folders:
-        if not _catalogue(folder).is_file():
+        if not TableFolder(folder).holds("chirality"):
             message = f"{folder} has no catalogue"
             raise RemediableError(message, "give a folder that `chiralscreen screen` finished")
         name = folder.resolve().name
         repeated = sum(label.split(" ")[0] == name for label in labels)
         labels.append(f"{name} {repeated + 1}" if repeated else name)
-    return tuple(SiteSource(Dataset(f), label) for f, label in zip(folders, labels, strict=True))
+    tables = map(open_tables, folders)
+    return tuple(SiteSource(found, label) for found, label in zip(tables, labels, strict=True))
 
 
 def catalogue_rows(source: SiteSource, columns: Sequence[str]) -> pa.Table:
@@ -106,10 +106,7 @@ def catalogue_rows(source: SiteSource, columns: Sequence[str]) -> pa.Table:
     pyarrow.Table
         Columns that an older program did not write are empty.
     """
-    file = pq.ParquetFile(_catalogue(source.dataset.root))
-    return _completed(
-        file.read([name for name in columns if name in file.schema_arrow.names]), columns
-    )
+    return TableFolder(source.dataset.root).read("chirality", columns=columns)
 
 
 def catalogue_batches(source: SiteSource, size: int) -> Iterator[list[Row]]:
@@ -127,9 +124,8 @@ def catalogue_batches(source: SiteSource, size: int) -> Iterator[list[Row]]:
     list of dict
         Rows in the order of `catalogue_rows`.
     """
-    names = CATALOG_TABLES["chirality"].names
-    for batch in pq.ParquetFile(_catalogue(source.dataset.root)).iter_batches(size):
-        yield _completed(pa.Table.from_batches([batch]), names).to_pylist()
+    for rows in TableFolder(source.dataset.root).scan("chirality", size):
+        yield rows.to_pylist()
 
 
 def variants(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> list[list[str]]:
@@ -225,21 +221,6 @@ def run_settings(run: Row | None) -> dict[str, Any]:
     return json.loads(run["settings"]) if run and run.get("settings") else {}
 
 
-def _catalogue(root: Path) -> Path:
-    return root / "catalog" / "chirality.parquet"
-
-
-def _completed(table: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """Add empty columns for what is missing."""
-    schema = CATALOG_TABLES["chirality"].arrow_schema
-    for name in columns:
-        if name not in table.column_names:
-            table = table.append_column(
-                schema.field(name), pa.nulls(len(table), schema.field(name).type)
-            )
-    return table.select(list(columns))
-
-
 def _potentials(table: pa.Table) -> list[str | None]:
     """Potential of each row; that of the dataset for rows that failed before they used one."""
     names: list[str | None] = table["potential"].to_pylist()
@@ -252,7 +233,7 @@ def _potentials(table: pa.Table) -> list[str | None]:
     ]
 
 
-def _by_key(dataset: Dataset, table: str, rows: Sequence[Row]) -> dict[str, Row]:
+def _by_key(dataset: TableSource, table: str, rows: Sequence[Row]) -> dict[str, Row]:
     """Rows of a table by their keys."""
     keys = {row[PLANNED_KEYS[table]] for row in rows} - {None}
     found = dataset.read(table, keys=sorted(keys)).to_pylist() if keys else []

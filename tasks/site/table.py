@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from tasks.chirality.thermal import ROOM_TEMPERATURE
 from tasks.sources import safe_id
 from tasks.storage import CATALOG_TABLES, Column
 
 Row = Mapping[str, Any]
 FloatArray = NDArray[np.float64]
 
-_ROOM_TEMPERATURE: Final = 300.0
 _TENSOR_UNIT: Final = "J s m^-2 K^-1 per s"
 
 
@@ -80,6 +80,10 @@ SHOWN: Final = (
     Shown("largest_splitting_max", "Splitting max", "response"),
     Shown("pseudoscalar", "tr α/3 300 K", "response"),
     Shown("tensor_share", "Largest share", "response"),
+    Shown("heat_capacity_300", "C_v 300 K", "thermal"),
+    Shown("entropy_300", "S 300 K", "thermal"),
+    Shown("free_energy_300", "F 300 K", "thermal"),
+    Shown("zero_point_energy", "E_0", "thermal"),
     Shown("min_frequency", "min ν mesh", "frequencies"),
     Shown("max_frequency", "max ν", "frequencies"),
     Shown("n_imaginary_commensurate", "Imaginary", "frequencies"),
@@ -111,7 +115,8 @@ _NUMBERS: Final = (
     _derived(
         "largest_splitting",
         "THz Å",
-        "Linear splitting of opposite hands of largest size, any axis.",
+        "Linear splitting of opposite hands of largest size, any axis: difference of frequency per "
+        "k, k in 1/Å with 2π.",
     ),
     _derived("largest_splitting_max", "THz", "Largest splitting of opposite hands, any axis."),
     _derived("tensor_norm", _TENSOR_UNIT, "Frobenius norm of the response tensor nearest 300 K."),
@@ -278,7 +283,7 @@ def at_room_temperature(row: Row, name: str) -> FloatArray | None:
         return None
     kelvin = np.asarray(row["temperatures"])
     values = np.asarray(row[name], dtype=np.float64).reshape(len(kelvin), -1)
-    return np.asarray(values[np.abs(kelvin - _ROOM_TEMPERATURE).argmin()])
+    return np.asarray(values[np.abs(kelvin - ROOM_TEMPERATURE).argmin()])
 
 
 def _numbers(rows: pa.Table) -> dict[str, list[float | None]]:

@@ -10,6 +10,7 @@ from tasks.storage.receipts import Receipt
 from tasks.storage.repair import set_aside
 from tasks.storage.schema import CATALOG_TABLES, SCHEMA_VERSION, TABLES, Column, Table, column_info
 from tasks.storage.snapshot import Snapshot
+from tasks.storage.table_folder import TableFolder, TableSource, open_tables
 from tasks.storage.upgrade import upgrade_receipts
 from tasks.storage.verification import Problem
 
@@ -24,12 +25,15 @@ __all__ = [
     "Receipt",
     "Snapshot",
     "Table",
+    "TableFolder",
+    "TableSource",
     "at_work",
     "column_info",
     "compact",
     "data_dictionary",
     "is_dataset",
     "leased",
+    "open_tables",
     "prune",
     "set_aside",
     "upgrade_receipts",

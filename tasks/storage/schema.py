@@ -433,7 +433,7 @@ _MODES = Table(
         _count("band", "Band, counted from 0 by increasing frequency."),
         _count("degenerate_set", "Degenerate set at this q-point, counted from 0."),
         _flag("near_degenerate", "Whether the gap to the next set is suspiciously small."),
-        _single("frequency", "THz", "Frequency; imaginary ones are negative."),
+        _single("frequency", "THz", "Frequency ν = ω/2π; imaginary ones are negative."),
         _single("l_x", "ħ", "Angular momentum along x, mean over the degenerate set."),
         _single("l_y", "ħ", "Angular momentum along y, mean over the degenerate set."),
         _single("l_z", "ħ", "Angular momentum along z, mean over the degenerate set."),

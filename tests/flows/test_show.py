@@ -6,14 +6,16 @@ import shutil
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
+import chiralscreen
 import numpy as np
 import pandas as pd
 import pytest
 from ase.io import read
+from scipy.constants import R
 
 from potentials import load_potential
 from tasks.catalogue import read_catalog
-from tasks.chirality import analyze_force_constants, judge
+from tasks.chirality import analyze_force_constants, judge, modes_at
 from tasks.elasticity import elastic_constants, least_stiffness, strain_responses
 from tasks.phonons import (
     atoms_of_cell,
@@ -26,6 +28,7 @@ from tasks.sources import parsed, raw_records
 from tasks.storage import Dataset
 from tasks.structures import material_of
 from tasks.sum_rules import impose_sum_rules
+from tasks.units import UNITS, UnitName
 from tests.flows.conftest import DEMO, told, told_by_process
 from tests.flows.terminals import printed_in_terminal
 
@@ -84,7 +87,9 @@ def test_what_is_written_is_named_and_opens(shown):
     written = re.findall(r"^written: (.+)$", result.stdout, re.MULTILINE)
     names = {path.rsplit("/", 1)[-1] for path in written}
     pictures = {
-        f"te-{kind}.{end}" for kind in ("bands-helicity", "density") for end in ("png", "pdf")
+        f"te-{kind}.{end}"
+        for kind in ("bands-helicity", "density", "thermal")
+        for end in ("png", "pdf")
     }
     assert names == {"te.html", "te.cif", "te-modes.csv", *pictures}
     assert all((folder / name).stat().st_size for name in names)
@@ -113,7 +118,7 @@ def test_the_page_holds_figures_and_modes_and_its_links_lead_to_files(shown):
     _, folder = shown
     text = (folder / "te.html").read_text("utf-8")
     page = _Page(text)
-    assert len(page.pictures) == 2
+    assert len(page.pictures) == 3
     assert all(source.startswith("data:image/png;base64,") for source in page.pictures)
     assert page.scripts == 0
     assert page.links
@@ -134,6 +139,69 @@ def test_modes_at_special_points_are_sets_whose_labels_add_up(shown):
     stored = read_catalog(folder, "modes")
     gamma = stored[stored["q_label"] == "Γ"].drop_duplicates("band")
     assert [row[2] for row in at_gamma][1] == f"{gamma['frequency'].iloc[3]:.3f}"
+
+
+def test_splittings_are_per_k_with_two_pi_and_paths_and_meshes_without(shown):
+    """By finite differences of the frequencies of tellurium along its axis."""
+    _, folder = shown
+    te = chiralscreen.load(folder)["te"]
+    phonon, row = te.phonon, te.row
+    [direction] = np.reshape(row["axis_directions"], (-1, 3))
+    k = 2e-3  # 1/Å, with 2 pi
+    q = phonon.primitive.cell @ direction * k / (2 * np.pi)
+    gamma, near = (modes_at(phonon, point).frequencies[0] for point in ([0, 0, 0], q))
+    doublets = np.flatnonzero(np.diff(gamma) < 1e-4)[2:]
+    slopes = np.diff(near)[doublets] / k
+    assert len(slopes) == 2
+    assert slopes.max() == pytest.approx(abs(row["splitting_linear"][0]), rel=1e-2)
+    # The path of the table of modes, from its q-points.
+    modes = te.modes.drop_duplicates(["segment", "path_distance"])
+    inside = modes[modes["segment"] == 0]
+    reciprocal = np.linalg.inv(phonon.primitive.cell)
+    points = inside[["q_a", "q_b", "q_c"]].to_numpy(float) @ reciprocal.T
+    length = np.linalg.norm(points[-1] - points[0])
+    assert length == pytest.approx(np.ptp(inside["path_distance"]), rel=1e-4)
+    # The mesh of the settings: so many points that each has the cube of the spacing.
+    volume = abs(np.linalg.det(reciprocal))
+    spacing = np.cbrt(volume / row["n_q_points"])
+    assert 0.7 * 0.05 < spacing <= 0.05
+
+
+def test_a_unit_changes_tables_and_page_but_no_file_of_data(shown, coarse, tmp_path):
+    first, folder = shown
+    shutil.copytree(folder, tmp_path / "te")
+    options = ("--config", coarse, "--no-open", "--unit", "cm-1")
+    again = told("show", TELLURIUM, "-o", tmp_path / "te", *options)
+    assert again.returncode == 0, again.stderr
+    per_terahertz = UNITS[UnitName.INVERSE_CENTIMETRE].per_terahertz
+    ours, theirs = (_first_number(result.stdout, "highest ν") for result in (again, first))
+    assert ours == pytest.approx(per_terahertz * theirs, rel=1e-3)
+    assert "ν (cm⁻¹)" in again.stdout
+    page = (tmp_path / "te" / "te.html").read_text("utf-8")
+    assert "ν (cm⁻¹)" in page
+    assert "(THz)" not in page.replace("frequencies in THz", "")
+    same = "te-modes.csv"
+    assert (tmp_path / "te" / same).read_bytes() == (folder / same).read_bytes()
+
+
+def _first_number(text, name):
+    """Number in the line of a name."""
+    [line] = [line for line in text.splitlines() if name in line]
+    return float(line.split()[-1])
+
+
+def test_thermal_properties_are_shown_and_are_those_of_the_mesh(shown):
+    """Three atoms, far above the Debye temperature: nearly 9 R."""
+    result, folder = shown
+    [line] = [line for line in result.stdout.splitlines() if "C_v at 300 K" in line]
+    assert "J/K per mole of primitive cells (3 atoms)" in line
+    te = chiralscreen.load(folder)["te"]
+    curve = te.thermal([0, 300, 1000])
+    assert curve.loc[300, "heat_capacity"] == pytest.approx(te.row["heat_capacity_300"], rel=1e-6)
+    assert curve.loc[300, "entropy"] == pytest.approx(te.row["entropy_300"], rel=1e-6)
+    assert curve.loc[0, "free_energy"] == pytest.approx(te.row["zero_point_energy"], rel=1e-6)
+    assert 0.95 < curve.loc[300, "heat_capacity"] / (9 * R) < 1
+    assert te.figure("thermal").get_axes()
 
 
 def test_the_folder_is_a_dataset_and_showing_again_computes_nothing(shown, coarse):

@@ -312,6 +312,59 @@ def test_switching_the_potential_shows_its_numbers(visit, folder):
         assert float(text.split()[0]) == pytest.approx(stored[f"{EMT} ({name})"], rel=0.01)
 
 
+def test_the_unit_of_frequencies_is_chosen_once_and_stands_in_every_link(visit, tmp_path):
+    """Numbers, limits of ranges, axes and lists change together; files keep THz."""
+    page = visit("#/?chirality_class=II&min_frequency_commensurate=0.5..")
+    await_count(page, 2)
+
+    def lowest() -> float:
+        head = page.locator("thead button").all_inner_texts()
+        [place] = [i for i, text in enumerate(head) if text.startswith("min ν")]
+        return float(page.locator("tr[data-id=helix] td").nth(place + 1).inner_text())
+
+    stored = lowest()
+    page.select_option("#unit", "cm-1")
+    playwright.expect(page.locator("thead")).to_contain_text("cm⁻¹ Å")
+    assert "unit=cm-1" in page.url
+    assert "min_frequency_commensurate=0.5.." in page.url
+    assert lowest() == pytest.approx(33.3564 * stored, rel=0.01)
+    limit = page.input_value("[data-range='min_frequency_commensurate-min']")
+    assert float(limit) == pytest.approx(16.6782, rel=1e-5)
+    await_count(page, 2)
+    page.click("tr[data-id=helix] a")
+    playwright.expect(page.locator(".modes thead")).to_contain_text("cm⁻¹")
+    assert "unit=cm-1" in page.url
+    page.click("[data-band='7']")
+    playwright.expect(page.locator(".player [role=status]")).to_contain_text("cm⁻¹")
+    assert "unit=cm-1" in page.url
+    assert "k in Å⁻¹ with 2π" in page.inner_text("[aria-label=Axes]")
+    assert "THz" not in page.inner_text("[aria-label=Axes]")
+    with page.expect_download() as download:
+        page.click("text=Mode table (CSV)")
+    frequencies = pd.read_csv(download.value.path())["frequency"]
+    assert frequencies.max() < 20
+    page.click(".home")
+    playwright.expect(page.locator("thead")).to_contain_text("cm⁻¹ Å")
+    page.select_option("#unit", "THz")
+    playwright.expect(page.locator("thead")).to_contain_text("THz Å")
+    assert "unit" not in page.url
+
+
+def test_tables_alone_make_pages_with_structures_tensors_and_a_word_on_the_rest(visit, tmp_path):
+    """The catalogue that the documentation's tests read, released without force constants."""
+    small = Path(__file__).parents[1] / "docs" / "catalogue"
+    result = CliRunner().invoke(app, ["catalogue", str(small), "-o", str(tmp_path / "site")])
+    assert result.exit_code == 0, result.output
+    with served(tmp_path / "site") as url:
+        page = visit("#/material/quartz-152?unit=meV", url)
+        playwright.expect(page.locator(".warnings")).to_contain_text("are not stored")
+        assert page.locator(".scene canvas").count() == 1
+        assert page.locator("[aria-label='Response tensor'] table").count() == 1
+        assert "meV Å" in page.inner_text("[aria-label=Axes]")
+        assert page.locator("text=Structure (CIF)").count() == 1
+        page.close()
+
+
 def test_two_rows_are_compared(visit):
     page = visit("#/?chirality_class=II")
     for box in page.locator("tr[data-id=helix] input").all():

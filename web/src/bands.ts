@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 import { diverging, rgb } from "./colours";
 import { css, h, onColours, save, say } from "./dom";
-import { number } from "./format";
+import { number, unit } from "./format";
 import { length, type Bands } from "./model";
 
 export const SHADES = { helicity: "helicity h", x: "l_x", y: "l_y", z: "l_z" } as const;
@@ -46,7 +46,7 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
       axes: [
         { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "13px system-ui", size: 28, gap: 6,
           splits: () => bands.ticks.map(([at]) => at), values: () => labels(bands, width) },
-        { stroke: ink, grid: { show: false }, ticks: { stroke: line, size: 4 }, font: "12px system-ui", label: "frequency (THz)", labelFont: "12px system-ui", labelSize: 20, size: 44 },
+        { stroke: ink, grid: { show: false }, ticks: { stroke: line, size: 4 }, font: "12px system-ui", label: `frequency (${unit("THz")})`, labelFont: "12px system-ui", labelSize: 20, size: 44 },
       ],
       series: [{}, ...[...ys, ...held].map(() => ({ paths: () => null, points: { show: false } }))],
       hooks: {
@@ -231,7 +231,7 @@ export function describe(bands: Bands, row: number, band: number): Node[] {
   const lines: [string, string][] = [
     ["q", `${bands.labels[row] ? `${bands.labels[row]} ` : ""}(${q})`],
     ["band", String(band + 1)],
-    ["ν", `${number(bands.frequencies[row][band], 4)} THz`],
+    ["ν", `${number(bands.frequencies[row][band], 4)} ${unit("THz")}`],
     ["h", `${number(bands.helicity[row][band])} ħ`],
     ["|l|", `${number(length(bands.momentum[row][band]))} ħ`],
   ];
@@ -253,13 +253,13 @@ function figure(bands: Bands, shade: Shade): string {
   const lines = [...strokes(bands, shade)].map(([row, band, value]) =>
     `<path stroke="${rgb(colour(value))}" d="M${f(x(bands.distances[row]))} ${f(y(bands.frequencies[row][band]))}L${f(x(bands.distances[row + 1]))} ${f(y(bands.frequencies[row + 1][band]))}"/>`);
   const escape = (text: string) => text.replace(/[&<>]/g, (letter) => `&#${letter.charCodeAt(0)};`);
-  const step = [0.5, 1, 2, 5, 10, 20].find((size) => (high - low) / size <= 8) ?? 50;
+  const step = [0.5, 1, 2, 5, 10, 20, 50, 100, 200].find((size) => (high - low) / size <= 8) ?? 500;
   const levels = Array.from({ length: Math.floor(high / step) - Math.ceil(low / step) + 1 }, (_, i) => (Math.ceil(low / step) + i) * step);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="14">`
     + `<rect width="${width}" height="${height}" fill="#fff"/>`
     + bands.ticks.map(([at, name]) => `<path stroke="#ccc" d="M${f(x(at))} ${top}V${height - bottom}"/><text x="${f(x(at))}" y="${height - 12}" text-anchor="middle">${escape(name)}</text>`).join("")
     + levels.map((level) => `<path stroke="#888" d="M${left - 4} ${f(y(level))}h4"/><text x="${left - 8}" y="${f(y(level) + 5)}" text-anchor="end">${level}</text>`).join("")
-    + `<text transform="translate(18 ${height / 2}) rotate(-90)" text-anchor="middle">frequency (THz)</text>`
+    + `<text transform="translate(18 ${height / 2}) rotate(-90)" text-anchor="middle">frequency (${unit("THz")})</text>`
     + `<g fill="none" stroke-width="1.8" stroke-linecap="round">${lines.join("")}</g>`
     + `<path fill="none" stroke="#888" d="M${left} ${top}H${width - 14}V${height - bottom}H${left}Z"/></svg>`;
 }

@@ -3,12 +3,13 @@ import { h, svg } from "./dom";
 import type { ColumnInfo, Table } from "./data";
 import { num, text } from "./data";
 import { formula, number, spaceGroup } from "./format";
+import { link, scale } from "./units";
 
 // Rounding noise of numbers that symmetry makes zero.
 const NOISE = 1e-12;
 
 export function materialLink(id: string, potential: string): string {
-  return `#/material/${encodeURIComponent(id)}?potential=${encodeURIComponent(potential)}`;
+  return link(`#/material/${encodeURIComponent(id)}?potential=${encodeURIComponent(potential)}`);
 }
 
 export function cell(table: Table, column: ColumnInfo, row: number): Node | string {
@@ -22,7 +23,7 @@ export function cell(table: Table, column: ColumnInfo, row: number): Node | stri
   if (kind === "number") {
     const value = num(table, name, row);
     if (name === "score" && !Number.isNaN(value)) return score(value);
-    return number(Math.abs(value) < NOISE ? 0 : value);
+    return number(Math.abs(value) < NOISE ? 0 : value * scale(column.unit));
   }
   const word = text(table, name, row);
   if (word === "") return "–";

@@ -22,6 +22,7 @@ export interface Site {
   columns: ColumnInfo[];
   descriptions: Record<string, [string, string]>;
   modes: Record<string, [string, string]>;
+  units: Record<string, { text: string; per_terahertz: number }>;
   elements: Record<string, [number, string, number]>;
   symbols: string[];
 }

@@ -3,6 +3,7 @@ import { h } from "./dom";
 import { counts, type Site, type Table } from "./data";
 import { spaceGroup, unit, words } from "./format";
 import type { Query } from "./query";
+import { scale } from "./units";
 
 export interface FilterPanel { element: HTMLElement; show(query: Query): void }
 
@@ -175,7 +176,7 @@ function ranges(site: Site, change: Change, later: Change, shows: ((query: Query
       const field = h("input", { type: "number", step: "any", "aria-label": `${column.title}, ${index ? "at most" : "at least"}`,
         placeholder: index ? "max" : "min", "data-range": `${name}-${index ? "max" : "min"}`,
         input: () => {
-          const typed = field.value === "" ? null : field.valueAsNumber;
+          const typed = field.value === "" ? null : field.valueAsNumber / scale(column.unit);
           later((query) => {
             const range: [number | null, number | null] = [...(query.ranges[name] ?? [null, null])];
             range[index] = typed;
@@ -184,11 +185,13 @@ function ranges(site: Site, change: Change, later: Change, shows: ((query: Query
         } });
       shows.push((query) => {
         const value = query.ranges[name]?.[index] ?? null;
-        if (document.activeElement !== field) field.value = value === null ? "" : String(value);
+        if (document.activeElement !== field) field.value = value === null ? "" : String(Number((value * scale(column.unit)).toPrecision(7)));
       });
       return field;
     };
-    const label = h("span", { title: column.description }, column.title, column.unit ? h("small", {}, ` ${unit(column.unit)}`) : null);
+    const dimension = h("small");
+    shows.push(() => { dimension.textContent = column.unit ? ` ${unit(column.unit)}` : ""; });
+    const label = h("span", { title: column.description }, column.title, dimension);
     rows.append(h("div", { class: "range" }, label, bound(0), bound(1)));
   };
   RANGES.forEach(add);

@@ -1,5 +1,6 @@
 // Numbers, formulas and symbols as readers of physics expect them.
 import { h } from "./dom";
+import { told } from "./units";
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
@@ -23,8 +24,9 @@ function minus(text: string): string {
   return text.replace("-", "−");
 }
 
+// A stored unit as it is shown, frequencies in the unit that the reader chose.
 export function unit(text: string): string {
-  return text.replace(/\^(-?\d+)/g, (_, digits: string) => superscript(Number(digits)));
+  return told(text).replace(/\^(-?\d+)/g, (_, digits: string) => superscript(Number(digits)));
 }
 
 export function formula(text: string): HTMLElement {

@@ -4,15 +4,20 @@ import "./style.css";
 import { fetchBytes, fetchJson, readTable, type Site } from "./data";
 import { h } from "./dom";
 import { TableView } from "./table";
+import { chooseUnit, learnUnits, link } from "./units";
 
 const content = document.getElementById("content")!;
 let leave: () => void = () => undefined;
 let tableHash = "#/";
+const home = h("a", { class: "home", href: "#/", click: (event: Event) => {
+  if (document.body.classList.contains("page") && tableHash !== "#/") { event.preventDefault(); location.hash = tableHash; }
+} });
+const unitMenu = h("select", { id: "unit", "aria-label": "Unit of frequencies", change: () => showIn(unitMenu.value) });
 
 async function start(): Promise<void> {
   const early = /^#?\/?($|\?|#\/($|\?))/.test(location.hash) ? fetchBytes("materials.parquet") : null;
   const site = await fetchJson<Site>("site.json");
-  drawBar(site);
+  drawBar(site, learnUnits(site));
   let view: Promise<TableView> | null = null;
   const table = () => (view ??= (early ?? fetchBytes("materials.parquet"))
     .then((bytes) => stagedTable(site, bytes)));
@@ -37,6 +42,8 @@ async function route(site: Site, table: () => Promise<TableView>): Promise<void>
   const [path, search = ""] = location.hash.replace(/^#/, "").split(/\?(.*)/s);
   const parameters = new URLSearchParams(search);
   const here = location.hash;
+  unitMenu.value = chooseUnit(parameters.get("unit"));
+  home.setAttribute("href", link("#/"));
   const material = path.match(/^\/material\/([^/]+)$/);
   if (material || path === "/compare") {
     const module = await import("./pages");
@@ -73,13 +80,21 @@ function firstTable(): void {
   requestAnimationFrame(() => setTimeout(() => performance.measure("first-table", { start: 0 })));
 }
 
-function drawBar(site: Site): void {
+// The same page in another unit: what the link says, and what the table shows when it comes back.
+function showIn(name: string): void {
+  chooseUnit(name);
+  const without = (hash: string) => hash.replace(/([?&])unit=[^&]*&?/, "$1").replace(/[?&]$/, "");
+  tableHash = link(without(tableHash));
+  location.hash = link(without(location.hash || "#/"));
+}
+
+function drawBar(site: Site, units: string[]): void {
   document.title = site.title;
-  const home = h("a", { class: "home", href: "#/", click: (event: Event) => {
-    if (document.body.classList.contains("page") && tableHash !== "#/") { event.preventDefault(); location.hash = tableHash; }
-  } }, h("img", { src: "app/favicon.svg", alt: "", width: 20, height: 20 }), site.title);
+  unitMenu.replaceChildren(...units.map((name) => h("option", { value: name }, site.units[name].text)));
+  home.append(h("img", { src: "app/favicon.svg", alt: "", width: 20, height: 20 }), site.title);
   document.getElementById("bar")!.replaceChildren(home,
     h("nav", { "aria-label": "Whole catalogue" },
+      h("label", {}, "ν in ", unitMenu),
       h("a", { href: "materials.parquet", download: "materials.parquet" }, "Data"),
       h("a", { href: "CITATION.cff" }, "Cite"),
       h("a", { href: "app/LICENSES.txt" }, "Licences"),

@@ -1,5 +1,6 @@
 // What the pages read of one material with one potential.
 import { fetchJson } from "./data";
+import { scale } from "./units";
 
 export type Vector = [number, number, number];
 
@@ -61,6 +62,11 @@ export function unpack(text: string): Float32Array {
 export function numbersOf(row: Record<string, unknown>, name: string): number[] {
   const found = row[name];
   return Array.isArray(found) ? found.map((value) => (typeof value === "number" ? value : NaN)) : [];
+}
+
+// What is drawn; a file keeps the stored unit.
+export function inUnit(bands: Bands): Bands {
+  return { ...bands, frequencies: bands.frequencies.map((row) => row.map((frequency) => frequency * scale("THz"))) };
 }
 
 export function length(vector: Vector): number {

@@ -6,10 +6,11 @@ import { materialLink } from "./cells";
 import { h, save, say } from "./dom";
 import { quoted } from "./download";
 import { formula, number, spaceGroup, unit, value, words } from "./format";
-import { folder, loadMaterial, numbersOf, unpack, type Bands, type Material, type Special, type Vector } from "./model";
+import { folder, inUnit, loadMaterial, numbersOf, unpack, type Bands, type Material, type Special, type Vector } from "./model";
 import { CrystalView } from "./scene";
 import { spectrum } from "./spectrum";
 import { sphereView, type SphereView } from "./sphere";
+import { link, scale, scaled } from "./units";
 
 export interface Page { element: HTMLElement; close(): void }
 
@@ -30,7 +31,7 @@ export async function materialPage(site: Site, id: string, parameters: URLSearch
     sections.push(h("section", { class: "warnings", "aria-label": "Warnings" }, h("ul", {}, ...material.warnings.map((text) => h("li", {}, text)))));
   }
   sections.push(...pictures(site, material, parameters, closers));
-  sections.push(h("div", { class: "columns" }, ...(material.bands ? [tensor(material), splittings(material)] : []), ...convergence(site, material)),
+  sections.push(h("div", { class: "columns" }, ...(material.row.stable === undefined ? [] : [tensor(material), splittings(site, material)]), ...convergence(site, material)),
     provenance(site, material), everything(site, material));
   document.title = `${material.row.formula ?? id} · ${id} · ${site.title}`;
   return { element: h("article", { class: "material" }, ...sections), close: () => closers.forEach((close) => close()) };
@@ -42,7 +43,7 @@ function heading(site: Site, material: Material): HTMLElement {
     .filter((name) => fact(row, name) !== null)
     .map((name) => {
       const column = site.columns.find((other) => other.name === name)!;
-      return [column.title, `${number(fact(row, name))} ${unit(column.unit)}`, column.description];
+      return [column.title, `${number(fact(row, name)! * scale(column.unit))} ${unit(column.unit)}`, column.description];
     });
   const symmetry = row.space_group_symbol ? h("p", { class: "symmetry" },
     spaceGroup(String(row.space_group_symbol)), ` (${value(row.space_group_number)}), point group `, spaceGroup(String(row.point_group)),
@@ -71,7 +72,7 @@ function switcher(material: Material): HTMLElement {
       const current = `${id}@${potential}` === here;
       return h("a", { href: materialLink(id, potential), "aria-current": current ? "page" : null, title: id === material.material_id ? null : `the same structure under the name ${id}` }, potential);
     }),
-    ...others.slice(0, 1).map(([id, potential]) => h("a", { class: "compare", href: `#/compare?a=${encodeURIComponent(here)}&b=${encodeURIComponent(`${id}@${potential}`)}` }, "Compare")));
+    ...others.slice(0, 1).map(([id, potential]) => h("a", { class: "compare", href: link(`#/compare?a=${encodeURIComponent(here)}&b=${encodeURIComponent(`${id}@${potential}`)}`) }, "Compare")));
 }
 
 function downloads(material: Material): HTMLElement {
@@ -126,8 +127,10 @@ function elementKey(site: Site, material: Material): HTMLElement {
 
 function pictures(site: Site, material: Material, parameters: URLSearchParams, closers: (() => void)[]): HTMLElement[] {
   const { view, element } = crystal(site, material, closers);
-  const { bands, special } = material;
-  if (!bands || !special) return [h("div", { class: "pictures" }, h("section", { "aria-label": "Structure" }, h("h2", {}, "Structure"), element, elementKey(site, material)))];
+  const { special } = material;
+  const bands = material.bands && inUnit(material.bands);
+  const density = h("section", { "aria-label": "Helicity density of states" }, h("h2", {}, "Helicity density of states"), spectrum([material], closers));
+  if (!bands || !special) return [h("div", { class: "pictures" }, h("section", { "aria-label": "Structure" }, h("h2", {}, "Structure"), element, elementKey(site, material)), material.row.helicity_dos ? density : "")];
   const player = new Player(site, material, bands, special, view, parameters);
   closers.push(() => player.close());
   return [
@@ -137,7 +140,7 @@ function pictures(site: Site, material: Material, parameters: URLSearchParams, c
     h("div", { class: "pictures" },
       h("section", { "aria-label": "Modes" }, player.list),
       h("section", { "aria-label": "Helicity" }, h("h2", {}, "Helicity over directions of q"), player.sphere?.element ?? h("p", { class: "hint" }, "The picture needs WebGL."),
-        h("h2", {}, "Helicity density of states"), spectrum([material], closers))),
+        density)),
   ];
 }
 
@@ -202,7 +205,7 @@ class Player {
   private makeTable(): HTMLElement {
     const head: [string, string][] = [["band", "Band, counted from 1"], ["ν", "frequency"], ["l_x", "l_x"], ["l_y", "l_y"], ["l_z", "l_z"], ["h", "helicity"], ["PAM", "Pseudo-angular momentum of the motion shown, about its axis"], ["l·n", "Angular momentum of the motion shown, along its axis n"], ["Raman", "Channels of circular back-scattering that see the mode"]];
     const title = (name: string) => this.site.modes[name]?.[1] ?? name;
-    const units: Record<string, string> = { "ν": "THz", l_x: "ħ", l_y: "ħ", l_z: "ħ", h: "ħ", "l·n": "ħ" };
+    const units: Record<string, string> = { "ν": unit("THz"), l_x: "ħ", l_y: "ħ", l_z: "ħ", h: "ħ", "l·n": "ħ" };
     return h("div", { class: "modes", tabindex: 0, role: "region", "aria-label": "List of modes" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, ...head.map(([name, about]) =>
       h("th", { scope: "col", title: title(about) }, subscript(name), units[name] ? h("small", {}, ` ${units[name]}`) : null)))), this.body));
   }
@@ -240,10 +243,10 @@ class Player {
     this.body.querySelector("tr.active")?.scrollIntoView({ block: "nearest" });
     this.chart.mark(row, this.band);
     this.sphere?.show(this.band);
-    this.caption.textContent = `${label}, band ${this.band + 1}: ${number(bands.frequencies[row][this.band], 4)} THz, axis n = (${axis.map((part) => number(Number(part.toFixed(3)))).join(", ")})`;
+    this.caption.textContent = `${label}, band ${this.band + 1}: ${number(bands.frequencies[row][this.band], 4)} ${unit("THz")}, axis n = (${axis.map((part) => number(Number(part.toFixed(3)))).join(", ")})`;
     if (publish) {
       const parameters = new URLSearchParams({ potential: this.material.potential, q: label, band: String(this.band + 1) });
-      history.replaceState(null, "", `#/material/${encodeURIComponent(this.material.material_id)}?${parameters}`);
+      history.replaceState(null, "", link(`#/material/${encodeURIComponent(this.material.material_id)}?${parameters}`));
       say(describe(bands, row, this.band).map((part) => part.textContent).join(", "));
       if (this.view?.playing) void this.start();
     }
@@ -298,22 +301,25 @@ function tensor(material: Material): HTMLElement {
     h("p", { class: "hint" }, `Allowed by symmetry: ${value(material.row.tensor_components)}.`));
 }
 
-function splittings(material: Material): HTMLElement {
+function splittings(site: Site, material: Material): HTMLElement {
   const { row } = material;
   const orders = numbersOf(row, "axis_orders");
   const channel = Array.isArray(row.raman_channels) ? row.raman_channels.map(String) : [];
   const axes = orders.map((order, i) => {
     const direction = numbersOf(row, "axis_directions").slice(3 * i, 3 * i + 3);
     const screw = numbersOf(row, "axis_screws")[i];
-    const modes = numbersOf(row, "raman_axes").flatMap((axis, k) => (axis === i ? [`${number(numbersOf(row, "raman_frequencies")[k])} (${channel[k]})`] : []));
+    const modes = numbersOf(row, "raman_axes").flatMap((axis, k) => (axis === i ? [`${number(numbersOf(row, "raman_frequencies")[k] * scale("THz"))} (${channel[k]})`] : []));
     return h("div", { class: "axis" }, h("h3", {}, `Axis ${order}`, screw ? h("sub", {}, String(screw)) : null, ` along (${direction.map((part) => number(Number(part.toFixed(3)))).join(", ")})`),
-      numbersOf(row, "splitting_max").length ? pairs([["Linear splitting", quantity(numbersOf(row, "splitting_linear")[i], "THz Å")], ["Acoustic splitting", quantity(numbersOf(row, "splitting_acoustic")[i], "THz Å²")], ["Largest splitting", quantity(numbersOf(row, "splitting_max")[i], "THz")]]) : h("p", { class: "hint" }, "The crystal is not chiral: opposite hands do not split."),
-      modes.length ? h("details", {}, h("summary", {}, `${modes.length} modes seen by circular Raman (THz)`), h("p", { class: "hint" }, modes.join(", "))) : null);
+      numbersOf(row, "splitting_max").length ? pairs([["Linear splitting", "splitting_linear"], ["Acoustic splitting", "splitting_acoustic"], ["Largest splitting", "splitting_max"]].map(([title, name]) => {
+        const [dimension, description] = site.descriptions[name];
+        return [title, quantity(numbersOf(row, name)[i], dimension), description];
+      })) : h("p", { class: "hint" }, "The crystal is not chiral: opposite hands do not split."),
+      modes.length ? h("details", {}, h("summary", {}, `${modes.length} modes seen by circular Raman (${unit("THz")})`), h("p", { class: "hint" }, modes.join(", "))) : null);
   });
-  return h("section", { "aria-label": "Axes" }, h("h2", {}, "Opposite hands along axes"), ...(axes.length ? axes : [h("p", { class: "hint" }, "No axis of order 3, 4 or 6.")]));
+  return h("section", { "aria-label": "Axes" }, h("h2", {}, "Opposite hands along axes"), ...(axes.length ? [...axes, h("p", { class: "hint" }, "Splittings are differences of frequency, per k in Å⁻¹ with 2π.")] : [h("p", { class: "hint" }, "No axis of order 3, 4 or 6.")]));
 }
 
-const quantity = (found: number, dimension: string) => (Number.isFinite(found) ? `${number(found)} ${dimension}` : "–");
+const quantity = (found: number, dimension: string) => (Number.isFinite(found) ? `${number(found * scale(dimension))} ${unit(dimension)}` : "–");
 
 function pairs(content: [string, string | Node, string?][]): HTMLElement {
   return h("dl", { class: "pairs" }, ...content.map(([name, text, title]) => h("div", { title }, h("dt", {}, name), h("dd", {}, text))));
@@ -322,7 +328,7 @@ function pairs(content: [string, string | Node, string?][]): HTMLElement {
 function described(site: Site, row: Record<string, unknown>): HTMLElement {
   return pairs(Object.entries(row).map(([name, content]) => {
     const [dimension, description] = site.descriptions[name] ?? ["", ""];
-    return [words(name), `${value(content)} ${unit(dimension)}`.trim(), description];
+    return [words(name), `${value(scaled(content, dimension))} ${unit(dimension)}`.trim(), description];
   }));
 }
 
@@ -360,16 +366,17 @@ export async function comparePage(site: Site, parameters: URLSearchParams): Prom
   const closers: (() => void)[] = [];
   const sections: HTMLElement[] = [h("header", { class: "heading" }, h("h1", {}, "Comparison"),
     h("ul", { class: "versus" }, versus(a, "right"), versus(b, "left")))];
-  if (a.bands && b.bands) {
+  const [ours, theirs] = [a, b].map(({ bands }) => bands && inUnit(bands));
+  if (ours && theirs) {
     const element = h("section", { "aria-label": "Bands" }, h("h2", {}, "Bands"));
-    if (samePath(a.bands, b.bands)) {
-      const chart = bandChart(a.bands, { other: b.bands });
+    if (samePath(ours, theirs)) {
+      const chart = bandChart(ours, { other: theirs });
       closers.push(() => chart.close());
       element.append(chart.element);
     } else {
       element.append(h("p", { class: "hint" }, "The standard paths differ; the bands stand side by side."));
       const side = h("div", { class: "pictures" });
-      for (const bands of [a.bands, b.bands]) {
+      for (const bands of [ours, theirs]) {
         const chart = bandChart(bands);
         closers.push(() => chart.close());
         side.append(chart.element);
@@ -396,7 +403,7 @@ function shownAs(name: string, content: unknown): Node | string {
 function numbersOfBoth(site: Site, a: Material, b: Material): HTMLElement {
   const skip = new Set(["material_id", "reason", "outcome", "potential", "elements"]);
   const rows = site.columns.filter(({ name }) => !skip.has(name)).flatMap((column) => {
-    const [left, right] = [a, b].map(({ row }) => (column.name === "largest_splitting" ? fact(row, column.name) : row[column.name]));
+    const [left, right] = [a, b].map(({ row }) => scaled(column.name === "largest_splitting" ? fact(row, column.name) : row[column.name], column.unit));
     if ((left ?? null) === null && (right ?? null) === null) return [];
     const numeric = typeof left === "number" && typeof right === "number" && column.kind === "number";
     const share = numeric && left !== 0 ? ` (${number((100 * (right - left)) / Math.abs(left), 2)} %)` : "";

@@ -43,7 +43,7 @@ export function sphereView(sphere: NonNullable<Material["sphere"]>): SphereView 
       colours.push(...colour(at(band, ring, turn) / largest).map((part) => (part / 255) ** 2.2));
     }
     geometry.setAttribute("color", new Float32BufferAttribute(colours, 3));
-    legend.textContent = `Band ${band + 1}, |q| = ${number(sphere.radius)} Å⁻¹; full colour at |h| = ${number(largest)} ħ.`;
+    legend.textContent = `Band ${band + 1}, |q| = ${number(sphere.radius)} Å⁻¹ (without 2π); full colour at |h| = ${number(largest)} ħ.`;
     stage.ask();
   }
   onColours(() => show(current), stage.stop.signal);

@@ -7,6 +7,7 @@ import { saveCsv, saveParquet } from "./download";
 import { filterPanel } from "./filters";
 import { unit } from "./format";
 import { decode, encode, isFiltered, select, type Query } from "./query";
+import { link, told } from "./units";
 
 const ROW = 33;
 
@@ -66,7 +67,7 @@ export class TableView {
 
   get hash(): string {
     const encoded = encode(this.query);
-    return encoded ? `#/?${encoded}` : "#/";
+    return link(encoded ? `#/?${encoded}` : "#/");
   }
 
   private numeric(): string[] {
@@ -88,7 +89,7 @@ export class TableView {
     if (this.active >= this.rows.length) this.active = 0;
     const before = this.virtual.options.count;
     this.virtual.setOptions({ ...this.virtual.options, count: this.rows.length });
-    const looks = [...this.shown.map(({ name }) => name), this.query.sort, this.query.descending].join();
+    const looks = [...this.shown.map(({ name }) => name), this.query.sort, this.query.descending, told("THz")].join();
     if (looks !== this.looks) this.drawHead();
     this.looks = looks;
     this.grid.setAttribute("aria-rowcount", String(this.rows.length + 1));
@@ -219,7 +220,7 @@ export class TableView {
     const [a, b] = this.chosen;
     this.compareLink.hidden = this.chosen.length === 0;
     this.compareLink.textContent = b ? "Compare the two" : "Choose a second to compare";
-    if (b) this.compareLink.href = `#/compare?a=${encodeURIComponent(a)}&b=${encodeURIComponent(b)}`;
+    if (b) this.compareLink.href = link(`#/compare?a=${encodeURIComponent(a)}&b=${encodeURIComponent(b)}`);
     else this.compareLink.removeAttribute("href");
     this.drawRows();
   }
