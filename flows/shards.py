@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from flows.engines import Crew
 from flows.labels import run_name
 from flows.planning import alone, intake_of, planned_for
+from flows.result import ScreenResult
+from flows.runs import commit_run
 from flows.workers import worker_count
 from tasks.building import build_catalog
 from tasks.settings import ScreenSettings
@@ -103,6 +105,8 @@ def screen_in_shards(
         runs = asyncio.run(_all(deployment, intake.run_id, shares)) if plan.n_open else []
         if store:
             pull(store, output)
+        # The shares record what they computed; the decisions, and so the settings, are of this run.
+        commit_run(intake, ScreenResult(intake.run_id, plan))
         build_catalog(intake.dataset)
         if store:
             push(output, store)

@@ -1,12 +1,15 @@
 """The catalogue of a dataset, with what the numbers of each material are worth."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.storage import Dataset
-from tasks.storage.catalog import Judge, write_catalog
-from tasks.trust import JUDGED, assess
+import pyarrow as pa
+
+from tasks.storage import Dataset, Snapshot
+from tasks.storage.catalog import Judge, Row, write_catalog
+from tasks.trust import JUDGED, assess, followed_settings
 
 _LOWERED: Final = ("raw_score", "raw_shortlisted")
 
@@ -29,25 +32,46 @@ def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
     DatasetError
         When a part is missing or damaged, or the disk refuses the files.
     """
-    return write_catalog(
-        dataset, Judge((*JUDGED, *_LOWERED), lambda _snapshot, _plan: trust_columns)
-    )
+    return write_catalog(dataset, Judge((*JUDGED, *_LOWERED, "run_id"), _begin))
 
 
-def trust_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+def _begin(snapshot: Snapshot, _: pa.Table) -> Callable[[Row], Row]:
+    """What judges a material by the settings of its run."""
+    settings = _followed_settings(snapshot)
+    return lambda row: trust_columns(row, settings.get(row["run_id"]))
+
+
+def _followed_settings(snapshot: Snapshot) -> dict[str, Row]:
+    """Settings that warnings follow, of each run that has recorded its own."""
+    rows = snapshot.read("runs", columns=["run_id", "settings"]).to_pylist()
+    return {row["run_id"]: followed_settings(_recorded(row["settings"])) for row in rows}
+
+
+def _recorded(settings: str) -> Mapping[str, Any]:
+    """Settings of a run by group; none where they cannot be read, which costs no catalogue."""
+    try:
+        found = json.loads(settings)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def trust_columns(row: Row, settings: Row | None = None) -> dict[str, Any]:
     """Values of the columns `TRUST_COLUMNS` of one material.
 
     Parameters
     ----------
     row : mapping
         Its row of the catalogue.
+    settings : mapping, optional
+        Settings of its run, as `tasks.trust.followed_settings` gives them; else the defaults.
 
     Returns
     -------
     dict
         Values by column.
     """
-    found, score = assess(row), row["raw_score"]
+    found, score = assess(row, settings), row["raw_score"]
     return {
         "warnings": list(found.warnings),
         "reliable": found.reliable,

@@ -1,8 +1,10 @@
 """How far the results of a material can be trusted: the only place where a warning is declared.
 
-Each rule looks at one row of the catalogue. What a warning costs is a judgement, its threshold is
-measured; docs/trust.md tells both. A *grave* warning means that class, stability or the sign of
-the helicity may be wrong; the others concern sizes.
+Each rule looks at one row of the catalogue, and sees nothing but what it names in `Rule.reads`:
+columns, and settings of the run by dotted names, such as ``score.stability_tolerance``. A threshold
+that a setting has already is that setting's. What a warning costs is a judgement, the other
+thresholds are measured; docs/trust.md tells both. A *grave* warning means that class, stability or
+the sign of the helicity may be wrong; the others concern sizes.
 """
 
 import math
@@ -12,15 +14,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ase.data import atomic_numbers
+from pydantic import BaseModel
 from pymatgen.core import Element
 
+from tasks.chirality import ScoreSettings
+from tasks.phonons import PhononSettings
 from tasks.symmetry import classify_space_group
 
 Row = Mapping[str, Any]
 
-_IMAGINARY: Final = -0.1  # THz
 _SOFT: Final = 0.3  # THz
-_SHIFT: Final = 0.02  # of the highest frequency
 _LARGE_SHIFT: Final = 0.05
 _FORBIDDEN: Final = 1e-3  # of the tensor
 _SHARE: Final = 0.2  # of the tensor
@@ -35,6 +38,8 @@ _MARGINAL: Final = 0.6
 _SIZE: Final = 0.85
 _TENSOR: Final = 0.95
 _ELEMENT: Final = re.compile(r"[A-Z][a-z]?")
+# Groups of `ScreenSettings` that rules may name.
+_GROUPS: Final[Mapping[str, type[BaseModel]]] = {"score": ScoreSettings, "phonons": PhononSettings}
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,10 @@ class Rule:
     ----------
     code : str
         Name in the column ``warnings``.
+    reads : tuple of str
+        Columns of the catalogue and dotted names of settings that it looks at.
     applies : callable
-        Whether a row of the catalogue deserves it.
+        Whether a row of these, and of nothing else, deserves it. Columns may be empty.
     factor : float
         What it does to the score, between 0 and 1.
     grave : bool
@@ -56,6 +63,7 @@ class Rule:
     """
 
     code: str
+    reads: tuple[str, ...]
     applies: Callable[[Row], bool]
     factor: float
     grave: bool
@@ -81,25 +89,55 @@ class Trust:
     reliable: bool
 
 
-def assess(row: Row) -> Trust:
+def assess(row: Row, settings: Row | None = None) -> Trust:
     """Apply all rules to one material with results.
 
     Parameters
     ----------
     row : mapping
-        Columns of the catalogue of materials; missing or empty ones warn of nothing.
+        The columns `JUDGED` of the catalogue of materials; empty ones warn of nothing.
+    settings : mapping, optional
+        Settings of the run that the results are of, as `followed_settings` gives them; the defaults
+        if left out.
 
     Returns
     -------
     Trust
         Its warnings and what follows from them.
+
+    Raises
+    ------
+    KeyError
+        When a column is missing.
     """
-    found = [rule for rule in RULES if rule.applies(row)]
+    told = {**row, **(followed_settings({}) if settings is None else settings)}
+    found = [rule for rule in RULES if rule.applies({name: told[name] for name in rule.reads})]
     return Trust(
         warnings=tuple(rule.code for rule in found),
         factor=math.prod(rule.factor for rule in found),
         reliable=not any(rule.grave for rule in found),
     )
+
+
+def followed_settings(recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Take the settings that rules look at out of those of a run.
+
+    Parameters
+    ----------
+    recorded : mapping
+        Groups of settings, as a run has recorded them.
+
+    Returns
+    -------
+    dict
+        Values by dotted name; the default where the run recorded none.
+    """
+    found = {}
+    for path in (name for name in _read_by_rules() if "." in name):
+        group, name = path.split(".")
+        default = _GROUPS[group].model_fields[name].default
+        found[path] = recorded.get(group, {}).get(name, default)
+    return found
 
 
 def warning_text(code: str) -> str:
@@ -143,34 +181,38 @@ _WITHOUT_VALUE: Final = frozenset(("He", "Ne", "Ar"))  # light noble gases: no e
 
 def _number(row: Row, name: str) -> float:
     """Number of a column, 0 where there is none."""
-    value = row.get(name)
+    value = row[name]
     return 0.0 if value is None else float(value)
 
 
 def _largest(row: Row, name: str) -> float:
     """Largest number of a column of lists, 0 where there is none."""
-    values = row.get(name)
+    values = row[name]
     return max((abs(x) for x in values if x is not None), default=0.0) if values is not None else 0
 
 
 def _same_class(row: Row) -> bool:
     """Whether the relaxed crystal has class and wave of the input; False where it is unknown."""
-    number = row.get("space_group_number_relaxed")
+    number = row["space_group_number_relaxed"]
     if not number:
         return False
     found = classify_space_group(int(number))
-    given = row.get("chirality_class"), row.get("helicity_wave")
+    given = row["chirality_class"], row["helicity_wave"]
     return (found.chirality_class, found.helicity_wave) == given
 
 
-def _stable(row: Row) -> bool:
-    return row.get("stable") is True
-
+_GROUP_COLUMNS: Final = (
+    "symmetry_changed",
+    "space_group_number_relaxed",
+    "chirality_class",
+    "helicity_wave",
+)
 
 RULES: Final = (
     Rule(
         "unstable",
-        lambda row: row.get("stable") is False,
+        ("stable",),
+        lambda row: row["stable"] is False,
         _GRAVE,
         True,
         "Unstable: there are imaginary modes at q-points that the supercell describes exactly. "
@@ -178,7 +220,8 @@ RULES: Final = (
     ),
     Rule(
         "class_changed",
-        lambda row: row.get("symmetry_changed") is True and not _same_class(row),
+        _GROUP_COLUMNS,
+        lambda row: row["symmetry_changed"] is True and not _same_class(row),
         _GRAVE,
         True,
         "After the relaxation the crystal has another space group, of another chirality class or "
@@ -186,17 +229,16 @@ RULES: Final = (
     ),
     Rule(
         "symmetry_doubtful",
-        lambda row: row.get("classes_differ") is True,
+        ("classes_differ",),
+        lambda row: row["classes_differ"] is True,
         _GRAVE,
         True,
         "The chirality class of the input depends on the tolerance of the symmetry search.",
     ),
     Rule(
         "wave_differs",
-        lambda row: (
-            None not in (row.get("helicity_wave"), row.get("helicity_wave_found"))
-            and row["helicity_wave"] != row["helicity_wave_found"]
-        ),
+        ("helicity_wave", "helicity_wave_found"),
+        lambda row: None not in row.values() and row["helicity_wave"] != row["helicity_wave_found"],
         _GRAVE,
         True,
         "The helicity has another lowest harmonic than the space group of the input allows: the "
@@ -204,6 +246,7 @@ RULES: Final = (
     ),
     Rule(
         "supercell",
+        ("boundary_shift",),
         lambda row: _number(row, "boundary_shift") > _LARGE_SHIFT,
         _GRAVE,
         True,
@@ -212,7 +255,8 @@ RULES: Final = (
     ),
     Rule(
         "potentials_disagree",
-        lambda row: row.get("potentials_disagree") is True,
+        ("potentials_disagree",),
+        lambda row: row["potentials_disagree"] is True,
         _GRAVE,
         True,
         "Another potential contradicts: in stability, in the helicity wave or in the sign of the "
@@ -220,6 +264,7 @@ RULES: Final = (
     ),
     Rule(
         "volume_far_off",
+        ("volume_change",),
         lambda row: abs(_number(row, "volume_change")) > _LARGE_VOLUME,
         _GRAVE,
         True,
@@ -228,6 +273,7 @@ RULES: Final = (
     ),
     Rule(
         "volume",
+        ("volume_change",),
         lambda row: _VOLUME < abs(_number(row, "volume_change")) <= _LARGE_VOLUME,
         _MARGINAL,
         True,
@@ -236,7 +282,8 @@ RULES: Final = (
     ),
     Rule(
         "soft",
-        lambda row: _stable(row) and _number(row, "min_frequency_commensurate") < _SOFT,
+        ("stable", "min_frequency_commensurate"),
+        lambda row: row["stable"] is True and _number(row, "min_frequency_commensurate") < _SOFT,
         _MARGINAL,
         True,
         "The lowest frequency at the q-points of the supercell is close to zero: a small error "
@@ -244,6 +291,7 @@ RULES: Final = (
     ),
     Rule(
         "forbidden_tensor",
+        ("tensor_violation",),
         lambda row: _largest(row, "tensor_violation") > _FORBIDDEN,
         _MARGINAL,
         False,
@@ -252,7 +300,11 @@ RULES: Final = (
     ),
     Rule(
         "imaginary_between",
-        lambda row: _stable(row) and _number(row, "min_frequency") < _IMAGINARY,
+        ("stable", "min_frequency", "score.stability_tolerance"),
+        lambda row: (
+            row["stable"] is True
+            and _number(row, "min_frequency") < -row["score.stability_tolerance"]
+        ),
         _SIZE,
         False,
         "Imaginary modes appear only between the q-points of the supercell, where frequencies are "
@@ -260,14 +312,18 @@ RULES: Final = (
     ),
     Rule(
         "symmetry_changed",
-        lambda row: row.get("symmetry_changed") is True and _same_class(row),
+        _GROUP_COLUMNS,
+        lambda row: row["symmetry_changed"] is True and _same_class(row),
         _SIZE,
         False,
         "The space group after relaxation is not that of the input; class and helicity wave are.",
     ),
     Rule(
         "boundary",
-        lambda row: _SHIFT < _number(row, "boundary_shift") <= _LARGE_SHIFT,
+        ("boundary_shift", "phonons.max_boundary_shift"),
+        lambda row: (
+            row["phonons.max_boundary_shift"] < _number(row, "boundary_shift") <= _LARGE_SHIFT
+        ),
         _SIZE,
         False,
         "Force constants are not small at the boundary of the supercell: interpolated "
@@ -275,6 +331,7 @@ RULES: Final = (
     ),
     Rule(
         "frequencies_differ",
+        ("frequency_disagreement",),
         lambda row: _number(row, "frequency_disagreement") > _DISAGREEMENT,
         _SIZE,
         False,
@@ -282,13 +339,15 @@ RULES: Final = (
     ),
     Rule(
         "sum_rules_skipped",
-        lambda row: bool(row.get("sum_rules_skipped")),
+        ("sum_rules_skipped",),
+        lambda row: bool(row["sum_rules_skipped"]),
         _SIZE,
         False,
         "The rotational sum rules could not be imposed: sound near Γ may be wrong.",
     ),
     Rule(
         "mesh",
+        ("tensor_largest_share",),
         lambda row: _largest(row, "tensor_largest_share") > _SHARE,
         _TENSOR,
         False,
@@ -297,15 +356,15 @@ RULES: Final = (
     ),
     Rule(
         "no_born_charges",
-        lambda row: (
-            row.get("nac") is False and is_polar(row.get("formula"), row.get("charge_balance"))
-        ),
+        ("nac", "formula", "charge_balance"),
+        lambda row: row["nac"] is False and is_polar(row["formula"], row["charge_balance"]),
         _TENSOR,
         False,
         "No Born charges: the splitting of longitudinal and transverse optical modes is missing.",
     ),
     Rule(
         "near_degenerate",
+        ("near_degenerate_fraction",),
         lambda row: _number(row, "near_degenerate_fraction") > _NEAR,
         _SIZE,
         False,
@@ -315,26 +374,11 @@ RULES: Final = (
 )
 """All warnings, the gravest first."""
 
-JUDGED: Final = (
-    "stable",
-    "symmetry_changed",
-    "classes_differ",
-    "boundary_shift",
-    "potentials_disagree",
-    "frequency_disagreement",
-    "volume_change",
-    "min_frequency_commensurate",
-    "tensor_violation",
-    "min_frequency",
-    "sum_rules_skipped",
-    "tensor_largest_share",
-    "nac",
-    "formula",
-    "charge_balance",
-    "near_degenerate_fraction",
-    "space_group_number_relaxed",
-    "chirality_class",
-    "helicity_wave",
-    "helicity_wave_found",
-)
+
+def _read_by_rules() -> tuple[str, ...]:
+    """All that rules look at, each once."""
+    return tuple(dict.fromkeys(name for rule in RULES for name in rule.reads))
+
+
+JUDGED: Final = tuple(name for name in _read_by_rules() if "." not in name)
 """Columns of the catalogue that the rules look at."""

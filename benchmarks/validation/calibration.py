@@ -23,7 +23,7 @@ from benchmarks.validation.agreement import Share
 from benchmarks.validation.crystals import STABILITY_TOLERANCE
 from benchmarks.validation.materials import NOISE, per_material, read_results
 from tasks.symmetry import classify_space_group
-from tasks.trust import RULES, assess
+from tasks.trust import JUDGED, RULES, assess
 
 SUMMARY = "lists/ffonons_phonondb_summary.csv.gz"
 SOFT_LIMITS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)  # THz
@@ -43,12 +43,12 @@ def judged(row: dict[str, Any], other: dict[str, Any] | None) -> dict[str, Any]:
     Returns
     -------
     dict
-        For `tasks.trust.assess`; what is not known warns of nothing.
+        For `tasks.trust.assess`; what is not known is empty, and warns of nothing.
     """
     known = {name: value for name, value in row.items() if not _missing(value)}
     start, found = known.get("space_group_dft"), known.get("space_group")
     given = classify_space_group(int(start)) if start else None
-    return {
+    return dict.fromkeys(JUDGED) | {
         "formula": known.get("formula"),
         "stable": bool(known["stable"]),
         "min_frequency_commensurate": known.get("min_frequency", 0.0),

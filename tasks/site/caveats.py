@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from tasks.site.sources import Details
-from tasks.trust import assess, warning_text
+from tasks.site.sources import Details, run_settings
+from tasks.trust import assess, followed_settings, warning_text
 
 _NOT_STORED: Final = (
     "Its force constants are not stored in this catalogue, so bands, motion and helicity over the "
@@ -25,7 +25,8 @@ def caveats(found: Details) -> list[str]:
         One sentence each, the gravest first.
     """
     # Catalogues of older programs hold no warnings: they are judged by the present rules.
-    return [warning_text(code) for code in assess(found.row).warnings] + _recorded(found)
+    trust = assess(found.row, followed_settings(run_settings(found.run)))
+    return [warning_text(code) for code in trust.warnings] + _recorded(found)
 
 
 def _recorded(found: Details) -> list[str]:

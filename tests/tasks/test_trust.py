@@ -2,8 +2,9 @@
 
 import pytest
 
+from tasks.settings import ScreenSettings
 from tasks.storage.schema import CATALOG_TABLES
-from tasks.trust import JUDGED, RULES, assess, is_polar, warning_text
+from tasks.trust import JUDGED, RULES, assess, followed_settings, is_polar, warning_text
 
 SOUND = {
     "formula": "SiO2",
@@ -77,9 +78,40 @@ def test_warnings_multiply():
     assert not found.reliable
 
 
-def test_the_catalogue_of_an_older_program_warns_of_nothing_it_does_not_tell():
-    assert assess({"stable": True, "min_frequency_commensurate": 2.0}).warnings == ()
+def test_empty_columns_warn_of_nothing():
     assert assess(dict.fromkeys(JUDGED)).warnings == ()
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_column_that_is_not_handed_over_is_an_error(name):
+    with pytest.raises(KeyError, match=name):
+        assess({column: value for column, value in SOUND.items() if column != name})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "column", "numbers", "code"),
+    [
+        ("score.stability_tolerance", 0.3, "min_frequency", (-0.25, -0.35), "imaginary_between"),
+        ("score.stability_tolerance", 0.02, "min_frequency", (-0.015, -0.05), "imaginary_between"),
+        ("phonons.max_boundary_shift", 0.04, "boundary_shift", (0.035, 0.045), "boundary"),
+        ("phonons.max_boundary_shift", 0.01, "boundary_shift", (0.009, 0.015), "boundary"),
+    ],
+)
+def test_warnings_follow_the_settings_of_the_run(setting, value, column, numbers, code):
+    """What a setting calls noise, or converged, is nothing to be warned of."""
+    group, name = setting.split(".")
+    settings = followed_settings({group: {name: value}})
+    below, above = (assess(SOUND | {column: number}, settings).warnings for number in numbers)
+    assert (below, above) == ((), (code,))
+
+
+def test_the_defaults_hold_for_a_run_that_recorded_none():
+    settings = ScreenSettings()
+    assert followed_settings({}) == {
+        "score.stability_tolerance": settings.score.stability_tolerance,
+        "phonons.max_boundary_shift": settings.phonons.max_boundary_shift,
+    }
+    assert followed_settings(settings.model_dump(mode="json")) == followed_settings({})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Warnings appear exactly where the numbers call for them."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from tasks.site.caveats import caveats
@@ -55,6 +58,13 @@ def test_each_defect_has_one_warning(row, word):
 
 def test_crystals_of_one_element_lack_no_charges():
     assert warnings_of(nac=False, formula="Te") == ""
+
+
+def test_what_the_settings_of_the_run_call_noise_is_no_reason_for_a_warning():
+    run = {"settings": json.dumps({"score": {"stability_tolerance": 0.6}})}
+    found = Details(SOUND | {"min_frequency": -0.5}, "x", None, None, None, None, run)
+    assert "interpolated" in " ".join(caveats(replace(found, run=None)))
+    assert caveats(found) == []
 
 
 def test_an_unstable_crystal_is_not_blamed_on_interpolation():

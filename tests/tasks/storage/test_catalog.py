@@ -1,5 +1,6 @@
 """The catalogue of a dataset."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,17 @@ def test_forbidden_parts_of_the_tensor_cost_rank(tmp_path: Path) -> None:
     broken = with_numbers(tmp_path / "broken", tensor_violation=[0.3])
     assert set(broken["warnings"]) - set(sound["warnings"]) == {"forbidden_tensor"}
     assert broken["score"] < sound["score"]
+
+
+def test_warnings_follow_the_settings_of_the_run_that_decided(tmp_path: Path) -> None:
+    """Imaginary modes that the settings of a run call noise are no reason for a warning."""
+    plain = with_numbers(tmp_path, min_frequency=-0.2)
+    settings = json.dumps({"score": {"stability_tolerance": 0.3}})
+    run = samples.row("runs", run_id=plain["run_id"], settings=settings)
+    dataset = Dataset(tmp_path)
+    dataset.commit("run", {"runs": [run]}, [run["run_id"]])
+    [row] = catalogue(dataset)
+    assert set(plain["warnings"]) - set(row["warnings"]) == {"imaginary_between"}
 
 
 def test_disagreement_of_potentials_reaches_the_catalogue(tmp_path: Path) -> None:
