@@ -19,6 +19,7 @@ from flows.console import (
     require_file,
     require_folder,
 )
+from tasks.tolerances import AS_GIVEN, LOOSE
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -110,8 +111,10 @@ def assess(
             callback=judged(require_file),
         ),
     ] = None,
-    tight: Annotated[float, typer.Option(help="Tolerance of the symmetry as given (Å).")] = 0.01,
-    loose: Annotated[float, typer.Option(help="Tolerance of the parent symmetry (Å).")] = 0.1,
+    tight: Annotated[
+        float, typer.Option(help="Tolerance of the symmetry as given (Å).")
+    ] = AS_GIVEN,
+    loose: Annotated[float, typer.Option(help="Tolerance of the parent symmetry (Å).")] = LOOSE,
     workers: Workers = None,
 ) -> None:
     """Tell what generated crystals are worth: validity, uniqueness, novelty, symmetry, chirality.
@@ -170,7 +173,7 @@ def substitute(
         float, typer.Option(min=1e-6, max=1.0, help="Smallest probability of all exchanges.")
     ] = 0.001,
     limit: Annotated[int, typer.Option(min=1, help="Most candidates made from one crystal.")] = 20,
-    symprec: Annotated[float, typer.Option(help="Symmetry tolerance (Å).")] = 0.01,
+    symprec: Annotated[float, typer.Option(help="Symmetry tolerance (Å).")] = AS_GIVEN,
 ) -> None:
     """Put other elements into known chiral crystals: new candidates to screen.
 

@@ -22,13 +22,14 @@ from tasks.chirality.brillouin import helicity, zone_images
 from tasks.columns import stored_phonon
 from tasks.failures import RemediableError
 from tasks.storage import Dataset, Receipt
+from tasks.tolerances import NOISE
 
 FloatArray = NDArray[np.float64]
 Row = Mapping[str, Any]
 
 _N_Q_POINTS: Final = 32
 # THz; inside a degenerate set angular momenta depend on the solver.
-GAP: Final = 0.1
+GAP: Final = NOISE
 LARGE: Final = 0.1  # ħ
 
 

@@ -27,6 +27,7 @@ from tasks.intake import Read, Spread
 from tasks.sources import RawRecord, SourceSettings, parsed, raw_records, read_failure
 from tasks.structures import PackedCell, check_crystal, reduced_formula
 from tasks.symmetry import classify_space_group
+from tasks.tolerances import AS_GIVEN, LOOSE
 
 _SMALLEST_VOLUME: Final = 0.1  # Å^3, of the cell, as CDVAE has it
 _EVERY: Final = 50  # records between two reports of progress
@@ -38,8 +39,8 @@ class AssessmentSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min_distance: float = Field(0.5, gt=0, description="shortest distance between atoms (Å)")
-    tight: float = Field(0.01, gt=0, description="tolerance of the symmetry as given (Å)")
-    loose: float = Field(0.1, gt=0, description="tolerance of the parent symmetry (Å)")
+    tight: float = Field(AS_GIVEN, gt=0, description="tolerance of the symmetry as given (Å)")
+    loose: float = Field(LOOSE, gt=0, description="tolerance of the parent symmetry (Å)")
     length_tolerance: float = Field(0.2, gt=0, description="of StructureMatcher, as a fraction")
     site_tolerance: float = Field(
         0.3, gt=0, description="of StructureMatcher, in cube roots of the volume per atom"

@@ -20,10 +20,10 @@ from tasks.dielectric import REMEDY, DielectricResponse, dielectric_of, require_
 from tasks.failures import RemediableError
 from tasks.phonons import cell_of_atoms
 from tasks.symmetry import find_dataset
+from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
 
-_TIGHT: Final = 1e-5  # Å; the standard cell obeys its space group exactly
 
 # Of 2006 crystals computed with VASP or ABINIT the charges add up to at most 0.1 e, and violate the
 # symmetry of their sites by at most 7 % of the largest one (3 % in all but two);
@@ -150,7 +150,7 @@ def standardised(
     origin = _origins(given, primitive, found, symprec)
     turned = np.einsum("ia,nab,jb->nij", rotation, response.born_charges[origin], rotation)
     dielectric = rotation @ response.dielectric @ rotation.T
-    return symmetrised(DielectricResponse(turned, dielectric), cell_of_atoms(primitive), _TIGHT)
+    return symmetrised(DielectricResponse(turned, dielectric), cell_of_atoms(primitive), AS_MADE)
 
 
 def symmetrised(

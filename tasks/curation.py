@@ -13,6 +13,7 @@ from pymatgen.core import Composition, Element
 
 from tasks.sources import Provenance
 from tasks.symmetry import classify_space_group, find_dataset
+from tasks.tolerances import AS_GIVEN, LOOSE
 
 ChargeBalance = Literal["uniform", "mixed", "none", "metallic"]
 
@@ -29,7 +30,7 @@ class CurationSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     tolerances: tuple[float, ...] = Field(
-        (0.01, 0.1),
+        (AS_GIVEN, LOOSE),
         description="distance tolerances at which the space group of the crystal as given is "
         "recorded (Å)",
     )

@@ -32,7 +32,7 @@ IntArray = NDArray[np.int64]
 # by the square root of their number: its squared singular values add up to 1. All sets chosen
 # reach 1/4 at least; 1/3 is the best.
 _MIN_SQUARED_SINGULAR_VALUE = 0.2
-_SAME = 1e-3  # of a unit vector
+_SAME = 1e-3  # of a unit vector; directions that differ are tenths apart
 _ROUND = 6
 # Of 6/mmm. All directions of a cubic site group are equally good.
 _MAX_AXES_NOT_CUBIC = 7

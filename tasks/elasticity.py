@@ -20,7 +20,7 @@ VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 # Orthonormal basis of the symmetric tensors, shape (6, 3, 3).
 MANDEL = np.array([np.eye(3)[[a, b]].T @ np.eye(3)[[b, a]] for a, b in VOIGT])
 MANDEL /= np.linalg.norm(MANDEL, axis=(1, 2), keepdims=True)
-_STRAIN = 1e-3
+_STRAIN = 1e-3  # of the central differences: linear, and far above the rounding of stresses
 # A stretch and a shear at once serve two where some rotation tells them apart.
 _CANDIDATES = np.concatenate([(MANDEL[:3] + MANDEL[3:]) / np.sqrt(2), MANDEL])
 _INDEPENDENT = 0.1

@@ -30,7 +30,7 @@ from tasks.phonons import cell_of_atoms, phonopy_of
 from tasks.symmetry import classify_space_group
 
 T = TypeVar("T")
-_SAME = 1e-5  # fractions of the supercell
+_SAME = 1e-5  # fractions of the supercell; what is mirrored here is apart by rounding only
 _SPACE_GROUPS = ("space_group_number_initial", "space_group_number_final")
 _NO_COST = {"wall_time": 0.0, "potential_time": 0.0}
 

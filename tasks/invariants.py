@@ -7,6 +7,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from tasks.symmetry import find_dataset
+from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ class SpaceGroup:
         return bool(np.any(np.linalg.det(self.rotations) < 0))
 
 
-def space_group_of(atoms: Atoms, symprec: float = 1e-5) -> SpaceGroup:
+def space_group_of(atoms: Atoms, symprec: float = AS_MADE) -> SpaceGroup:
     """Find the space-group operations of a crystal and how they permute its atoms.
 
     Parameters

@@ -39,6 +39,7 @@ from tasks.supercells import (
     require_size,
 )
 from tasks.symmetry import MASS_DECIMALS, find_dataset
+from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -46,7 +47,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 N_TRANSLATIONS = 3
-_SYMPREC = 1e-5
 _PROJECTOR_ATOMS = 256
 _POSITION_DECIMALS = 12
 _TURNS = 3
@@ -223,7 +223,7 @@ def displace(
 
 
 def count_evaluations(
-    atoms: Atoms, settings: PhononSettings, symprec: float = _SYMPREC
+    atoms: Atoms, settings: PhononSettings, symprec: float = AS_MADE
 ) -> tuple[dict[Equivariance, int], int]:
     """Count what the force constants of a crystal take, without setting anything up.
 
@@ -327,7 +327,7 @@ def force_constants_of_all(
     equivariance = Equivariance.O3 if bare is potential else Equivariance.SO3
 
     def displaced(atoms: Atoms, length: float) -> DisplacedCrystal:
-        matrix = choose_supercell(atoms, length, settings.max_atoms, _SYMPREC)
+        matrix = choose_supercell(atoms, length, settings.max_atoms, AS_MADE)
         return displace(atoms, matrix, settings.displacement, equivariance)
 
     first = [_caught(displaced, atoms, settings.min_supercell_length) for atoms in crystals]
@@ -500,9 +500,9 @@ def _longer(
     if isinstance(found, Exception) or found.boundary_shift <= settings.max_boundary_shift:
         return None
     length = _GROWTH * nearest_image_distance(found.phonon.supercell.cell)
-    matrix = choose_supercell(atoms, length, settings.max_atoms, _SYMPREC)
+    matrix = choose_supercell(atoms, length, settings.max_atoms, AS_MADE)
     reached = nearest_image_distance(matrix.T @ np.asarray(atoms.cell))
-    return length if reached > length - _SYMPREC else None
+    return length if reached > length - AS_MADE else None
 
 
 def _in_place_of(
@@ -534,14 +534,14 @@ def _site_groups(phonon: Phonopy) -> dict[int, FloatArray]:
     """Cartesian rotations (n, 3, 3) that leave each inequivalent atom of the supercell in place."""
     cell = phonon.supercell
     species = cell.totuple(distinguish_symbol_index=True)
-    found = spglib.get_symmetry_dataset(species, symprec=_SYMPREC)
+    found = spglib.get_symmetry_dataset(species, symprec=AS_MADE)
     turns = cell.cell.T @ found.rotations @ np.linalg.inv(cell.cell.T)
     groups = {}
     for atom in np.flatnonzero(found.equivalent_atoms == np.arange(len(cell))).tolist():
         position = cell.scaled_positions[atom]
         moves = found.rotations @ position + found.translations - position
         distances = np.linalg.norm((moves - np.rint(moves)) @ cell.cell, axis=1)
-        groups[atom] = turns[distances < _SYMPREC]
+        groups[atom] = turns[distances < AS_MADE]
     return groups
 
 
@@ -614,7 +614,7 @@ def phonopy_of(
         label_isotopes(unit_cell),
         supercell_matrix,
         primitive_matrix=np.eye(3) if primitive_matrix is None else primitive_matrix,
-        symprec=_SYMPREC,
+        symprec=AS_MADE,
         distinguish_symbol_index=True,
     )
 

@@ -33,6 +33,7 @@ from tasks.failures import RemediableError
 from tasks.idealisation import idealise
 from tasks.phonons import FloatArray, atoms_of_cell, label_isotopes, phonopy_of, symmetrize
 from tasks.sources.born import read_born
+from tasks.tolerances import AS_MADE
 
 OWN_BLOCK: Final = "chiralscreen"
 """Name in a YAML file of what phonopy has no name for, and ignores."""
@@ -543,7 +544,7 @@ def _primitive_matrix(stated: FloatArray, unit_cell: PhonopyAtoms) -> FloatArray
     which helicity refers; a cell that unlike isotopes do not share mixes them up.
     """
     found = guess_primitive_matrix(
-        label_isotopes(unit_cell), symprec=_SYMPREC, distinguish_symbol_index=True
+        label_isotopes(unit_cell), symprec=AS_MADE, distinguish_symbol_index=True
     )
     same_size = np.isclose(np.linalg.det(found), np.linalg.det(stated))
     return stated if same_size else found

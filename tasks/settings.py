@@ -18,6 +18,7 @@ from tasks.failures import RemediableError
 from tasks.phonons import PhononSettings
 from tasks.relaxation import RelaxationSettings
 from tasks.sources import SourceSettings
+from tasks.tolerances import AS_GIVEN
 
 M = TypeVar("M", bound=BaseModel)
 _WIDTH: Final = 80  # characters in a line of YAML for people
@@ -28,7 +29,7 @@ class SymmetrySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    symprec: float = Field(0.01, gt=0, description="distance tolerance (Å)")
+    symprec: float = Field(AS_GIVEN, gt=0, description="distance tolerance (Å)")
 
 
 class PotentialSettings(BaseModel):

@@ -56,9 +56,10 @@ from tasks.storage import Dataset
 from tasks.structures import standardize
 from tasks.sum_rules import impose_sum_rules
 from tasks.symmetry import classify_space_group, find_dataset
+from tasks.tolerances import AS_GIVEN, AS_MADE, LISTED, LOOSE
 
 # The space group of a relaxed crystal is told at each of these tolerances (Å).
-TOLERANCES = (1e-5, 1e-3, 0.01, 0.1)
+TOLERANCES = (AS_MADE, LISTED, AS_GIVEN, LOOSE)
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,10 @@ _LONGER = 2
 # Force constants of the infinite crystal are expected to fall off as r^-p.
 _DECAY = 4
 _CLOSEST = 1.0  # Å, below which no other atom is
-_PRECISION = 1e-13
+_PRECISION = 1e-13  # of the linear system, relative: rounding of its right-hand side
 _ROUNDS = 2
 _MAX_IMAGES = 1_000_000
-_SAME = 1e-4  # Å
+_SAME = 1e-4  # Å; images of a pair whose distances differ by less are equally near
 _STEP = 1e-3  # 1/Å without 2 pi, of derivatives by q
 # Under the exchange of two atoms r changes sign, r r^T does not.
 _PARITY = np.repeat([-1.0, 1.0], [3, 6])

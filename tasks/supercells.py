@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from tasks.failures import RemediableError
 from tasks.symmetry import find_dataset
+from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_SAME_LENGTH = 1e-6  # Å
+_SAME_LENGTH = 1e-6  # Å; above the rounding of lattice vectors
 _BLOCK = 32  # lattice vectors looked at in one go
 _IMAGE_POWER = 6
 _ROUND = 6
@@ -47,7 +48,7 @@ def nearest_image_distance(lattice: FloatArray) -> float:
 
 
 def choose_supercell(
-    atoms: Atoms, min_length: float, max_atoms: int, symprec: float = 1e-5
+    atoms: Atoms, min_length: float, max_atoms: int, symprec: float = AS_MADE
 ) -> IntArray:
     """Choose the smallest supercell whose images are far enough apart.
 

@@ -32,6 +32,10 @@ IntArray = NDArray[np.int64]
 _ORDER_OF_TRACE = {-1: 2, 0: 3, 1: 4, 2: 6}
 # Moments of inertia closer than this fraction count as equal.
 _RELATIVE_TIE = 1e-5
+# Cosine between two axes from which they are one; others of a crystal are degrees apart.
+PARALLEL = 1 - 1e-6
+# Fraction of a reciprocal vector by which equivalent q-points may differ: rounding only.
+_SAME_Q = 1e-6
 _NEIGHBOUR_CELLS = np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3), axis=-1).reshape(-1, 3)
 
 
@@ -168,14 +172,14 @@ def principal_axes(
     chosen: list[RotationAxis] = []
     for axis in rotation_axes(phonon) if axes is None else axes:
         images = rotations @ axis.direction
-        known = any(np.max(np.abs(images @ other.direction)) > 1 - 1e-6 for other in chosen)
+        known = any(np.max(np.abs(images @ other.direction)) > PARALLEL for other in chosen)
         if axis.order >= minimum_order and not known:
             chosen.append(axis)
     return tuple(chosen)
 
 
 def contains(
-    axis: RotationAxis, q_points: FloatArray, tolerance: float = 1e-6
+    axis: RotationAxis, q_points: FloatArray, tolerance: float = _SAME_Q
 ) -> NDArray[np.bool_]:
     """Tell which q-points the axis leaves in place: R q = q + G.
 
@@ -272,6 +276,7 @@ def _axis(
     choices, screws = _reduce_screw(choices, rotation, order, vector)
     least = np.flatnonzero(screws == screws.min())
     plane = (choices[least] - screws.min() / order * vector) @ primitive.cell
+    # Singular values of 1 - R are zero along the axis, and of order one across it.
     centres = plane @ np.linalg.pinv(np.eye(3) - cartesian, rcond=1e-6).T
     direction = vector @ primitive.cell / np.linalg.norm(vector @ primitive.cell)
     best = _best_centre(centres, direction, primitive)

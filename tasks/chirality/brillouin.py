@@ -20,6 +20,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from tasks.fourier import Crystal
 from tasks.phonons import atoms_of_cell
 from tasks.symmetry import species_labels
+from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -51,6 +52,7 @@ class ZoneImages:
     def directions(self) -> FloatArray:
         """Unit vectors of the images, shape (nq, m, 3); zero at Gamma."""
         length = np.linalg.norm(self.vectors, axis=-1, keepdims=True)
+        # Against division by zero; q-points off Gamma are longer by ten orders.
         return np.where(length > 1e-12, self.vectors / np.maximum(length, 1e-12), 0.0)
 
 
@@ -262,6 +264,7 @@ def mesh_numbers(cell: ArrayLike, rotations: IntArray, spacing: float) -> IntArr
     reciprocal = np.linalg.inv(np.asarray(cell))
     lengths = np.linalg.norm(reciprocal, axis=0)
     scale = np.cbrt(np.abs(np.linalg.det(reciprocal)) / lengths.prod())
+    # A quotient that is whole but for rounding wants no further division.
     numbers = np.maximum(np.ceil(scale * lengths / spacing - 1e-6), 1).astype(np.int64)
     mixed = (rotations != 0).any(axis=0)
     tied = np.linalg.matrix_power((mixed | mixed.T).astype(np.int64), 2) > 0
@@ -364,7 +367,7 @@ class BandPath:
 
 
 def special_points(
-    primitive: PhonopyAtoms, symprec: float = 1e-5
+    primitive: PhonopyAtoms, symprec: float = AS_MADE
 ) -> tuple[dict[str, FloatArray], list[tuple[str, str]]]:
     """Named points and segments of the standard band path, in the basis of the given cell.
 

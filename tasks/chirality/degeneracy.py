@@ -14,15 +14,16 @@ from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
 from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
 
 from tasks.fourier import Crystal, dynamical_matrices
+from tasks.tolerances import DEGENERACY
 
-DEGENERACY_TOLERANCE: Final = 1e-3
+# Sets nearer than so many tolerances might be joined by a small change of the force constants.
 NEAR_FACTOR: Final = 10.0
 _GENERAL_POINT = np.array([0.1234, 0.2871, 0.3719])
 
 
 def degenerate_sets(
     frequencies: NDArray[np.float64],
-    tolerance: float = DEGENERACY_TOLERANCE,
+    tolerance: float = DEGENERACY,
     joined: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Label the degenerate sets by closeness of neighbouring frequencies.
@@ -79,7 +80,7 @@ def symmetry_partners(phonon: Crystal, q_points: ArrayLike) -> NDArray[np.bool_]
     return joined
 
 
-def obeys_space_group(phonon: Crystal, tolerance: float = DEGENERACY_TOLERANCE) -> bool:
+def obeys_space_group(phonon: Crystal, tolerance: float = DEGENERACY) -> bool:
     """Tell whether frequencies are the same at all q-points of a general star.
 
     Parameters
@@ -104,7 +105,7 @@ def obeys_space_group(phonon: Crystal, tolerance: float = DEGENERACY_TOLERANCE) 
 def near_degenerate(
     frequencies: NDArray[np.float64],
     sets: NDArray[np.int64],
-    tolerance: float = DEGENERACY_TOLERANCE,
+    tolerance: float = DEGENERACY,
 ) -> NDArray[np.bool_]:
     """Flag the sets that another set approaches within ten tolerances.
 

@@ -30,6 +30,7 @@ from tasks.chirality.histogram import bin_edges, bin_matrix
 from tasks.chirality.modes import Modes
 from tasks.fourier import Crystal
 from tasks.symmetry.point_groups import helicity_multiplicity
+from tasks.tolerances import FREQUENCY_CUTOFF
 
 Wave = Literal["none", "s", "d", "g", "i"]
 
@@ -98,7 +99,7 @@ def helicity_spectrum(
     *,
     irreducible: bool,
     bin_width: float = 0.1,
-    frequency_cutoff: float = 1e-2,
+    frequency_cutoff: float = FREQUENCY_CUTOFF,
     threshold: float = 1e-2,
     momentum: FloatArray | None = None,
     images: ZoneImages | None = None,

@@ -21,6 +21,7 @@ def bin_edges(frequencies: FloatArray, width: float) -> FloatArray:
     ndarray, shape (n_bins + 1,)
         Multiples of the width from 0, at least two.
     """
+    # The highest mode lies inside the last bin even where it is a multiple of the width.
     n_bins = max(1, int(np.ceil(frequencies.max() / width + 1e-9)))
     return np.asarray(width * np.arange(n_bins + 1))
 

@@ -21,6 +21,7 @@ from tasks.chirality.modes import Modes
 from tasks.chirality.tensor import AxialQuantity, TensorResult, ThermalSample, thermal_response
 from tasks.chirality.velocity import METRE_PER_SECOND, axial_elements
 from tasks.fourier import Crystal
+from tasks.tolerances import FREQUENCY_CUTOFF
 
 _ELECTRON_MASS = physical_constants["electron mass in u"][0]
 _BOHR_MAGNETON = physical_constants["Bohr magneton"][0]
@@ -91,7 +92,7 @@ def magnetization_tensor(
     temperatures: ArrayLike = (100.0, 300.0, 1000.0),
     *,
     window_width: float = 1.0,
-    frequency_cutoff: float = 1e-2,
+    frequency_cutoff: float = FREQUENCY_CUTOFF,
 ) -> TensorResult:
     """Return the magnetization a temperature gradient creates, M_i = beta_ij dT/dx_j.
 

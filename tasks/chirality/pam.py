@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.chirality.axes import (
+    PARALLEL,
     ComplexArray,
     FloatArray,
     IntArray,
@@ -233,7 +234,7 @@ def _best_axes(axes: Sequence[RotationAxis], q_points: FloatArray, cell: FloatAr
     length = np.linalg.norm(q, axis=-1)
     merit = np.zeros((len(axes), len(q_points)))
     for row, axis in zip(merit, axes, strict=True):
-        along = np.abs(q @ axis.direction) > (1 - 1e-6) * length
+        along = np.abs(q @ axis.direction) > PARALLEL * length
         row[:] = contains(axis, q_points) * (2 * axis.order + along)
     return np.where(merit.any(axis=0), merit.argmax(axis=0), -1)
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.chirality.axes import (
+    PARALLEL,
     ComplexArray,
     CrystalOperations,
     FloatArray,
@@ -31,12 +32,13 @@ from tasks.chirality.axes import (
     principal_axes,
     rotate_modes,
 )
-from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE, degenerate_sets
+from tasks.chirality.degeneracy import degenerate_sets
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.pam import pseudo_angular_momentum
 from tasks.chirality.statistics import translations
 from tasks.chirality.velocity import dynamical_matrix_gradient
 from tasks.fourier import Crystal, dynamical_matrices
+from tasks.tolerances import DEGENERACY
 
 CHANNELS = (("R", "R"), ("L", "L"), ("R", "L"), ("L", "R"))
 _TRANSFERS = np.array([0, 0, -2, 2])
@@ -113,7 +115,7 @@ class Splitting:
 
 def circular_raman(
     phonon: Crystal,
-    tolerance: float = DEGENERACY_TOLERANCE,
+    tolerance: float = DEGENERACY,
     axes: Sequence[RotationAxis] | None = None,
 ) -> tuple[CircularRaman, ...]:
     """Find which Gamma modes circular Raman scattering sees along each rotation axis.
@@ -320,7 +322,7 @@ def _symmetry_of_light(
     phonon: Crystal, operations: CrystalOperations, axis: RotationAxis
 ) -> IntArray:
     """Operations that the Gamma modes obey: with a field, those that keep the axis."""
-    kept = np.abs(operations.cartesian @ axis.direction @ axis.direction) > 1 - 1e-6
+    kept = np.abs(operations.cartesian @ axis.direction @ axis.direction) > PARALLEL
     if phonon.nac_params is None:
         kept[:] = True
     return np.flatnonzero(kept)

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
-from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE
+from tasks.tolerances import DEGENERACY, FREQUENCY_CUTOFF
 
 
 class ChiralitySettings(BaseModel):
@@ -17,10 +17,10 @@ class ChiralitySettings(BaseModel):
         0.01, description="distance of q-points along the band path (1/Å, without 2π)"
     )
     degeneracy_tolerance: PositiveFloat = Field(
-        DEGENERACY_TOLERANCE, description="bands closer than this form a degenerate set (THz)"
+        DEGENERACY, description="bands closer than this form a degenerate set (THz)"
     )
     frequency_cutoff: PositiveFloat = Field(
-        0.01,
+        FREQUENCY_CUTOFF,
         description="modes below it are not occupied, below its negative imaginary (THz)",
     )
     window_width: PositiveFloat = Field(

@@ -144,6 +144,7 @@ def atomic_means(
         momentum += np.einsum("qn,qnk->k", share[rows], size)
         weight += squares.reshape(-1, n_atoms, 3).sum(axis=(0, 2))
     momentum, weight = momentum[sites].mean(axis=0), weight[sites].mean(axis=0)
+    # Where no mode counts, 0 / 0 is 0.
     return momentum / max(share.sum(), 1e-300), momentum / np.maximum(weight, 1e-300)
 
 

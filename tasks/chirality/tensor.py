@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.constants import angstrom, h, hbar, k, tera
 
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, crystal_operations
-from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE, degenerate_sets, set_mean
+from tasks.chirality.degeneracy import degenerate_sets, set_mean
 from tasks.chirality.histogram import bin_edges, bin_matrix
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.statistics import translations
@@ -31,6 +31,7 @@ from tasks.chirality.velocity import (
 )
 from tasks.fourier import Crystal
 from tasks.symmetry.point_groups import tensor_projector
+from tasks.tolerances import DEGENERACY, FREQUENCY_CUTOFF
 
 # hbar (m/s) / Å^3, the unit of alpha / tau before the factor df0/dT in 1/K.
 ANGULAR_MOMENTUM_UNIT = hbar * METRE_PER_SECOND / angstrom**3
@@ -168,7 +169,7 @@ def thermal_sample(
     weights: ArrayLike,
     *,
     irreducible: bool,
-    tolerance: float = DEGENERACY_TOLERANCE,
+    tolerance: float = DEGENERACY,
 ) -> ThermalSample:
     """Prepare the sum over a mesh: velocities, weights and the allowed form of the tensor.
 
@@ -214,7 +215,7 @@ def velocity_angular_momentum_tensor(
     temperatures: ArrayLike = (100.0, 300.0, 1000.0),
     *,
     window_width: float = 1.0,
-    frequency_cutoff: float = 1e-2,
+    frequency_cutoff: float = FREQUENCY_CUTOFF,
 ) -> TensorResult:
     """Return the response of the angular momentum to a temperature gradient.
 

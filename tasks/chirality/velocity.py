@@ -28,10 +28,9 @@ from tasks.chirality.axes import ComplexArray, FloatArray, IntArray
 from tasks.chirality.degeneracy import set_mean, set_size
 from tasks.chirality.modes import Modes
 from tasks.fourier import Crystal, fourier_series
+from tasks.tolerances import TRANSLATION
 
 METRE_PER_SECOND = 100.0
-# A mode slower than this (THz) is a translation, whose velocity 1 / (2 omega) would blow up.
-_LEAST_FREQUENCY = 1e-4
 # Bytes of dD/dq held at a time.
 _CHUNK_BYTES = 2**22
 
@@ -85,7 +84,8 @@ def velocity_elements(phonon: Crystal, modes: Modes, sets: IntArray) -> ComplexA
         states, real, imaginary = _states_and_gradient(phonon, modes[rows])
         elements[:, rows] = block_diagonals(states, real, imaginary, sets[rows], size)
     frequency = set_mean(modes.frequencies, sets)
-    moving = frequency > _LEAST_FREQUENCY
+    # The velocity of a translation, 1 / (2 omega), would blow up.
+    moving = frequency > TRANSLATION
     scale = phonon.unit_conversion_factor**2 / (2 * np.where(moving, frequency, 1.0))
     return np.asarray(elements * (moving * scale)[..., None])
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.chirality.record import ChiralityRecord
 from tasks.chirality.thermal import ROOM_TEMPERATURE
+from tasks.tolerances import NOISE
 
 FloatArray = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ class ScoreSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     stability_tolerance: float = Field(
-        0.1, ge=0, description="imaginary frequencies smaller than this are taken as noise (THz)"
+        NOISE, ge=0, description="imaginary frequencies smaller than this are taken as noise (THz)"
     )
     stiffness_tolerance: float = Field(
         0.5, ge=0, description="negative elastic constants smaller than this are noise (GPa)"

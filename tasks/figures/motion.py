@@ -18,7 +18,7 @@ from tasks.chirality.angular_momentum import (
     circular_basis,
     mean_angular_momentum,
 )
-from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE, degenerate_sets
+from tasks.chirality.degeneracy import degenerate_sets
 from tasks.chirality.modes import modes_at
 from tasks.columns import Row
 from tasks.figures.labels import QUANTITIES
@@ -32,6 +32,7 @@ from tasks.figures.style import (
     symmetric_limit,
 )
 from tasks.figures.texture import main_axis, plane_frame
+from tasks.tolerances import DEGENERACY
 from tasks.units import THZ, FrequencyUnit
 
 FloatArray = NDArray[np.float64]
@@ -94,7 +95,7 @@ def mode_motion(
     band: int,
     *,
     axis: ArrayLike | None = None,
-    tolerance: float = DEGENERACY_TOLERANCE,
+    tolerance: float = DEGENERACY,
 ) -> ModeMotion:
     """Compute the motion of the atoms in one mode.
 

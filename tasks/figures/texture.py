@@ -24,7 +24,6 @@ from scipy.spatial import HalfspaceIntersection
 from tasks.chirality.analysis import sample_modes
 from tasks.chirality.axes import principal_axes, rotation_axes
 from tasks.chirality.brillouin import helicity, inscribed_radius, zone_faces
-from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE
 from tasks.chirality.modes import modes_at
 from tasks.figures.labels import QUANTITIES
 from tasks.figures.style import (
@@ -36,6 +35,7 @@ from tasks.figures.style import (
     styled,
     symmetric_limit,
 )
+from tasks.tolerances import DEGENERACY
 
 FloatArray = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ def sphere_texture(
     *,
     axis: ArrayLike | None = None,
     fraction: float = 0.5,
-    tolerance: float = DEGENERACY_TOLERANCE,
+    tolerance: float = DEGENERACY,
 ) -> SphereTexture:
     """Compute the helicity of all bands on a sphere around Γ.
 
@@ -164,7 +164,7 @@ def zone_cut(
     phonon: Phonopy,
     *,
     normal: ArrayLike | None = None,
-    tolerance: float = DEGENERACY_TOLERANCE,
+    tolerance: float = DEGENERACY,
 ) -> ZoneCut:
     """Compute the angular momenta on a plane through Γ.
 

@@ -15,10 +15,10 @@ from tasks.bands import BandStructure
 from tasks.chirality.analysis import ModeSample, sample_modes
 from tasks.chirality.angular_momentum import circular_basis
 from tasks.chirality.axes import rotate_modes, rotation_axes
-from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.pam import pam_along_path
 from tasks.chirality.raman import CHANNELS, circular_raman
+from tasks.tolerances import DEGENERACY
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -58,7 +58,7 @@ class SpecialModes:
 
 
 def special_modes(
-    phonon: Phonopy, bands: BandStructure, tolerance: float = DEGENERACY_TOLERANCE
+    phonon: Phonopy, bands: BandStructure, tolerance: float = DEGENERACY
 ) -> tuple[SpecialModes, ...]:
     """Compute the modes at each named q-point of a band structure.
 

@@ -8,8 +8,8 @@ from phonopy import Phonopy
 
 from tasks.chirality.analysis import sample_modes
 from tasks.chirality.brillouin import helicity, inscribed_radius
-from tasks.chirality.degeneracy import DEGENERACY_TOLERANCE
 from tasks.chirality.modes import modes_at
+from tasks.tolerances import DEGENERACY
 
 FloatArray = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class HelicitySphere:
     helicity: FloatArray
 
 
-def helicity_sphere(phonon: Phonopy, tolerance: float = DEGENERACY_TOLERANCE) -> HelicitySphere:
+def helicity_sphere(phonon: Phonopy, tolerance: float = DEGENERACY) -> HelicitySphere:
     """Compute the helicity of all bands on a sphere half as large as fits into the zone.
 
     Parameters

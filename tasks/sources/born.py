@@ -13,9 +13,9 @@ from phonopy.structure.symmetry import Symmetry
 from tasks.born_charges import require_sound
 from tasks.dielectric import ASSUMED_ORDER, BORN_CHARGES, DIELECTRIC_TENSOR, DielectricResponse
 from tasks.failures import RemediableError
+from tasks.tolerances import AS_GIVEN
 
 _MAX_BYTES: Final = 2**20
-_SYMPREC: Final = 0.01  # Å; rounded coordinates must not make equivalent atoms look different
 _REMEDY: Final = "correct the BORN file, or remove it"
 # First line of what `phonopy-vasp-born` writes, whose order of indices is therefore known.
 _OF_PHONOPY: Final = "# epsilon and Z* of atoms"
@@ -101,8 +101,8 @@ def with_charges(atoms: Atoms, born: Path) -> str:
     cell = PhonopyAtoms(
         numbers=atoms.numbers, cell=atoms.cell.array, scaled_positions=atoms.get_scaled_positions()
     )
-    found, _ = read_born(born, cell, _SYMPREC)
-    require_sound(found, cell, _SYMPREC, born.name)
+    found, _ = read_born(born, cell, AS_GIVEN)
+    require_sound(found, cell, AS_GIVEN, born.name)
     return json.dumps(
         {
             "lattice": atoms.cell.array.tolist(),

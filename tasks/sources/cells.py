@@ -29,6 +29,7 @@ def lattice_of(parameters: Sequence[float]) -> Lattice:
     numbers = np.asarray(parameters, dtype=float)
     if numbers.shape == (6,) and (numbers > 0).all() and (numbers[3:] < 180).all():
         lattice = Lattice.from_parameters(*numbers.tolist())
+        # Three vectors in a plane, whose volume is rounding, are no cell.
         if np.isfinite(lattice.matrix).all() and lattice.volume > 1e-6 * numbers[:3].prod():
             return lattice
     told = ", ".join(f"{number:g}" for number in numbers.ravel()[:6])

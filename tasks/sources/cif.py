@@ -26,6 +26,7 @@ from tasks.sources.cif_symmetry import Operations, group_of, operations_of, stat
 from tasks.sources.readings import Reading, require_few_atoms
 from tasks.sources.settings import DEFAULT_MAX_ATOMS
 from tasks.symmetry import find_dataset
+from tasks.tolerances import AS_PRINTED
 
 FloatArray = NDArray[np.float64]
 
@@ -35,7 +36,6 @@ _MOVED: Final = 1e-3  # Å; a larger move onto a special position is told
 _THIRDS: Final = (1 / 3, 2 / 3)
 _THIRD_TOLERANCE: Final = 1e-4  # relative; 0.3333 and 0.6667 are thirds
 _FULL: Final = 1e-3  # an occupancy differs from 1 by less
-_SYMPREC: Final = 0.05  # Å; as rough as printed coordinates
 _ROUGH_FORMULA: Final = 0.01  # a formula with decimals is rounded
 _ROUGH_VOLUME: Final = 0.01  # a stated volume is rounded
 _NUMBER: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d*\)?)?")
@@ -346,6 +346,7 @@ def _compare_composition(
     found = Counter(atoms.symbols)
     units = len(atoms) / sum(formula.values())
     is_whole = all(float(amount).is_integer() for amount in formula.values())
+    # Whole numbers are compared exactly, but for the rounding of the quotient above.
     tolerance = 1e-6 if is_whole else _ROUGH_FORMULA
     expected = {symbol: units * amount for symbol, amount in formula.items() if amount}
     wrong = set(found) != set(expected) or any(
@@ -381,7 +382,7 @@ def _compare_group(atoms: Atoms, operations: Operations, stated: int | None) -> 
     if stated is None or group_of(operations, atoms.cell.array) == stated:
         return
     try:
-        found = int(find_dataset(atoms, _SYMPREC).number)
+        found = int(find_dataset(atoms, AS_PRINTED).number)
     except ValueError:
         found = 0
     if found != stated:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tasks.failures import RemediableError
 from tasks.sources.cif_blocks import CifBlock
 from tasks.sources.space_groups import plain_symbol, space_group_of
+from tasks.tolerances import LISTED
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -165,7 +166,7 @@ def group_of(operations: Operations, cell: FloatArray) -> int:
         1 to 230; 0 where spglib does not know it.
     """
     try:
-        found = spglib.get_spacegroup_type_from_symmetry(*operations, lattice=cell, symprec=1e-3)
+        found = spglib.get_spacegroup_type_from_symmetry(*operations, lattice=cell, symprec=LISTED)
     except spglib.SpglibError:
         return 0
     return 0 if found is None else int(found.number)

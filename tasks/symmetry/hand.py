@@ -45,6 +45,7 @@ from tasks.symmetry.operations import (
     database_operations,
     find_dataset,
 )
+from tasks.tolerances import AS_MADE
 
 Sign = Literal[-1, 0, 1]
 HandCriterion = Literal["none", "screw", "structure"]
@@ -78,7 +79,7 @@ class Handedness:
     criterion: HandCriterion
 
 
-def handedness(atoms: Atoms, symprec: float = 1e-5) -> Handedness:
+def handedness(atoms: Atoms, symprec: float = AS_MADE) -> Handedness:
     """Find the hand of a crystal.
 
     Parameters
@@ -154,6 +155,7 @@ def screw_sign(number: int) -> Sign:
         operations.cartesian_rotations[highest],
         operations.lattice,
     )
+    # Screw parts are quarters or sixths of a lattice vector: any small number tells zero.
     return _sign(float(np.sin(2 * np.pi * fraction)), 1e-6)
 
 

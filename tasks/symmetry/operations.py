@@ -15,6 +15,8 @@ import spglib
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from tasks.tolerances import AS_MADE
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -261,7 +263,7 @@ def idealised_primitive(
     return lattice, wrapped, dataset.std_types[first]
 
 
-def crystal_symmetry(atoms: Atoms, symprec: float = 1e-5) -> CrystalSymmetry:
+def crystal_symmetry(atoms: Atoms, symprec: float = AS_MADE) -> CrystalSymmetry:
     """Return the primitive cell of a crystal with its operations, without turning the crystal.
 
     Parameters

@@ -20,6 +20,7 @@ CrystalSystem = Literal[
 ]
 
 _TRACE_OF_ORDER = {1: 3, 2: -1, 3: 0, 4: 1, 6: 2}
+# Elements of an orthonormal basis below this are rounding; the others are of order one.
 _TOLERANCE = 1e-8
 
 

@@ -10,6 +10,7 @@ from tasks.symmetry.hand import HandCriterion, Sign, handedness_in_group
 from tasks.symmetry.operations import FloatArray, find_dataset, symmetry_in_dataset
 from tasks.symmetry.point_groups import ChiralityClass, CrystalSystem, HelicityWave
 from tasks.symmetry.selection import is_realised
+from tasks.tolerances import AS_MADE
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class SymmetryRecord:
 
 
 def analyze_symmetry(
-    atoms: Atoms, symprec: float = 1e-5, *, stated_number: int | None = None
+    atoms: Atoms, symprec: float = AS_MADE, *, stated_number: int | None = None
 ) -> SymmetryRecord:
     """Analyse the symmetry of a crystal.
 

@@ -18,6 +18,7 @@ from tasks.relaxation import RelaxationSettings, relax
 from tasks.settings import PotentialSettings
 from tasks.storage.durable import write_durably
 from tasks.structures import read_materials
+from tasks.tolerances import AS_GIVEN
 from tasks.training.datasets import make_frame, write_frames
 from tasks.training.disagreement import most_disputed
 from tasks.training.sampling import Samples, SamplingSettings, sample_crystal
@@ -46,7 +47,7 @@ class DistillationSettings(BaseModel):
     )
     sampling: SamplingSettings = SamplingSettings()
     referees: RefereeSettings | None = Field(None, description="default: label what comes")
-    symprec: float = Field(0.01, gt=0, description="tolerance of the symmetry search (Å)")
+    symprec: float = Field(AS_GIVEN, gt=0, description="tolerance of the symmetry search (Å)")
     chunk_size: int = Field(16, ge=1, description="crystals that are labelled together")
     training: TrainingSettings = TrainingSettings()
 

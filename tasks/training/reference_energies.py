@@ -30,5 +30,6 @@ def fit_reference_energies(frames: Sequence[Frame]) -> dict[int, float]:
     # Per atom, so that large cells do not decide alone.
     sizes = counts.sum(axis=1, keepdims=True)
     energies = np.array([frame.energy for frame in known]) / sizes[:, 0]
+    # Compositions that always come together share their energies instead of cancelling.
     solution = np.linalg.lstsq(counts / sizes, energies, rcond=1e-6)[0]
     return dict(zip(numbers, solution.tolist(), strict=True))
