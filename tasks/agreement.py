@@ -18,10 +18,11 @@ from scipy.stats import qmc
 
 from tasks.catalogue import read_overview
 from tasks.chirality import Modes, angular_momentum, modes_at
-from tasks.chirality.brillouin import helicity, zone_images
+from tasks.chirality.brillouin import helicity
 from tasks.columns import stored_phonon
 from tasks.failures import RemediableError
 from tasks.storage import Dataset, Receipt
+from tasks.symmetry.zone import zone_images
 from tasks.tolerances import NOISE
 
 FloatArray = NDArray[np.float64]

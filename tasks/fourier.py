@@ -28,6 +28,8 @@ from phonopy.harmonic.dynamical_matrix import DynamicalMatrix
 from phonopy.structure.cells import Primitive
 from phonopy.structure.symmetry import Symmetry
 
+from tasks.symmetry.zone import in_first_zone
+
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 IntArray = NDArray[np.int64]
@@ -297,8 +299,35 @@ def dynamical_matrices(phonon: Crystal, q_points: FloatArray) -> ComplexArray:
     """
     if isinstance(phonon, Interpolation) or phonon.nac_params is None:
         return fourier_series(phonon).matrices(q_points)
-    found = phonon.run_qpoints(q_points, with_dynamical_matrices=True)
-    return np.asarray(found.dynamical_matrices)
+    inside, gauge = in_zone_of_charges(phonon, q_points)
+    found = phonon.run_qpoints(inside, with_dynamical_matrices=True)
+    return np.asarray(gauge[:, :, None] * found.dynamical_matrices * gauge.conj()[:, None])
+
+
+def in_zone_of_charges(phonon: Phonopy, q_points: FloatArray) -> tuple[FloatArray, ComplexArray]:
+    """Move q-points to where phonopy's sum over dipoles is the most exact.
+
+    The sum is cut off around Gamma, so that it is not periodic in the reciprocal lattice. Inside
+    the first Brillouin zone q is as close to Gamma as it can be.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With Born charges.
+    q_points : ndarray, shape (nq, 3)
+        Fractional coordinates of the primitive reciprocal lattice.
+
+    Returns
+    -------
+    inside : ndarray, shape (nq, 3)
+        q - G in the first Brillouin zone.
+    gauge : ndarray, shape (nq, 3 n_atoms)
+        exp(-i G.tau): the factors of the rows of the eigenvectors at q.
+    """
+    primitive = phonon.primitive
+    inside = in_first_zone(q_points, primitive.cell)
+    phases = np.exp(2j * np.pi * (inside - q_points) @ primitive.scaled_positions.T)
+    return inside, np.repeat(phases, 3, axis=1)
 
 
 # Phonopy makes another object when force constants or charges are set.

@@ -17,7 +17,8 @@ from scipy.stats import binomtest
 
 from tasks.agreement import LARGE, matched, sharp_modes
 from tasks.chirality import Modes, angular_momentum
-from tasks.chirality.brillouin import helicity, zone_images
+from tasks.chirality.brillouin import helicity
+from tasks.symmetry.zone import zone_images
 
 FloatArray = NDArray[np.float64]
 

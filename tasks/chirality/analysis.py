@@ -17,13 +17,11 @@ from tasks.chirality.axes import (
 from tasks.chirality.brillouin import (
     BandPath,
     Mesh,
-    ZoneImages,
     band_path,
     cycloidicity,
     helicity,
     helicity_size,
     irreducible_mesh,
-    zone_images,
 )
 from tasks.chirality.degeneracy import (
     degenerate_sets,
@@ -47,6 +45,7 @@ from tasks.chirality.tensor import (
 )
 from tasks.chirality.thermal import ROOM_TEMPERATURE, thermal_sums
 from tasks.fourier import Crystal
+from tasks.symmetry.zone import ZoneImages, zone_images
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -8,7 +8,6 @@ reciprocal basis of the primitive cell.
 
 import warnings
 from dataclasses import dataclass
-from itertools import product
 from typing import Final
 
 import numpy as np
@@ -20,69 +19,14 @@ from phonopy.structure.atoms import PhonopyAtoms
 from tasks.fourier import Crystal
 from tasks.phonons import atoms_of_cell
 from tasks.symmetry import species_labels
+from tasks.symmetry.zone import NEIGHBOURS, ZoneImages
 from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Images longer by less than this fraction of the shortest reciprocal vector count as equally short.
-_BOUNDARY_TOLERANCE: Final = 1e-4
-_NEIGHBOURS: Final = np.array(sorted(product((-1, 0, 1), repeat=3), key=lambda g: g != (0, 0, 0)))
 _INTERIOR_LABEL: Final = "path"
 _GREEK: Final = {"GAMMA": "Γ", "DELTA": "Δ", "LAMBDA": "Λ", "SIGMA": "Σ"}
-
-
-@dataclass(frozen=True, eq=False)
-class ZoneImages:
-    """Images of q-points in the first Brillouin zone.
-
-    Attributes
-    ----------
-    vectors : ndarray, shape (nq, m, 3)
-        Equally short images of each q-point, Cartesian, 1/Å without 2 pi; m is the largest number
-        of them.
-    weights : ndarray, shape (nq, m)
-        One over the number of images; 0 in the unused columns.
-    """
-
-    vectors: FloatArray
-    weights: FloatArray
-
-    @property
-    def directions(self) -> FloatArray:
-        """Unit vectors of the images, shape (nq, m, 3); zero at Gamma."""
-        length = np.linalg.norm(self.vectors, axis=-1, keepdims=True)
-        # Against division by zero; q-points off Gamma are longer by ten orders.
-        return np.where(length > 1e-12, self.vectors / np.maximum(length, 1e-12), 0.0)
-
-
-def zone_images(q_points: ArrayLike, cell: ArrayLike) -> ZoneImages:
-    """Move q-points into the Wigner-Seitz cell of the reciprocal lattice, with all images there.
-
-    Parameters
-    ----------
-    q_points : array_like, shape (nq, 3)
-        Fractional reciprocal coordinates.
-    cell : array_like, shape (3, 3)
-        Primitive cell vectors as rows, in Å.
-
-    Returns
-    -------
-    ZoneImages
-        One image inside the zone, several on its boundary.
-    """
-    reciprocal = np.linalg.inv(np.asarray(cell, dtype=np.float64)).T
-    reduced, change = minkowski_reduce(reciprocal)
-    fractional = np.asarray(q_points, dtype=np.float64).reshape(-1, 3) @ np.linalg.inv(change)
-    fractional -= np.rint(fractional)
-    images = (fractional[:, None] + _NEIGHBOURS) @ reduced
-    length = np.sqrt(np.einsum("qma,qma->qm", images, images))
-    tolerance = _BOUNDARY_TOLERANCE * np.linalg.norm(reduced, axis=1).min()
-    shortest = length <= length.min(axis=1, keepdims=True) + tolerance
-    count = shortest.sum(axis=1)
-    order = np.argsort(~shortest, axis=1, kind="stable")[:, : count.max()]
-    weights = np.take_along_axis(shortest, order, axis=1) / count[:, None]
-    return ZoneImages(np.take_along_axis(images, order[..., None], axis=1), weights)
 
 
 def zone_faces(cell: ArrayLike) -> FloatArray:
@@ -99,7 +43,7 @@ def zone_faces(cell: ArrayLike) -> FloatArray:
         Halves of reciprocal vectors, 1/Å without 2 pi; in a reduced basis no others bound it.
     """
     reduced, _ = minkowski_reduce(np.linalg.inv(np.asarray(cell, dtype=np.float64)).T)
-    return np.asarray(_NEIGHBOURS[1:] @ reduced / 2)
+    return np.asarray(NEIGHBOURS[1:] @ reduced / 2)
 
 
 def inscribed_radius(cell: ArrayLike) -> float:
@@ -133,8 +77,7 @@ def helicity(momentum: FloatArray, images: ZoneImages) -> FloatArray:
     ndarray, shape (nq, nb)
         In hbar; a pseudoscalar, even in q; 0 at Gamma, where l of every set vanishes.
     """
-    mean_direction = np.einsum("qm,qma->qa", images.weights, images.directions)
-    return np.asarray(np.einsum("qba,qa->qb", momentum, mean_direction))
+    return np.asarray(np.einsum("qba,qa->qb", momentum, images.mean_direction))
 
 
 def helicity_size(momentum: FloatArray, images: ZoneImages) -> FloatArray:

@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 
 from tasks.chirality.angular_momentum import mean_angular_momentum
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, crystal_operations
-from tasks.chirality.brillouin import ZoneImages, helicity_size, zone_images
+from tasks.chirality.brillouin import helicity_size
 from tasks.chirality.degeneracy import set_mean
 from tasks.chirality.histogram import bin_edges, bin_matrix
 from tasks.chirality.modes import Modes
 from tasks.fourier import Crystal
 from tasks.symmetry.point_groups import helicity_multiplicity
+from tasks.symmetry.zone import ZoneImages, zone_images
 from tasks.tolerances import FREQUENCY_CUTOFF
 
 Wave = Literal["none", "s", "d", "g", "i"]

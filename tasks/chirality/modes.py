@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
 
-from tasks.fourier import Crystal, fourier_series
+from tasks.fourier import Crystal, fourier_series, in_zone_of_charges
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,9 @@ def modes_at(
     _check_input(phonon)
     points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
     if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
-        result = phonon.run_qpoints(points, with_eigenvectors=True, nac_q_direction=nac_direction)
-        return Modes(points, result.frequencies, result.eigenvectors)
+        inside, gauge = in_zone_of_charges(phonon, points)
+        result = phonon.run_qpoints(inside, with_eigenvectors=True, nac_q_direction=nac_direction)
+        return Modes(points, result.frequencies, gauge[:, :, None] * result.eigenvectors)
     series = fourier_series(phonon)
     squares, states = diagonalize_dynamical_matrices(series.periodic_matrices(points))
     frequencies = phonon.unit_conversion_factor * np.sign(squares) * np.sqrt(np.abs(squares))

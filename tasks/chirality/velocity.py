@@ -27,7 +27,7 @@ from tasks.chirality.angular_momentum import angular_momentum, atomic_angular_mo
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray
 from tasks.chirality.degeneracy import set_mean, set_size
 from tasks.chirality.modes import Modes
-from tasks.fourier import Crystal, fourier_series
+from tasks.fourier import Crystal, fourier_series, in_zone_of_charges
 from tasks.tolerances import TRANSLATION
 
 METRE_PER_SECOND = 100.0
@@ -53,9 +53,11 @@ def dynamical_matrix_gradient(phonon: Crystal, q_points: FloatArray) -> ComplexA
     """
     if phonon.nac_params is None:
         return fourier_series(phonon).gradients(q_points)
+    inside, gauge = in_zone_of_charges(phonon, q_points)
     derivative = DerivativeOfDynamicalMatrix(phonon.dynamical_matrix)
-    gradient = np.stack(list(_gradients(derivative, q_points)))
-    return (gradient + gradient.conj().swapaxes(-1, -2)) / 2
+    gradient = np.stack(list(_gradients(derivative, inside)))
+    hermitian = (gradient + gradient.conj().swapaxes(-1, -2)) / 2
+    return np.asarray(gauge[:, None, :, None] * hermitian * gauge.conj()[:, None, None])
 
 
 def velocity_elements(phonon: Crystal, modes: Modes, sets: IntArray) -> ComplexArray:

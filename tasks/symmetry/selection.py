@@ -40,6 +40,7 @@ from tasks.symmetry.wave_vectors import (
     WaveVectorSet,
     special_wave_vectors,
 )
+from tasks.symmetry.zone import zone_images
 
 # Two wave vectors are equivalent within this tolerance (fractions of the reciprocal lattice).
 _TOLERANCE = 1e-6
@@ -128,10 +129,14 @@ def allowed_angular_momentum(operations: SymmetryOperations, q_point: ArrayLike)
 def is_helicity_allowed(operations: SymmetryOperations, q_point: ArrayLike) -> bool:
     """Return whether a space group allows helicity at a wave vector.
 
-    h = l . q/|q| is averaged over the equivalent shortest images of q. The averaged direction is
-    left unchanged by R (unitary operations) and -R (anti-unitary ones), so it lies in the space of
-    displacements of q that keep its little group: h is allowed where the allowed l have a
-    component in that space, never at an isolated special point.
+    h = l . q/|q| is averaged over the equivalent shortest images of q, so it is allowed where an
+    allowed l has a component along the averaged direction. Every element of the little co-group
+    (R, or -R with time reversal) permutes the images and leaves that direction unchanged. At an
+    isolated special point no direction is left unchanged, so that h = 0. Elsewhere the averaged
+    direction may vanish all the same. At K and H of P3, P312 and their screw forms the little
+    co-group holds the three-fold rotation and, in P312, two-fold rotations with time reversal; it
+    leaves c unchanged and allows l along c. Screw parts do not enter. But q is normal to c at K,
+    and at H the images above and below cancel: h = 0.
 
     Parameters
     ----------
@@ -145,8 +150,7 @@ def is_helicity_allowed(operations: SymmetryOperations, q_point: ArrayLike) -> b
     bool
         Whether h may differ from zero.
     """
-    group = little_group(operations, q_point)
-    return _has_helicity(operations, group, _allowed_in(operations, group))
+    return _has_helicity(operations, q_point, allowed_angular_momentum(operations, q_point))
 
 
 @cache
@@ -230,14 +234,15 @@ def is_realised(crystal: CrystalSymmetry) -> bool:
 
 def _rule(operations: SymmetryOperations, wave_vectors: WaveVectorSet) -> SelectionRule:
     """Selection rule of one set, from a general member of it."""
-    group = little_group(operations, wave_vectors.sample())
+    q_point = wave_vectors.sample()
+    group = little_group(operations, q_point)
     allowed = _allowed_in(operations, group)
     return SelectionRule(
         wave_vectors,
         len(group.unitary),
         len(group.antiunitary),
         allowed,
-        _has_helicity(operations, group, allowed),
+        _has_helicity(operations, q_point, allowed),
     )
 
 
@@ -248,11 +253,10 @@ def _allowed_in(operations: SymmetryOperations, group: LittleGroup) -> FloatArra
     return invariant_basis(_mean_of(axial[group.unitary], -axial[group.antiunitary]))
 
 
-def _has_helicity(operations: SymmetryOperations, group: LittleGroup, allowed: FloatArray) -> bool:
-    """Whether an allowed l has a component along the displacements that keep the little group."""
-    rotations = operations.cartesian_rotations
-    directions = _mean_of(rotations[group.unitary], -rotations[group.antiunitary])
-    return bool(np.any(np.abs(allowed @ directions) > _TOLERANCE))
+def _has_helicity(operations: SymmetryOperations, q_point: ArrayLike, allowed: FloatArray) -> bool:
+    """Whether an allowed l has a component along the mean direction of the images of q."""
+    direction = zone_images([q_point], operations.lattice).mean_direction[0]
+    return bool(np.any(np.abs(allowed @ direction) > _TOLERANCE))
 
 
 def _mean_of(unitary: FloatArray, antiunitary: FloatArray) -> FloatArray:

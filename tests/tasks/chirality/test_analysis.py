@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from tasks.chirality import ChiralityRecord, ChiralitySettings, analyze_force_constants
 from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.brillouin import band_path, helicity_size, irreducible_mesh, zone_images
+from tasks.chirality.brillouin import band_path, helicity_size, irreducible_mesh
 from tasks.chirality.degeneracy import degenerate_sets, set_mean
 from tasks.chirality.modes import modes_at
 from tasks.chirality.statistics import atomic_means, translations
+from tasks.symmetry.zone import zone_images
 from tests.crystals import (
     quartz,
     random_rotation,

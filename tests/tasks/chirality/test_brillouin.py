@@ -19,10 +19,10 @@ from tasks.chirality.brillouin import (
     irreducible_mesh,
     mesh_numbers,
     special_points,
-    zone_images,
 )
 from tasks.chirality.degeneracy import degenerate_sets
 from tasks.chirality.modes import modes_at
+from tasks.symmetry.zone import zone_images
 from tests.crystals import (
     honeycomb,
     quartz,

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from tasks.chirality.angular_momentum import angular_momentum, mean_angular_momentum
-from tasks.chirality.brillouin import helicity, zone_images
+from tasks.chirality.brillouin import helicity
 from tasks.chirality.degeneracy import degenerate_sets
 from tasks.chirality.modes import modes_at
+from tasks.symmetry.zone import zone_images
 from tests.crystals import (
     honeycomb,
     random_crystal,

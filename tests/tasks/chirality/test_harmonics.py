@@ -5,11 +5,12 @@ import pytest
 from scipy.special import sph_harm_y
 
 from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.brillouin import helicity, helicity_size, irreducible_mesh, zone_images
+from tasks.chirality.brillouin import helicity, helicity_size, irreducible_mesh
 from tasks.chirality.degeneracy import degenerate_sets
 from tasks.chirality.harmonics import ORDERS, _all_harmonics, helicity_spectrum
 from tasks.chirality.modes import modes_at
 from tasks.symmetry.classification import classify_space_group
+from tasks.symmetry.zone import zone_images
 from tests.crystals import (
     quartz,
     random_crystal,

@@ -8,9 +8,10 @@ from tasks.chirality.angular_momentum import (
     atomic_angular_momentum,
     mean_angular_momentum,
 )
-from tasks.chirality.brillouin import helicity, special_points, zone_images
+from tasks.chirality.brillouin import helicity, special_points
 from tasks.chirality.degeneracy import degenerate_sets
 from tasks.chirality.modes import modes_at
+from tasks.symmetry.zone import zone_images
 from tests.crystals import (
     diamond,
     honeycomb,

@@ -5,7 +5,15 @@ import pytest
 from phonopy import Phonopy
 
 from tasks.chirality.modes import Modes, modes_at
-from tests.crystals import spring_crystal, spring_phonon, to_phonopy, transformed, wurtzite
+from tests.crystals import (
+    random_crystal,
+    spring_crystal,
+    spring_phonon,
+    to_phonopy,
+    transformed,
+    wurtzite,
+    zincblende,
+)
 
 Q_POINTS = np.array([[0.11, -0.23, 0.37], [0.5, 0.5, 0.0], [0.02, 0.0, 0.01]])
 
@@ -55,6 +63,27 @@ def test_imaginary_frequencies_are_negative():
     unstable.force_constants = -stable.force_constants
     expected = -modes_at(stable, Q_POINTS).frequencies[:, ::-1]
     np.testing.assert_allclose(modes_at(unstable, Q_POINTS).frequencies, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", [zincblende, wurtzite, lambda: random_crystal(146, 0)])
+def test_with_charges_modes_are_those_of_any_image_of_their_wave_vector(make):
+    """Phonopy's sum over dipoles is not periodic: far from Gamma it is off by 0.01 THz and more."""
+    phonon = spring_phonon(make(), born=True)
+    shifts = np.array([[1, 0, 0], [0, 2, -1], [1, 1, 1]])
+    here, there = modes_at(phonon, Q_POINTS), modes_at(phonon, Q_POINTS + shifts)
+    np.testing.assert_allclose(there.frequencies, here.frequencies, atol=1e-9)
+    phases = np.exp(-2j * np.pi * shifts @ phonon.primitive.scaled_positions.T).repeat(3, axis=1)
+    np.testing.assert_allclose(
+        projectors(there), phases[:, :, None] * projectors(here) * phases.conj()[:, None], atol=1e-8
+    )
+    straight = phonon.run_qpoints(Q_POINTS + shifts).frequencies
+    assert np.abs(straight - here.frequencies).max() > 1e-3
+
+
+def projectors(modes):
+    """Dynamical matrices up to unit and power: they do not depend on the basis of doublets."""
+    vectors = modes.eigenvectors
+    return vectors * modes.frequencies[:, None] @ vectors.conj().swapaxes(1, 2)
 
 
 def test_direction_of_approach_splits_the_polar_modes_at_gamma():

@@ -62,7 +62,7 @@ def test_crystals_of_one_element_lack_no_charges():
 
 def test_what_the_settings_of_the_run_call_noise_is_no_reason_for_a_warning():
     run = {"settings": json.dumps({"score": {"stability_tolerance": 0.6}})}
-    found = Details(SOUND | {"min_frequency": -0.5}, "x", None, None, None, None, run)
+    found = Details(SOUND | {"min_frequency": -0.5}, "x", None, None, None, None, run, None)
     assert "interpolated" in " ".join(caveats(replace(found, run=None)))
     assert caveats(found) == []
 

@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from tasks.chirality.angular_momentum import mean_angular_momentum
+from tasks.chirality.brillouin import helicity, special_points
+from tasks.chirality.degeneracy import degenerate_sets
+from tasks.chirality.modes import modes_at
 from tasks.symmetry import (
     allowed_angular_momentum,
     classify_space_group,
@@ -15,6 +19,7 @@ from tasks.symmetry import (
     realised_angular_momentum,
     selection_rules,
 )
+from tasks.symmetry.zone import zone_images
 from tests.crystals import (
     diamond,
     honeycomb,
@@ -192,3 +197,38 @@ def set_totals(phonon, q_point):
     momenta = np.imag(np.cross(e.conj(), e, axis=1)).sum(axis=0).T
     starts = np.flatnonzero(np.diff(frequencies, prepend=-np.inf) > 1e-5)
     return np.add.reduceat(momenta, starts, axis=0)
+
+
+# Groups whose three-fold rotation allows l along c at K and H; those of sixfold crystals do not.
+TRIGONAL = (143, 144, 145, 149, 151, 153)
+
+
+@pytest.mark.parametrize("number", TRIGONAL)
+@pytest.mark.parametrize("height", [0, 0.5])
+def test_corners_of_trigonal_zones_have_angular_momentum_along_c_and_no_helicity(number, height):
+    """At K the wave vector is normal to c; at H images above and below are equally short."""
+    operations = database_operations(number)
+    corner = (1 / 3, 1 / 3, height)
+    np.testing.assert_allclose(
+        allowed_angular_momentum(operations, corner), [[0, 0, 1]], atol=1e-12
+    )
+    assert not is_helicity_allowed(operations, corner)
+    assert is_helicity_allowed(operations, (1 / 3, 1 / 3, 0.3))
+
+
+@pytest.mark.parametrize("number", sorted({*sampled_groups(), *TRIGONAL}))
+def test_helicity_at_named_points_is_what_random_force_constants_have(number):
+    """At every special point of the band path, and halfway between the ends of its segments."""
+    phonon = spring_crystal(number)
+    operations = crystal_symmetry(random_crystal(number)).operations
+    points, segments = special_points(phonon.primitive)
+    q_points = [*points.values(), *((points[a] + points[b]) / 2 for a, b in segments)]
+    modes = modes_at(phonon, q_points)
+    momentum = mean_angular_momentum(
+        modes.eigenvectors, degenerate_sets(modes.frequencies, tolerance=1e-4)
+    )
+    found = helicity(momentum, zone_images(q_points, phonon.primitive.cell))
+    for q_point, values in zip(q_points, found, strict=True):
+        assert is_helicity_allowed(operations, q_point) == bool(np.abs(values).max() > 1e-6), (
+            q_point
+        )
