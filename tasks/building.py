@@ -2,16 +2,38 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tasks.chirality import ScoreSettings
+from tasks.duplicates import may_have_become_one, relaxed_originals
+from tasks.ranking import SCORED, ranking_columns, recorded_settings
 from tasks.storage import Dataset, Snapshot
-from tasks.storage.catalog import Judge, Row, write_catalog
+from tasks.storage.catalog import Judge, Row, planned_rows, write_catalog
 from tasks.trust import JUDGED, assess, followed_settings
 
-_LOWERED: Final = ("raw_score", "raw_shortlisted")
+_READ: Final = tuple(dict.fromkeys((*JUDGED, *SCORED, "run_id")))
+_COMPARED: Final = ("energy", "space_group_number_final", "checkpoint_digest")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Settings of a run that judge its materials; the defaults where it has recorded none.
+
+    Attributes
+    ----------
+    followed : mapping
+        Those that warnings follow, as `tasks.trust.followed_settings` gives them.
+    score : ScoreSettings
+        Those of the score.
+    """
+
+    followed: Row = field(default_factory=lambda: followed_settings({}))
+    score: ScoreSettings = field(default_factory=ScoreSettings)
 
 
 def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
@@ -32,19 +54,35 @@ def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
     DatasetError
         When a part is missing or damaged, or the disk refuses the files.
     """
-    return write_catalog(dataset, Judge((*JUDGED, *_LOWERED, "run_id"), _begin))
+    return write_catalog(dataset, Judge(_READ, _begin))
 
 
-def _begin(snapshot: Snapshot, _: pa.Table) -> Callable[[Row], Row]:
-    """What judges a material by the settings of its run."""
-    settings = _followed_settings(snapshot)
-    return lambda row: trust_columns(row, settings.get(row["run_id"]))
+def _begin(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
+    """Judge materials by the settings of their runs, and tell which became the same crystal."""
+    settings, same = _settings_of_runs(snapshot), _same_crystals(snapshot, plan)
+    return lambda row: {
+        **judged_columns(row, settings.get(row["run_id"], RunSettings())),
+        "same_crystal_as": same.get(row["material_id"]),
+    }
 
 
-def _followed_settings(snapshot: Snapshot) -> dict[str, Row]:
-    """Settings that warnings follow, of each run that has recorded its own."""
+def _settings_of_runs(snapshot: Snapshot) -> dict[str, RunSettings]:
+    """What judges the materials of each run that has recorded its settings."""
     rows = snapshot.read("runs", columns=["run_id", "settings"]).to_pylist()
-    return {row["run_id"]: followed_settings(_recorded(row["settings"])) for row in rows}
+    recorded = {row["run_id"]: _recorded(row["settings"]) for row in rows}
+    return {
+        run: RunSettings(followed_settings(groups), recorded_settings(groups))
+        for run, groups in recorded.items()
+    }
+
+
+def _same_crystals(snapshot: Snapshot, plan: pa.Table) -> dict[str, str]:
+    """Material that stands for each one that became the same crystal by its relaxation."""
+    computed = pc.is_valid(planned_rows(snapshot, plan, "chirality", [])["key"])
+    relaxed = planned_rows(snapshot, plan.filter(computed), "relaxations", _COMPARED)
+    rows = relaxed.filter(pc.is_valid(relaxed["key"])).to_pylist()
+    keys = may_have_become_one(rows)
+    return relaxed_originals(snapshot.read("relaxations", keys=keys).to_pylist()) if keys else {}
 
 
 def _recorded(settings: str) -> Mapping[str, Any]:
@@ -56,26 +94,25 @@ def _recorded(settings: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def trust_columns(row: Row, settings: Row | None = None) -> dict[str, Any]:
-    """Values of the columns `TRUST_COLUMNS` of one material.
+def judged_columns(row: Row, settings: RunSettings) -> dict[str, Any]:
+    """Tell what the numbers of one material are worth, and what rank they give it.
 
     Parameters
     ----------
     row : mapping
-        Its row of the catalogue.
-    settings : mapping, optional
-        Settings of its run, as `tasks.trust.followed_settings` gives them; else the defaults.
+        Columns `JUDGED` and `SCORED` of the catalogue of materials.
+    settings : RunSettings
+        Those of its run.
 
     Returns
     -------
     dict
         Values by column.
     """
-    found, score = assess(row, settings), row["raw_score"]
+    trust = assess(row, settings.followed)
     return {
-        "warnings": list(found.warnings),
-        "reliable": found.reliable,
-        "trust": found.factor,
-        "score": None if score is None else score * found.factor,
-        "shortlisted": row["raw_shortlisted"] and found.reliable,
+        "warnings": list(trust.warnings),
+        "reliable": trust.reliable,
+        "trust": trust.factor,
+        **ranking_columns(row, trust, settings.score),
     }

@@ -9,8 +9,9 @@ repetition.
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -20,9 +21,17 @@ from pymatgen.core import Lattice
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from tasks.masses import special_masses
-from tasks.structures import PackedCell
+from tasks.structures import PackedCell, structure_hash
+from tasks.symmetry import classify_space_group, find_dataset
 
 FloatArray = NDArray[np.float64]
+
+# Two relaxations that ended in one minimum differ by what their convergence leaves.
+_RELAXED_ENERGY: Final = 2e-3  # eV/atom
+_RELAXED_VOLUME: Final = 0.02  # of the volume
+_RELAXED_DISTANCE: Final = 0.05  # of the cube root of the volume per atom
+_RELAXED_SYMPREC: Final = 0.01  # Å
+_RELAXED_ALIKE: Final = ("space_group_number_final", "checkpoint_digest")
 
 
 class _Entry(NamedTuple):
@@ -110,6 +119,112 @@ class Duplicates:
             bucket.append(_Entry(material_id, PackedCell.of(atoms), _packed(nearest)))
         self._hashes[digest] = material_id
         return None
+
+
+def relaxed_originals(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Find crystals that came out of their relaxations as one crystal.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Rows of ``relaxations``.
+
+    Returns
+    -------
+    dict from str to str
+        Of each set of equal crystals, the name of the one that its relaxation changed the least,
+        by names of the others. Crystals of special masses are left out: the comparison sees
+        elements alone.
+    """
+    wells: dict[tuple[Any, ...], list[_Well]] = defaultdict(list)
+    found: dict[str, str] = {}
+    for row in sorted(rows, key=_change_of):
+        if row["masses"] is not None or not row["space_group_number_final"]:
+            continue
+        atoms = _atoms_of(row)
+        kind = (atoms.get_chemical_formula(), *(row[name] for name in _RELAXED_ALIKE))
+        if original := _well_of(row, wells[kind]).original_of(row["material_id"], atoms):
+            found[row["material_id"]] = original
+    return found
+
+
+def may_have_become_one(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Select crystals that share energy and space group with another one after the relaxation.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Columns ``key``, ``energy``, ``space_group_number_final`` and ``checkpoint_digest`` of
+        ``relaxations``.
+
+    Returns
+    -------
+    list of str
+        Keys of those that `relaxed_originals` has to look at.
+    """
+    kinds: dict[tuple[Any, ...], list[tuple[float, str]]] = defaultdict(list)
+    for row in rows:
+        kinds[tuple(row[name] for name in _RELAXED_ALIKE)].append((row["energy"], row["key"]))
+    found: list[str] = []
+    for members in kinds.values():
+        energies, keys = zip(*sorted(members), strict=True)
+        close = np.diff(energies) < _RELAXED_ENERGY
+        alike = np.append(close, False) | np.append(False, close)
+        found += [keys[i] for i in np.flatnonzero(alike)]
+    return found
+
+
+def _change_of(row: Mapping[str, Any]) -> tuple[bool, float, str]:
+    """What sorts relaxed crystals, the least changed first."""
+    return row["symmetry_changed"], abs(row["volume_change"]), row["material_id"]
+
+
+class _Well(NamedTuple):
+    """Crystals of one energy and volume after their relaxation, and the row of the first."""
+
+    first: Mapping[str, Any]
+    crystals: Duplicates
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether another relaxed crystal has its energy and volume."""
+        volume = _volume_of(row) / _volume_of(self.first)
+        close = abs(row["energy"] - self.first["energy"]) < _RELAXED_ENERGY
+        return close and abs(volume - 1) < _RELAXED_VOLUME
+
+    def original_of(self, material_id: str, atoms: Atoms) -> str | None:
+        """Earlier crystal that a relaxed one is; without one, or without symmetry, None."""
+        try:
+            dataset = find_dataset(atoms, _RELAXED_SYMPREC)
+        except ValueError:
+            return None
+        number, letters = int(dataset.number), tuple(dataset.wyckoffs)
+        chiral = classify_space_group(number).chirality_class == "II"
+        digest = structure_hash(atoms)
+        return self.crystals.original_of(material_id, digest, atoms, number, letters, chiral=chiral)
+
+
+def _well_of(row: Mapping[str, Any], wells: list[_Well]) -> _Well:
+    """Well that holds a relaxed crystal, a new one where none does."""
+    known = next((well for well in wells if well.holds(row)), None)
+    if known is None:
+        known = _Well(row, Duplicates(_RELAXED_DISTANCE))
+        wells.append(known)
+    return known
+
+
+def _volume_of(row: Mapping[str, Any]) -> float:
+    """Volume of the cell of a row (Å^3)."""
+    return abs(float(np.linalg.det(np.reshape(row["cell"], (3, 3)))))
+
+
+def _atoms_of(row: Mapping[str, Any]) -> Atoms:
+    """Crystal of a row without special masses."""
+    return Atoms(
+        numbers=row["numbers"],
+        cell=np.reshape(row["cell"], (3, 3)),
+        scaled_positions=np.reshape(row["positions"], (-1, 3)),
+        pbc=True,
+    )
 
 
 def _packed(nearest: FloatArray) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ase import Atoms
 
 from potentials import Equivariance, PotentialCard
-from tasks.chirality import ChiralitySettings, ScoreSettings
+from tasks.chirality import VERDICT_SETTINGS, ChiralitySettings, ScoreSettings
 from tasks.failures import RemediableError
 from tasks.phonons import count_evaluations, require_second_derivatives
 from tasks.settings import ScreenSettings
@@ -18,7 +18,7 @@ from tasks.supercells import require_size
 
 STAGE_NAMES = ("relaxation", "phonons", "chirality")
 # Raised when a stage's method changes, so that older results are computed anew.
-STAGE_VERSIONS = {"materials": 1, "relaxation": 3, "phonons": 3, "chirality": 2}
+STAGE_VERSIONS = {"materials": 1, "relaxation": 3, "phonons": 3, "chirality": 3}
 # Evaluations of a typical relaxation; enters cost estimates only.
 _RELAXATION_EVALUATIONS = 8
 _SECONDS_OVERHEAD = 1.0
@@ -124,14 +124,17 @@ def chirality_key(phonon_key: str, chirality: ChiralitySettings, score: ScoreSet
     chirality : ChiralitySettings
         Sampling and tolerances.
     score : ScoreSettings
-        Thresholds and weights.
+        Thresholds of the verdict; weights and scales of the score enter no stage.
 
     Returns
     -------
     str
         SHA-256 (hex).
     """
-    groups = [group.model_dump(mode="json") for group in (chirality, score)]
+    groups = [
+        chirality.model_dump(mode="json"),
+        score.model_dump(mode="json", include=set(VERDICT_SETTINGS)),
+    ]
     return digest(STAGE_VERSIONS["chirality"], phonon_key, groups)
 
 

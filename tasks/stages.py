@@ -435,7 +435,9 @@ def _analysed(task: Task) -> Outcome:
         "huang_violation": rules.huang_before,
         "sum_rules_skipped": rules.skipped or None,
     }
-    record = task.identity | vars(analysis.record) | vars(verdict) | divided
+    # The catalogue decides on score and shortlist: they need columns of other tables.
+    undecided = {"shortlisted": False}
+    record = task.identity | vars(analysis.record) | vars(verdict) | divided | undecided
     modes = pa.table(dict(analysis.modes))
     for name, value in reversed(task.identity.items()):
         modes = modes.add_column(0, name, pa.array([value] * len(modes)))

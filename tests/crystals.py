@@ -655,6 +655,45 @@ def tellurium() -> Atoms:
     return _wyckoff(("Te",), [(0.2636, 0, 1 / 3)], 152, (4.456, 4.456, 5.921, 90, 90, 120))
 
 
+def helix(radius: float) -> Atoms:
+    """One-atom hexagonal crystal of 2.5 A between layers, its atoms moved off the axis (A).
+
+    A right-handed helix on a threefold screw axis, P3_121; achiral at radius 0.
+    """
+    x, a = radius / 3.0, np.array([3.0, 0.0, 0.0])
+    cell = [a, [-1.5, 1.5 * np.sqrt(3), 0.0], [0.0, 0.0, 7.5]]
+    places = [(x, 0, 1 / 3), (0, x, 2 / 3), (-x, -x, 0)]
+    return Atoms("Te3", cell=cell, scaled_positions=places, pbc=True)
+
+
+def twisted_rocksalt(shift: float) -> Atoms:
+    """Rocksalt whose atoms moved along threefold axes (fractions): P2_13, as iron silicide."""
+    places = [
+        place
+        for x in (shift, 0.5 - 1.3 * shift)
+        for place in (
+            (x, x, x),
+            (0.5 - x, -x, 0.5 + x),
+            (-x, 0.5 + x, 0.5 - x),
+            (0.5 + x, 0.5 - x, -x),
+        )
+    ]
+    return Atoms("Na4Cl4", cell=3 * [5.6], scaled_positions=places, pbc=True)
+
+
+def tilted_cristobalite(tilt: float) -> Atoms:
+    """Cristobalite, P4_12_12, between its achiral ideal form (0) and the relaxed one (1)."""
+    ideal, real = np.array([0.25, 0.25, 0.0, 0.125]), np.array([0.3003, 0.2392, 0.1044, 0.1787])
+    u, x, y, z = ideal + tilt * (real - ideal)
+    a = 5.06
+    return crystal(
+        ["Si", "O"],
+        [(u, u, 0), (x, y, z)],
+        spacegroup=92,
+        cellpar=[a, a, np.sqrt(2) * a, 90, 90, 90],
+    )
+
+
 def _wyckoff(
     symbols: tuple[str, ...],
     sites: list[tuple[float, float, float]],

@@ -6,9 +6,10 @@ from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.record import ChiralityRecord
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.thermal import ThermalProperties, thermal_properties
-from tasks.chirality.verdict import ScoreSettings, Verdict, judge
+from tasks.chirality.verdict import VERDICT_SETTINGS, ScoreSettings, Verdict, judge
 
 __all__ = [
+    "VERDICT_SETTINGS",
     "ChiralityAnalysis",
     "ChiralityRecord",
     "ChiralitySettings",

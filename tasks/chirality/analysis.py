@@ -21,7 +21,9 @@ from tasks.chirality.brillouin import (
     cycloidicity,
     helicity,
     helicity_size,
+    inscribed_radius,
     irreducible_mesh,
+    zone_directions,
 )
 from tasks.chirality.degeneracy import (
     degenerate_sets,
@@ -34,8 +36,17 @@ from tasks.chirality.harmonics import HelicitySpectrum, helicity_spectrum
 from tasks.chirality.magnetic import magnetization_tensor
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.pam import pam_along_path
-from tasks.chirality.raman import CHANNELS, CircularRaman, Splitting, circular_raman, splittings
+from tasks.chirality.raman import (
+    CHANNELS,
+    CircularRaman,
+    Lines,
+    Splitting,
+    circular_raman,
+    seen_doublets,
+    splittings,
+)
 from tasks.chirality.record import ChiralityRecord
+from tasks.chirality.resolution import MEV_PER_THZ, resolved_angular_momentum
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.statistics import atomic_means, translations, zone_statistics
 from tasks.chirality.tensor import (
@@ -156,10 +167,11 @@ def analyze_force_constants(
     fields = (
         _sampling_fields(phonon, mesh)
         | _momentum_fields(phonon, zone, mesh, settings)
+        | _resolved_fields(phonon, zone, mesh, settings)
         | _stability_fields(phonon, zone, mesh, settings)
         | _spectrum_fields(responses.spectrum)
         | _tensor_fields(responses)
-        | _axis_fields(responses)
+        | _axis_fields(responses, settings)
         | _thermal_fields(phonon, zone, mesh, settings)
     )
     table = mode_table(phonon, band_path(phonon, settings.path_spacing), settings, axes)
@@ -327,7 +339,9 @@ def _responses(
         if phonon.nac_params is not None
         else None,
         axes=principal,
-        splittings=splittings(phonon, axes=principal),
+        splittings=splittings(
+            phonon, axes=principal, lines=Lines(settings.wave_number, settings.linewidth)
+        ),
         raman=circular_raman(phonon, tolerance, principal),
     )
 
@@ -376,6 +390,47 @@ def _momentum_fields(
         "atomic_angular_momentum": tuple(atoms[0].tolist()),
         "atomic_polarization": tuple(atoms[1].tolist()),
     }
+
+
+def _resolved_fields(
+    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+) -> dict[str, float]:
+    """Means over the optical branches of what linewidths and resolutions leave."""
+    counted = _counted(phonon, zone.modes, settings.frequency_cutoff)
+    frequencies = zone.modes.frequencies
+
+    def resolved(widths: FloatArray) -> FloatArray:
+        return resolved_angular_momentum(zone.momentum, frequencies, widths, counted)
+
+    def mean(values: FloatArray) -> float:
+        return zone_statistics(values, mesh.weights, counted).optical_mean
+
+    natural = resolved(settings.linewidth * np.abs(frequencies))
+    along = helicity_size(natural, zone.images)
+    resolution = settings.scattering_resolution / MEV_PER_THZ
+    measured = resolved(np.full_like(frequencies, resolution))
+    clear = frequencies > settings.resonant_resolution / MEV_PER_THZ
+    return {
+        "resolved_angular_momentum": mean(np.linalg.norm(natural, axis=-1)),
+        "resolved_helicity": mean(along),
+        "long_wave_helicity": _long_wave_helicity(phonon, settings),
+        "scattering_angular_momentum": mean(np.linalg.norm(measured, axis=-1)),
+        "resonant_helicity": mean(along * clear),
+    }
+
+
+def _long_wave_helicity(phonon: Crystal, settings: ChiralitySettings) -> float:
+    """Mean of |h| that a linewidth leaves the optical branches at one |k|, over its directions."""
+    directions, weights = zone_directions(phonon)
+    cell = phonon.primitive.cell
+    radius = min(settings.wave_number / (2 * np.pi), inscribed_radius(cell))
+    modes = modes_at(phonon, radius * directions @ cell.T)
+    sample = sample_modes(phonon, modes, settings.degeneracy_tolerance)
+    counted = _counted(phonon, modes, settings.frequency_cutoff)
+    widths = settings.linewidth * np.abs(modes.frequencies)
+    resolved = resolved_angular_momentum(sample.momentum, modes.frequencies, widths, counted)
+    found = helicity_size(resolved, sample.images)
+    return zone_statistics(found, weights, counted).optical_mean
 
 
 def _stability_fields(
@@ -428,7 +483,7 @@ def _tensor_fields(responses: Responses) -> dict[str, Any]:
     }
 
 
-def _axis_fields(responses: Responses) -> dict[str, Any]:
+def _axis_fields(responses: Responses, settings: ChiralitySettings) -> dict[str, Any]:
     """Splittings and Raman selection along the axes, one list entry per axis or mode."""
     axes = responses.axes
     rows = [
@@ -443,6 +498,10 @@ def _axis_fields(responses: Responses) -> dict[str, Any]:
         "splitting_max": tuple(found.maximum for found in responses.splittings),
         "splitting_linear": tuple(_largest(found.linear) for found in responses.splittings),
         "splitting_acoustic": tuple(found.acoustic_quadratic for found in responses.splittings),
+        "circular_splitting": tuple(
+            MEV_PER_THZ * _largest(found.circular) for found in responses.splittings
+        ),
+        "raman_splitting": _raman_splittings(responses, settings),
         "raman_axes": tuple(row[0] for row in rows),
         "raman_frequencies": tuple(float(row[1]) for row in rows),
         "raman_pam": tuple(row[2] for row in rows),
@@ -464,6 +523,15 @@ def _thermal_fields(
         "entropy_300": float(found.entropy[0]),
         "heat_capacity_300": float(found.heat_capacity[0]),
     }
+
+
+def _raman_splittings(responses: Responses, settings: ChiralitySettings) -> tuple[float, ...]:
+    """Largest circular splitting (meV) that light sees along each axis of a chiral crystal."""
+    scale = MEV_PER_THZ * settings.light_wave_number
+    return tuple(
+        scale * _largest((found.linear * found.weights[:-1])[seen_doublets(found, raman)])
+        for found, raman in zip(responses.splittings, responses.raman, strict=False)
+    )
 
 
 def _largest(values: FloatArray) -> float:

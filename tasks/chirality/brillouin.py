@@ -19,12 +19,14 @@ from phonopy.structure.atoms import PhonopyAtoms
 from tasks.fourier import Crystal
 from tasks.phonons import atoms_of_cell
 from tasks.symmetry import species_labels
-from tasks.symmetry.zone import NEIGHBOURS, ZoneImages
+from tasks.symmetry.zone import NEIGHBOURS, ZoneImages, zone_images
 from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+# Mesh points, those on the boundary among them, whose directions sample the sphere.
+_N_DIRECTIONS: Final = 512
 _INTERIOR_LABEL: Final = "path"
 _GREEK: Final = {"GAMMA": "Γ", "DELTA": "Δ", "LAMBDA": "Λ", "SIGMA": "Σ"}
 
@@ -245,6 +247,29 @@ def irreducible_mesh(phonon: Crystal, spacing: float) -> Mesh:
         operation=images.argmin(axis=0),
         axial_matrices=_axial_matrices(primitive.cell, rotations),
     )
+
+
+def zone_directions(phonon: Crystal) -> tuple[FloatArray, IntArray]:
+    """Directions of q, one of each star, as dense everywhere as the symmetry allows.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy or Interpolation
+        Any, with or without force constants.
+
+    Returns
+    -------
+    directions : ndarray, shape (n, 3)
+        Cartesian unit vectors, those of the points of a mesh inside the first zone.
+    weights : ndarray of int, shape (n,)
+        Number of points in each star.
+    """
+    volume = abs(float(np.linalg.det(phonon.primitive.cell)))
+    mesh = irreducible_mesh(phonon, float(np.cbrt(1 / (volume * _N_DIRECTIONS))))
+    images = zone_images(mesh.q_points, phonon.primitive.cell)
+    # Points on the boundary have several directions; Gamma has none.
+    inside = (images.weights == 1).any(axis=1) & mesh.q_points.any(axis=1)
+    return images.directions[inside, 0], mesh.weights[inside]
 
 
 def _addresses(numbers: IntArray) -> IntArray:

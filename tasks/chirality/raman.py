@@ -13,6 +13,16 @@ frequencies that differ by an odd function of q (Tsunetsugu & Kusunose, arXiv:22
 in q where an optical doublet starts at Gamma, quadratic for the transverse acoustic pair. The
 dynamical matrix is split into blocks of one label each before it is diagonalised. So partners are
 told apart however close they are, and no tolerance enters.
+
+On a screw axis labels count the folds of the branches as well. In a crystal that a screw axis
+divides into equal cells, partners are branches of the smaller cell at q + G and q - G, and differ
+by the dispersion between the two, chiral or not. What belongs to chirality is told by their angular
+momenta l' along the axis, each averaged over all branches within a linewidth (`resolution`): the
+circular splitting of two partners is
+
+    (f_+ - f_-) (l'_+ - l'_-) / 2 .
+
+In an achiral parent branches of opposite l coincide, and it is zero.
 """
 
 from collections.abc import Sequence
@@ -21,6 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.chirality.angular_momentum import angular_momentum
 from tasks.chirality.axes import (
     PARALLEL,
     ComplexArray,
@@ -35,6 +46,7 @@ from tasks.chirality.axes import (
 from tasks.chirality.degeneracy import degenerate_sets
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.pam import pseudo_angular_momentum
+from tasks.chirality.resolution import resolved_angular_momentum
 from tasks.chirality.statistics import translations
 from tasks.chirality.velocity import dynamical_matrix_gradient
 from tasks.fourier import Crystal, dynamical_matrices
@@ -47,6 +59,8 @@ _VISIBLE = 1e-3
 # Wave vectors, as fractions of the zone boundary, from which the acoustic k^2 is extrapolated to
 # Gamma. Closer to it interpolated force constants of real crystals often bend the acoustic modes.
 _NEAR_GAMMA = np.array([0.1, 0.2])
+# Place of the wave vector of circular splittings on the line: after Gamma and these two.
+_PROBE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +115,11 @@ class Splitting:
         Coefficient of k^2 in the splitting of the transverse acoustic pair, in THz Å^2, k as above,
         extrapolated from a tenth and a fifth of the zone boundary; NaN where the pair is
         imaginary there.
+    circular : ndarray, shape (n_doublets + 1,)
+        Circular splitting of each doublet at one wave vector, and last of the acoustic pair, in
+        THz; 0 for imaginary partners.
+    weights : ndarray, shape (n_doublets + 1,)
+        (l'_+ - l'_-) / 2 there, in hbar.
     """
 
     axis: RotationAxis
@@ -111,6 +130,24 @@ class Splitting:
     linear: FloatArray
     doublet_maxima: FloatArray
     acoustic_quadratic: float
+    circular: FloatArray
+    weights: FloatArray
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Where and with which linewidth opposite hands are compared.
+
+    Attributes
+    ----------
+    wave_number : float
+        In 1/Å with 2 pi; the zone boundary where that is nearer.
+    linewidth : float
+        Full width at half maximum as a fraction of the frequency.
+    """
+
+    wave_number: float = 0.1
+    linewidth: float = 0.01
 
 
 def circular_raman(
@@ -139,7 +176,10 @@ def circular_raman(
 
 
 def splittings(
-    phonon: Crystal, n_points: int = 40, axes: Sequence[RotationAxis] | None = None
+    phonon: Crystal,
+    n_points: int = 40,
+    axes: Sequence[RotationAxis] | None = None,
+    lines: Lines = Lines(),
 ) -> tuple[Splitting, ...]:
     """Measure the splitting of opposite hands along the axes of a chiral crystal.
 
@@ -151,6 +191,8 @@ def splittings(
         Number of q-points from Gamma to the zone boundary.
     axes : sequence of RotationAxis, optional
         From ``axes.principal_axes``; found if left out.
+    lines : Lines
+        Where and with which linewidth circular splittings are taken.
 
     Returns
     -------
@@ -161,10 +203,12 @@ def splittings(
     if (np.linalg.det(crystal_operations(phonon).cartesian) < 0).any():
         return ()
     axes = principal_axes(phonon) if axes is None else axes
-    return tuple(axis_splitting(phonon, axis, n_points) for axis in axes)
+    return tuple(axis_splitting(phonon, axis, n_points, lines) for axis in axes)
 
 
-def axis_splitting(phonon: Crystal, axis: RotationAxis, n_points: int = 40) -> Splitting:
+def axis_splitting(
+    phonon: Crystal, axis: RotationAxis, n_points: int = 40, lines: Lines = Lines()
+) -> Splitting:
     """Measure the splitting of opposite hands along one axis.
 
     Parameters
@@ -175,6 +219,8 @@ def axis_splitting(phonon: Crystal, axis: RotationAxis, n_points: int = 40) -> S
         Axis of order 3, 4 or 6.
     n_points : int
         Number of q-points from Gamma to the zone boundary.
+    lines : Lines
+        Where and with which linewidth the circular splitting is taken.
 
     Returns
     -------
@@ -191,17 +237,38 @@ def axis_splitting(phonon: Crystal, axis: RotationAxis, n_points: int = 40) -> S
             "a two-fold axis has no partners of opposite hand: take an axis of order 3, 4 or 6"
         )
         raise ValueError(message)
-    fractions = np.concatenate([[0.0], _NEAR_GAMMA, np.linspace(0, 1, n_points + 1)[1:]])
     boundary = _zone_boundary(axis)
+    length = float(np.linalg.norm(boundary @ np.linalg.inv(phonon.primitive.cell).T))
+    probe = min(lines.wave_number / (2 * np.pi * length), 1.0)
+    line = np.linspace(0, 1, n_points + 1)[1:]
+    fractions = np.concatenate([[0.0], _NEAR_GAMMA, [probe], line])
     matrices = dynamical_matrices(phonon, fractions[:, None] * boundary)
     slope = np.tensordot(axis.direction, dynamical_matrix_gradient(phonon, np.zeros((1, 3)))[0], 1)
     pairs = [_pairs(matrices, slope, axis, label) for label in range(1, (axis.order + 1) // 2)]
-    length = float(np.linalg.norm(boundary @ np.linalg.inv(phonon.primitive.cell).T))
-    wave_numbers = 2 * np.pi * length * fractions
     joined = _Pairs(
         *(np.concatenate(part, axis=-1) for part in zip(*map(_parts, pairs), strict=True))
     )
-    return _measure(axis, fractions, wave_numbers, joined, float(phonon.unit_conversion_factor))
+    factor = float(phonon.unit_conversion_factor)
+    weights = _circular_weights(matrices[_PROBE], axis, factor, lines.linewidth)
+    return _measure(axis, fractions, 2 * np.pi * length * fractions, joined, weights, factor)
+
+
+def _circular_weights(
+    matrix: ComplexArray, axis: RotationAxis, factor: float, linewidth: float
+) -> FloatArray:
+    """(l'_+ - l'_-) / 2 of all partners at one q-point, in the order of the joined pairs."""
+    bases = [_label_basis(axis, label, len(matrix)) for label in range(axis.order)]
+    blocks = [np.linalg.eigh(basis.conj().T @ matrix @ basis) for basis in bases]
+    vectors = np.concatenate(
+        [basis @ states for basis, (_, states) in zip(bases, blocks, strict=True)], axis=1
+    )
+    frequencies = factor * _signed_root(np.concatenate([squares for squares, _ in blocks]))[None]
+    momentum, widths = angular_momentum(vectors[None]), linewidth * np.abs(frequencies)
+    resolved = resolved_angular_momentum(momentum, frequencies, widths, frequencies > 0)
+    ends = np.cumsum([basis.shape[1] for basis in bases])[:-1]
+    by_label = np.split(resolved[0] @ axis.direction, ends)
+    half = range(1, (axis.order + 1) // 2)
+    return np.concatenate([(by_label[label] - by_label[-label]) / 2 for label in half])
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,6 +314,7 @@ def _measure(
     fractions: FloatArray,
     wave_numbers: FloatArray,
     pairs: _Pairs,
+    weights: FloatArray,
     factor: float,
 ) -> Splitting:
     """Maxima along the line and coefficients at Gamma."""
@@ -257,6 +325,7 @@ def _measure(
     peak = np.abs(difference).argmax(axis=0)
     acoustic = np.where(pairs.labels == 1, np.abs(pairs.plus[0]), np.inf).argmin()
     optical = np.delete(np.arange(len(pairs.labels)), acoustic)
+    order = [*optical, acoustic]
     near = np.where(real[1:3], difference[1:3], np.nan)[:, acoustic] / wave_numbers[1:3] ** 2
     # f = factor sqrt(square): df/dk of +l is factor^2 slope / (2 f) / (2 pi), of -l the opposite.
     stable = plus[0] > 0
@@ -271,6 +340,8 @@ def _measure(
         doublet_maxima=difference[peak, np.arange(len(peak))][optical],
         # Value at 0 of an even function known at x and 2 x, to fourth order.
         acoustic_quadratic=float((4 * near[0] - near[1]) / 3),
+        circular=(weights * difference[_PROBE])[order],
+        weights=weights[order],
     )
 
 
@@ -316,6 +387,31 @@ def _circular_raman(phonon: Crystal, axis: RotationAxis, tolerance: float) -> Ci
     strength = _characters(modes, operations, members, sets) @ overlaps / len(members)
     allowed = (strength > _VISIBLE) & ~translations(modes, phonon.primitive.masses).T
     return CircularRaman(axis, modes.frequencies[0], pam, selected, selected & allowed)
+
+
+def seen_doublets(
+    splitting: Splitting, raman: CircularRaman, tolerance: float = DEGENERACY
+) -> NDArray[np.bool_]:
+    """Tell which optical doublets crossed circular channels see.
+
+    Parameters
+    ----------
+    splitting : Splitting
+        Doublets along an axis.
+    raman : CircularRaman
+        Modes at Gamma and the channels that see them, for light along the same axis.
+    tolerance : float
+        Frequencies closer than this (THz) are those of one set.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_doublets,)
+        True where RL or LR sees a mode of the doublet's frequency and label.
+    """
+    crossed = raman.visible[:, 2:].any(axis=1)
+    same = np.abs(splitting.frequencies[:, None] - raman.frequencies) < tolerance
+    same &= splitting.labels[:, None] == np.abs(raman.pam)
+    return np.asarray((same & crossed).any(axis=1))
 
 
 def _symmetry_of_light(

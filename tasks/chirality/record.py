@@ -54,6 +54,34 @@ class ChiralityRecord:
     max_optical_cycloidicity: float = field(
         metadata=_stored("ħ", "Largest |q̂ x l| of the optical branches.")
     )
+    resolved_angular_momentum: float | None = field(
+        metadata=_stored(
+            "ħ",
+            "Mean of |l| of the optical branches, after l of each mode is averaged over all that "
+            "lies within a linewidth (chirality.linewidth times the frequency).",
+        )
+    )
+    resolved_helicity: float | None = field(metadata=_stored("ħ", "The same of |l.q̂|."))
+    long_wave_helicity: float | None = field(
+        metadata=_stored(
+            "ħ",
+            "The same of |l.q̂| over the directions of q at k = chirality.wave_number (with 2π), or "
+            "at the radius of the zone where that is less.",
+        )
+    )
+    scattering_angular_momentum: float | None = field(
+        metadata=_stored(
+            "ħ",
+            "Mean of |l| of the optical branches, averaged as before over what lies within "
+            "chirality.scattering_resolution.",
+        )
+    )
+    resonant_helicity: float | None = field(
+        metadata=_stored(
+            "ħ",
+            "As resolved_helicity, where modes below chirality.resonant_resolution count as zero.",
+        )
+    )
     max_optical_q_point: tuple[float, ...] = field(
         metadata=_stored(
             "", "Where the largest optical |l| is, fractional primitive reciprocal, 3 numbers."
@@ -190,6 +218,21 @@ class ChiralityRecord:
             "THz Å^2",
             "Coefficient of k^2 in the splitting of the transverse acoustic pair, k in 1/Å with "
             "2π.",
+        )
+    )
+    circular_splitting: tuple[float, ...] | None = field(
+        metadata=_stored(
+            "meV",
+            "Splitting of opposite hands times the angular momentum (ħ) that a linewidth leaves "
+            "them, along each axis at k = chirality.wave_number (with 2π) or at the zone boundary "
+            "where that is nearer: of largest size, with its sign.",
+        )
+    )
+    raman_splitting: tuple[float, ...] | None = field(
+        metadata=_stored(
+            "meV",
+            "The same of the optical doublets that crossed circular Raman channels see, at "
+            "k = chirality.light_wave_number (with 2π), from the linear splitting.",
         )
     )
     raman_axes: tuple[int, ...] = field(

@@ -29,6 +29,26 @@ class ChiralitySettings(BaseModel):
     helicity_bin_width: PositiveFloat = Field(
         0.1, description="width of the bins of the helicity density of states (THz)"
     )
+    linewidth: PositiveFloat = Field(
+        0.01,
+        description="width of lines (FWHM) as a fraction of the frequency, within which angular "
+        "momenta are averaged",
+    )
+    wave_number: PositiveFloat = Field(
+        0.1, description="wave vector at which opposite hands are compared (1/Å, with 2π)"
+    )
+    light_wave_number: PositiveFloat = Field(
+        0.005,
+        description="wave vector that back-scattered visible light transfers (1/Å, with 2π)",
+    )
+    scattering_resolution: PositiveFloat = Field(
+        1.5, description="resolution of inelastic X-ray and neutron scattering (meV)"
+    )
+    resonant_resolution: PositiveFloat = Field(
+        25.0,
+        description="resolution of resonant inelastic X-ray scattering: modes below it are lost in "
+        "the elastic line (meV)",
+    )
     temperatures: tuple[PositiveFloat, ...] = Field(
         (100.0, 300.0, 1000.0), min_length=1, description="temperatures of the response (K)"
     )

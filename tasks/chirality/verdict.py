@@ -1,26 +1,31 @@
-"""Verdict and score: which materials deserve a closer look, and why.
+"""Verdict: whether a material is stable, and its angular momentum significant.
 
 Three questions are never mixed: whether the space group *allows* phonon angular momentum, whether
 the occupied Wyckoff positions *realise* it (both in `tasks.symmetry`), and whether it is
-*significant* in numbers, which is answered here.
+*significant* in numbers, which is answered here. The score, `tasks.ranking`, comes later: it needs
+columns of other stages.
 """
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.chirality.record import ChiralityRecord
-from tasks.chirality.thermal import ROOM_TEMPERATURE
 from tasks.tolerances import NOISE
 
 FloatArray = NDArray[np.float64]
 
 
+VERDICT_SETTINGS: Final = ("stability_tolerance", "stiffness_tolerance", "significance")
+"""Settings of the group that the chirality stage needs; the others rank what it found."""
+_RETIRED: Final = frozenset(("isolation_weight", "splitting_scale", "tensor_weight"))
+
+
 class ScoreSettings(BaseModel):
-    """Thresholds of the verdict and weights of the score."""
+    """Thresholds of the verdict, weights and scales of the scores."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -38,15 +43,23 @@ class ScoreSettings(BaseModel):
     )
     momentum_weight: float = Field(1.0, ge=0, description="weight of the optical mean of |l|")
     helicity_weight: float = Field(1.0, ge=0, description="weight of the optical mean of |h|")
-    isolation_weight: float = Field(0.5, ge=0, description="weight of isolation between bands")
-    splitting_weight: float = Field(1.0, ge=0, description="weight of the splitting of hands")
-    tensor_weight: float = Field(0.5, ge=0, description="weight of the response tensor")
-    splitting_scale: float = Field(
-        2.0, gt=0, description="linear splitting of hands that counts half (THz Å, k with 2π)"
+    splitting_weight: float = Field(
+        1.0, ge=0, description="weight of the optical mean of |h| that a linewidth leaves"
+    )
+    raman_scale: float = Field(
+        0.05, gt=0, description="splitting that counts half for circular Raman (meV)"
     )
     tensor_scale: float = Field(
         3e-6, gt=0, description="response at 300 K that counts half (J s m^-2 K^-1 per s)"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a file holds
+        """Accept settings of older programs whose terms the score no longer has."""
+        if isinstance(given, dict):
+            return {name: value for name, value in given.items() if name not in _RETIRED}
+        return given
 
     @model_validator(mode="after")
     def _require_weight(self) -> Self:
@@ -87,10 +100,6 @@ class Verdict:
     significant: bool = field(
         metadata=_stored("", "Whether the mean |l| exceeds the significance threshold.")
     )
-    score: float | None = field(
-        metadata=_stored("", "Rank of stable, significant materials, 0 to 1; empty for others.")
-    )
-    shortlisted: bool = field(metadata=_stored("", "Whether the score reaches the shortlist."))
     explanation: str = field(metadata=_stored("", "The verdict in words."))
 
 
@@ -122,89 +131,16 @@ def judge(
     soft = least_stiffness is not None and least_stiffness < -settings.stiffness_tolerance
     stable = n_imaginary == 0 and not soft
     significant = record.mean_angular_momentum > settings.significance
-    score = score_of(record, settings) if significant and stable else None
     return Verdict(
         min_frequency_commensurate=float(commensurate_frequencies.min()),
         n_imaginary_commensurate=n_imaginary,
         least_stiffness=least_stiffness,
         stable=stable,
         significant=significant,
-        score=score,
-        shortlisted=score is not None and score >= settings.shortlist_score,
         explanation=_explanation(
             record, n_imaginary, least_stiffness if soft else None, significant=significant
         ),
     )
-
-
-def score_terms(record: ChiralityRecord, settings: ScoreSettings) -> dict[str, float]:
-    """Terms of the score, each between 0 and 1.
-
-    The largest |l| is not among them: near Γ it is 1 in every crystal with a three-, four- or
-    six-fold axis. Neither is the largest splitting, which on a screw axis is a band width. The
-    largest linear splitting s and the tensor norm t enter as s / (s + s0) and t / (t + t0).
-
-    Parameters
-    ----------
-    record : ChiralityRecord
-        Numbers of the chirality stage.
-    settings : ScoreSettings
-        Scales s0 and t0.
-
-    Returns
-    -------
-    dict
-        Value by name of the term: ``momentum``, ``helicity``, ``isolation``, ``splitting``,
-        ``tensor``.
-    """
-    splitting = max(map(abs, record.splitting_linear), default=0.0)
-    response = response_norm(record, ROOM_TEMPERATURE)
-    return {
-        "momentum": record.mean_optical_angular_momentum,
-        "helicity": record.mean_optical_helicity,
-        "isolation": max(0.0, 1 - record.near_degenerate_fraction - record.degenerate_fraction),
-        "splitting": splitting / (splitting + settings.splitting_scale),
-        "tensor": response / (response + settings.tensor_scale),
-    }
-
-
-def score_of(record: ChiralityRecord, settings: ScoreSettings) -> float:
-    """Weighted mean of the terms of the score.
-
-    Parameters
-    ----------
-    record : ChiralityRecord
-        Numbers of the chirality stage.
-    settings : ScoreSettings
-        Weights and scales.
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
-    """
-    terms = score_terms(record, settings)
-    weights = {name: getattr(settings, f"{name}_weight") for name in terms}
-    return float(sum(weights[name] * terms[name] for name in terms) / sum(weights.values()))
-
-
-def response_norm(record: ChiralityRecord, temperature: float) -> float:
-    """Frobenius norm of the velocity-angular-momentum tensor at a temperature.
-
-    Parameters
-    ----------
-    record : ChiralityRecord
-        With the tensor at several temperatures.
-    temperature : float
-        The one wanted (K); the nearest one stored is taken.
-
-    Returns
-    -------
-    float
-        In J s m^-2 K^-1 per s of relaxation time.
-    """
-    index = int(np.argmin(np.abs(np.array(record.temperatures) - temperature)))
-    return float(np.linalg.norm(np.reshape(record.tensor, (-1, 9))[index]))
 
 
 def _explanation(
@@ -218,10 +154,9 @@ def _explanation(
         f"mean optical |h| {record.mean_optical_helicity:.3f} ħ",
         f"helicity wave {record.helicity_wave_found}",
     ]
-    if record.splitting_linear:
-        slope = max(map(abs, record.splitting_linear))
-        size = f"{slope:.2f} THz Å (k with 2π)"
-        parts.append(f"hands of optical doublets split by up to {size} along an axis")
+    if record.circular_splitting:
+        energy = max(map(abs, record.circular_splitting))
+        parts.append(f"circular splitting up to {energy:.2f} meV ħ along an axis")
     if n_imaginary:
         parts.append(f"unstable: {n_imaginary} imaginary modes at commensurate q-points")
     if softness is not None:

@@ -20,9 +20,9 @@ from tasks.storage.rows import identities
 from tasks.storage.schema import (
     CATALOG_ORIGINS,
     CATALOG_TABLES,
+    JUDGED_COLUMNS,
     PLANNED_KEYS,
     TABLES,
-    TRUST_COLUMNS,
 )
 from tasks.storage.snapshot import Snapshot
 
@@ -43,7 +43,7 @@ class Judge:
     begin : callable
         Called once for a catalogue with the committed rows and the newest plan. Gives a function
         from ``material_id`` and the columns `reads` of one material, whose ``stable`` is known, to
-        the values of `TRUST_COLUMNS`.
+        the values of `JUDGED_COLUMNS`.
     """
 
     reads: tuple[str, ...]
@@ -129,7 +129,7 @@ def _newest_plan(snapshot: Snapshot) -> pa.Table:
 
 def _space_groups(snapshot: Snapshot, plan: pa.Table) -> pa.ChunkedArray:
     """Space-group number of each planned material."""
-    rows = _planned(snapshot, plan, "materials", ["space_group_number"])
+    rows = planned_rows(snapshot, plan, "materials", ["space_group_number"])
     return pc.fill_null(rows["space_group_number"], _UNCLASSIFIED)
 
 
@@ -154,7 +154,7 @@ def _wide(
     found = {"plan": plan}
     for table in ("materials", "relaxations", "phonons", "chirality", "agreement"):
         columns = [column for origin, column in origins if origin == table]
-        found[table] = _planned(snapshot, plan, table, columns)
+        found[table] = planned_rows(snapshot, plan, table, columns)
     outcome, reason = _outcomes(snapshot, plan, pc.is_valid(found["chirality"]["key"]))
     columns = [found[table][column] for table, column in origins]
     schema = CATALOG_TABLES["chirality"].arrow_schema
@@ -165,13 +165,32 @@ def _wide(
 
 
 def _added(joined: pa.Table, judged: Callable[[Row], Row]) -> list[pa.Array]:
-    """Columns `TRUST_COLUMNS` of some materials; empty for those without results."""
+    """Columns that are judged of some materials; empty for those without results."""
     rows = [{} if row["stable"] is None else judged(row) for row in joined.to_pylist()]
-    return [pa.array([row.get(c.name) for row in rows], c.type) for c in TRUST_COLUMNS]
+    return [pa.array([row.get(c.name) for row in rows], c.type) for c in JUDGED_COLUMNS]
 
 
-def _planned(snapshot: Snapshot, plan: pa.Table, table: str, columns: Iterable[str]) -> pa.Table:
-    """Row of a table for each planned material; empty where there is none."""
+def planned_rows(
+    snapshot: Snapshot, plan: pa.Table, table: str, columns: Iterable[str]
+) -> pa.Table:
+    """Take the row of a table for each planned material.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        What is committed.
+    plan : pyarrow.Table
+        The newest decisions.
+    table : str
+        Name of the table.
+    columns : iterable of str
+        Its columns, besides those that tell its rows apart.
+
+    Returns
+    -------
+    pyarrow.Table
+        In the order of the plan; empty where there is none.
+    """
     key = PLANNED_KEYS[table]
     names = [*TABLES[table].identity, *columns]
     rows = snapshot.read(table, keys=_distinct(plan, [key]), columns=names)

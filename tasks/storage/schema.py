@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from tasks.chirality.record import ChiralityRecord
 from tasks.chirality.verdict import Verdict
+from tasks.ranking import PURPOSES
 
 SCHEMA_VERSION: Final = 1
 """Version written into every receipt and file; a program refuses what is newer."""
@@ -473,6 +474,17 @@ def _columns_of(record: type) -> Iterator[Column]:
         yield Column(item.name, kind, item.metadata["unit"], item.metadata["description"], nullable)
 
 
+UNDECIDED_COLUMNS: Final = (
+    _real(
+        "score",
+        "",
+        "Empty: the catalogue decides. Older programs put raw_score here.",
+        nullable=True,
+    ),
+    _flag("shortlisted", "False: the catalogue decides. Older programs put raw_shortlisted here."),
+)
+"""Columns of the stage that the catalogue decides on; they hold nothing."""
+
 _INTERPOLATION = (
     _real(
         "rotational_violation",
@@ -487,7 +499,13 @@ _INTERPOLATION = (
 _CHIRALITY = Table(
     "chirality",
     "Chirality of the phonons of one material, and the verdict.",
-    (*_IDENTITY, *_columns_of(Verdict), *_INTERPOLATION, *_columns_of(ChiralityRecord)),
+    (
+        *_IDENTITY,
+        *_columns_of(Verdict),
+        *UNDECIDED_COLUMNS,
+        *_INTERPOLATION,
+        *_columns_of(ChiralityRecord),
+    ),
 )
 
 _AGREEMENT = Table(
@@ -660,7 +678,14 @@ WIDE_COLUMNS: Final = (
         "phonons",
         ("n_supercell_atoms", "image_distance", "n_displacements", "boundary_shift", "nac_source"),
     ),
-    ("chirality", tuple(name for name in _CHIRALITY.names if name not in _CHIRALITY.identity)),
+    (
+        "chirality",
+        tuple(
+            name
+            for name in _CHIRALITY.names
+            if name not in {*_CHIRALITY.identity, *(c.name for c in UNDECIDED_COLUMNS)}
+        ),
+    ),
     ("agreement", tuple(name for name in _AGREEMENT.names if name not in _AGREEMENT.identity)),
 )
 """Columns of each table that the catalogue of materials joins."""
@@ -669,8 +694,6 @@ _WIDE_NAMES: Final = {
     ("relaxations", "converged"): "relaxation_converged",
     ("relaxations", "space_group_number_final"): "space_group_number_relaxed",
     ("chirality", "n_atoms"): "n_atoms_primitive",
-    ("chirality", "score"): "raw_score",
-    ("chirality", "shortlisted"): "raw_shortlisted",
 }
 
 CATALOG_ORIGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -693,18 +716,48 @@ TRUST_COLUMNS: Final = (
         nullable=True,
     ),
     _real("trust", "", "Product of the factors of the warnings, 0 to 1.", nullable=True),
+)
+"""Warnings, and what follows from them."""
+
+RANKING_COLUMNS: Final = (
+    _real(
+        "raw_score",
+        "",
+        "Weighted mean of the terms of the score; empty for unstable and insignificant materials.",
+        nullable=True,
+    ),
+    _texts("terms_left_out", "Terms of the score that are empty or too uncertain.", nullable=True),
+    _flag("raw_shortlisted", "Whether raw_score reaches the shortlist.", nullable=True),
     _real(
         "score",
         "",
-        "Rank of stable, significant materials, 0 to 1: raw_score times trust.",
+        "What materials are ranked by, 0 to 1: raw_score times trust; empty for crystals that the "
+        "relaxation brought into another class.",
         nullable=True,
     ),
     _flag(
         "shortlisted",
-        "Whether the raw score reaches the shortlist and the material is reliable.",
+        "Whether the raw score reaches the shortlist, the material is reliable and has a score.",
+        nullable=True,
+    ),
+    *(
+        _real(
+            purpose.name,
+            "",
+            f"Score for {purpose.title}, 0 to 1, times trust: {purpose.formula}.",
+            nullable=True,
+        )
+        for purpose in PURPOSES
+    ),
+    _text(
+        "same_crystal_as",
+        "Material that became the same crystal by its relaxation and stands for both in rankings.",
         nullable=True,
     ),
 )
+"""Columns of the catalogue of materials that rank them; see docs/trust.md."""
+
+JUDGED_COLUMNS: Final = (*TRUST_COLUMNS, *RANKING_COLUMNS)
 """Columns of the catalogue of materials that follow from its others."""
 
 
@@ -714,7 +767,7 @@ def _catalog_columns() -> Iterable[Column]:
     yield _text("reason", "Why it was skipped or failed.", nullable=True)
     for name, (table, column) in CATALOG_ORIGINS.items():
         yield replace(TABLES[table].column(column), name=name, nullable=True)
-    yield from TRUST_COLUMNS
+    yield from JUDGED_COLUMNS
 
 
 CATALOG_TABLES: Final[Mapping[str, Table]] = MappingProxyType(

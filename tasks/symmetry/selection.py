@@ -255,7 +255,7 @@ def _allowed_in(operations: SymmetryOperations, group: LittleGroup) -> FloatArra
 
 def _has_helicity(operations: SymmetryOperations, q_point: ArrayLike, allowed: FloatArray) -> bool:
     """Whether an allowed l has a component along the mean direction of the images of q."""
-    direction = zone_images([q_point], operations.lattice).mean_direction[0]
+    direction = zone_images(q_point, operations.lattice).mean_direction[0]
     return bool(np.any(np.abs(allowed @ direction) > _TOLERANCE))
 
 

@@ -14,7 +14,7 @@ from tasks.catalogue import read_catalog
 from tasks.failures import RemediableError
 from tasks.intake import plan_screening
 from tasks.site.build import build_site
-from tasks.storage import build_catalog
+from tasks.building import build_catalog
 from tests.flows.conftest import told
 from tests.flows.terminals import printed_in_terminal
 from tests.tasks.alloys import carry_out, intake_of, write_alloys

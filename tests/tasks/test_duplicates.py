@@ -12,7 +12,7 @@ from ase.build import bulk
 from ase.spacegroup import crystal
 
 from potentials import inverted
-from tasks.duplicates import Duplicates
+from tasks.duplicates import Duplicates, may_have_become_one, relaxed_originals
 from tasks.intake import plan_screening
 from tasks.structures import read_materials, standardize, structure_hash
 from tasks.symmetry import analyze_symmetry
@@ -132,3 +132,89 @@ def test_repetitions_are_computed_when_wanted(twice, tmp_path):
     curation = SETTINGS.curation.model_copy(update={"duplicates": False})
     settings = SETTINGS.model_copy(update={"curation": curation})
     assert plan_screening(intake_of(twice, tmp_path / "out", settings)).outcomes == {"screen": 2}
+
+
+def relaxed(name: str, atoms: Atoms, energy: float = -5.0, **given: object) -> dict[str, object]:
+    """Row of ``relaxations`` as far as repetitions are concerned."""
+    cell = standardize(atoms, SYMPREC)
+    row = {
+        "material_id": name,
+        "numbers": cell.numbers.tolist(),
+        "cell": cell.cell.array.ravel().tolist(),
+        "positions": cell.get_scaled_positions().ravel().tolist(),
+        "masses": None,
+        "energy": energy,
+        "space_group_number_final": analyze_symmetry(cell, SYMPREC).number,
+        "checkpoint_digest": "one",
+        "symmetry_changed": False,
+        "volume_change": 0.01,
+        "key": f"key of {name}",
+    }
+    return row | given
+
+
+def turned(atoms: Atoms) -> Atoms:
+    """The same crystal in another description, of the same volume but for what is left."""
+    other = other_description(atoms)
+    other.set_cell(other.cell * 1.001 / 1.01, scale_atoms=True)
+    return other
+
+
+@pytest.mark.parametrize("number", [4, 82, 152, 198, 216])
+def test_crystals_that_relax_into_one_are_named_by_the_first(number):
+    atoms = random_crystal(number, 1)
+    rows = [
+        relaxed("a", atoms),
+        relaxed("b", turned(atoms), energy=-5.0005),
+        relaxed("c", random_crystal(number, 2)),
+        relaxed("d", atoms),
+    ]
+    assert relaxed_originals(rows) == {"b": "a", "d": "a"}
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"energy": -4.99},
+        {"masses": [28.0, 29.0]},
+        {"checkpoint_digest": "another"},
+        {"space_group_number_final": 0},
+    ],
+)
+def test_another_minimum_isotope_or_potential_is_another_crystal(difference):
+    atoms = random_crystal(152, 1)
+    assert relaxed_originals([relaxed("a", atoms), relaxed("b", atoms, **difference)]) == {}
+
+
+def test_an_expanded_crystal_is_another_one_although_its_shape_is_the_same():
+    atoms = random_crystal(152, 1)
+    larger = atoms.copy()
+    larger.set_cell(atoms.cell * 1.02, scale_atoms=True)
+    assert relaxed_originals([relaxed("a", atoms), relaxed("b", larger)]) == {}
+
+
+def test_relaxed_mirror_images_are_two_crystals():
+    atoms = random_crystal(198, 1)
+    assert relaxed_originals([relaxed("a", atoms), relaxed("b", inverted(atoms))]) == {}
+
+
+def test_the_least_changed_crystal_stands_for_the_others():
+    atoms = random_crystal(152, 1)
+    rows = [
+        relaxed("a", atoms, symmetry_changed=True, volume_change=0.0),
+        relaxed("b", atoms, volume_change=-0.03),
+        relaxed("c", atoms, volume_change=0.02),
+    ]
+    assert relaxed_originals(rows) == {"a": "c", "b": "c"}
+
+
+def test_only_crystals_with_a_neighbour_in_energy_and_group_are_compared():
+    atoms, other = random_crystal(152, 1), random_crystal(198, 1)
+    rows = [
+        relaxed("a", atoms),
+        relaxed("b", atoms, energy=-5.001),
+        relaxed("c", atoms, energy=-5.1),
+        relaxed("d", other, energy=-5.0),
+    ]
+    assert sorted(may_have_become_one(rows)) == ["key of a", "key of b"]
+    assert may_have_become_one([]) == []

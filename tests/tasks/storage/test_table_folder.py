@@ -5,11 +5,11 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.building import build_catalog
 from tasks.storage import (
     CATALOG_TABLES,
     Dataset,
     TableFolder,
-    build_catalog,
     open_tables,
 )
 from tests.tasks.storage import samples
