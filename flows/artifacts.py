@@ -13,7 +13,7 @@ from prefect.artifacts import (
 
 from flows.result import ScreenResult, stage_seconds
 from flows.server import patiently
-from tasks.catalogue import REPORT, ranked, read_catalog, read_overview
+from tasks.catalogue import REPORT, by_class, ranked, read_catalog, read_overview
 from tasks.foreign_text import in_markdown
 
 _MAX_ROWS = 50
@@ -73,11 +73,15 @@ def _markdown(
     times = pd.DataFrame(
         {"stage": wall.keys(), "seconds": wall.values(), "potential": inside.values()}
     )
+    candidates = by_class(ranked(chirality)[[*_CANDIDATE_COLUMNS, "chirality_class"]])
+    tables = {name: rows[_CANDIDATE_COLUMNS].head(_MAX_ROWS) for name, rows in candidates.items()}
     parts = [
         "# Screening",
         ", ".join(f"{name}: {count}" for name, count in counts.items()),
-        "## Candidates",
-        _table(ranked(chirality)[_CANDIDATE_COLUMNS].head(_MAX_ROWS)),
+        "## Chiral candidates",
+        _table(tables["chiral"]),
+        "## Achiral candidates",
+        _table(tables["achiral"]),
         "## Failures",
         _table(failures[["material_id", "stage", "message", "remedy"]].head(_MAX_ROWS)),
         "## Time",

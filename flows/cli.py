@@ -299,17 +299,27 @@ def print_settings(config: Config = None) -> None:
 
 
 @app.command()
-def status(folder: Results, unit: Unit = UnitName.THZ) -> None:
-    """Tell how far a dataset is, without a server.
+def status(
+    folder: Results,
+    purpose: Annotated[
+        Literal["raman", "scattering", "resonant", "thermal"] | None,
+        typer.Option(help="Rank by the score for one kind of experiment."),
+    ] = None,
+    unit: Unit = UnitName.THZ,
+) -> None:
+    """Tell how far a dataset is, without a server. Chiral and achiral crystals are ranked apart.
 
-    Example:
-
+    Examples
+    --------
         chiralscreen status results/demo
+
+        chiralscreen status results/demo --purpose raman
     """
     from flows.summary import print_status
 
     with errors_told():
-        print_status(console, existing_results(folder), UNITS[unit])
+        column = f"score_{purpose}" if purpose else None
+        print_status(console, existing_results(folder), UNITS[unit], column)
 
 
 @app.command()

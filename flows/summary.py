@@ -13,18 +13,27 @@ from rich.table import Table
 
 from flows.result import ScreenResult, stage_seconds
 from flows.tables import Column, print_table
-from tasks.catalogue import failures_in, not_stored, ranked, read_catalog, read_overview
+from tasks.catalogue import (
+    by_class,
+    failures_in,
+    not_stored,
+    ranked,
+    read_catalog,
+    read_overview,
+)
 from tasks.columns import how_to_compute
 from tasks.failures import Failure
 from tasks.intake import Plan
+from tasks.ranking import PURPOSES
 from tasks.storage import TableFolder, open_tables
 from tasks.units import THZ, FrequencyUnit
 
 _MAX_ROWS: Final = 20
+_MAX_CANDIDATES: Final = 15
 _MAX_NAMES: Final = 3
 # Names of columns of the catalogue, headers with the stored unit, and ranks: the greatest is left
 # out first.
-_CANDIDATE_COLUMNS: Final = {
+_CANDIDATES: Final = {
     "material_id": ("material", 0),
     "formula": ("formula", 3),
     "space_group_symbol": ("space\ngroup", 5),
@@ -33,7 +42,7 @@ _CANDIDATE_COLUMNS: Final = {
     "score": ("score", 1),
     "mean_optical_angular_momentum": ("mean |l|\n(ħ)", 8),
     "mean_optical_helicity": ("mean |h|\n(ħ)", 7),
-    "largest_splitting": ("splitting\n(THz Å)", 10),
+    "circular": ("splitting\n(meV ħ)", 10),
     "min_frequency_commensurate": ("min ν\n(THz)", 9),
     "reliable": ("reliable", 4),
 }
@@ -46,6 +55,7 @@ _CLASS_COLUMNS: Final = {
     "tensor_components": ("tensor", 6),
     "hand": ("hand", 5),
 }
+_TITLES: Final = {purpose.name: purpose.title for purpose in PURPOSES}
 # What differs between two failures of one kind: numbers, names with numbers in them, and files.
 _PARTICULAR: Final = re.compile(r"\S*[\d/.]\S*")
 
@@ -144,7 +154,9 @@ def print_screening(
     return n_failures
 
 
-def print_status(console: Console, folder: Path, unit: FrequencyUnit = THZ) -> int:
+def print_status(
+    console: Console, folder: Path, unit: FrequencyUnit = THZ, purpose: str | None = None
+) -> int:
     """Print how far a dataset is, from its catalogue, and what a folder of tables lacks.
 
     Parameters
@@ -155,6 +167,8 @@ def print_status(console: Console, folder: Path, unit: FrequencyUnit = THZ) -> i
         Folder of the dataset, or of tables alone.
     unit : FrequencyUnit
         Of frequencies.
+    purpose : str, optional
+        Column of the score by purpose to rank by, in place of the score.
 
     Returns
     -------
@@ -165,7 +179,7 @@ def print_status(console: Console, folder: Path, unit: FrequencyUnit = THZ) -> i
     failures = read_catalog(folder, "failures")
     tables = TableFolder(folder)
     catalogue = tables.file("chirality")
-    print_candidates(console, ranked(chirality), catalogue, unit)
+    print_candidates(console, chirality, catalogue, unit, purpose)
     console.print(_counts("class", chirality["chirality_class"].dropna()))
     console.print(_counts("outcome", chirality["outcome"]))
     unstable = chirality["stable"].eq(False).fillna(False)
@@ -189,29 +203,41 @@ def _print_missing(console: Console, folder: Path) -> None:
 
 
 def print_candidates(
-    console: Console, rows: pd.DataFrame, catalogue: Path, unit: FrequencyUnit = THZ
+    console: Console,
+    chirality: pd.DataFrame,
+    catalogue: Path,
+    unit: FrequencyUnit = THZ,
+    purpose: str | None = None,
 ) -> None:
-    """Print the ranked table of candidates.
+    """Print the ranked candidates, chiral crystals and the others apart.
 
     Parameters
     ----------
     console : rich.console.Console
         Where to print.
-    rows : pandas.DataFrame
-        Ranked rows of the catalogue.
+    chirality : pandas.DataFrame
+        The catalogue of materials.
     catalogue : pathlib.Path
         File that has all rows and columns.
     unit : FrequencyUnit
         Of frequencies.
+    purpose : str, optional
+        Column of the score by purpose to rank by, in place of the score.
     """
+    rows = ranked(chirality, purpose or "score")
     if rows.empty:
         console.print("no candidates")
         return
-    title, elsewhere = "stable candidates by score", f"all columns: {catalogue}"
-    columns = _columns(rows.head(_MAX_ROWS), _CANDIDATE_COLUMNS, unit)
-    print_table(console, columns, title=title, elsewhere=elsewhere)
-    if len(rows) > _MAX_ROWS:
-        console.print(f"and {len(rows) - _MAX_ROWS} more in the catalogue")
+    kind = f"score for {_TITLES[purpose]}" if purpose else "score"
+    headers = {purpose or name if name == "score" else name: h for name, h in _CANDIDATES.items()}
+    for name, members in by_class(rows).items():
+        if members.empty:
+            continue
+        columns = _columns(members.head(_MAX_CANDIDATES), headers, unit)
+        title, elsewhere = f"stable {name} crystals by {kind}", f"all columns: {catalogue}"
+        print_table(console, columns, title=title, elsewhere=elsewhere)
+        if len(members) > _MAX_CANDIDATES:
+            console.print(f"and {len(members) - _MAX_CANDIDATES} more in the catalogue")
 
 
 def print_failures(console: Console, failures: Sequence[Failure], file: Path | None = None) -> None:

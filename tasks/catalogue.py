@@ -14,7 +14,10 @@ from tasks.storage import CATALOG_TABLES, TableFolder
 # Written beside the catalogue at the end of each run.
 REPORT: Final = "report.html"
 
-_TOLD_LISTS: Final = frozenset({"splitting_linear", "tensor_components", "warnings"})
+_TOLD_LISTS: Final = frozenset(
+    {"circular_splitting", "splitting_linear", "tensor_components", "terms_left_out", "warnings"}
+)
+_LATER: Final = ("warnings", "same_crystal_as", "circular_splitting")
 UNNAMED: Final = ("mesh", "path")
 """Labels of q-points that have no name."""
 
@@ -143,39 +146,96 @@ def settings_of_run(folder: Path, run_id: str | None) -> dict[str, Any]:
     return found
 
 
-def ranked(chirality: pd.DataFrame) -> pd.DataFrame:
+def ranked(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
     """Materials with a score, the best first; warnings lower the rank.
 
     Parameters
     ----------
     chirality : pandas.DataFrame
         The catalogue of materials.
+    by : str
+        The score, or one by purpose: a name in `ranking.PURPOSES`.
 
     Returns
     -------
     pandas.DataFrame
-        With the columns ``largest_splitting`` (THz Å) and ``reasons`` (why it stands there, and
-        what to be warned of) added.
+        One row per crystal: of those that became one by their relaxation the one that was changed
+        the least. With the columns ``circular`` (largest circular splitting, meV ħ),
+        ``largest_splitting`` (THz Å) and ``reasons`` (why it stands there, what to be warned of,
+        and which other materials it stands for) added.
     """
-    found = chirality[chirality["score"].notna()].sort_values(
-        ["score", "material_id"], ascending=[False, True]
+    found = candidates(chirality, by)
+    whole = _with_later_columns(chirality)
+    others = whole.groupby("same_crystal_as")["material_id"].agg(sorted).to_dict()
+    reasons = [
+        _reasons(text, warnings, others.get(name, ()))
+        for name, text, warnings in zip(
+            found["material_id"], found["explanation"], found["warnings"], strict=True
+        )
+    ]
+    return found.assign(
+        circular=[_largest(values) for values in found["circular_splitting"]],
+        largest_splitting=[_largest(values) for values in found["splitting_linear"]],
+        reasons=reasons,
     )
-    # Tables of older programs, or made from tables, may lack either.
-    splittings = found["splitting_linear"].map(_items)
-    largest = [max(map(abs, values), default=0.0) for values in splittings]
-    codes = found["warnings"].map(_items) if "warnings" in found else [()] * len(found)
-    reasons = [_reasons(text, c) for text, c in zip(found["explanation"], codes, strict=True)]
-    return found.assign(largest_splitting=largest, reasons=reasons)
 
 
-def _items(values: Any) -> Sequence[Any]:  # noqa: ANN401 - a cell of a column of lists
-    """List in a cell; an empty one where there is none."""
-    return () if values is None else values
+def candidates(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
+    """Rows of the materials with a score, the best first, each crystal once.
+
+    Parameters
+    ----------
+    chirality : pandas.DataFrame
+        The catalogue of materials.
+    by : str
+        The score, or one by purpose.
+
+    Returns
+    -------
+    pandas.DataFrame
+        None where an older program made the catalogue, without this score.
+    """
+    whole = _with_later_columns(chirality, by)
+    chosen = whole[by].notna() & whole["same_crystal_as"].isna()
+    return whole[chosen].sort_values([by, "material_id"], ascending=[False, True])
 
 
-def _reasons(explanation: str, warnings: Sequence[str]) -> str:
-    """The verdict in words, with the names of the warnings."""
-    return f"{explanation}; warnings: {', '.join(warnings)}" if len(warnings) else explanation
+def _with_later_columns(chirality: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """Table with columns that catalogues of older programs lack, empty there."""
+    missing = [name for name in (*_LATER, *names) if name not in chirality]
+    return chirality.assign(**dict.fromkeys(missing))
+
+
+def by_class(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Divide a ranking into chiral crystals and the others, which are no competitors.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        From `ranked`.
+
+    Returns
+    -------
+    dict
+        Rows by ``chiral`` and ``achiral``, in their order.
+    """
+    chiral = rows["chirality_class"].eq("II")
+    return {"chiral": rows[chiral], "achiral": rows[~chiral]}
+
+
+def _largest(values: Any) -> float:  # noqa: ANN401 - a list, or what stands for an empty cell
+    """Largest size in a list; 0 for an empty list, NaN where there is none."""
+    return max(map(abs, values), default=0.0) if pd.api.types.is_list_like(values) else float("nan")
+
+
+def _reasons(explanation: str, warnings: Any, others: Sequence[str]) -> str:  # noqa: ANN401
+    """The verdict in words, with the names of the warnings and of the same crystal."""
+    parts = [explanation]
+    if pd.api.types.is_list_like(warnings) and len(warnings):
+        parts.append(f"warnings: {', '.join(warnings)}")
+    if others:
+        parts.append(f"the same crystal: {', '.join(others)}")
+    return "; ".join(parts)
 
 
 def failures_in(failures: pd.DataFrame) -> list[Failure]:

@@ -229,8 +229,9 @@ def response_norm(row: Row, temperature: float) -> float:
     float
         In J s m^-2 K^-1 per s of relaxation time.
     """
-    index = int(np.argmin(np.abs(np.array(row["temperatures"]) - temperature)))
-    return float(np.linalg.norm(np.reshape(row["tensor"], (-1, 9))[index]))
+    kelvin = np.asarray(row["temperatures"])
+    index = int(np.argmin(np.abs(kelvin - temperature)))
+    return float(np.linalg.norm(np.reshape(row["tensor"], (len(kelvin), -1))[index]))
 
 
 def _is_empty(value: Any) -> bool:  # noqa: ANN401 - a cell of the catalogue

@@ -15,13 +15,14 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
-from tasks.catalogue import ranked, read_catalog, read_overview
+from tasks.catalogue import by_class, ranked, read_catalog, read_overview
 from tasks.failures import RemediableError
 from tasks.figures.collection import dataset_figures, drawable_kinds, material_figures
 from tasks.figures.labels import QUANTITIES, WAVES, formula_text, space_group_text
 from tasks.figures.material import material_data
 from tasks.figures.overview import OUTCOMES
 from tasks.figures.style import styled
+from tasks.ranking import PURPOSES
 from tasks.sources import STAGE as READING
 from tasks.storage import TableFolder, TableSource
 from tasks.storage.durable import write_durably
@@ -30,6 +31,7 @@ from tasks.units import THZ, FrequencyUnit
 # Rows of one table; the catalogue holds them all.
 _MAX_ROWS: Final = 100
 _MAX_NAMES: Final = 30
+_MAX_PURPOSE: Final = 10
 _MATERIAL_KINDS: Final = ("bands-helicity", "bands-cycloidicity", "tensor", "sphere")
 _PIXELS_PER_INCH: Final = 160
 _PAGE_PIXELS_PER_INCH: Final = 125
@@ -220,8 +222,12 @@ def _found(
         "n_shortlist": int(shortlisted.sum()),
         "outcomes": _counts(chirality["outcome"], OUTCOMES),
         "classes": _counts(chirality["chirality_class"].dropna(), ("I", "II", "III")),
-        "shortlist": _candidate_rows(candidates[shortlisted]),
-        "candidates": _candidate_rows(candidates[~shortlisted]),
+        "shortlist": _by_class(candidates[shortlisted]),
+        "candidates": _by_class(candidates[~shortlisted]),
+        "purposes": [
+            (purpose.title, _by_class(ranked(chirality, purpose.name), purpose.name, _MAX_PURPOSE))
+            for purpose in PURPOSES
+        ],
         "overviews": [
             _picture(figure, _OVERVIEW_TEXTS[name], "svg")
             for name, figure in dataset_figures(chirality, tolerance=tolerance, unit=unit)
@@ -289,8 +295,16 @@ def _counts(values: "pd.Series[str]", order: Sequence[str]) -> dict[str, int]:
     return {name: int(counts[name]) for name in order if name in counts}
 
 
-def _candidate_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """What the table of candidates shows."""
+def _by_class(
+    rows: pd.DataFrame, score: str = "score", limit: int = _MAX_ROWS
+) -> dict[str, list[dict[str, Any]]]:
+    """What the tables of candidates show, chiral crystals and the others apart."""
+    tables = {name: _candidate_rows(members, score) for name, members in by_class(rows).items()}
+    return {name: table[:limit] for name, table in tables.items() if table}
+
+
+def _candidate_rows(rows: pd.DataFrame, score: str) -> list[dict[str, Any]]:
+    """What one table of candidates shows."""
     return [
         {
             "material_id": row["material_id"],
@@ -299,10 +313,10 @@ def _candidate_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
             "space_group": space_group_text(row["space_group_symbol"]),
             "number": int(row["space_group_number"]),
             "wave": WAVES[row["helicity_wave_found"]],
-            "score": row["score"],
+            "score": row[score],
             "momentum": row["mean_optical_angular_momentum"],
             "helicity": row["mean_optical_helicity"],
-            "splitting": row["largest_splitting"],
+            "splitting": row["circular"],
             "frequency": row["min_frequency_commensurate"],
             "explanation": row["reasons"],
         }

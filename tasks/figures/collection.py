@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tasks.bands import BandStructure, band_structure
+from tasks.catalogue import candidates
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.thermal import thermal_properties
 from tasks.figures.bands import Colour, band_values, bands_figure
@@ -150,7 +151,7 @@ def dataset_figures(
     tuple of str and matplotlib.figure.Figure
         Name and figure; those of computed numbers only where something was computed.
     """
-    computed, scored = chirality["stable"].notna().any(), chirality["score"].notna().any()
+    computed, scored = chirality["stable"].notna().any(), candidates(chirality)
     yield "outcomes", outcomes_figure(chirality)
     if computed:
         yield "stability", stability_figure(chirality, tolerance=tolerance, unit=unit)
@@ -159,9 +160,9 @@ def dataset_figures(
         yield "sunburst", sunburst_figure(chirality)
     if computed:
         yield "distributions", distribution_figure(chirality)
-    if scored:
-        yield "elements", periodic_table_figure(chirality)
-        yield "score", score_figure(chirality)
+    if len(scored):
+        yield "elements", periodic_table_figure(scored)
+        yield "score", score_figure(scored)
 
 
 def comparison_figures(

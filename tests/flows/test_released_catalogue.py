@@ -10,11 +10,11 @@ import pytest
 from ase.io import read
 from rich.cells import cell_len
 
+from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.failures import RemediableError
 from tasks.intake import plan_screening
 from tasks.site.build import build_site
-from tasks.building import build_catalog
 from tests.flows.conftest import told
 from tests.flows.terminals import printed_in_terminal
 from tests.tasks.alloys import carry_out, intake_of, write_alloys

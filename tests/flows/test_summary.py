@@ -7,18 +7,31 @@ import pandas as pd
 from rich.console import Console
 
 from flows.summary import print_candidates
-from tasks.catalogue import ranked
+from tasks.catalogue import by_class, ranked
 
 RELEASED = Path(__file__).parents[2] / "data" / "catalogue" / "chirality.parquet"
 
 
 def test_the_best_candidates_are_printed_with_whole_names_and_a_word_on_trust():
-    rows = ranked(pd.read_parquet(RELEASED))
+    """Chiral crystals first, then the others, each list in its order."""
+    chirality = pd.read_parquet(RELEASED)
     console = Console(width=120, file=StringIO())
-    print_candidates(console, rows, RELEASED)
+    print_candidates(console, chirality, RELEASED)
     lines = console.file.getvalue().splitlines()
     printed = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
-    expected = rows.head(20)
+    lists = by_class(ranked(chirality))
+    expected = pd.concat([lists[name].head(15) for name in ("chiral", "achiral")])
     assert [cells[0] for cells in printed] == list(expected["material_id"])
     assert [cells[-1] for cells in printed] == ["yes" if r else "no" for r in expected["reliable"]]
     assert max(map(len, lines)) <= 120
+
+
+def test_candidates_for_one_experiment_are_ranked_by_its_own_score():
+    chirality = pd.read_parquet(RELEASED)
+    console = Console(width=160, file=StringIO())
+    print_candidates(console, chirality, RELEASED, "score_thermal")
+    text = console.file.getvalue()
+    assert "stable chiral crystals by score for thermal response" in text
+    best = by_class(ranked(chirality, "score_thermal"))["chiral"].iloc[0]
+    [first] = [line for line in text.splitlines() if best["material_id"] in line]
+    assert f"{best['score_thermal']:.3f}" in first

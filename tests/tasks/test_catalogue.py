@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tasks.building import build_catalog
-from tasks.catalogue import failures_in, ranked, read_catalog
+from tasks.catalogue import by_class, failures_in, ranked, read_catalog
 from tasks.failures import Failure
 from tasks.storage import CATALOG_TABLES, Dataset
 from tests.tasks.storage import samples
@@ -33,7 +33,7 @@ def dataset(tmp_path_factory) -> Dataset:
             material_id=samples.material(number),
             key=samples.key("chirality", number),
             **samples.SOUND,
-            score=score,
+            **dict.fromkeys(samples.TERMS, score),
             splitting_linear=splittings,
         )
         for number, (score, splittings) in VERDICTS.items()
@@ -66,7 +66,7 @@ def test_ranking_holds_scored_materials_best_first(dataset):
     """Equal scores come in the order of their names, so that the ranking is always the same."""
     found = ranked(read_catalog(dataset.root, "chirality"))
     assert found["material_id"].tolist() == [samples.material(n) for n in (2, 1, 3)]
-    assert found["score"].tolist() == [0.9, 0.2, 0.2]
+    assert found["score"].tolist() == pytest.approx([0.9, 0.2, 0.2])
 
 
 def test_ranking_tells_the_largest_splitting_of_either_sign(dataset):
@@ -85,6 +85,43 @@ def test_ranking_tells_reasons_and_warnings(dataset):
     plain, told = ranked(table)["reasons"].iloc[0], ranked(warned)["reasons"].iloc[0]
     assert told == f"{plain}; warnings: mesh, volume"
     assert ranked(table.drop(columns="warnings"))["reasons"].iloc[0] == plain
+
+
+def test_ranking_tells_the_circular_splitting_and_nothing_where_there_is_none(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    sizes = {1: [0.1, -0.7], 2: [], 3: None}
+    names = [samples.material(number) for number in sizes]
+    told = table.set_index("material_id", drop=False).loc[names]
+    told["circular_splitting"] = pd.Series(list(sizes.values()), index=names, dtype=object)
+    found = ranked(told.reset_index(drop=True)).set_index("material_id")["circular"]
+    assert found[names].fillna(-1).tolist() == [0.7, 0.0, -1]
+
+
+def test_crystals_that_became_one_are_one_row_with_the_others_named(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    first, second, third = (samples.material(number) for number in (2, 1, 3))
+    table["same_crystal_as"] = table["material_id"].map({second: first, third: first})
+    found = ranked(table)
+    assert found["material_id"].tolist() == [first]
+    assert found["reasons"].iloc[0].endswith(f"; the same crystal: {second}, {third}")
+
+
+def test_rankings_of_a_purpose_hold_what_has_its_score(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    purpose = {samples.material(1): 0.1, samples.material(3): 0.3}
+    table["score_raman"] = table["material_id"].map(purpose)
+    found = ranked(table, "score_raman")
+    assert found["material_id"].tolist() == [samples.material(3), samples.material(1)]
+    assert ranked(table.drop(columns="score_raman"), "score_raman").empty
+
+
+def test_chiral_and_achiral_crystals_are_lists_of_their_own(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    chiral = samples.material(1)
+    table["chirality_class"] = ["II" if name == chiral else "III" for name in table["material_id"]]
+    lists = by_class(ranked(table))
+    assert lists["chiral"]["material_id"].tolist() == [chiral]
+    assert lists["achiral"]["material_id"].tolist() == [samples.material(n) for n in (2, 3)]
 
 
 def test_ranking_leaves_the_catalogue_as_it_is(dataset):

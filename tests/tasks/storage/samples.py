@@ -26,10 +26,10 @@ KEY_COLUMNS = {
     "chirality": "chirality_key",
 }
 BANDS = 3
-# Numbers of a chirality row that warn of nothing.
+# Numbers of a chirality row that warn of nothing and have a score.
 SOUND = {
     "stable": True,
-    "shortlisted": True,
+    "significant": True,
     "sum_rules_skipped": None,
     "tensor_violation": [1e-9],
     "tensor_largest_share": [1e-9],
@@ -37,6 +37,9 @@ SOUND = {
     "min_frequency_commensurate": 2.0,
     "near_degenerate_fraction": 0.0,
 }
+
+# Columns whose mean is the score.
+TERMS = ("resolved_angular_momentum", "resolved_helicity", "long_wave_helicity")
 
 
 def value(kind: pa.DataType, seed: int) -> Any:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ import pytest
 
 from tasks.building import build_catalog
 from tasks.storage import CATALOG_TABLES, Dataset, catalog, column_info, ordering
+from tasks.storage.schema import UNDECIDED_COLUMNS
 from tests.tasks.storage import samples
 
 
@@ -66,8 +68,8 @@ def test_chirality_numbers_are_there_or_empty(tmp_path: Path) -> None:
     samples.commit_plan(dataset, [samples.plan_row(2)])
     rows = {row["material_id"]: row for row in catalogue(dataset)}
     [expected] = samples.rows_of("chirality", "chirality", 1)
-    renamed = {"n_atoms": "n_atoms_primitive"} | {n: f"raw_{n}" for n in ("score", "shortlisted")}
-    for name in expected.keys() - {"material_id", "key"}:
+    renamed, undecided = {"n_atoms": "n_atoms_primitive"}, {c.name for c in UNDECIDED_COLUMNS}
+    for name in expected.keys() - {"material_id", "key"} - undecided:
         shown = renamed.get(name, name)
         assert rows["mp-1"][shown] == expected[name]
         assert rows["mp-2"][shown] is None
@@ -222,7 +224,8 @@ def with_numbers(root: Path, **numbers: Any) -> dict[str, Any]:
     samples.commit_plan(dataset, [samples.plan_row(1)])
     for stage in ("classification", "phonons"):
         samples.commit(dataset, stage, [1])
-    given = {"material_id": "mp-1", "key": "c1", **samples.SOUND, "score": 0.5, **numbers}
+    terms = dict.fromkeys(samples.TERMS, 0.5)
+    given = {"material_id": "mp-1", "key": "c1", **samples.SOUND, **terms, **numbers}
     dataset.commit("chirality", {"chirality": [samples.row("chirality", 1, **given)]}, ["c1"])
     [row] = catalogue(dataset)
     return row
@@ -237,6 +240,63 @@ def test_warnings_lower_the_score_and_end_the_shortlist(tmp_path: Path) -> None:
     assert row["reliable"] is row["shortlisted"] is False
     assert (row["raw_score"], row["raw_shortlisted"]) == (0.5, True)
     assert row["score"] == pytest.approx(0.5 * row["trust"])
+
+
+def test_the_parts_hold_no_score_and_the_catalogue_one(tmp_path: Path) -> None:
+    """Whatever an older program put there: the score is decided in the catalogue."""
+    row = with_numbers(tmp_path, score=0.9, shortlisted=False)
+    assert row["raw_score"] == pytest.approx(0.5)
+    assert row["raw_shortlisted"] is True
+    assert row["score"] == pytest.approx(0.5 * row["trust"])
+
+
+def test_scores_follow_the_settings_that_the_run_recorded(tmp_path: Path) -> None:
+    """New weights need no new computation."""
+    with_numbers(tmp_path, resolved_helicity=0.8)
+    dataset = Dataset(tmp_path)
+    settings = json.dumps({"score": {"helicity_weight": 2.0, "shortlist_score": 0.7}})
+    run = samples.row("runs", run_id="run-0", settings=settings)
+    dataset.commit("run", {"runs": [run]}, ["run-0"])
+    [row] = catalogue(dataset)
+    assert row["raw_score"] == pytest.approx((0.5 + 2 * 0.8 + 0.5) / 4)
+    assert row["raw_shortlisted"] is False
+
+
+def test_terms_that_are_empty_are_named(tmp_path: Path) -> None:
+    row = with_numbers(tmp_path, long_wave_helicity=None)
+    assert row["terms_left_out"] == ["splitting"]
+    assert row["raw_score"] == pytest.approx(0.5)
+
+
+def relaxed_pair(root: Path, **difference: Any) -> dict[str, dict[str, Any]]:
+    """Catalogue rows of two materials that relaxed into one crystal but for some columns."""
+    dataset = samples.screened(root, [1, 2, 3])
+    same = {
+        "numbers": [5, 7],
+        "cell": 3.0 * (np.ones((3, 3)) - np.eye(3)),
+        "positions": 3 * [0.0] + 3 * [0.25],
+        "masses": None,
+        "energy": -3.0,
+        "space_group_number_final": 216,
+        "checkpoint_digest": "one",
+    }
+    changes = {1: {"volume_change": 0.2}, 2: {"volume_change": -0.1, **difference}}
+    rows = [
+        samples.row("relaxations", 1, material_id=f"mp-{n}", key=f"r{n}", **same | given)
+        for n, given in changes.items()
+    ]
+    dataset.commit("relaxation", {"relaxations": rows}, ["r1", "r2"])
+    return {row["material_id"]: row for row in catalogue(dataset)}
+
+
+def test_crystals_that_became_one_name_the_one_that_changed_least(tmp_path: Path) -> None:
+    rows = relaxed_pair(tmp_path)
+    found = {name: row["same_crystal_as"] for name, row in rows.items()}
+    assert found == {"mp-1": "mp-2", "mp-2": None, "mp-3": None}
+
+
+def test_crystals_of_other_energies_are_two(tmp_path: Path) -> None:
+    assert relaxed_pair(tmp_path, energy=-3.1)["mp-1"]["same_crystal_as"] is None
 
 
 def test_forbidden_parts_of_the_tensor_cost_rank(tmp_path: Path) -> None:

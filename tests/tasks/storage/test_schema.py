@@ -11,7 +11,12 @@ import pytest
 from tasks.chirality.record import ChiralityRecord
 from tasks.chirality.verdict import Verdict
 from tasks.storage import CATALOG_TABLES, TABLES, Table, column_info, data_dictionary
-from tasks.storage.schema import CATALOG_ORIGINS, PLANNED_KEYS, WIDE_COLUMNS
+from tasks.storage.schema import (
+    CATALOG_ORIGINS,
+    PLANNED_KEYS,
+    UNDECIDED_COLUMNS,
+    WIDE_COLUMNS,
+)
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -106,6 +111,7 @@ def test_chirality_table_is_the_verdict_and_the_record_of_the_stage() -> None:
     }
     table = TABLES["chirality"]
     others = {*table.identity, "rotational_violation", "huang_violation", "sum_rules_skipped"}
+    others |= {column.name for column in UNDECIDED_COLUMNS}
     columns = [column for column in table.columns if column.name not in others]
     assert {c.name: (c.unit, c.description, c.nullable) for c in columns} == stored
 
@@ -131,6 +137,15 @@ def test_catalogue_of_materials_takes_no_name_twice() -> None:
     """No column of one stage hides that of another."""
     taken = {origin: name for name, origin in CATALOG_ORIGINS.items()}
     assert len(taken) == sum(len(names) for _, names in WIDE_COLUMNS)
-    renamed = {"n_atoms": "n_atoms_primitive"} | {n: f"raw_{n}" for n in ("score", "shortlisted")}
-    for column in TABLES["chirality"].names[2:]:
+    renamed, undecided = {"n_atoms": "n_atoms_primitive"}, {c.name for c in UNDECIDED_COLUMNS}
+    for column in set(TABLES["chirality"].names[2:]) - undecided:
         assert taken["chirality", column] == renamed.get(column, column)
+
+
+def test_a_score_means_one_thing_in_all_tables() -> None:
+    """Only the catalogue of materials has one; the stage leaves its columns of that name empty."""
+    holders = {name for name, table in CATALOG_TABLES.items() if "score" in table.names}
+    assert holders == {"chirality"}
+    for column in UNDECIDED_COLUMNS:
+        assert "the catalogue decides" in TABLES["chirality"].column(column.name).description
+        assert column.name not in {origin for _, origin in CATALOG_ORIGINS.values()}
