@@ -22,8 +22,8 @@ from tasks.chirality import (
     ScoreSettings,
     analyze_force_constants,
 )
-from tasks.chirality.verdict import response_norm, score_of
 from tasks.phonopy_files import read_phonopy
+from tasks.ranking import raw_score, response_norm
 from tasks.sum_rules import impose_sum_rules
 
 TEMPERATURE = 300.0  # K
@@ -49,8 +49,8 @@ def compared(path: Path, settings: ChiralitySettings) -> dict[str, Any] | None:
         "mean |l|": _change(first, second, "mean_optical_angular_momentum"),
         "mean |h|": _change(first, second, "mean_optical_helicity"),
         "tensor": _tensor_change(first, second),
-        "score": score_of(first, ScoreSettings()),
-        "score without": score_of(second, ScoreSettings()),
+        "score": _score(first),
+        "score without": _score(second),
         "forbidden": max(map(abs, first.tensor_violation), default=0.0),
     }
 
@@ -61,6 +61,11 @@ def _without_charges(phonon: Phonopy) -> Phonopy:
     return impose_sum_rules(phonon).phonon
 
 
+def _score(record: ChiralityRecord) -> float | None:
+    """Raw score, were the crystal stable."""
+    return raw_score(vars(record) | {"stable": True, "significant": True}, ScoreSettings())
+
+
 def _change(first: ChiralityRecord, second: ChiralityRecord, name: str) -> float:
     """Relative change of a mean."""
     return float(getattr(second, name) / getattr(first, name) - 1)
@@ -68,7 +73,7 @@ def _change(first: ChiralityRecord, second: ChiralityRecord, name: str) -> float
 
 def _tensor_change(first: ChiralityRecord, second: ChiralityRecord) -> float | None:
     """Norm of the difference of the tensors, relative to the first; None where they vanish."""
-    size = response_norm(first, TEMPERATURE)
+    size = response_norm(vars(first), TEMPERATURE)
     if not size or not np.isfinite(first.tensor_violation).all():
         return None
     index = first.temperatures.index(TEMPERATURE)

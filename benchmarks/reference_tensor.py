@@ -5,11 +5,11 @@ without and, where it has Born charges, with the non-analytical term:
 
     python benchmarks/reference_tensor.py --reference DIR [--only TEXT] [--divisions N]
 
-Columns: ratios R_L of the helicity harmonics at the bin width given, the wave found and the one
-of the point group, parts of alpha / tau at 300 K (J s m^-2 K^-1 per s), the violation of its
-symmetry and the largest share of one q-point, and, along the principal axis, the lowest purity of
-the labels, the largest difference between Tr T(g) and the sum of exp(-2 pi i l_ph / n), the range
-of l along the axis among modes of label 0, and the largest splitting of opposite hands.
+Columns: relative amplitudes A_L of the helicity harmonics at the bin width given, the wave found
+and the one of the point group, parts of alpha / tau at 300 K (J s m^-2 K^-1 per s), the violation
+of its symmetry and the largest share of one q-point, and, along the principal axis, the lowest
+purity of the labels, the largest difference between Tr T(g) and the sum of exp(-2 pi i l_ph / n),
+the range of l along the axis among modes of label 0, and the largest splitting of opposite hands.
 
 The force constants are used as published, not symmetrised, and the whole mesh is summed, so that
 what symmetry forbids is seen. The exit status is 1 where a wave differs from that of the point
@@ -115,11 +115,11 @@ def show(tag: str, phonon: Phonopy, divisions: int) -> bool:
 
 
 def show_spectra(spectra: list[HelicitySpectrum]) -> None:
-    """Print the ratios of the harmonics."""
+    """Print the relative amplitudes of the harmonics."""
     for spectrum in spectra:
-        ratios = " ".join(f"{ratio:9.2e}" for ratio in spectrum.ratios)
+        found = " ".join(f"{size:9.2e}" for size in spectrum.relative_amplitudes)
         print(
-            f"  bins {spectrum.bin_width:.1f} THz: R_0,2,4,6 = {ratios}; wave {spectrum.wave}, "
+            f"  bins {spectrum.bin_width:.1f} THz: A_0,2,4,6 = {found}; wave {spectrum.wave}, "
             f"point group {spectrum.symmetry_wave}; mean |h| {spectrum.mean_absolute:.4f}"
         )
 

@@ -462,7 +462,7 @@ def _spectrum_fields(spectrum: HelicitySpectrum) -> dict[str, Any]:
         "helicity_dos": _flat(spectrum.chi),
         "helicity_dos_absolute": _flat(spectrum.absolute),
         "helicity_harmonics": _flat(spectrum.amplitudes),
-        "helicity_ratios": _flat(spectrum.ratios),
+        "helicity_ratios": _flat(spectrum.relative_amplitudes),
         "helicity_wave_found": spectrum.wave,
     }
 

@@ -10,8 +10,13 @@ the direction of q of higher order L = 2, 4 or 6, which shows in
 
 The sum over all M makes S_L independent of the orientation of the crystal and takes no knowledge
 of its symmetry: that the orders forbidden by it vanish is a result. S_0 = |chi|, and for a
-helicity with one order only, S_L is its root mean square. The delta function is a histogram bin;
-R_L = sum_bins S_L / sum |h| depends on its width.
+helicity with one order only, S_L is its root mean square. The delta function is a histogram bin, on
+whose width the relative amplitude depends,
+
+    A_L = sum_bins S_L / sum |h|  <=  (2L + 1)^(1/2).
+
+A_0 = sum_bins |sum h| / sum |h| is a share: 1 where all helicity of a bin has one sign. The others
+compare a root mean square with a mean size, and may exceed 1.
 """
 
 from dataclasses import dataclass
@@ -60,13 +65,12 @@ class HelicitySpectrum:
         L = 0, 2, 4, 6.
     amplitudes : ndarray, shape (4, n_bins)
         S_L, hbar per THz and primitive cell.
-    ratios : ndarray, shape (4,)
-        R_L = sum_bins S_L / sum_bins |h|; 0 where no mode has a helicity. The first is the ratio
-        R = sum_bins |sum h| / sum |h|.
+    relative_amplitudes : ndarray, shape (4,)
+        A_L = sum_bins S_L / sum_bins |h|; 0 where no mode has a helicity.
     mean_absolute : float
         Mean of |h| over the modes, in hbar.
     wave : {"none", "s", "d", "g", "i"}
-        Lowest order whose ratio exceeds the threshold.
+        Lowest order whose relative amplitude exceeds the threshold.
     symmetry_wave : {"none", "s", "d", "g", "i"}
         Lowest order the point group allows.
     """
@@ -76,7 +80,7 @@ class HelicitySpectrum:
     absolute: FloatArray
     orders: tuple[int, ...]
     amplitudes: FloatArray
-    ratios: FloatArray
+    relative_amplitudes: FloatArray
     mean_absolute: float
     wave: Wave
     symmetry_wave: Wave
@@ -126,7 +130,7 @@ def helicity_spectrum(
     frequency_cutoff : float
         Modes below this frequency (THz), imaginary ones among them, are left out.
     threshold : float
-        Least ratio R_L that counts as a wave.
+        Least relative amplitude that counts as a wave.
     momentum : ndarray, shape (nq, nb, 3), optional
         Angular momenta, means of the degenerate sets, where they are known (hbar).
     images : ZoneImages, optional
@@ -153,16 +157,16 @@ def helicity_spectrum(
     harmonics = (gather @ pseudoscalar.reshape(share.size, -1)).view(np.complex128)
     absolute = gather @ (share * helicity_size(momentum, images)).ravel()
     amplitudes = _amplitudes(harmonics)
-    ratios = amplitudes.sum(axis=1) / (absolute.sum() or 1.0)
+    relative = amplitudes.sum(axis=1) / (absolute.sum() or 1.0)
     return HelicitySpectrum(
         bin_edges=edges,
         chi=np.sqrt(4 * np.pi) * harmonics[:, 0].real / bin_width,
         absolute=absolute / bin_width,
         orders=ORDERS,
         amplitudes=amplitudes / bin_width,
-        ratios=ratios,
+        relative_amplitudes=relative,
         mean_absolute=float(absolute.sum() / (share.sum() or 1.0)),
-        wave=_lowest(ratios > threshold),
+        wave=_lowest(relative > threshold),
         symmetry_wave=_lowest(
             np.array([helicity_multiplicity(rotations, order) > 0 for order in ORDERS])
         ),

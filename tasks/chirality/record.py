@@ -138,7 +138,11 @@ class ChiralityRecord:
         metadata=_stored("ħ/THz", "Its spherical harmonics of order 0, 2, 4 and 6: order, bin.")
     )
     helicity_ratios: tuple[float, ...] = field(
-        metadata=_stored("", "Sum over the bins of each harmonic, in units of the sum of |h|.")
+        metadata=_stored(
+            "",
+            "Relative amplitude of each harmonic, its sum over the bins in units of the sum of "
+            "|h|: a share for order 0; for order L at most the root of 2L + 1.",
+        )
     )
     helicity_wave_found: str = field(
         metadata=_stored("", 'Lowest harmonic found: "none", "s", "d", "g" or "i".')

@@ -111,7 +111,7 @@ def helicity_dos_figure(density: HelicityDos, *, title: str = "") -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Of the width of one column. R_L is the sum of S_L in units of that of |h|.
+        Of the width of one column. A_L is the sum of S_L in units of that of |h|.
     """
     with styled():
         figure = new_figure(SINGLE_COLUMN, 3.6)
@@ -178,7 +178,7 @@ def draw_harmonics(axes: Sequence[Axes], density: HelicityDos) -> None:
         place.stairs(values, density.edges, color=WAVE_COLOURS[wave], fill=True)
         place.set_ylim(0, highest)
         amount = f"{share:.2f}" if share > _FLOOR else "0"
-        text = f"{WAVES[wave]}: $R_{order}$ = {amount}"
+        text = f"{WAVES[wave]}: $A_{order}$ = {amount}"
         place.annotate(
             text,
             (0.99, 0.93),

@@ -56,7 +56,7 @@ SHOWN: Final = (
     Shown("helicity_wave", "Wave", "symmetry", initial=True),
     Shown("mean_optical_angular_momentum", "mean |l|", "angular momentum", initial=True),
     Shown("mean_optical_helicity", "mean |h|", "angular momentum", initial=True),
-    Shown("largest_splitting", "Splitting", "response", initial=True),
+    Shown("largest_circular_splitting", "Splitting", "response", initial=True),
     Shown("tensor_norm", "|α| 300 K", "response", initial=True),
     Shown("tensor_components", "Tensor", "symmetry", initial=True),
     Shown("min_frequency_commensurate", "min ν", "frequencies", initial=True),
@@ -70,6 +70,11 @@ SHOWN: Final = (
     Shown("shortlisted", "Shortlist", "verdict"),
     Shown("warnings", "Warnings", "verdict"),
     Shown("raw_score", "Score before warnings", "verdict"),
+    Shown("score_raman", "Score: Raman", "verdict"),
+    Shown("score_scattering", "Score: scattering", "verdict"),
+    Shown("score_resonant", "Score: resonant", "verdict"),
+    Shown("score_thermal", "Score: thermal", "verdict"),
+    Shown("same_crystal_as", "Same crystal as", "verdict"),
     Shown("space_group_number", "No.", "symmetry"),
     Shown("point_group", "Point group", "symmetry"),
     Shown("helicity_wave_found", "Wave found", "symmetry"),
@@ -77,6 +82,10 @@ SHOWN: Final = (
     Shown("mean_angular_momentum", "mean |l| all", "angular momentum"),
     Shown("max_optical_angular_momentum", "max |l|", "angular momentum"),
     Shown("mean_cycloidicity", "mean |P|", "angular momentum"),
+    Shown("resolved_angular_momentum", "resolved |l|", "angular momentum"),
+    Shown("resolved_helicity", "resolved |h|", "angular momentum"),
+    Shown("long_wave_helicity", "long-wave |h|", "angular momentum"),
+    Shown("largest_splitting", "Linear splitting", "response"),
     Shown("largest_splitting_max", "Splitting max", "response"),
     Shown("pseudoscalar", "tr α/3 300 K", "response"),
     Shown("tensor_share", "Largest share", "response"),
@@ -113,10 +122,15 @@ _TEXTS: Final = (
 )
 _NUMBERS: Final = (
     _derived(
+        "largest_circular_splitting",
+        "meV ħ",
+        "Splitting of opposite hands times their resolved angular momentum, largest of any axis.",
+    ),
+    _derived(
         "largest_splitting",
         "THz Å",
         "Linear splitting of opposite hands of largest size, any axis: difference of frequency per "
-        "k, k in 1/Å with 2π.",
+        "k, k in 1/Å with 2π; on a screw axis mostly folded sound.",
     ),
     _derived("largest_splitting_max", "THz", "Largest splitting of opposite hands, any axis."),
     _derived("tensor_norm", _TENSOR_UNIT, "Frobenius norm of the response tensor nearest 300 K."),
@@ -138,6 +152,7 @@ _LISTS: Final = (
     "tensor",
     "tensor_pseudoscalar",
     "tensor_largest_share",
+    "circular_splitting",
     "splitting_linear",
     "splitting_max",
 )
@@ -290,6 +305,7 @@ def _numbers(rows: pa.Table) -> dict[str, list[float | None]]:
     """Derived numbers of all rows."""
     lists = rows.select([*_LISTS, "tensor_components"]).to_pylist()
     return {
+        "largest_circular_splitting": [_largest(row["circular_splitting"]) for row in lists],
         "largest_splitting": [_largest(row["splitting_linear"]) for row in lists],
         "largest_splitting_max": [_largest(row["splitting_max"]) for row in lists],
         "tensor_norm": [_tensor_norm(row) for row in lists],

@@ -9,7 +9,7 @@ export interface FilterPanel { element: HTMLElement; show(query: Query): void }
 
 type Change = (edit: (query: Query) => void) => void;
 
-const RANGES = ["score", "largest_splitting", "mean_optical_angular_momentum", "mean_optical_helicity", "tensor_norm", "min_frequency_commensurate"];
+const RANGES = ["score", "largest_circular_splitting", "largest_splitting", "mean_optical_angular_momentum", "mean_optical_helicity", "tensor_norm", "min_frequency_commensurate"];
 
 export function filterPanel(site: Site, table: Table, change: Change): FilterPanel {
   const shows: ((query: Query) => void)[] = [];

@@ -39,7 +39,7 @@ export async function materialPage(site: Site, id: string, parameters: URLSearch
 
 function heading(site: Site, material: Material): HTMLElement {
   const { row } = material;
-  const facts: [string, string, string][] = ["score", "mean_optical_angular_momentum", "mean_optical_helicity", "largest_splitting", "min_frequency_commensurate"]
+  const facts: [string, string, string][] = ["score", "mean_optical_angular_momentum", "mean_optical_helicity", "largest_circular_splitting", "min_frequency_commensurate"]
     .filter((name) => fact(row, name) !== null)
     .map((name) => {
       const column = site.columns.find((other) => other.name === name)!;
@@ -56,9 +56,12 @@ function heading(site: Site, material: Material): HTMLElement {
     switcher(material), downloads(material));
 }
 
+// Facts that are the largest size in a list of the catalogue.
+const LISTS: Record<string, string> = { largest_circular_splitting: "circular_splitting", largest_splitting: "splitting_linear" };
+
 function fact(row: Record<string, unknown>, name: string): number | null {
-  if (name === "largest_splitting") {
-    const sizes = numbersOf(row, "splitting_linear").filter(Number.isFinite).map(Math.abs);
+  if (name in LISTS) {
+    const sizes = numbersOf(row, LISTS[name]).filter(Number.isFinite).map(Math.abs);
     return sizes.length ? Math.max(...sizes) : null;
   }
   return typeof row[name] === "number" ? (row[name] as number) : null;
@@ -310,7 +313,7 @@ function splittings(site: Site, material: Material): HTMLElement {
     const screw = numbersOf(row, "axis_screws")[i];
     const modes = numbersOf(row, "raman_axes").flatMap((axis, k) => (axis === i ? [`${number(numbersOf(row, "raman_frequencies")[k] * scale("THz"))} (${channel[k]})`] : []));
     return h("div", { class: "axis" }, h("h3", {}, `Axis ${order}`, screw ? h("sub", {}, String(screw)) : null, ` along (${direction.map((part) => number(Number(part.toFixed(3)))).join(", ")})`),
-      numbersOf(row, "splitting_max").length ? pairs([["Linear splitting", "splitting_linear"], ["Acoustic splitting", "splitting_acoustic"], ["Largest splitting", "splitting_max"]].map(([title, name]) => {
+      numbersOf(row, "splitting_max").length ? pairs([["Circular splitting", "circular_splitting"], ["Linear splitting", "splitting_linear"], ["Acoustic splitting", "splitting_acoustic"], ["Largest splitting", "splitting_max"]].map(([title, name]) => {
         const [dimension, description] = site.descriptions[name];
         return [title, quantity(numbersOf(row, name)[i], dimension), description];
       })) : h("p", { class: "hint" }, "The crystal is not chiral: opposite hands do not split."),
@@ -403,7 +406,7 @@ function shownAs(name: string, content: unknown): Node | string {
 function numbersOfBoth(site: Site, a: Material, b: Material): HTMLElement {
   const skip = new Set(["material_id", "reason", "outcome", "potential", "elements"]);
   const rows = site.columns.filter(({ name }) => !skip.has(name)).flatMap((column) => {
-    const [left, right] = [a, b].map(({ row }) => scaled(column.name === "largest_splitting" ? fact(row, column.name) : row[column.name], column.unit));
+    const [left, right] = [a, b].map(({ row }) => scaled(column.name in LISTS ? fact(row, column.name) : row[column.name], column.unit));
     if ((left ?? null) === null && (right ?? null) === null) return [];
     const numeric = typeof left === "number" && typeof right === "number" && column.kind === "number";
     const share = numeric && left !== 0 ? ` (${number((100 * (right - left)) / Math.abs(left), 2)} %)` : "";

@@ -40,7 +40,10 @@ ROUNDING = {"tensor_violation", "translation_frequency", "sum_rule_violation"}
 # What depends on the orientation or on the order of the atoms, and what a reflection reverses.
 ORIENTED = {"tensor", "tensor_windows", "tensor_polar_vector", "axis_directions"}
 LISTED = {"atomic_angular_momentum", "atomic_polarization"}
-ODD = {"helicity_dos", "tensor_pseudoscalar", "splitting_linear", "splitting_acoustic"}
+ODD = {
+    *("helicity_dos", "tensor_pseudoscalar"),
+    *("splitting_linear", "splitting_acoustic", "circular_splitting", "raman_splitting"),
+}
 HANDED = {"axis_screws", "raman_pam", "raman_channels", "raman_frequencies"}
 
 

@@ -18,6 +18,7 @@ from tests.crystals import (
     spring_phonon,
     transformed,
     wurtzite,
+    zincblende,
 )
 from tests.tasks.chirality.mixing import mix
 
@@ -54,7 +55,7 @@ def test_wave_found_on_a_whole_mesh_is_that_of_the_space_group(number):
     forbidden = [
         order for order in found.orders if order < {"s": 0, "d": 2, "g": 4, "i": 6}[expected]
     ]
-    assert all(found.ratios[found.orders.index(order)] < 1e-6 for order in forbidden)
+    assert all(found.relative_amplitudes[found.orders.index(order)] < 1e-6 for order in forbidden)
 
 
 def test_harmonics_are_those_of_scipy():
@@ -86,7 +87,7 @@ def test_rotation_changes_nothing_and_reflection_the_sign(number, parity):
     )
     np.testing.assert_allclose(after.chi, parity * before.chi, atol=1e-7)
     np.testing.assert_allclose(after.amplitudes, before.amplitudes, atol=1e-6)
-    np.testing.assert_allclose(after.ratios, before.ratios, atol=1e-6)
+    np.testing.assert_allclose(after.relative_amplitudes, before.relative_amplitudes, atol=1e-6)
     assert after.wave == before.wave
 
 
@@ -125,7 +126,7 @@ def test_helicities_of_all_bands_cancel(number):
     fine = spectrum(phonon)
     assert abs(fine.chi.sum() * fine.bin_width) < 1e-8
     assert np.abs(fine.chi).max() > 1e-3
-    assert spectrum(phonon, bin_width=1000.0).ratios[0] < 1e-8
+    assert spectrum(phonon, bin_width=1000.0).relative_amplitudes[0] < 1e-8
 
 
 def test_chi_is_the_sum_of_the_helicities_of_a_bin():
@@ -146,8 +147,18 @@ def test_chi_is_the_sum_of_the_helicities_of_a_bin():
         np.testing.assert_allclose(edges, found.bin_edges)
     np.testing.assert_allclose(found.amplitudes[0], np.abs(found.chi), atol=1e-12)
     expected = np.abs(found.chi).sum() / found.absolute.sum()
-    assert found.ratios[0] == pytest.approx(expected)
+    assert found.relative_amplitudes[0] == pytest.approx(expected)
     assert found.bin_width == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("make", [zincblende, wurtzite, lambda: random_crystal(82, 0), quartz])
+def test_relative_amplitudes_are_bounded_by_their_order(make):
+    """Only the first is a share; a helicity of one order has a root mean square above its mean."""
+    found = spectrum(spring_phonon(make()))
+    bounds = np.sqrt(2 * np.array(found.orders) + 1)
+    assert np.all(found.relative_amplitudes <= bounds + 1e-9)
+    assert found.relative_amplitudes[0] <= 1 + 1e-9
+    assert found.relative_amplitudes.max() > 0.1
 
 
 def test_imaginary_modes_are_left_out():

@@ -33,9 +33,9 @@ def test_positive_and_negative_parts_are_drawn_apart_and_add_up(density):
 def test_ratios_are_those_of_the_sums(density):
     axes = helicity_dos_figure(density).axes
     texts = [place.texts[0].get_text() for place in axes[1:]]
-    assert "$R_0$ = 0.50" in texts[0]
-    assert "$R_2$ = 0" in texts[1]
-    assert "$R_4$ = 0.50" in texts[2]
+    assert "$A_0$ = 0.50" in texts[0]
+    assert "$A_2$ = 0" in texts[1]
+    assert "$A_4$ = 0.50" in texts[2]
 
 
 def test_axes_carry_units(density):
