@@ -39,8 +39,9 @@ def test_ten_questions_are_asked():
 def test_hands_split_in_quartz_and_in_no_crystal_with_a_mirror(guide):
     split = guide["split"].set_index("material_id")
     assert {"quartz-152", "quartz-154"} <= set(split.index)
-    # 14.277 THz Å at 0.1 Å^-1, with 33.35641 1/cm for one THz.
-    assert split.loc["quartz-152", "split_cm"] == pytest.approx(47.62, abs=0.01)
+    # 14.277 THz Å at 0.1 Å^-1, with 4.135668 meV for one THz.
+    assert split.loc["quartz-152", "linear"] == pytest.approx(5.905, abs=0.001)
+    assert 0.2 < split.loc["quartz-152", "circular"] < split.loc["quartz-152", "linear"]
     assert not {"zno", "gaas", "cdal2s4"} & set(split.index)
 
 
