@@ -22,10 +22,10 @@ from tasks.phonons import (
     commensurate_frequencies,
     force_constants_of_all,
 )
+from tasks.ranking import raw_score
 from tasks.relaxation import relax
 from tasks.settings import read_settings
 from tasks.sources import parsed, raw_records
-from tasks.storage import Dataset
 from tasks.structures import material_of
 from tasks.sum_rules import impose_sum_rules
 from tasks.units import UNITS, UnitName
@@ -72,9 +72,9 @@ def test_the_numbers_are_those_of_the_functions_of_the_stages(shown, coarse):
     row = read_catalog(folder, "chirality").set_index("material_id").loc["te"]
     for name in ("mean_optical_helicity", "mean_optical_angular_momentum", "max_frequency"):
         assert row[name] == pytest.approx(getattr(record, name), rel=1e-6), name
-    # The catalogue's score heeds warnings besides.
-    [stored] = Dataset(folder).read("chirality").to_pylist()
-    assert stored["score"] == pytest.approx(verdict.score, rel=1e-6)
+    expected = raw_score(vars(record) | vars(verdict), settings.score)
+    assert row["raw_score"] == pytest.approx(expected, rel=1e-6)
+    assert row["score"] == pytest.approx(row["trust"] * expected, rel=1e-6)
     assert row["helicity_wave_found"] == "s"
     written = read(folder / "te.cif")
     assert written.get_volume() == pytest.approx(relaxed.atoms.get_volume(), rel=1e-6)

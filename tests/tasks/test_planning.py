@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from potentials import PotentialCard
 from tasks import planning
+from tasks.chirality import VERDICT_SETTINGS
 from tasks.failures import RemediableError
 from tasks.intake import plan_screening
 from tasks.planning import (
@@ -90,8 +91,9 @@ def numeric_settings():
     }
     for group, stages in groups.items():
         for name, value in getattr(ScreenSettings(), group):
+            ranks = group == "score" and name not in VERDICT_SETTINGS
             if not isinstance(value, str):
-                yield f"{group}.{name}", other_value(value), stages
+                yield f"{group}.{name}", other_value(value), frozenset() if ranks else stages
 
 
 @pytest.mark.parametrize(

@@ -155,9 +155,15 @@ def test_tolerance_displacement_and_weight_are_finite(name):
 
 def test_some_term_of_the_score_has_weight():
     """A weighted mean needs a weight."""
-    terms = ("momentum", "helicity", "isolation", "splitting", "tensor")
+    terms = ("momentum", "helicity", "splitting")
     with pytest.raises(RemediableError, match="weight"):
         read_settings(None, {f"score.{term}_weight": 0.0 for term in terms})
+
+
+def test_weights_of_terms_that_the_score_no_longer_has_are_accepted(config):
+    """A settings file of an older program still holds."""
+    file = config("score: {isolation_weight: 0.5, tensor_weight: 0, splitting_scale: 2.0}")
+    assert read_settings(file, {}) == ScreenSettings()
 
 
 @pytest.mark.parametrize(
