@@ -2,7 +2,7 @@
 
     python -m venv nequix-env && nequix-env/bin/pip install nequix
     JAX_PLATFORMS=cpu nequix-env/bin/python benchmarks/nequix_package.py \
-        --output tests/potentials/fixtures/nequix.json
+        --checkpoint nequix-mp-1-pft --output tests/potentials/fixtures/nequix-mp-1-pft.json
 
 Runs in an environment of its own and imports nothing of this project. The file holds rattled and
 strained crystals of the demo with which `tests/potentials/test_nequix.py` compares; printed is the
@@ -23,7 +23,7 @@ from ase.io import read
 from nequix.calculator import NequixCalculator
 
 REPOSITORY = Path(__file__).parents[1]
-CHECKPOINT = REPOSITORY / "potentials" / "checkpoints" / "nequix-mp-1-pft.nqx"
+CHECKPOINTS = REPOSITORY / "potentials" / "checkpoints"
 CRYSTALS = ("te", "linbo3", "cu3vs4")
 UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å^3"}
 
@@ -31,10 +31,12 @@ UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å^3"}
 def main() -> None:
     """Evaluate, measure, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--checkpoint", default="nequix-mp-1-pft", help="name of a shipped one")
     parser.add_argument("--output", type=Path, help="JSON file for the tests")
     parser.add_argument("--repeats", type=int, default=5, help="evaluations that are timed")
     options = parser.parse_args()
-    calculator = NequixCalculator(model_path=CHECKPOINT, backend="jax", use_kernel=False)
+    path = CHECKPOINTS / f"{options.checkpoint}.nqx"
+    calculator = NequixCalculator(model_path=path, backend="jax", use_kernel=False)
     print(f"{milliseconds(calculator, options.repeats):.1f} ms per atom")
     if options.output:
         packages = f"nequix {version('nequix')}, jax {version('jax')}, float32"

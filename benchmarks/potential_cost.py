@@ -21,7 +21,7 @@ from rich.table import Table
 from flows.console import located
 from potentials import Potential, load_potential
 
-NAMES = ("nequix-mp-1-pft", "7net-0", "7net-l3i5")
+NAMES = ("nequix-mp-1-pft", "nequix-oam-1-pft", "7net-0", "7net-l3i5")
 CELLS = {"quartz-154": (2, 2, 2), "si": (2, 2, 2), "zno": (3, 3, 2), "te": (3, 3, 2)}
 # Kernel and precision; the last was the default before there was a compiled kernel.
 WAYS = ((True, "float64"), (True, "float32"), (False, "float64"), (False, "float32"))

@@ -26,7 +26,7 @@ from rich.table import Table
 from flows.console import located
 from potentials import Evaluation, Potential, load_potential
 
-NAMES = ("nequix-mp-1-pft", "7net-0", "7net-l3i5")
+NAMES = ("nequix-mp-1-pft", "nequix-oam-1-pft", "7net-0", "7net-l3i5")
 SUPERCELLS = {"quartz-154": (2, 2, 2), "te": (3, 3, 2)}
 FloatArray = NDArray[np.float64]
 

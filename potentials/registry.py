@@ -40,9 +40,9 @@ def load_potential(
     Parameters
     ----------
     name : str
-        ``nequix-mp-1-pft``, ``7net-l3i5``, ``7net-0``, ``chgnet``, a shipped ``facet-...``,
-        ``facet:path`` for a model of one's own training, ``nequix:path`` for another checkpoint of
-        Nequix, or ``ase:package.module:callable`` for any ASE calculator.
+        ``nequix-mp-1-pft``, ``nequix-oam-1-pft``, ``7net-l3i5``, ``7net-0``, ``chgnet``, a shipped
+        ``facet-...``, ``facet:path`` for a model of one's own training, ``nequix:path`` for another
+        checkpoint of Nequix, or ``ase:package.module:callable`` for any ASE calculator.
     device : str
         ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto`` for a GPU where there is one.
     dtype : str

@@ -34,7 +34,7 @@ from tasks.sum_rules import impose_sum_rules
 Row = dict[str, Any]
 Job = Mapping[str, Any]
 KEY = ("potential", "material_id")
-POTENTIALS = ("nequix-mp-1-pft", "7net-l3i5", "7net-0")
+POTENTIALS = ("nequix-mp-1-pft", "nequix-oam-1-pft", "7net-l3i5", "7net-0")
 MAX_ATOMS = 130
 MESH_LENGTH = 60.0  # of phonopy, Å: 12 points along an axis of 5 Å
 SYMPREC = SymmetrySettings().symprec  # Å

@@ -29,6 +29,7 @@ COLOURS = {  # Okabe and Ito
     "chgnet": "#E69F00",
     "facet-tetrahedra": "#009E73",
     "nequix-mp-1-pft": "#CC79A7",
+    "nequix-oam-1-pft": "#56B4E9",
 }
 HEIGHT, TITLES = 3.3, 0.5  # inches
 FEW = 5  # crystals of which no picture is made

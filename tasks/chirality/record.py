@@ -283,3 +283,34 @@ class ChiralityRecord:
             "modes are left out.",
         )
     )
+    # What another division of force constants among periodic images gives (tasks.sum_rules).
+    tensor_other: tuple[float, ...] | None = field(
+        default=None,
+        metadata=_stored(
+            "J s m^-2 K^-1 per s",
+            "Tensor of the other division of force constants among images (weights r^-3), 9 "
+            "numbers per temperature.",
+        ),
+    )
+    tensor_spread: tuple[float, ...] | None = field(
+        default=None,
+        metadata=_stored(
+            "", "Norm of its difference from the tensor in units of the tensor, per temperature."
+        ),
+    )
+    splitting_other: tuple[float, ...] | None = field(
+        default=None,
+        metadata=_stored("THz Å", "splitting_linear of the other division, along each axis."),
+    )
+    splitting_spread: tuple[float, ...] | None = field(
+        default=None,
+        metadata=_stored("", "Its relative difference from splitting_linear, along each axis."),
+    )
+    helicity_other: float | None = field(
+        default=None,
+        metadata=_stored("ħ", "mean_optical_helicity of the other division."),
+    )
+    helicity_spread: float | None = field(
+        default=None,
+        metadata=_stored("", "Its relative difference from mean_optical_helicity."),
+    )

@@ -495,6 +495,13 @@ _INTERPOLATION = (
     ),
     _real("huang_violation", "GPa", "The same for Huang's sum rule.", nullable=True),
     _text("sum_rules_skipped", "Why the sum rules were not imposed.", nullable=True),
+    _real(
+        "optical_shift",
+        "THz",
+        "Mean change of the optical frequencies, between the q-points of the supercell, that the "
+        "sum rules made.",
+        nullable=True,
+    ),
 )
 _CHIRALITY = Table(
     "chirality",
@@ -539,6 +546,38 @@ _AGREEMENT = Table(
         _flag("stability_agrees", "Whether both say stable, or both unstable."),
         _flag(
             "potentials_disagree", "Whether one of the last three contradicts; see docs/trust.md."
+        ),
+        _real("mean_frequency", "THz", "Mean frequency of the modes compared.", nullable=True),
+        _real(
+            "frequency_bar_68",
+            "THz",
+            "Error of the frequencies of the first potential (mean over the modes) that 68 of 100 "
+            "crystals do not exceed, from the difference of both; see docs/trust.md.",
+            nullable=True,
+        ),
+        _real("frequency_bar_90", "THz", "The same for 90 of 100 crystals.", nullable=True),
+        _real(
+            "tensor_disagreement",
+            "",
+            "Norm of the difference of the response tensors at 300 K in units of the larger one.",
+            nullable=True,
+        ),
+        _real(
+            "splitting_disagreement",
+            "",
+            "Largest difference of splitting_linear along an axis in units of the larger one.",
+            nullable=True,
+        ),
+        _real(
+            "helicity_disagreement",
+            "",
+            "Difference of mean_optical_helicity in units of the larger one.",
+            nullable=True,
+        ),
+        _text(
+            "other_failure",
+            "Why the other potential has no phonons of the crystal: it turns it into another one.",
+            nullable=True,
         ),
     ),
 )

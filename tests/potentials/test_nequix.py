@@ -13,10 +13,15 @@ from potentials import Equivariance, load_potential
 from potentials.registry import nequix_names
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
-NAME = "nequix-mp-1-pft"
-REFERENCE = json.loads((Path(__file__).parent / "fixtures" / "nequix.json").read_text("utf-8"))
+NAME, NAMES = "nequix-mp-1-pft", ("nequix-mp-1-pft", "nequix-oam-1-pft")
+FIXTURES = Path(__file__).parent / "fixtures"
 CHECKPOINT = Path("potentials/checkpoints") / f"{NAME}.nqx"
 PRECISION = 1e-4  # eV, eV/Å; the reference is float32
+
+
+def reference(name: str) -> dict:
+    """What the package of the authors gives for a checkpoint."""
+    return json.loads((FIXTURES / f"{name}.json").read_text("utf-8"))
 
 
 def crystal_of(entry: dict) -> Atoms:
@@ -24,19 +29,22 @@ def crystal_of(entry: dict) -> Atoms:
     return Atoms(entry["numbers"], cell=entry["cell"], positions=entry["positions"], pbc=True)
 
 
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_numbers_are_those_of_the_original_package(dtype):
-    found = load_potential(NAME, dtype=dtype).evaluate([*map(crystal_of, REFERENCE["crystals"])])
-    for i, entry in enumerate(REFERENCE["crystals"]):
+def test_numbers_are_those_of_the_original_package(dtype, name):
+    entries = reference(name)["crystals"]
+    found = load_potential(name, dtype=dtype).evaluate([*map(crystal_of, entries)])
+    for i, entry in enumerate(entries):
         assert found.energies[i] == pytest.approx(entry["energy"], abs=PRECISION)
         assert np.allclose(found.forces[i], entry["forces"], rtol=0, atol=PRECISION)
         assert np.allclose(found.stresses[i], entry["stress"], rtol=0, atol=1e-6)
         assert np.abs(entry["forces"]).max() > 0.1
 
 
-def test_card_tells_identity():
-    card = load_potential(NAME).card
-    assert card.name == NAME
+@pytest.mark.parametrize("name", NAMES)
+def test_card_tells_identity(name):
+    card = load_potential(name).card
+    assert card.name == name
     assert card.equivariance is Equivariance.O3
     assert not card.averaged
     assert {1, 8, 52, 94} <= card.elements
@@ -44,8 +52,9 @@ def test_card_tells_identity():
     assert "CC-BY" in card.licence
 
 
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("improper", [1, -1])
-def test_turned_and_mirrored_crystals_have_equal_energies(improper):
+def test_turned_and_mirrored_crystals_have_equal_energies(improper, name):
     atoms = rattled(trigonal_tellurium())
     turned = atoms.copy()
     turned.rotate(37.0, (1, 2, 3), rotate_cell=True)
@@ -53,7 +62,7 @@ def test_turned_and_mirrored_crystals_have_equal_energies(improper):
     image = Atoms(
         atoms.numbers, cell=atoms.cell.array @ turn, positions=atoms.positions @ turn, pbc=True
     )
-    found = load_potential(NAME).evaluate([atoms, image])
+    found = load_potential(name).evaluate([atoms, image])
     assert found.energies[1] == pytest.approx(found.energies[0], abs=1e-10)
     assert np.allclose(found.forces[1], found.forces[0] @ turn, rtol=0, atol=1e-10)
     assert np.allclose(found.stresses[1], turn.T @ found.stresses[0] @ turn, rtol=0, atol=1e-10)
@@ -118,7 +127,7 @@ def test_energy_and_forces_vanish_smoothly_at_the_cutoff():
 
 
 def test_checkpoints_are_listed_and_loaded_from_files(tmp_path):
-    assert NAME in nequix_names()
+    assert nequix_names() == NAMES
     copy = tmp_path / "mine.nqx"
     copy.write_bytes(CHECKPOINT.read_bytes())
     own = load_potential(f"nequix:{copy}", dtype="float32")

@@ -14,7 +14,10 @@ SEVENNET = {"float32": (5e-6, 5e-3), "float64": (5e-9, 1e-5)}
 
 
 @pytest.mark.parametrize("crystal", SUPERCELLS)
-@pytest.mark.parametrize(("name", "bounds"), [("nequix-mp-1-pft", NEQUIX), ("7net-0", SEVENNET)])
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [("nequix-mp-1-pft", NEQUIX), ("nequix-oam-1-pft", NEQUIX), ("7net-0", SEVENNET)],
+)
 def test_errors_are_within_their_bounds(name, bounds, crystal):
     kernels = set()
     for potential, dtype, errors in errors_of(name, crystal):
@@ -25,7 +28,7 @@ def test_errors_are_within_their_bounds(name, bounds, crystal):
     assert kernels == {"torch", "compiled"}
 
 
-@pytest.mark.parametrize("name", ["nequix-mp-1-pft", "7net-0", "7net-l3i5"])
+@pytest.mark.parametrize("name", ["nequix-mp-1-pft", "nequix-oam-1-pft", "7net-0", "7net-l3i5"])
 def test_energy_and_forces_agree_along_a_line(name):
     potential = load_potential(name, dtype="float64", parity=False)
     assert potential.card.kernel == "compiled"
