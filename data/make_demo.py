@@ -1,4 +1,7 @@
-"""Write the demo crystals ``data/demo/*.cif`` and their table from ``data/demo_crystals.toml``.
+"""Write the demo crystals ``data/demo/*.cif`` and their tables from ``data/demo_crystals.toml``.
+
+``data/measured_cells.csv`` holds their measured volumes, with which a screening compares the
+volumes of relaxed crystals, whoever's files they are from.
 
 The table holds published facts (space group, cell, asymmetric unit, source). All arithmetic on
 coordinates is done with fractions, so a second run gives the same bytes and a mirror image is
@@ -23,6 +26,7 @@ import spglib
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "demo_crystals.toml"
 DEMO = HERE / "demo"
+CELLS = "measured_cells.csv"
 
 Point = tuple[Fraction, Fraction, Fraction]
 Rotation = tuple[tuple[int, int, int], ...]
@@ -454,6 +458,27 @@ def _citation(source: Source) -> str:
     return f"{many}, {source.journal} {source.volume}, {source.pages} ({source.year}){warm}"
 
 
+def measured_cells(crystals: Iterable[Crystal]) -> str:
+    """Write the table of measured volumes.
+
+    Parameters
+    ----------
+    crystals : iterable of Crystal
+        The rows.
+
+    Returns
+    -------
+    str
+        CSV: formula, space group, atoms of the primitive cell, volume per atom (Å^3), source.
+    """
+    lines = ["formula,space_group,n_atoms,volume,source"]
+    for crystal in crystals:
+        volume = _volume(crystal) / _composition(crystal).total()
+        numbers = f"{crystal.space_group},{_n_primitive_atoms(crystal)},{volume:.4f}"
+        lines.append(f'{"".join(_formula(crystal))},{numbers},"{_citation(crystal.source)}"')
+    return "\n".join(lines) + "\n"
+
+
 def files() -> dict[str, str]:
     """Compose the demo folder.
 
@@ -494,7 +519,7 @@ def differing(folder: Path, texts: dict[str, str]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the demo folder, or compare it with the table.
+    """Write the demo folder and, beside it, the measured volumes; or compare them with the table.
 
     Parameters
     ----------
@@ -510,14 +535,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=DEMO, help="folder (default: %(default)s)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     options = parser.parse_args(arguments)
-    texts = files()
+    texts, cells = files(), options.output.parent / CELLS
+    volumes = measured_cells(read_table())
     if options.check:
         stale = differing(options.output, texts)
+        if not cells.exists() or cells.read_text("utf-8") != volumes:
+            stale.append(CELLS)
         sys.stderr.writelines(f"differs from the table: {name}\n" for name in stale)
         return 1 if stale else 0
     options.output.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (options.output / name).write_text(text, "utf-8", newline="\n")
+    cells.write_text(volumes, "utf-8", newline="\n")
     return 0
 
 

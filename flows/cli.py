@@ -125,6 +125,13 @@ def screen(
     output: Output,
     config: Config = None,
     potential: PotentialName = None,
+    second_opinion: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Compute every crystal with this potential as well, compare, and tell error bars.",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Compute at most so many.")] = None,
     hours: Annotated[
         float | None,
@@ -174,7 +181,7 @@ def screen(
 
     Running it again continues where it stopped. Examples:
 
-        chiralscreen screen demo --output results/demo --potential 7net-0
+        chiralscreen screen demo --output results/demo --second-opinion nequix-oam-1-pft
 
         chiralscreen screen structures/ --output results/first --limit 100 --dry-run
     """
@@ -185,7 +192,7 @@ def screen(
         STANDING.advice = CONTINUES
         with errors_told():
             require_prefect()
-    from flows.planning import intake_of
+    from flows.planning import intakes_of
     from flows.reading import read_records
     from flows.spread import spread
     from flows.summary import print_plan, print_screening
@@ -197,6 +204,7 @@ def screen(
 
     overrides: dict[str, object] = {
         "potential.name": potential,
+        "second_opinion": second_opinion,
         "phonons.max_atoms": max_atoms,
         "chirality.mesh_spacing": q_spacing,
         "include_centrosymmetric": include_centrosymmetric or None,
@@ -205,20 +213,25 @@ def screen(
     with errors_told():
         settings = read_settings(config, overrides)
         # Told here, before the flow starts, where they would end in its traceback.
-        require_known(settings.potential.name, device, settings.potential.dtype)
+        for name in filter(None, (settings.potential.name, settings.second_opinion)):
+            require_known(name, device, settings.potential.dtype)
         source_files(located(source))
         if dry_run:
-            intake = intake_of(located(source), output, settings, device)
-            plan = plan_screening(
-                intake,
+            intakes = intakes_of(located(source), output, settings, device)
+            planned = partial(
+                plan_screening,
                 limit=limit,
-                budget=hours * 3600 * n_processes(workers) if hours else None,
+                budget=hours * 3600 * n_processes(workers) / len(intakes) if hours else None,
                 retry_failures=retry_failures,
                 commit=False,
                 read=read_records,
                 spread=partial(spread, workers=n_processes(workers), limits=settings.source),
             )
+            plan, *others = map(planned, intakes)
             print_plan(console, plan, n_processes(workers))
+            for other in others:
+                console.print(f"second opinion, {settings.second_opinion}:")
+                print_plan(console, other, n_processes(workers))
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
         # Prefect takes a second to import, and a plan needs none of it.
         from flows.engines import Crew

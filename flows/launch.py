@@ -4,7 +4,7 @@ Then its temporary server and a worker process start, while the planning goes on
 sees the whole run in it, planning included.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,11 +17,13 @@ from flows.chunks import prepare_process
 from flows.engines import Crew, Engine, started
 from flows.labels import run_name
 from flows.logs import log_to_terminal
-from flows.planning import alone, intake_of, planned_for
+from flows.opinions import confer
+from flows.planning import alone, intakes_of, planned_for, store_of
 from flows.result import ScreenResult
-from flows.screening import execute, n_chunks, screen, settle
+from flows.screening import execute_all, n_chunks, screen, settle
 from flows.server import TemporaryServer, has_api, temporary_api
-from tasks.settings import ScreenSettings
+from tasks.intake import Intake, Plan
+from tasks.settings import PotentialSettings, ScreenSettings
 
 _WORK: ContextVar[Callable[[], ScreenResult]] = ContextVar("work")
 
@@ -34,8 +36,6 @@ class Standby:
     ----------
     crew : Crew
         Who computes.
-    settings : ScreenSettings
-        All settings.
     stack : contextlib.ExitStack
         Ends what was started.
     server : TemporaryServer or None
@@ -45,23 +45,24 @@ class Standby:
     """
 
     crew: Crew
-    settings: ScreenSettings
     stack: ExitStack
     server: TemporaryServer | None = None
     engine: Engine | None = None
-    _stage: str = field(default="", init=False)
+    _needed: tuple[PotentialSettings, str] = field(init=False)
 
-    def begin(self, stage: str) -> None:
+    def begin(self, potential: PotentialSettings, stage: str) -> None:
         """Start the server and the first worker process, unless that is done.
 
         Parameters
         ----------
+        potential : PotentialSettings
+            The potential of a structure that is to be computed.
         stage : str
-            First stage of a structure that is to be computed.
+            Its first stage.
         """
         if self.server:
             return
-        self.server, self._stage = self.stack.enter_context(temporary_api()), stage
+        self.server, self._needed = self.stack.enter_context(temporary_api()), (potential, stage)
         if self.crew.engine == "processes":
             self.engine = self.stack.enter_context(started(self.crew, None))
             self.prepare(0)
@@ -75,8 +76,8 @@ class Standby:
             Index of the place.
         """
         if self.engine:
-            crew, potential = self.crew, self.settings.potential
-            arguments = (potential, crew.device, self._stage, crew.time_limit)
+            potential, stage = self._needed
+            arguments = (potential, self.crew.device, stage, self.crew.time_limit)
             self.engine.begin(place, prepare_process, *arguments)
 
 
@@ -129,28 +130,44 @@ def launch(
             store=store,
         )
     log_to_terminal()
-    intake = intake_of(source, output, settings, crew.device)
-    with alone(intake, store), ExitStack() as stack:
-        standby = Standby(crew, settings, stack)
-        plan = planned_for(
-            intake,
-            crew.workers,
-            limit=limit,
-            hours=hours,
-            retry_failures=retry_failures,
-            on_open=standby.begin,
-        )
-        if not (plan.n_open and standby.server):
-            result = ScreenResult(intake.run_id, plan)
-            settle(intake, result, store=store)
-            return result
-        for place in range(1, min(crew.workers, n_chunks(plan, crew))):
+    intakes = intakes_of(source, output, settings, crew.device)
+    with ExitStack() as stack:
+        for intake in intakes:
+            stack.enter_context(alone(intake, store_of(intake, intakes[0], store)))
+        standby = Standby(crew, stack)
+        plans = [
+            planned_for(
+                intake,
+                crew.workers,
+                limit=limit,
+                hours=hours and hours / len(intakes),
+                retry_failures=retry_failures,
+                on_open=partial(standby.begin, intake.settings.potential),
+            )
+            for intake in intakes
+        ]
+        open_ = [plan for plan in plans if plan.n_open]
+        if not (open_ and standby.server):
+            return _settle_all(intakes, plans, store)
+        for place in range(1, min(crew.workers, n_chunks(open_[0], crew))):
             standby.prepare(place)
 
-        work = partial(execute, intake, plan, crew, store=store, engine=standby.engine)
+        opinions = list(zip(intakes, plans, strict=True))
+        work = partial(execute_all, opinions, crew, store=store, engine=standby.engine)
         standby.server.wait()
         with given(work):
             return compute(source, output, settings)
+
+
+def _settle_all(
+    intakes: Sequence[Intake], plans: Sequence[Plan], store: str | None
+) -> ScreenResult:
+    """Record a run that finds nothing to compute, and its second opinion."""
+    results = []
+    for intake, plan in zip(intakes, plans, strict=True):
+        results.append(ScreenResult(intake.run_id, plan))
+        settle(intake, results[-1], store=store_of(intake, intakes[0], store))
+    return confer(intakes, results, store)
 
 
 @contextmanager

@@ -17,8 +17,12 @@ from potentials import PotentialCard, load_card
 from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import Work
 from tasks.settings import PotentialSettings, ScreenSettings
+from tasks.sources import safe_id
 from tasks.storage import Dataset, at_work, leased, set_aside
 from tasks.storage.exchange import pull
+
+SECOND_OPINION = "second-opinion"
+"""Folder of a dataset that holds those of other potentials about the same crystals."""
 
 
 def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str) -> Intake:
@@ -47,6 +51,45 @@ def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str)
         settings=settings,
         card=cache(partial(_card, settings.potential, device)),
     )
+
+
+def intakes_of(source: Path, output: Path, settings: ScreenSettings, device: str) -> list[Intake]:
+    """Give a run its name, and its second opinion, where one is wanted, another.
+
+    Parameters
+    ----------
+    source, output, settings, device
+        As of `intake_of`.
+
+    Returns
+    -------
+    list of Intake
+        The second opinion has a dataset of its own, inside the folder of the first.
+    """
+    first = intake_of(source, output, settings, device)
+    if settings.second_opinion is None:
+        return [first]
+    folder = output / SECOND_OPINION / safe_id(settings.second_opinion)
+    return [first, intake_of(source, folder, settings.of_second_opinion, device)]
+
+
+def store_of(intake: Intake, first: Intake, store: str | None) -> str | None:
+    """Place of a dataset in an object store: where it is in the folder of the first.
+
+    Parameters
+    ----------
+    intake, first : Intake
+        One of a run, and the first of them.
+    store : str or None
+        URL of the copy of the first dataset.
+
+    Returns
+    -------
+    str or None
+        URL of its copy.
+    """
+    inside = intake.dataset.root.relative_to(first.dataset.root).as_posix()
+    return store if store is None or inside == "." else f"{store.rstrip('/')}/{inside}"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ what a chunk has committed is never computed again, whatever becomes of the run.
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -22,7 +22,18 @@ from flows.engines import Crew, Engine, EngineName, started
 from flows.interruption import STANDING
 from flows.isolation import isolated
 from flows.labels import label_run, run_name
-from flows.planning import alone, in_turn, intake_of, planned_for, planned_in, shard_of, sharing
+from flows.opinions import confer
+from flows.planning import (
+    alone,
+    in_turn,
+    intake_of,
+    intakes_of,
+    planned_for,
+    planned_in,
+    shard_of,
+    sharing,
+    store_of,
+)
 from flows.progress import Meter, metered
 from flows.result import ScreenResult
 from flows.runs import commit_run
@@ -69,7 +80,8 @@ def screen(
 ) -> ScreenResult:
     """Screen all structures of a source into a dataset.
 
-    One run at a time works on a dataset: another one waits, and then finds what is left.
+    One run at a time works on a dataset: another one waits, and then finds what is left. A second
+    opinion comes after the first, into a dataset of its own.
 
     Parameters
     ----------
@@ -120,16 +132,24 @@ def screen(
     """
     settings = settings or ScreenSettings()
     crew = Crew(worker_count(workers, device), device, engine, address, time_limit, slot, memory)
-    intake = intake_of(source, output, settings, device)
+    intakes = intakes_of(source, output, settings, device)
     planned = partial(
-        planned_for, intake, crew.workers, limit=limit, hours=hours, retry_failures=retry_failures
+        planned_for,
+        workers=crew.workers,
+        limit=limit,
+        hours=hours and hours / len(intakes),
+        retry_failures=retry_failures,
     )
     if shard:
+        intake = intakes[0]
         with sharing(intake, shard, store):
-            plan = shard_of(planned(commit=False), *shard, among=planned_in(intake, planned_by))
+            open_ = planned(intake, commit=False)
+            plan = shard_of(open_, *shard, among=planned_in(intake, planned_by))
             return execute(intake, plan, crew, catalog=False, store=store)
-    with alone(intake, store):
-        return execute(intake, planned(), crew, store=store)
+    with ExitStack() as stack:
+        for intake in intakes:
+            stack.enter_context(alone(intake, store_of(intake, intakes[0], store)))
+        return execute_all([(intake, planned(intake)) for intake in intakes], crew, store=store)
 
 
 @flow(name="analyze")
@@ -174,6 +194,35 @@ def analyze(
     )
     with alone(intake):
         return execute(intake, plan_analysis(in_turn(intake), paths, reading), crew)
+
+
+def execute_all(
+    opinions: Sequence[tuple[Intake, Plan]],
+    crew: Crew,
+    *,
+    store: str | None = None,
+    engine: Engine | None = None,
+) -> ScreenResult:
+    """Compute what the plans of a run leave open, the first opinion first, and compare.
+
+    Parameters
+    ----------
+    opinions : sequence of (Intake, Plan)
+        The run; and its second opinion, where one is wanted.
+    crew, store, engine
+        As of `execute`.
+
+    Returns
+    -------
+    ScreenResult
+        That of the first opinion, with what of all was lost.
+    """
+    intakes = [intake for intake, _ in opinions]
+    results = [
+        execute(intake, plan, crew, store=store_of(intake, intakes[0], store), engine=engine)
+        for intake, plan in opinions
+    ]
+    return confer(intakes, results, store)
 
 
 def execute(

@@ -16,6 +16,7 @@ from flows.result import ScreenResult
 from flows.runs import commit_run
 from flows.workers import worker_count
 from tasks.building import build_catalog
+from tasks.failures import RemediableError
 from tasks.settings import ScreenSettings
 from tasks.storage.exchange import pull, push
 
@@ -81,8 +82,17 @@ def screen_in_shards(
     -------
     ShardedResult
         A share that failed leaves its structures to the next run.
+
+    Raises
+    ------
+    RemediableError
+        When a second opinion is wanted, which has a plan of its own.
     """
     settings = settings or ScreenSettings()
+    if settings.second_opinion:
+        message = "a screening in shards gives one opinion"
+        remedy = "screen with the other potential into another folder, then `chiralscreen compare`"
+        raise RemediableError(message, remedy)
     intake = intake_of(source, output, settings, device)
     crew = Crew(worker_count(None, device), device)
     with alone(intake, store):

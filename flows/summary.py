@@ -31,6 +31,7 @@ from tasks.units import THZ, FrequencyUnit
 _MAX_ROWS: Final = 20
 _MAX_CANDIDATES: Final = 15
 _MAX_NAMES: Final = 3
+_BAR: Final = "frequency_bar_90"
 # Names of columns of the catalogue, headers with the stored unit, and ranks: the greatest is left
 # out first.
 _CANDIDATES: Final = {
@@ -184,6 +185,7 @@ def print_status(
     console.print(_counts("outcome", chirality["outcome"]))
     unstable = chirality["stable"].eq(False).fillna(False)
     console.print(f"unstable: {int(unstable.sum())}")
+    _print_second_opinion(console, chirality)
     print_failures(console, failures_in(failures), tables.file("failures"))
     console.print(f"catalogue: {catalogue}")
     if isinstance(open_tables(folder), TableFolder):
@@ -200,6 +202,21 @@ def _print_missing(console: Console, folder: Path) -> None:
         for line in missing:
             console.print(Padding(line, (0, 0, 0, 2)), soft_wrap=False)
         console.print(advice, soft_wrap=False)
+
+
+def _print_second_opinion(console: Console, chirality: pd.DataFrame) -> None:
+    """Print how another potential agrees, where one was asked."""
+    # Catalogues of older programs hold no error bars.
+    asked = chirality.reindex(columns=["other_potential", "potentials_disagree", _BAR])
+    asked = asked[asked["other_potential"].notna()]
+    for name, rows in asked.groupby("other_potential"):
+        n_disagree = int(rows["potentials_disagree"].eq(True).sum())
+        bar = rows[_BAR].median()
+        told = "" if pd.isna(bar) else f"; frequencies to {bar:.2f} THz (90 %, median)"
+        console.print(
+            f"second opinion, {name}: {_counted(len(rows), 'crystal')}, {n_disagree} of them "
+            f"contradicted{told}"
+        )
 
 
 def print_candidates(
@@ -230,6 +247,8 @@ def print_candidates(
         return
     kind = f"score for {_TITLES[purpose]}" if purpose else "score"
     headers = {purpose or name if name == "score" else name: h for name, h in _CANDIDATES.items()}
+    if _BAR in rows and rows[_BAR].notna().any():
+        headers[_BAR] = ("error bar\n(THz)", 11)
     for name, members in by_class(rows).items():
         if members.empty:
             continue

@@ -16,8 +16,8 @@ LIMITS = {
     "nequix-mp-1-pft": _TUNED,
     "nequix-oam-1-pft": (
         *_TUNED,
-        "It turns trigonal tellurium into a simple cubic crystal and swells selenium by a tenth; "
-        "frequencies of compounds are nearer to DFT than those of nequix-mp-1-pft.",
+        "It turns trigonal tellurium into a simple cubic crystal, and selenium grows by a tenth.",
+        "Frequencies of compounds are nearer to DFT than those of nequix-mp-1-pft.",
     ),
 }
 # In float64, by kernel; measured by benchmarks/potential_cost.py.

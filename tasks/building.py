@@ -11,12 +11,15 @@ import pyarrow.compute as pc
 
 from tasks.chirality import ScoreSettings
 from tasks.duplicates import may_have_become_one, relaxed_originals
+from tasks.measured_cells import MeasuredCells, volume_per_atom
 from tasks.ranking import SCORED, ranking_columns, recorded_settings
 from tasks.storage import Dataset, Snapshot
 from tasks.storage.catalog import Judge, Row, planned_rows, write_catalog
 from tasks.trust import JUDGED, assess, followed_settings
 
-_READ: Final = tuple(dict.fromkeys((*JUDGED, *SCORED, "run_id")))
+_MEASURED_CHANGE: Final = "measured_volume_change"
+_READ: Final = tuple(sorted({*JUDGED, *SCORED, "run_id"} - {_MEASURED_CHANGE}))
+_OF_MEASURED: Final = ("formula", "space_group_number", "n_atoms", "cell", "cell_origin")
 _COMPARED: Final = ("energy", "space_group_number_final", "checkpoint_digest")
 
 
@@ -58,11 +61,40 @@ def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
 
 
 def _begin(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
-    """Judge materials by the settings of their runs, and tell which became the same crystal."""
+    """Judge materials by the settings of their runs, by measured cells, and by one another."""
     settings, same = _settings_of_runs(snapshot), _same_crystals(snapshot, plan)
-    return lambda row: {
-        **judged_columns(row, settings.get(row["run_id"], RunSettings())),
-        "same_crystal_as": same.get(row["material_id"]),
+    measured, volumes = _measured_cells(snapshot, plan), _relaxed_volumes(snapshot, plan)
+
+    def judge(row: Row) -> Row:
+        name, group = row["material_id"], row["space_group_number_relaxed"]
+        known = group and row["formula"] and name in volumes
+        change = measured.change(row["formula"], group, *volumes[name]) if known else None
+        told = {**row, _MEASURED_CHANGE: change}
+        return {
+            **judged_columns(told, settings.get(row["run_id"], RunSettings())),
+            _MEASURED_CHANGE: change,
+            "same_crystal_as": same.get(name),
+        }
+
+    return judge
+
+
+def _measured_cells(snapshot: Snapshot, plan: pa.Table) -> MeasuredCells:
+    """Cells of the planned materials that were measured, and those that are known anyhow."""
+    rows = planned_rows(snapshot, plan, "materials", _OF_MEASURED)
+    return MeasuredCells.of(rows.filter(pc.equal(rows["cell_origin"], "measured")).to_pylist())
+
+
+def _relaxed_volumes(snapshot: Snapshot, plan: pa.Table) -> dict[str, tuple[int, float]]:
+    """Number of atoms, and volume per atom (Å^3), of each relaxed crystal."""
+    relaxed = planned_rows(snapshot, plan, "relaxations", ("numbers", "cell"))
+    counts = pc.list_value_length(relaxed["numbers"]).to_pylist()
+    return {
+        name: (count, volume_per_atom(cell, count))
+        for name, count, cell in zip(
+            plan["material_id"].to_pylist(), counts, relaxed["cell"].to_pylist(), strict=True
+        )
+        if count
     }
 
 

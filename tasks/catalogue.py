@@ -17,7 +17,8 @@ REPORT: Final = "report.html"
 _TOLD_LISTS: Final = frozenset(
     {"circular_splitting", "splitting_linear", "tensor_components", "terms_left_out", "warnings"}
 )
-_LATER: Final = ("warnings", "same_crystal_as", "circular_splitting")
+_LATER: Final = ("warnings", "same_crystal_as", "circular_splitting", "frequency_bar_90")
+_TOLD: Final = ("material_id", "explanation", "frequency_bar_90", "warnings")
 UNNAMED: Final = ("mesh", "path")
 """Labels of q-points that have no name."""
 
@@ -168,10 +169,8 @@ def ranked(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
     whole = _with_later_columns(chirality)
     others = whole.groupby("same_crystal_as")["material_id"].agg(sorted).to_dict()
     reasons = [
-        _reasons(text, warnings, others.get(name, ()))
-        for name, text, warnings in zip(
-            found["material_id"], found["explanation"], found["warnings"], strict=True
-        )
+        _reasons(text, bar, warnings, others.get(name, ()))
+        for name, text, bar, warnings in zip(*(found[column] for column in _TOLD), strict=True)
     ]
     return found.assign(
         circular=[_largest(values) for values in found["circular_splitting"]],
@@ -228,9 +227,16 @@ def _largest(values: Any) -> float:  # noqa: ANN401 - a list, or what stands for
     return max(map(abs, values), default=0.0) if pd.api.types.is_list_like(values) else float("nan")
 
 
-def _reasons(explanation: str, warnings: Any, others: Sequence[str]) -> str:  # noqa: ANN401
-    """The verdict in words, with the names of the warnings and of the same crystal."""
+def _reasons(
+    explanation: str,
+    bar: float | None,
+    warnings: Any,  # noqa: ANN401 - a list, or what stands for an empty cell
+    others: Sequence[str],
+) -> str:
+    """The verdict in words, with error bar, names of warnings and of the same crystal."""
     parts = [explanation]
+    if bar is not None and not pd.isna(bar):
+        parts.append(f"frequencies to {bar:.2f} THz (90 %)")
     if pd.api.types.is_list_like(warnings) and len(warnings):
         parts.append(f"warnings: {', '.join(warnings)}")
     if others:

@@ -147,7 +147,8 @@ def strain_columns(response: StrainResponse) -> dict[str, Any]:
     dict
         Values by column; `response_of` reads them.
     """
-    return {"clamped_stiffness": response.stiffness, "strain_forces": response.forces}
+    columns = {"clamped_stiffness": response.stiffness, "strain_forces": response.forces}
+    return columns if response.stress is None else columns | {"residual_stress": response.stress}
 
 
 def response_of(row: Row) -> StrainResponse | None:
@@ -165,9 +166,11 @@ def response_of(row: Row) -> StrainResponse | None:
     """
     if row["strain_forces"] is None:
         return None
+    stress = row.get("residual_stress")
     return StrainResponse(
         np.reshape(row["clamped_stiffness"], (3, 3, 3, 3)),
         np.reshape(row["strain_forces"], (-1, 3, 3, 3)),
+        None if stress is None else np.reshape(stress, (3, 3)),
     )
 
 
@@ -187,8 +190,8 @@ def interpolation_of(row: Row) -> SumRules:
     return impose_sum_rules(phonon_of(row), response_of(row))
 
 
-def stored_phonon(tables: TableSource, phonon_key: str) -> Phonopy:
-    """Phonopy object from which modes of a screened crystal are computed.
+def stored_interpolation(tables: TableSource, phonon_key: str) -> SumRules:
+    """Force constants of a screened crystal, fit for all q-points, as its modes were computed.
 
     Parameters
     ----------
@@ -199,15 +202,36 @@ def stored_phonon(tables: TableSource, phonon_key: str) -> Phonopy:
 
     Returns
     -------
-    phonopy.Phonopy
-        Fit for all q-points, as the chirality stage takes it.
+    SumRules
+        Its `crystal` serves modes, its `phonon` everything that phonopy does.
 
     Raises
     ------
     RemediableError
         When there is no such row.
     """
-    return interpolation_of(stored_constants(tables, phonon_key)).phonon
+    return interpolation_of(stored_constants(tables, phonon_key))
+
+
+def stored_phonon(tables: TableSource, phonon_key: str) -> Phonopy:
+    """Phonopy object of a screened crystal, whose force constants obey the sum rules.
+
+    Parameters
+    ----------
+    tables, phonon_key
+        As of `stored_interpolation`.
+
+    Returns
+    -------
+    phonopy.Phonopy
+        Ready for modes at any q.
+
+    Raises
+    ------
+    RemediableError
+        When there are no such force constants.
+    """
+    return stored_interpolation(tables, phonon_key).phonon
 
 
 def stored_constants(tables: TableSource, phonon_key: str) -> Row:

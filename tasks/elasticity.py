@@ -38,13 +38,34 @@ class StrainResponse:
     forces : ndarray, shape (n_atoms, 3, 3, 3)
         Minus the derivative of the force on an atom by the strain in eV/Å; the last two axes
         belong to the strain.
+    stress : ndarray, shape (3, 3), or None
+        Stress of the crystal itself in eV/Å^3, which a fixed cell leaves; None where it is not
+        known, which counts as none.
     potential_time : float
         Seconds it took inside the potential.
     """
 
     stiffness: FloatArray
     forces: FloatArray
+    stress: FloatArray | None = None
     potential_time: float = 0.0
+
+    @property
+    def gradient_stiffness(self) -> FloatArray:
+        """Second derivatives A_αγβδ of the energy density by ∂u_α/∂r_γ and ∂u_β/∂r_δ, (3, 3, 3, 3).
+
+        Under a stress σ they differ from the derivatives B of the stress (D. C. Wallace,
+        Thermodynamics of Crystals, 1972, chapter 1), which are stored symmetric in αγ and βδ:
+
+            A − B = (δ_βδ σ_αγ + δ_αγ σ_βδ + δ_αβ σ_γδ − δ_αδ σ_βγ − δ_γβ σ_αδ − δ_γδ σ_αβ) / 2
+        """
+        if self.stress is None:
+            return self.stiffness
+        plus, minus = (
+            sum(np.einsum(f"{pair}->agbd", np.eye(3), self.stress) for pair in pairs)
+            for pairs in (("bd,ag", "ag,bd", "ab,gd"), ("ad,bg", "gb,ad", "gd,ab"))
+        )
+        return np.asarray(self.stiffness + (plus - minus) / 2)
 
 
 def strain_responses(crystals: Sequence[Atoms], potential: Potential) -> list[StrainResponse]:
@@ -85,8 +106,10 @@ def strain_responses(crystals: Sequence[Atoms], potential: Potential) -> list[St
         own = slice(start, start := start + 2 * len(strains))
         slopes, pushes = _differences(found.stresses[own], np.array(found.forces[own]))
         response = _response(group, strains, slopes, -pushes)
+        # Opposite strains cancel to first order.
+        stress = _turned([found.stresses[own].mean(axis=0)], group).mean(axis=(0, 1))
         seconds = second_per_atom * 2 * pushes[..., 0].size
-        responses.append(replace(response, potential_time=seconds))
+        responses.append(replace(response, stress=stress, potential_time=seconds))
     return responses
 
 

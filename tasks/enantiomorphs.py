@@ -203,6 +203,7 @@ def mirrored_force_constants(row: Row) -> Row:
     return {
         **phonon_columns(mirror_image(phonon_of(row))),
         "clamped_stiffness": row["clamped_stiffness"],
+        "residual_stress": row.get("residual_stress"),
         "strain_forces": None if forces is None else -np.asarray(forces),
     }
 

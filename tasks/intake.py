@@ -581,7 +581,10 @@ def _row_key(material: Material, settings: ScreenSettings) -> str:
     charges = material.response and material.response.digest
     notes = [material.notes] if material.notes else []
     key = material_key(material, settings)
-    return digest(key, asdict(material.provenance), searched, charges, *notes)
+    said = asdict(material.provenance)
+    if said["cell_origin"] is None:
+        del said["cell_origin"]  # so that keys of older datasets remain valid
+    return digest(key, said, searched, charges, *notes)
 
 
 def symmetry_columns(symmetry: SymmetryRecord) -> dict[str, Any]:

@@ -569,7 +569,9 @@ def _strain(document: Mapping[str, Any], n_atoms: int) -> StrainResponse | None:
     with _named(OWN_BLOCK):
         stiffness = np.reshape(np.asarray(own["clamped_stiffness"], float), (3, 3, 3, 3))
         forces = np.reshape(np.asarray(own["strain_forces"], float), (n_atoms, 3, 3, 3))
-    return StrainResponse(stiffness, forces)
+        stress = own.get("residual_stress")
+        stress = None if stress is None else np.reshape(np.asarray(stress, float), (3, 3))
+    return StrainResponse(stiffness, forces, stress)
 
 
 def _digest(paths: Iterable[Path]) -> str:

@@ -7,6 +7,7 @@ method works in a handful of dimensions. It begins with the curvatures of spring
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -32,6 +33,12 @@ class RelaxationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    # Left out of keys and records where it is the default, so that older results remain valid.
+    cell: Literal["relaxed", "fixed"] = Field(
+        "relaxed",
+        exclude_if=lambda cell: cell == "relaxed",
+        description="relax the cell with the atoms, or keep it as given, such as a measured one",
+    )
     max_force: float = Field(1e-4, gt=0, description="largest force on an atom (eV/Å)")
     max_stress: float = Field(1e-5, gt=0, description="largest stress component (eV/Å^3)")
     max_evaluations: int = Field(200, ge=1, description="evaluations before giving up")
@@ -46,7 +53,8 @@ class Relaxation:
     atoms : ase.Atoms
         The crystal as last evaluated.
     reason : str
-        Why it stopped; ``converged`` when forces and stress are below their limits.
+        Why it stopped; ``converged`` when forces, and the stress unless the cell is fixed, are
+        below their limits.
     n_evaluations : int
         Evaluations of the potential.
     energy : float
@@ -54,7 +62,8 @@ class Relaxation:
     max_force : float
         Largest symmetry-allowed force on an atom in eV/Å.
     max_stress : float
-        Largest component of the symmetry-allowed stress in eV/Å^3.
+        Largest component of the symmetry-allowed stress in eV/Å^3; of the whole stress where the
+        cell is fixed.
     potential_time : float
         Seconds spent inside the potential.
     """
@@ -69,7 +78,7 @@ class Relaxation:
 
     @property
     def converged(self) -> bool:
-        """Whether forces and stress are below their limits."""
+        """Whether forces, and the stress unless the cell is fixed, are below their limits."""
         return self.reason == CONVERGED
 
 
@@ -97,7 +106,7 @@ def relax(
     list of Relaxation
         One per crystal, converged or not.
     """
-    states = [_begin(atoms) for atoms in structures]
+    states = [_begin(atoms, settings) for atoms in structures]
     while active := [i for i, state in enumerate(states) if not state.reached.reason]:
         for mirrored, evaluate in ((True, unaveraged(potential)), (False, potential)):
             members = [i for i in active if states[i].coordinates.mirrored is mirrored]
@@ -117,7 +126,7 @@ class _Coordinates:
     """
 
     start: Atoms
-    strains: FloatArray  # (k, 3, 3), orthonormal
+    strains: FloatArray  # (k, 3, 3), orthonormal; none where the cell is fixed
     displacements: FloatArray  # (m, n_atoms, 3), orthonormal
     scale: FloatArray  # (k + m, k + m)
     mirrored: bool  # whether some improper operation maps the crystal onto itself
@@ -175,10 +184,12 @@ class _State:
     reached: Relaxation
 
 
-def _begin(atoms: Atoms) -> _State:
+def _begin(atoms: Atoms, settings: RelaxationSettings) -> _State:
     """State before the first evaluation."""
     group = space_group_of(atoms)
     strains, displacements = invariant_strains(group), invariant_displacements(group)
+    if settings.cell == "fixed":
+        strains = strains[:0]
     scale = np.linalg.inv(np.linalg.cholesky(spring_hessian(atoms, strains, displacements))).T
     coordinates = _Coordinates(atoms, strains, displacements, scale, group.has_improper)
     zero = np.zeros(len(scale))
@@ -205,6 +216,8 @@ def _measured(state: _State, found: Evaluation, settings: RelaxationSettings) ->
     before, coordinates = state.reached, state.coordinates
     invariant = coordinates.amplitudes(found.stresses[0], found.forces[0])
     stress, forces = coordinates.fields(invariant)
+    if settings.cell == "fixed":
+        stress = found.stresses[0]
     result = Relaxation(
         atoms=before.atoms,
         reason="",
@@ -222,7 +235,8 @@ def _reason_to_stop(result: Relaxation, start: Atoms, settings: RelaxationSettin
     ratio = result.atoms.get_volume() / start.get_volume()
     if not np.isfinite([result.energy, result.max_force, result.max_stress]).all():
         return "the potential gave a value that is not a number"
-    if result.max_force <= settings.max_force and result.max_stress <= settings.max_stress:
+    at_rest = result.max_stress <= settings.max_stress or settings.cell == "fixed"
+    if result.max_force <= settings.max_force and at_rest:
         return CONVERGED
     if not _VOLUME_RATIOS[0] < ratio < _VOLUME_RATIOS[1]:
         return f"the volume changed by a factor of {ratio:.2f}"

@@ -56,8 +56,9 @@ def spring_hessian(atoms: Atoms, strains: FloatArray, displacements: FloatArray)
     along = _STIFFNESS * (radii / lengths) ** _DECAY * (_SIZE / radii) ** _SOFTENING
     moves = np.concatenate([vectors @ strains, displacements[:, second] - displacements[:, first]])
     stretches = np.einsum("xpa,pa->xp", moves, vectors / lengths[:, None])
-    weighted = (moves * (_TRANSVERSE * along)[:, None]).reshape(len(moves), -1)
-    across = weighted @ moves.reshape(len(moves), -1).T
+    flat = len(moves), 3 * len(along)
+    weighted = (moves * (_TRANSVERSE * along)[:, None]).reshape(flat)
+    across = weighted @ moves.reshape(flat).T
     springs = (1 - _TRANSVERSE) * (stretches * along) @ stretches.T + across
     counts = [len(strains), len(displacements)]
     softest = np.repeat([_SOFTEST_STRAIN * atoms.get_volume(), _SOFTEST_DISPLACEMENT], counts)

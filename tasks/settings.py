@@ -4,7 +4,7 @@ import difflib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -63,6 +63,17 @@ class ScreenSettings(BaseModel):
     both_hands: bool = Field(
         False, description="compute both of two enantiomorphs, instead of mirroring one"
     )
+    second_opinion: str | None = Field(
+        None, description="potential with which a screening computes every crystal once more"
+    )
+
+    @property
+    def of_second_opinion(self) -> Self:
+        """The same settings with the other potential in place of the first; it must be named."""
+        if self.second_opinion is None:
+            raise ValueError("no second opinion is wanted")
+        other = PotentialSettings(name=self.second_opinion, dtype=self.potential.dtype)
+        return self.model_copy(update={"potential": other, "second_opinion": None})
 
 
 def read_settings(path: Path | None, overrides: Mapping[str, object]) -> ScreenSettings:

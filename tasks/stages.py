@@ -17,7 +17,7 @@ from ase import Atoms
 
 from potentials import Potential
 from tasks.born_charges import nac_params_of, standardised
-from tasks.chirality import analyze_force_constants, judge
+from tasks.chirality import Divisions, analyze_force_constants, judge
 from tasks.columns import (
     Row,
     atoms_of,
@@ -54,7 +54,7 @@ from tasks.relaxation import Relaxation, relax
 from tasks.settings import ScreenSettings
 from tasks.storage import Dataset
 from tasks.structures import standardize
-from tasks.sum_rules import impose_sum_rules
+from tasks.sum_rules import OTHER_WEIGHTS, impose_sum_rules
 from tasks.symmetry import classify_space_group, find_dataset
 from tasks.tolerances import AS_GIVEN, AS_MADE, LISTED, LOOSE
 
@@ -426,7 +426,8 @@ def _analysed(task: Task) -> Outcome:
     """Analyse the modes of one crystal."""
     phonon, response = phonon_of(task.row), response_of(task.row)
     rules = impose_sum_rules(phonon, response)
-    analysis = analyze_force_constants(rules.crystal, task.settings.chirality)
+    others = Divisions(rules.divide(OTHER_WEIGHTS), phonon) if rules.divide else None
+    analysis = analyze_force_constants(rules.crystal, task.settings.chirality, others)
     stiffness = least_stiffness(elastic_constants(phonon, response)) if response else None
     frequencies = commensurate_frequencies(phonon)
     verdict = judge(analysis.record, frequencies, task.settings.score, stiffness)

@@ -17,21 +17,23 @@ the term obeys the same selection rule as the velocity-angular-momentum tensor, 
 
 Here the sums are divided among the images such that both rules hold and
 
-    Σ |Φ(0k,l'k')|² |r|^(2p)     is least, with p = 4:
+    Σ |Φ(0k,l'k')|² |r|^n     is least, with n = 8:
 
 the force constants of the infinite crystal are taken to fall off with distance, no more. The
 dynamical matrices at all commensurate q-points stay exactly as they are. So do space group,
 exchange of indices and acoustic sum rule, since the condition treats equivalent pairs alike.
+Another n is as good a guess, and what depends on it is not known (`SumRules.divide`).
 
 Where the response to homogeneous strain is known, M and S are not only symmetric but equal to it,
 
-    M_kαβγ = −∂F_kα/∂ε_βγ,     −S_αβγδ / (2V) = (C_αγβδ + C_αδβγ) / 2         (clamped ions)
+    M_kαβγ = −∂F_kα/∂ε_βγ,     −S_αβγδ / (2V) = (A_αγβδ + A_αδβγ) / 2         (clamped ions)
 
-which makes all velocities of sound exact (method of long waves, the same chapter). Born charges
-enter through the derivatives of their interaction at Γ; what is divided is the short-range part.
+with A the elastic constants, to which a stress adds (`StrainResponse.gradient_stiffness`). This
+makes all velocities of sound exact (method of long waves, the same chapter). Born charges enter
+through the derivatives of their interaction at Γ; what is divided is the short-range part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,8 +54,10 @@ IntArray = NDArray[np.int64]
 
 # Images of a pair are counted in a supercell twice as long.
 _LONGER = 2
-# Force constants of the infinite crystal are expected to fall off as r^-p.
-_DECAY = 4
+# Weights r^-n of the images of a pair, by which force constants are divided: those of all numbers,
+# and others that tell how much the numbers depend on the choice (benchmarks/divisions.py).
+WEIGHTS = 8
+OTHER_WEIGHTS = 3
 _CLOSEST = 1.0  # Å, below which no other atom is
 _PRECISION = 1e-13  # of the linear system, relative: rounding of its right-hand side
 _ROUNDS = 2
@@ -81,6 +85,9 @@ class SumRules:
         Largest change of a force constant of the infinite crystal (eV/Å^2).
     skipped : str
         Why nothing was done and `crystal` is the one given; empty where the rules were imposed.
+    divide : callable or None
+        Gives the crystal whose force constants are divided by other weights r^-n; None where the
+        rules were not imposed.
     """
 
     crystal: Crystal
@@ -90,6 +97,7 @@ class SumRules:
     huang_after: float
     change: float
     skipped: str = ""
+    divide: Callable[[float], Crystal] | None = None
 
     @property
     def phonon(self) -> Phonopy:
@@ -116,24 +124,18 @@ def impose_sum_rules(phonon: Phonopy, response: StrainResponse | None = None) ->
     if reason := _reason_to_skip(phonon):
         before = _violations(*_own_moments(phonon), phonon.primitive.volume)
         return SumRules(phonon, before[0], before[0], before[1], before[1], 0.0, reason)
-    charges = _neutral(phonon.nac_params)
-    images, sums = _images(phonon), _short_range(phonon, charges)
-    dipoles = _dipoles(phonon, charges)
-    longrange = dipoles.moments(images.length)
-    usual = images.divided(sums, images.nearest)
-    conditions = _Conditions(images.coupling(), exact=response is not None)
-    wanted = conditions.moments_wanted(response, phonon.primitive.volume, images.length)
-    found = images.divided(sums, images.variances)
-    for _ in range(_ROUNDS):
-        lacking = wanted - conditions.reduced(images.moments(found) + longrange)
-        found = found + images.spread(conditions.multipliers(lacking))
-    before, after = (
-        _violations(images.moments(x) + longrange, images.length, phonon.primitive.volume)
-        for x in (usual, found)
+    division = _Division.of(phonon, response)
+    usual, found = division.usual, division.by(WEIGHTS)
+    before, after = (division.violations(x) for x in (usual, found))
+    return SumRules(
+        division.crystal(found),
+        before[0],
+        after[0],
+        before[1],
+        after[1],
+        change=float(np.abs(found - usual).max()),
+        divide=lambda weights: division.crystal(division.by(weights)),
     )
-    crystal = dipoles.charged(images, found) if dipoles.longer else _interpolation(images, found)
-    change = float(np.abs(found - usual).max())
-    return SumRules(crystal, before[0], after[0], before[1], after[1], change)
 
 
 def _reason_to_skip(phonon: Phonopy) -> str:
@@ -152,16 +154,15 @@ class _Images:
 
     Image m of a pair is j moved by steps[m] (m, 3), vectors of the supercell in units of primitive
     ones. vectors and addresses are the shortest vectors between k and the images, as phonopy gives
-    them. variances (n, N, m) are r^-2p, features (n, N, m, 9) r and the six components of r r^T in
-    units of `length` (Å) and its square. nearest (n, N, m) is 1 for the nearest images, else 0.
+    them. distances (n, N, m) are |r|, features (n, N, m, 9) r and the six components of r r^T, in
+    units of `length` (Å) and its square.
     """
 
     phonon: Phonopy
     steps: IntArray
     vectors: FloatArray
     addresses: IntArray
-    variances: FloatArray
-    nearest: FloatArray
+    distances: FloatArray
     features: FloatArray
     length: float
 
@@ -170,11 +171,16 @@ class _Images:
         """Atom of the primitive cell that each site of the supercell is an image of, (N,)."""
         return atoms_of_sites(self.phonon)
 
-    def divided(self, constants: FloatArray, weights: FloatArray) -> FloatArray:
-        """Force constants (n, N, m, 3, 3) of all images from their sums, by given weights."""
-        shares = weights / weights.sum(axis=-1, keepdims=True)
-        divided: FloatArray = shares[..., None, None] * constants[:, :, None]
-        return divided
+    @property
+    def nearest(self) -> FloatArray:
+        """1 for the nearest images of each pair, else 0, (n, N, m)."""
+        least = self.distances.min(axis=-1, keepdims=True)
+        return np.asarray(self.distances < least + _SAME / self.length, dtype=float)
+
+    def weights(self, power: float) -> "_Weights":
+        """Weights r^-n of all images, for n = power."""
+        lengths = np.maximum(self.distances, _CLOSEST / self.length)
+        return _Weights(self, lengths**-power)
 
     def gathered(self, divided: FloatArray, longer: Phonopy) -> FloatArray:
         """Compact force constants (n, n_sites, 3, 3) of the longer supercell."""
@@ -195,29 +201,97 @@ class _Images:
         """Sums of force constants times features over all images, shape (n, 3, 3, 9)."""
         return np.asarray(np.einsum("kjmab,kjmf->kabf", divided, self.features, optimize=True))
 
+
+@dataclass(frozen=True)
+class _Weights:
+    """Weights (n, N, m) of the images of all pairs, and changes of least weighted size."""
+
+    images: _Images
+    values: FloatArray
+
+    @cached_property
+    def shares(self) -> FloatArray:
+        """Weights that add up to 1 over the images of each pair."""
+        return np.asarray(self.values / self.values.sum(axis=-1, keepdims=True))
+
+    def divided(self, constants: FloatArray) -> FloatArray:
+        """Force constants (n, N, m, 3, 3) of all images from their sums."""
+        divided: FloatArray = self.shares[..., None, None] * constants[:, :, None]
+        return divided
+
     @cached_property
     def centred(self) -> FloatArray:
         """Features less their mean over the images of a pair, (n, N, m, 9)."""
-        shares = self.variances / self.variances.sum(axis=-1, keepdims=True)
-        means = np.einsum("kjm,kjmf->kjf", shares, self.features)
-        return np.asarray(self.features - means[:, :, None])
+        features = self.images.features
+        means = np.einsum("kjm,kjmf->kjf", self.shares, features)
+        return np.asarray(features - means[:, :, None])
 
     def coupling(self) -> FloatArray:
         """Covariance of the moments of all pairs between two atoms, shape (n, n, 9, 9)."""
-        centred, n = self.centred, len(self.variances)
-        pairs = np.einsum("kjm,kjmf,kjmg->jkfg", self.variances, centred, centred, optimize=True)
+        centred, n = self.centred, len(self.values)
+        pairs = np.einsum("kjm,kjmf,kjmg->jkfg", self.values, centred, centred, optimize=True)
         coupling = np.zeros((n, n, 9, 9))
-        np.add.at(coupling, self.partners, pairs)
+        np.add.at(coupling, self.images.partners, pairs)
         return coupling.swapaxes(0, 1)
 
     def spread(self, multipliers: FloatArray) -> FloatArray:
         """Change of the force constants that multipliers (n, 3, 3, 9) of the moments make."""
-        reversed_ = (_PARITY * multipliers.swapaxes(1, 2))[self.partners]
+        reversed_ = (_PARITY * multipliers.swapaxes(1, 2))[self.images.partners]
         centred = self.centred
         here = np.einsum("kabf,kjmf->kjmab", multipliers, centred, optimize=True)
         there = np.einsum("jabf,kjmf->kjmab", reversed_, centred, optimize=True)
-        change: FloatArray = self.variances[..., None, None] * (here + there) / 2
+        change: FloatArray = self.values[..., None, None] * (here + there) / 2
         return change
+
+
+@dataclass(frozen=True)
+class _Division:
+    """What all divisions of the force constants of a crystal share.
+
+    sums (n, N, 3, 3) are the short-range force constants of each pair over all its images, dipoles
+    what the Born charges add, and longrange their moments.
+    """
+
+    images: _Images
+    sums: FloatArray
+    dipoles: "_Dipoles"
+    response: StrainResponse | None
+
+    @classmethod
+    def of(cls, phonon: Phonopy, response: StrainResponse | None) -> "_Division":
+        """Prepare the divisions of a crystal."""
+        charges = _neutral(phonon.nac_params)
+        dipoles = _dipoles(phonon, charges)
+        return cls(_images(phonon), _short_range(phonon, charges), dipoles, response)
+
+    @property
+    def usual(self) -> FloatArray:
+        """Force constants (n, N, m, 3, 3) that the nearest images share equally."""
+        return _Weights(self.images, self.images.nearest).divided(self.sums)
+
+    def by(self, power: float) -> FloatArray:
+        """Force constants (n, N, m, 3, 3) by weights r^-n that obey the rules, for n = power."""
+        weights, images = self.images.weights(power), self.images
+        conditions = _Conditions(weights.coupling(), exact=self.response is not None)
+        volume = images.phonon.primitive.volume
+        wanted = conditions.moments_wanted(self.response, volume, images.length)
+        found, longrange = weights.divided(self.sums), self.dipoles.moments(images.length)
+        for _ in range(_ROUNDS):
+            lacking = wanted - conditions.reduced(images.moments(found) + longrange)
+            found = found + weights.spread(conditions.multipliers(lacking))
+        return found
+
+    def violations(self, divided: FloatArray) -> tuple[float, float]:
+        """Largest violation of the rotational rule (eV/Å) and of Huang's (GPa)."""
+        length, volume = self.images.length, self.images.phonon.primitive.volume
+        moments = self.images.moments(divided) + self.dipoles.moments(length)
+        return _violations(moments, length, volume)
+
+    def crystal(self, divided: FloatArray) -> Crystal:
+        """The crystal of these force constants, for all q-points."""
+        if self.dipoles.charges:
+            return self.dipoles.charged(self.images, divided)
+        return _interpolation(self.images, divided)
 
 
 @dataclass(frozen=True)
@@ -256,8 +330,8 @@ class _Conditions:
         """Moments that follow from the response to strain; zero antisymmetric parts without."""
         if response is None:
             return np.zeros(27 * len(self.coupling) + 36)
-        C = response.stiffness
-        brackets = (C.transpose(0, 2, 1, 3) + C.transpose(0, 2, 3, 1)) / 2
+        A = response.gradient_stiffness
+        brackets = (A.transpose(0, 2, 1, 3) + A.transpose(0, 2, 3, 1)) / 2
         second = -2 * volume * in_mandel_basis(brackets)
         return np.append(response.forces / length, second / length**2)
 
@@ -314,8 +388,7 @@ def _images(phonon: Phonopy) -> _Images:
         turns @ in_primitive,
         vectors,
         addresses,
-        variances=np.maximum(distances / length, _CLOSEST / length) ** (-2 * _DECAY),
-        nearest=(distances < distances.min(axis=-1, keepdims=True) + _SAME).astype(float),
+        distances=distances / length,
         features=features / np.repeat([length, length**2], [3, 6]),
         length=length,
     )
@@ -342,13 +415,15 @@ def _interpolation(images: _Images, divided: FloatArray) -> Interpolation:
 
 @dataclass(frozen=True)
 class _Dipoles:
-    """Interaction of Born charges: a longer supercell with its force constants alone, if any.
+    """Interaction of Born charges, if any.
 
+    constants (n, n_sites, 3, 3) are its force constants in the longer supercell (eV/Å^2).
     first (n, 3, 3, 3) and second (n, 3, 3, 6) are the derivatives of its analytical part at Γ that
     stand for sums over r and r r^T, in eV/Å and eV.
     """
 
-    longer: Phonopy | None
+    charges: Mapping[str, Any] | None
+    constants: FloatArray
     first: FloatArray
     second: FloatArray
 
@@ -358,9 +433,9 @@ class _Dipoles:
 
     def charged(self, images: _Images, divided: FloatArray) -> Phonopy:
         """Longer supercell with the force constants of all images besides."""
-        assert self.longer is not None
-        longer = self.longer
-        longer.force_constants = images.gathered(divided, longer) + longer.force_constants
+        longer = _longer(images.phonon)
+        longer.force_constants = images.gathered(divided, longer) + self.constants
+        longer.nac_params = self.charges
         return longer
 
 
@@ -385,15 +460,15 @@ def _short_range(phonon: Phonopy, charges: Mapping[str, Any] | None) -> FloatArr
 
 
 def _dipoles(phonon: Phonopy, charges: Mapping[str, Any] | None) -> _Dipoles:
-    """Interaction of Born charges in the longer supercell, which is given the charges."""
+    """Interaction of Born charges in the longer supercell."""
     n = len(phonon.primitive)
     if charges is None:
-        return _Dipoles(None, np.zeros((n, 3, 3, 3)), np.zeros((n, 3, 3, 6)))
+        return _Dipoles(None, np.empty(0), np.zeros((n, 3, 3, 3)), np.zeros((n, 3, 3, 6)))
     longer = _longer(phonon)
     longer.force_constants = np.zeros((n, len(longer.supercell), 3, 3))
     longer.force_constants = -_short_range(longer, charges)
     longer.nac_params = charges
-    return _Dipoles(longer, *_derivatives_at_gamma(longer))
+    return _Dipoles(charges, longer.force_constants, *_derivatives_at_gamma(longer))
 
 
 def _derivatives_at_gamma(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:

@@ -9,7 +9,7 @@ the sign of the helicity may be wrong; the others concern sizes.
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,12 +27,13 @@ _SOFT: Final = 0.3  # THz
 _LARGE_SHIFT: Final = 0.05
 _FORBIDDEN: Final = 1e-3  # of the tensor
 _SHARE: Final = 0.2  # of the tensor
-_VOLUME: Final = 0.05  # of the input's volume
+_VOLUME: Final = 0.05  # of the measured volume
 _LARGE_VOLUME: Final = 0.10
 _NEAR: Final = 0.05  # of the modes
 _DISAGREEMENT: Final = 0.05  # of the highest frequency
+_SPREAD: Final = 0.3  # of the quantity
 _POLAR: Final = 0.3  # difference of electronegativities (Pauling)
-# Factors on the score: what a warning puts in doubt decides what it costs.
+# Factors on the score: what a warning puts in doubt decides what it costs; least, a single term.
 _GRAVE: Final = 0.3
 _MARGINAL: Final = 0.6
 _SIZE: Final = 0.85
@@ -191,6 +192,15 @@ def _largest(row: Row, name: str) -> float:
     return max((abs(x) for x in values if x is not None), default=0.0) if values is not None else 0
 
 
+def _uncertain(row: Row, quantity: str) -> bool:
+    """Whether a quantity depends on the division among images, or on the potential."""
+    own = row[f"{quantity}_spread"]
+    # Along axes and temperatures the largest spread counts.
+    spreads = own if isinstance(own, Sequence) else [own]
+    found = [*spreads, row[f"{quantity}_disagreement"]]
+    return any(value is not None and value > _SPREAD for value in found)
+
+
 def _same_class(row: Row) -> bool:
     """Whether the relaxed crystal has class and wave of the input; False where it is unknown."""
     number = row["space_group_number_relaxed"]
@@ -264,21 +274,21 @@ RULES: Final = (
     ),
     Rule(
         "volume_far_off",
-        ("volume_change",),
-        lambda row: abs(_number(row, "volume_change")) > _LARGE_VOLUME,
+        ("measured_volume_change",),
+        lambda row: abs(_number(row, "measured_volume_change")) > _LARGE_VOLUME,
         _GRAVE,
         True,
-        "The relaxation changed the volume by more than ten per cent: the potential describes "
-        "another crystal.",
+        "The relaxed volume is off the measured one by more than ten per cent: the potential "
+        "describes another crystal.",
     ),
     Rule(
         "volume",
-        ("volume_change",),
-        lambda row: _VOLUME < abs(_number(row, "volume_change")) <= _LARGE_VOLUME,
+        ("measured_volume_change",),
+        lambda row: _VOLUME < abs(_number(row, "measured_volume_change")) <= _LARGE_VOLUME,
         _MARGINAL,
         True,
-        "The relaxation changed the volume by more than five per cent: stability and signs may "
-        "differ from those of the input's crystal.",
+        "The relaxed volume is off the measured one by more than five per cent: stability and "
+        "signs may differ from those of the real crystal.",
     ),
     Rule(
         "soft",
@@ -338,6 +348,15 @@ RULES: Final = (
         "Another potential gives frequencies that differ by more than a twentieth of the highest.",
     ),
     Rule(
+        "helicity_uncertain",
+        ("helicity_spread", "helicity_disagreement"),
+        lambda row: _uncertain(row, "helicity"),
+        _SIZE,
+        False,
+        "The mean helicity changes by more than three tenths with another division of force "
+        "constants among periodic images, or with another potential.",
+    ),
+    Rule(
         "sum_rules_skipped",
         ("sum_rules_skipped",),
         lambda row: bool(row["sum_rules_skipped"]),
@@ -355,6 +374,24 @@ RULES: Final = (
         "converged with the mesh.",
     ),
     Rule(
+        "tensor_uncertain",
+        ("tensor_spread", "tensor_disagreement"),
+        lambda row: _uncertain(row, "tensor"),
+        _TENSOR,
+        False,
+        "The response tensor changes by more than three tenths with another division of force "
+        "constants among periodic images, or with another potential.",
+    ),
+    Rule(
+        "splitting_uncertain",
+        ("splitting_spread", "splitting_disagreement"),
+        lambda row: _uncertain(row, "splitting"),
+        _TENSOR,
+        False,
+        "A linear splitting changes by more than three tenths with another division of force "
+        "constants among periodic images, or with another potential.",
+    ),
+    Rule(
         "no_born_charges",
         ("nac", "formula", "charge_balance"),
         lambda row: row["nac"] is False and is_polar(row["formula"], row["charge_balance"]),
@@ -370,6 +407,14 @@ RULES: Final = (
         False,
         "More than one mode in twenty lies so close to another set that small changes of the "
         "force constants would mix them.",
+    ),
+    Rule(
+        "volume_unchecked",
+        ("volume_change", "measured_volume_change"),
+        lambda row: row["volume_change"] is not None and row["measured_volume_change"] is None,
+        _TENSOR,
+        False,
+        "Not checked against experiment: no measured cell of this crystal is known here.",
     ),
 )
 """All warnings, the gravest first."""

@@ -5,6 +5,7 @@ from tasks.chirality.angular_momentum import angular_momentum
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.record import ChiralityRecord
 from tasks.chirality.settings import ChiralitySettings
+from tasks.chirality.spread import Divisions
 from tasks.chirality.thermal import ThermalProperties, thermal_properties
 from tasks.chirality.verdict import VERDICT_SETTINGS, ScoreSettings, Verdict, judge
 
@@ -13,6 +14,7 @@ __all__ = [
     "ChiralityAnalysis",
     "ChiralityRecord",
     "ChiralitySettings",
+    "Divisions",
     "Modes",
     "ScoreSettings",
     "ThermalProperties",

@@ -34,7 +34,7 @@ from tasks.chirality.degeneracy import (
 )
 from tasks.chirality.harmonics import HelicitySpectrum, helicity_spectrum
 from tasks.chirality.magnetic import magnetization_tensor
-from tasks.chirality.modes import Modes, modes_at
+from tasks.chirality.modes import Modes, frequencies_at, modes_at
 from tasks.chirality.pam import pam_along_path
 from tasks.chirality.raman import (
     CHANNELS,
@@ -48,9 +48,18 @@ from tasks.chirality.raman import (
 from tasks.chirality.record import ChiralityRecord
 from tasks.chirality.resolution import MEV_PER_THZ, resolved_angular_momentum
 from tasks.chirality.settings import ChiralitySettings
+from tasks.chirality.spread import (
+    Divisions,
+    axis_spread,
+    drawn_points,
+    optical_shift,
+    zone_numbers,
+    zone_spread,
+)
 from tasks.chirality.statistics import atomic_means, translations, zone_statistics
 from tasks.chirality.tensor import (
     TensorResult,
+    ThermalSample,
     thermal_sample,
     velocity_angular_momentum_tensor,
 )
@@ -84,6 +93,11 @@ class ModeSample:
     momentum: FloatArray
     images: ZoneImages
 
+    def __getitem__(self, rows: IntArray) -> "ModeSample":
+        """Sample at some of the q-points."""
+        images = ZoneImages(self.images.vectors[rows], self.images.weights[rows])
+        return ModeSample(self.modes[rows], self.sets[rows], self.momentum[rows], images)
+
 
 @dataclass(frozen=True, eq=False)
 class Responses:
@@ -93,6 +107,8 @@ class Responses:
     ----------
     spectrum : HelicitySpectrum
         Helicity density of states and its harmonics.
+    thermal : ThermalSample
+        What the next two are summed over.
     tensor : TensorResult
         Velocity-angular-momentum tensor.
     magnetization : TensorResult or None
@@ -106,6 +122,7 @@ class Responses:
     """
 
     spectrum: HelicitySpectrum
+    thermal: ThermalSample
     tensor: TensorResult
     magnetization: TensorResult | None
     axes: tuple[RotationAxis, ...]
@@ -137,7 +154,9 @@ class ChiralityAnalysis:
 
 
 def analyze_force_constants(
-    phonon: Crystal, settings: ChiralitySettings | None = None
+    phonon: Crystal,
+    settings: ChiralitySettings | None = None,
+    divisions: Divisions | None = None,
 ) -> ChiralityAnalysis:
     """Analyse the chirality of the phonons of one crystal.
 
@@ -148,6 +167,9 @@ def analyze_force_constants(
         cell set explicitly, and ``nac_params`` where Born charges are known.
     settings : ChiralitySettings, optional
         Sampling and tolerances; the defaults if left out.
+    divisions : Divisions, optional
+        The crystal with its force constants divided otherwise among periodic images; without them
+        the record tells no spreads.
 
     Returns
     -------
@@ -174,6 +196,8 @@ def analyze_force_constants(
         | _axis_fields(responses, settings)
         | _thermal_fields(phonon, zone, mesh, settings)
     )
+    if divisions:
+        fields |= _spread_fields(zone, mesh, settings, divisions, responses, fields)
     table = mode_table(phonon, band_path(phonon, settings.path_spacing), settings, axes)
     return ChiralityAnalysis(ChiralityRecord(**fields), table, responses)
 
@@ -334,6 +358,7 @@ def _responses(
             momentum=zone.momentum,
             images=zone.images,
         ),
+        thermal=sample,
         tensor=velocity_angular_momentum_tensor(sample, kelvin, **options),
         magnetization=magnetization_tensor(phonon, sample, kelvin, **options)
         if phonon.nac_params is not None
@@ -531,6 +556,33 @@ def _raman_splittings(responses: Responses, settings: ChiralitySettings) -> tupl
     return tuple(
         scale * _largest((found.linear * found.weights[:-1])[seen_doublets(found, raman)])
         for found, raman in zip(responses.splittings, responses.raman, strict=False)
+    )
+
+
+def _spread_fields(
+    zone: ModeSample,
+    mesh: Mesh,
+    settings: ChiralitySettings,
+    divisions: Divisions,
+    responses: Responses,
+    fields: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What other divisions of the force constants change, at some q-points of the mesh."""
+    rows, counts = drawn_points(mesh.weights)
+    here, other = zone[rows], divisions.other
+    points = here.modes.q_points
+    there = sample_modes(other, modes_at(other, points), settings.degeneracy_tolerance)
+    thermal = thermal_sample(other, there.modes, there.sets, counts, irreducible=False)
+    numbers = (
+        zone_numbers(here, responses.thermal.drawn(rows, counts), counts, settings),
+        zone_numbers(there, thermal, counts, settings),
+    )
+    shift = optical_shift(here.modes.frequencies, frequencies_at(divisions.usual, points), counts)
+    linear = splittings(other, n_points=1, axes=responses.axes)
+    return (
+        zone_spread(responses.tensor, fields["mean_optical_helicity"], *numbers)
+        | axis_spread(fields["splitting_linear"], [_largest(axis.linear) for axis in linear])
+        | {"optical_shift": shift}
     )
 
 

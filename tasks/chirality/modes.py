@@ -107,6 +107,30 @@ def modes_at(
     return Modes(points, frequencies, states)
 
 
+def frequencies_at(phonon: Crystal, q_points: ArrayLike) -> NDArray[np.float64]:
+    """Frequencies alone, at less than half the cost; at Gamma without the non-analytic term.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy or Interpolation
+        With force constants.
+    q_points : array_like, shape (nq, 3)
+        Fractional reciprocal coordinates of the primitive cell.
+
+    Returns
+    -------
+    ndarray, shape (nq, nb)
+        As `Modes.frequencies`.
+    """
+    _check_input(phonon)
+    points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
+    if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
+        return np.asarray(phonon.run_qpoints(points).frequencies)
+    squares = np.linalg.eigvalsh(fourier_series(phonon).periodic_matrices(points))
+    roots = np.sign(squares) * np.sqrt(np.abs(squares))
+    return np.asarray(phonon.unit_conversion_factor * roots)
+
+
 def _check_input(phonon: Crystal) -> None:
     """Refuse what phonopy's compiled kernels answer with a crash or with wrong numbers."""
     if phonon.force_constants is None:

@@ -314,3 +314,11 @@ class ChiralityRecord:
         default=None,
         metadata=_stored("", "Its relative difference from mean_optical_helicity."),
     )
+    optical_shift: float | None = field(
+        default=None,
+        metadata=_stored(
+            "THz",
+            "Mean change of the optical frequencies against the usual division, which violates the "
+            "sum rules.",
+        ),
+    )

@@ -12,7 +12,7 @@ on the tensors alpha = det(R) R alpha R^T that the point group allows.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,6 +76,31 @@ class ThermalSample:
     projector: FloatArray
     stars: "ThermalSample | None"
 
+    def drawn(self, rows: IntArray, weights: IntArray) -> "ThermalSample":
+        """Take some of the q-points, with weights of their own.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+            Which.
+        weights : ndarray of int, shape (n,)
+            Their weights, of any sum.
+
+        Returns
+        -------
+        ThermalSample
+            Without stars.
+        """
+        return replace(
+            self,
+            modes=self.modes[rows],
+            sets=self.sets[rows],
+            weights=weights / weights.sum(),
+            velocities=self.velocities[:, rows],
+            counted=self.counted[rows],
+            stars=None,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class AxialQuantity:
@@ -94,6 +119,13 @@ class AxialQuantity:
     elements: Callable[[ThermalSample], ComplexArray]
     scale: float
     unit: str
+
+
+_ANGULAR_MOMENTUM = AxialQuantity(
+    lambda part: angular_momentum_elements(part.modes.eigenvectors, part.sets),
+    ANGULAR_MOMENTUM_UNIT,
+    "J s m^-2 K^-1 per s",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,18 +271,38 @@ def velocity_angular_momentum_tensor(
     ----------
     Hamada et al., Phys. Rev. Lett. 121, 175301 (2018), arXiv:1810.05359.
     """
-    angular_momentum = AxialQuantity(
-        lambda part: angular_momentum_elements(part.modes.eigenvectors, part.sets),
-        ANGULAR_MOMENTUM_UNIT,
-        "J s m^-2 K^-1 per s",
-    )
     return thermal_response(
         sample,
-        angular_momentum,
+        _ANGULAR_MOMENTUM,
         temperatures,
         window_width=window_width,
         frequency_cutoff=frequency_cutoff,
     )
+
+
+def mean_response(
+    sample: ThermalSample, temperatures: ArrayLike, frequency_cutoff: float
+) -> FloatArray:
+    """Return the response of the angular momentum and nothing besides.
+
+    Parameters
+    ----------
+    sample : ThermalSample
+        Any q-points.
+    temperatures : array_like, shape (n_temperatures,)
+        In K.
+    frequency_cutoff : float
+        Modes below this frequency (THz) are left out.
+
+    Returns
+    -------
+    ndarray, shape (n_temperatures, 3, 3)
+        As `TensorResult.response`.
+    """
+    kelvin = np.asarray(temperatures, dtype=float)
+    traces, factors = _summands(sample, _ANGULAR_MOMENTUM, kelvin, frequency_cutoff)
+    total = np.einsum("tqb,qbij->tij", factors, traces, optimize=True)
+    return _project(total, sample.projector)
 
 
 def thermal_response(

@@ -99,9 +99,12 @@ SHOWN: Final = (
     Shown("n_supercell_atoms", "Supercell", "computation"),
     Shown("boundary_shift", "Boundary shift", "computation"),
     Shown("volume_change", "ΔV/V", "computation"),
+    Shown("measured_volume_change", "ΔV/V measured", "computation"),
     Shown("symmetry_changed", "Symmetry changed", "computation"),
     Shown("nac_source", "Born charges", "computation"),
     Shown("frequency_disagreement", "Disagreement", "computation"),
+    Shown("frequency_bar_90", "Error bar", "frequencies"),
+    Shown("helicity_spread", "Spread of |h|", "angular momentum"),
     Shown("reason", "Reason", "verdict"),
 )
 """Columns of the table in their order."""

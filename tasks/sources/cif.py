@@ -46,6 +46,8 @@ _CELL: Final = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta",
 _AXES: Final = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 _STRUCTURAL: Final = "_chemical_formula_structural"
 _MODULATED: Final = ("_cell_modulation_dimension", "_cell_wave_vector_x")
+# What only an experiment can tell; the crystal's density and the journal can be told of any cell.
+_EXPERIMENT: Final = ("_cell_measurement_", "_diffrn_", "_refine_ls_", "_reflns_", "_pd_")
 _REMEDY: Final = "correct the file"
 
 
@@ -107,7 +109,7 @@ def parse_cif(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
     moved = max(orbit.moved for orbit in orbits)
     if moved > _MOVED:
         block.notes.append(f"sites moved by up to {moved:.3f} Å onto their special positions")
-    return Reading(atoms, None, tuple(block.notes), stated)
+    return Reading(atoms, None, tuple(block.notes), stated, measured=block.holds(*_EXPERIMENT))
 
 
 def _lattice_of(block: CifBlock) -> Lattice:

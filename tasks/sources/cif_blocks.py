@@ -95,6 +95,22 @@ class CifBlock:
         found = self.column(*names)
         return None if found is None else found[0]
 
+    def holds(self, *beginnings: str) -> bool:
+        """Whether a name that begins in one of these ways has a known value.
+
+        Parameters
+        ----------
+        *beginnings : str
+            In lower case.
+
+        Returns
+        -------
+        bool
+            False where all are absent or unknown.
+        """
+        found = (values for name, values in self.values.items() if name.startswith(beginnings))
+        return any(value not in _ABSENT for values in found for value in values)
+
     def add(self, name: str, values: tuple[str, ...], line: int) -> None:
         """Remember values, or that a name has others already."""
         key = name.lower().replace(".", "_")

@@ -270,6 +270,7 @@ def _provenance(
         energy_above_hull=_number("energy_above_hull", values, notes),
         band_gap=_number("band_gap", values, notes),
         space_group_stated=space_group_of(values["space_group"]),
+        cell_origin=settings.cell_origin,
     )
 
 

@@ -137,15 +137,20 @@ def parsed(raw: RawRecord, max_atoms: int = DEFAULT_MAX_ATOMS) -> Record:
         raise unreadable(error) from error
     material_id = raw.material_id if found.name is None else safe_id(found.name)
     notes = (*raw.notes, *found.notes)
-    return Record(material_id, found.atoms, raw.source_record, _with_group(raw, found), notes)
+    told = _with_text(raw.provenance, found)
+    return Record(material_id, found.atoms, raw.source_record, told, notes)
 
 
-def _with_group(raw: RawRecord, found: Reading) -> Provenance:
-    """Provenance with the space group that the text itself states, unless its row has."""
-    provenance = raw.provenance
-    if provenance.space_group_stated is not None or found.space_group is None:
-        return provenance
-    return replace(provenance, space_group_stated=found.space_group)
+def _with_text(said: Provenance, found: Reading) -> Provenance:
+    """Provenance with what the text itself tells, unless row or user have said it."""
+    group, origin = said.space_group_stated, said.cell_origin
+    if origin is None and (said.functional or found.measured):
+        origin = "computed" if said.functional else "measured"
+    return replace(
+        said,
+        space_group_stated=found.space_group if group is None else group,
+        cell_origin=origin,
+    )
 
 
 def source_files(source: Path) -> list[Path]:
@@ -319,6 +324,7 @@ def _with_provenance(record: RawRecord, settings: SourceSettings) -> RawRecord:
         licence=settings.licence,
         url=url,
         functional=settings.functional,
+        cell_origin=settings.cell_origin,
     )
     return replace(record, provenance=said)
 

@@ -23,12 +23,15 @@ class Reading:
         What was read otherwise than to the letter.
     space_group : int or None
         Number that the text states.
+    measured : bool
+        Whether it tells of the experiment that gave the crystal.
     """
 
     atoms: Atoms
     name: str | None = None
     notes: tuple[str, ...] = ()
     space_group: int | None = None
+    measured: bool = False
 
 
 def require_few_atoms(n_atoms: int, max_atoms: int) -> None:

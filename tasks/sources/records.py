@@ -16,6 +16,7 @@ import pyarrow as pa
 from ase import Atoms
 
 from tasks.failures import Failure, RemediableError, failure_of
+from tasks.sources.settings import CellOrigin
 
 STAGE = "read"
 _REMEDY = "correct or remove the file"
@@ -56,6 +57,8 @@ class Provenance:
         Band gap in eV.
     space_group_stated : int or None
         Space-group number that the record states.
+    cell_origin : str or None
+        Whether its cell is ``measured`` or ``computed``; None where nothing says so.
     """
 
     database: str | None = None
@@ -67,6 +70,7 @@ class Provenance:
     energy_above_hull: float | None = None
     band_gap: float | None = None
     space_group_stated: int | None = None
+    cell_origin: CellOrigin | None = None
 
 
 @dataclass(frozen=True)

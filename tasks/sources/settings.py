@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 DEFAULT_MAX_ATOMS: Final = 2000
 """Ten times the largest primitive cell that is computed by default: centring takes up to four."""
 
+CellOrigin = Literal["measured", "computed"]
+
 Meaning = Literal[
     "id",
     "cif",
@@ -40,6 +42,11 @@ class SourceSettings(BaseModel):
     database_version: str | None = Field(None, description="its release")
     licence: str | None = Field(None, description="licence of the structures")
     functional: str | None = Field(None, description="density functional of their relaxation")
+    cell_origin: CellOrigin | None = Field(
+        None,
+        description="whether cells are measured or computed; by default the record tells, by its "
+        "functional, or a CIF by its experiment",
+    )
     url: str | None = Field(
         None, description="page of a structure; {id} stands for its name in the database"
     )

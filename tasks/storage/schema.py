@@ -216,6 +216,11 @@ _PROVENANCE = (
     _real("energy_above_hull", "eV/atom", "Energy above the hull in its database.", nullable=True),
     _real("band_gap", "eV", "Band gap in its database.", nullable=True),
     _count("space_group_stated", "Space-group number that the record states.", nullable=True),
+    _text(
+        "cell_origin",
+        'Whether its cell is "measured" or "computed"; empty where nothing says so.',
+        nullable=True,
+    ),
 )
 _CURATION = (
     _texts(
@@ -417,6 +422,12 @@ _FORCE_CONSTANTS = Table(
             "Minus the change of the forces with such a strain, flattened (n_primitive, 3, 3, 3).",
             nullable=True,
         ),
+        _reals(
+            "residual_stress",
+            "eV/Å^3",
+            "Stress of the relaxed crystal, which a fixed cell leaves, 9 by row.",
+            nullable=True,
+        ),
     ),
 )
 
@@ -495,13 +506,6 @@ _INTERPOLATION = (
     ),
     _real("huang_violation", "GPa", "The same for Huang's sum rule.", nullable=True),
     _text("sum_rules_skipped", "Why the sum rules were not imposed.", nullable=True),
-    _real(
-        "optical_shift",
-        "THz",
-        "Mean change of the optical frequencies, between the q-points of the supercell, that the "
-        "sum rules made.",
-        nullable=True,
-    ),
 )
 _CHIRALITY = Table(
     "chirality",
@@ -521,6 +525,7 @@ _AGREEMENT = Table(
     (
         *_IDENTITY,
         _text("other_potential", "Potential of the dataset it was compared with.", nullable=True),
+        _text("other_key", "Key of the row of chirality there.", nullable=True),
         _count("n_modes_compared", "Modes matched by the overlap of their eigenvectors."),
         _real(
             "frequency_difference", "THz", "Mean difference of the frequencies of matched modes."
@@ -746,6 +751,13 @@ CATALOG_ORIGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 
 TRUST_COLUMNS: Final = (
+    _real(
+        "measured_volume_change",
+        "",
+        "Volume of the relaxed crystal against its measured one, as a fraction of that; known for "
+        "the cells of the demo and those of the dataset that are measured.",
+        nullable=True,
+    ),
     _texts(
         "warnings", "What to be warned of, the gravest first; see docs/trust.md.", nullable=True
     ),

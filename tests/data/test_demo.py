@@ -112,20 +112,30 @@ def test_folder_holds_exactly_the_known_crystals() -> None:
 
 
 def test_script_reproduces_committed_files(tmp_path: Path) -> None:
-    assert make_demo.main(["--output", str(tmp_path)]) == 0
-    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    folder = tmp_path / "demo"
+    assert make_demo.main(["--output", str(folder)]) == 0
+    written = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert written == {path.name: path.read_bytes() for path in DEMO.iterdir()}
+
+
+def test_script_reproduces_the_measured_volumes(tmp_path: Path) -> None:
+    make_demo.main(["--output", str(tmp_path / "demo")])
+    volumes = tmp_path / make_demo.CELLS
+    assert volumes.read_bytes() == (DEMO.parent / make_demo.CELLS).read_bytes()
+    volumes.write_text("formula\n")
+    assert make_demo.main(["--check", "--output", str(tmp_path / "demo")]) == 1
 
 
 def test_check_reports_changed_missing_and_left_over_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_demo.main(["--output", str(tmp_path)])
-    assert make_demo.main(["--check", "--output", str(tmp_path)]) == 0
-    (tmp_path / "te.cif").write_text("data_te\n")
-    (tmp_path / "se.cif").unlink()
-    (tmp_path / "stray.cif").write_text("data_stray\n")
-    assert make_demo.main(["--check", "--output", str(tmp_path)]) == 1
+    folder = tmp_path / "demo"
+    make_demo.main(["--output", str(folder)])
+    assert make_demo.main(["--check", "--output", str(folder)]) == 0
+    (folder / "te.cif").write_text("data_te\n")
+    (folder / "se.cif").unlink()
+    (folder / "stray.cif").write_text("data_stray\n")
+    assert make_demo.main(["--check", "--output", str(folder)]) == 1
     assert [line.split()[-1] for line in capsys.readouterr().err.splitlines()] == [
         "se.cif",
         "stray.cif",

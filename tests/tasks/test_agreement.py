@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from tasks.agreement import (
+    BARS,
+    FLOOR,
     agreement,
     agreement_row,
     commit_agreement,
     compare_datasets,
     matched,
+    relative_difference,
 )
 from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
@@ -21,7 +24,7 @@ from tasks.failures import RemediableError
 from tasks.intake import plan_screening
 from tasks.storage import Dataset
 from tests.crystals import spring_phonon, tellurium, zincblende
-from tests.tasks.alloys import carry_out, intake_of, write_alloys
+from tests.tasks.alloys import SETTINGS, carry_out, intake_of, write_alloys
 
 AGREED = {"helicity_wave_found": "s", "stable": True}
 HERE = {"material_id": "te", "chirality_key": "c", "potential": "one", **AGREED}
@@ -110,3 +113,53 @@ def test_a_comparison_of_datasets_reaches_the_catalogue(tmp_path):
     assert not row["potentials_disagree"]
     assert row["frequency_disagreement"] == pytest.approx(0.0, abs=1e-9)
     assert row["stability_agrees"]
+    differences = ("tensor_disagreement", "splitting_disagreement", "helicity_disagreement")
+    assert [row[name] for name in differences] == [0.0, 0.0, 0.0]
+    assert row["frequency_bar_90"] == pytest.approx(BARS[90] * FLOOR * row["mean_frequency"])
+    assert list(compare_datasets(first, second)) == [], "compared already"
+
+
+def test_a_potential_that_makes_another_crystal_contradicts(tmp_path):
+    """The copper-gold alloy becomes centrosymmetric: one run goes on with it, the other not."""
+    source = write_alloys(tmp_path, "wurtzite")
+    going_on = SETTINGS.model_copy(update={"include_centrosymmetric": True})
+    first, second = (
+        intake_of(source, tmp_path / name, settings)
+        for name, settings in (("one", going_on), ("two", SETTINGS))
+    )
+    for intake in (first, second):
+        carry_out(plan_screening(intake), intake)
+        build_catalog(intake.dataset)
+    [row] = compare_datasets(first.dataset, second.dataset)
+    assert row["potentials_disagree"]
+    commit_agreement(first.dataset, [row])
+    build_catalog(first.dataset)
+    [found] = read_catalog(first.dataset.root, "chirality").to_dict("records")
+    assert "centrosymmetric" in found["other_failure"]
+    assert "potentials_disagree" in found["warnings"]
+    assert np.isnan(found["frequency_bar_90"])
+    assert list(compare_datasets(second.dataset, first.dataset)) == []
+
+
+def test_error_bars_grow_with_the_difference_and_cover_more_for_more(chiral, same):
+    softer = spring_phonon(tellurium(), 1)
+    softer.force_constants = chiral.force_constants / 2
+    found = agreement(chiral, softer)
+    assert 0 < same.error_bar(68) < same.error_bar(90) < found.error_bar(90)
+    assert found.error_bar(90) > found.frequency_difference
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([3.0, 4.0], [3.0, 4.0], 0.0),
+        ([3.0, 4.0], [-3.0, -4.0], 2.0),
+        ([1.0], [4.0], 0.75),
+        ([4.0], [1.0], 0.75),
+        ([0.0], [1.0], None),
+        ([], [], None),
+        ([1.0], [1.0, 2.0], None),
+    ],
+)
+def test_relative_differences_are_in_units_of_the_larger(first, second, expected):
+    assert relative_difference(np.array(first), np.array(second)) == expected

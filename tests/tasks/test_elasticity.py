@@ -171,3 +171,33 @@ class _Counting:
     def evaluate(self, structures):
         self.n_evaluations += len(structures)
         return load_potential("7net-0", dtype="float64").evaluate(structures)
+
+
+def test_stiffness_by_displacement_gradients_holds_under_stress():
+    """Second differences of the energy under gradients that are not symmetric, of a squeezed cell.
+
+    Its stress is anisotropic, and of the size of a tenth of the stiffness.
+    """
+    potential, step = load_potential("nequix-mp-1-pft"), 2e-3
+    atoms = bulk("Si", a=5.2)
+    atoms.set_cell(atoms.cell.array * [1.0, 1.0, 0.92], scale_atoms=True)
+    [response] = strain_responses([atoms], potential)
+    assert np.ptp(np.diag(response.stress)) > 0.02
+    for (a, g), (b, d) in (((0, 1), (0, 1)), ((0, 1), (1, 0)), ((2, 2), (0, 0)), ((0, 2), (2, 0))):
+        cells = []
+        for first, second in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+            gradient = np.zeros((3, 3))
+            gradient[a, g] += first * step
+            gradient[b, d] += second * step
+            moved = atoms.copy()
+            moved.set_cell(atoms.cell.array @ (np.eye(3) + gradient).T, scale_atoms=True)
+            cells.append(moved)
+        energies = potential.evaluate(cells).energies
+        found = np.dot([1, -1, -1, 1], energies) / (4 * step**2 * atoms.get_volume())
+        assert response.gradient_stiffness[a, g, b, d] == pytest.approx(found, abs=2e-4)
+
+
+def test_without_stress_both_stiffnesses_are_one(silicon):
+    response = silicon[2]
+    assert np.abs(response.stress).max() < 1e-4
+    assert np.allclose(response.gradient_stiffness, response.stiffness, atol=1e-4)

@@ -208,3 +208,25 @@ def test_invariant_coordinates_keep_the_space_group(number):
 )
 def test_number_of_free_strains_is_that_of_the_crystal_system(number, n_strains):
     assert len(invariant_strains(space_group_of(random_crystal(number, seed=2)))) == n_strains
+
+
+@pytest.mark.parametrize("name", ["te", "zno"])
+def test_a_fixed_cell_stays_and_its_stress_is_told(name):
+    """The atoms find their places; with a free cell the volume changes."""
+    start, potential = demo_crystal(name), load_potential(POTENTIAL, dtype="float32")
+    [fixed] = relax([start], potential, RelaxationSettings(cell="fixed"))
+    [free] = relax([start], potential, RelaxationSettings())
+    assert fixed.converged
+    assert np.array_equal(fixed.atoms.cell, start.cell)
+    assert not np.allclose(fixed.atoms.positions, start.positions, atol=1e-3)
+    assert abs(free.atoms.get_volume() / start.get_volume() - 1) > 5e-3
+    stress = potential.evaluate([fixed.atoms]).stresses[0]
+    assert fixed.max_stress == pytest.approx(np.abs(stress).max(), rel=1e-3)
+    assert fixed.max_stress > RelaxationSettings().max_stress
+
+
+def test_a_crystal_in_which_nothing_may_move_is_at_rest_at_once():
+    [found] = relax(
+        [demo_crystal("wc")], load_potential(POTENTIAL), RelaxationSettings(cell="fixed")
+    )
+    assert (found.converged, found.n_evaluations) == (True, 1)

@@ -1,10 +1,12 @@
 """Interpolated force constants obey the sum rules, sound is exact, commensurate modes stay."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from ase.neighborlist import neighbor_list
 from phonopy import Phonopy
 from phonopy.harmonic.dynmat_to_fc import DynmatToForceConstants
@@ -22,8 +24,8 @@ from tasks.elasticity import (
 from tasks.fourier import dynamical_matrices
 from tasks.phonons import PhononSettings, commensurate_frequencies, force_constants
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.structures import read_materials
-from tasks.sum_rules import impose_sum_rules
+from tasks.structures import read_materials, standardize
+from tasks.sum_rules import OTHER_WEIGHTS, WEIGHTS, impose_sum_rules
 from tests import crystals
 from tests.crystals import random_crystal, spring_crystal, spring_phonon
 
@@ -385,3 +387,45 @@ def test_sound_of_quartz_is_that_of_its_elastic_constants(quartz):
     # THz Å are 0.1 km/s.
     now = 0.1 * found.run_qpoints(q).frequencies[:, :3] / np.linalg.norm(k, axis=1)[:, None]
     assert np.abs(now / wanted - 1).max() < 2e-3
+
+
+def test_sound_of_a_squeezed_crystal_is_that_of_its_energy():
+    """In a measured cell the potential leaves a stress, which sound feels."""
+    potential = load_potential("7net-0", dtype="float32")
+    atoms = bulk("Si", a=5.2)
+    atoms.set_cell(atoms.cell.array * [1.0, 1.0, 0.92], scale_atoms=True)
+    [material] = relax([standardize(atoms, 1e-3)], potential, RelaxationSettings(cell="fixed"))
+    [response] = strain_responses([material.atoms], potential)
+    phonon = force_constants(material.atoms, potential, PhononSettings(max_atoms=64)).phonon
+    found, q = impose_sum_rules(phonon, response).phonon, near_gamma(1e-3)
+    k = q @ np.linalg.inv(phonon.primitive.cell).T
+    wave = elastic_constants(phonon, replace(response, stiffness=response.gradient_stiffness))
+    density = phonon.primitive.masses.sum() / phonon.primitive.volume
+    wanted = sound_velocities(wave, density, k)
+    now = 0.1 * found.run_qpoints(q).frequencies[:, :3] / np.linalg.norm(k, axis=1)[:, None]
+    assert np.abs(now / wanted - 1).max() < 2e-3
+    without = sound_velocities(elastic_constants(phonon, response), density, k)
+    assert np.abs(without / wanted - 1).max() > 2e-2
+
+
+def test_other_weights_give_another_crystal_that_obeys_the_rules_as_well(quartz):
+    phonon, response = quartz
+    rules = impose_sum_rules(phonon, response)
+    other = rules.divide(OTHER_WEIGHTS).phonon
+    assert_commensurate_matrices_stay(phonon, other)
+    q = near_gamma(1e-3)
+    here, there = (p.run_qpoints(q).frequencies[:, :3] for p in (rules.phonon, other))
+    assert np.abs(here / there - 1).max() < 2e-3
+    far = np.random.default_rng(2).uniform(-0.5, 0.5, (20, 3))
+    change = rules.phonon.run_qpoints(far).frequencies - other.run_qpoints(far).frequencies
+    assert 1e-3 < np.abs(change).mean() < 0.3
+    same = rules.divide(WEIGHTS).phonon.force_constants
+    np.testing.assert_array_equal(same, rules.phonon.force_constants)
+
+
+def test_other_weights_leave_what_charges_add():
+    phonon = spring_phonon(random_crystal(4, seed=3, max_atoms=6), seed=3, born=True)
+    rules = impose_sum_rules(phonon)
+    other = rules.divide(OTHER_WEIGHTS)
+    assert_commensurate_matrices_stay(phonon, other)
+    assert np.array_equal(other.nac_params["born"], rules.phonon.nac_params["born"])

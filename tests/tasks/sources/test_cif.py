@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tasks.sources import parsed, raw_records
+from tasks.sources import SourceSettings, parsed, raw_records
 from tasks.sources.cif_blocks import read_block
 from tasks.sources.cif_symmetry import stated_group
 from tasks.sources.space_groups import space_group_of
@@ -112,3 +112,37 @@ def test_the_stated_space_group_is_kept_with_the_record(tmp_path):
     path.write_text(re.sub(r"(_space_group_IT_number\s+)1\b", r"\g<1>216", text))
     [raw] = raw_records(path)
     assert parsed(raw).provenance.space_group_stated == 216
+
+
+@pytest.mark.parametrize(
+    ("extra", "origin"),
+    [
+        ("", None),
+        ("_cell_measurement_temperature 293(2)\n", "measured"),
+        ("_refine_ls_R_factor_gt 0.031\n", "measured"),
+        ("_diffrn_radiation_probe x-ray\n", "measured"),
+        ("_cell_measurement_temperature ?\n_diffrn_ambient_temperature .\n", None),
+        # Told of any cell, computed ones as well.
+        ("_exptl_crystal_density_diffrn 4.81\n_journal_year 1967\n", None),
+    ],
+)
+def test_a_cif_that_tells_of_its_experiment_is_measured(extra, origin, tmp_path):
+    path = tmp_path / "x.cif"
+    path.write_text(block("x", "blende", extra))
+    [raw] = raw_records(path)
+    assert parsed(raw).provenance.cell_origin == origin
+
+
+@pytest.mark.parametrize(
+    ("said", "origin"),
+    [
+        ({"functional": "PBE"}, "computed"),
+        ({"cell_origin": "measured"}, "measured"),
+        ({"cell_origin": "computed", "functional": "PBE"}, "computed"),
+    ],
+)
+def test_what_the_user_says_of_the_cells_counts_more(said, origin, tmp_path):
+    path = tmp_path / "x.cif"
+    path.write_text(block("x", "blende", "_cell_measurement_temperature 293\n"))
+    [raw] = raw_records(path, SourceSettings(**said))
+    assert parsed(raw).provenance.cell_origin == origin

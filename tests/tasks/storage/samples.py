@@ -36,7 +36,11 @@ SOUND = {
     "min_frequency": 0.0,
     "min_frequency_commensurate": 2.0,
     "near_degenerate_fraction": 0.0,
+    "tensor_spread": [0.1],
+    "splitting_spread": [],
+    "helicity_spread": 0.1,
 }
+CUBE = [4.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 4.0]  # Å
 
 # Columns whose mean is the score.
 TERMS = ("resolved_angular_momentum", "resolved_helicity", "long_wave_helicity")
@@ -57,7 +61,8 @@ def value(kind: pa.DataType, seed: int) -> Any:
 
 def row(table: str, seed: int = 0, **given: Any) -> dict[str, Any]:
     """A row with all columns of a table, apart from those given made up."""
-    return {c.name: value(c.type, seed) for c in TABLES[table].columns} | given
+    made = {c.name: value(c.type, seed) for c in TABLES[table].columns}
+    return made | ({"cell": CUBE} if "cell" in made else {}) | given
 
 
 def failure(material_id: str, key: str, stage: str, *, transient: bool = False) -> dict[str, Any]:

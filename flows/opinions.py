@@ -1,0 +1,55 @@
+"""Second opinions: what another potential says of the crystals of a run."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from flows.logs import run_logger
+from flows.result import ScreenResult
+from tasks.agreement import commit_agreement, compare_datasets
+from tasks.building import build_catalog
+from tasks.catalogue import REPORT
+from tasks.intake import Intake
+from tasks.storage.exchange import push
+
+
+def confer(
+    intakes: Sequence[Intake], results: Sequence[ScreenResult], store: str | None = None
+) -> ScreenResult:
+    """Compare the second opinion of a run with the first, whose catalogue then tells of both.
+
+    Parameters
+    ----------
+    intakes : sequence of Intake
+        One, or the first and the second opinion; both with a catalogue.
+    results : sequence of ScreenResult
+        What was done for each.
+    store : str, optional
+        URL of the object store that has the first dataset.
+
+    Returns
+    -------
+    ScreenResult
+        That of the first, with what of all was lost.
+    """
+    for second in intakes[1:]:
+        _compare(intakes[0], second, store)
+    return replace(results[0], lost=tuple(name for result in results for name in result.lost))
+
+
+def _compare(first: Intake, second: Intake, store: str | None) -> None:
+    """Commit what is new in the comparison of two datasets, and renew catalogue and report."""
+    rows = []
+    for found in compare_datasets(first.dataset, second.dataset):
+        if isinstance(found, str):
+            run_logger().warning("second opinion: %s", found)
+        else:
+            rows.append(found)
+    if not rows:
+        return
+    from tasks.report import write_report  # noqa: PLC0415 - draws, which workers need not know
+
+    commit_agreement(first.dataset, rows)
+    build_catalog(first.dataset)
+    if store:
+        push(first.dataset.root, store)
+    write_report(first.dataset, first.dataset.root / REPORT, n_drawn=0)
