@@ -204,14 +204,17 @@ def recorded_settings(recorded: Mapping[str, Any]) -> ScoreSettings:
     Parameters
     ----------
     recorded : mapping
-        All settings of the run.
+        All settings of the run, by group.
 
     Returns
     -------
     ScoreSettings
-        What the run did not record has its default.
+        The defaults for what the run did not record, or in a way that this program cannot read.
     """
-    return ScoreSettings.model_validate(recorded.get("score", {}))
+    try:
+        return ScoreSettings.model_validate(recorded.get("score", {}))
+    except ValueError:
+        return ScoreSettings()
 
 
 def response_norm(row: Row, temperature: float) -> float:

@@ -270,7 +270,8 @@ def test_weights_and_scales_are_those_a_run_recorded(row):
     recorded = {"score": {"momentum_weight": 0.0, "isolation_weight": 0.5, "tensor_scale": 1e-9}}
     settings = recorded_settings(recorded)
     assert (settings.momentum_weight, settings.helicity_weight) == (0.0, 1.0)
-    assert recorded_settings({}) == SETTINGS
+    for unread in ({}, {"score": {"of_a_newer_program": 1}}):
+        assert recorded_settings(unread) == SETTINGS
     assert purpose_scores(row, settings)["score_thermal"] > 0.9
 
 
