@@ -161,9 +161,9 @@ def ranked(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per crystal: of those that became one by their relaxation the one that was changed
-        the least. With the columns ``circular`` (largest circular splitting, meV ħ),
-        ``largest_splitting`` (THz Å) and ``reasons`` (why it stands there, what to be warned of,
-        and which other materials it stands for) added.
+        the least. Added are the columns ``circular`` (largest circular splitting, meV ħ; NaN
+        without an axis), ``largest_splitting`` (THz Å), and ``reasons``: why it stands there, what
+        to be warned of, and which other materials it stands for.
     """
     found = candidates(chirality, by)
     whole = _with_later_columns(chirality)
@@ -173,8 +173,8 @@ def ranked(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
         for name, text, bar, warnings in zip(*(found[column] for column in _TOLD), strict=True)
     ]
     return found.assign(
-        circular=[_largest(values) for values in found["circular_splitting"]],
-        largest_splitting=[_largest(values) for values in found["splitting_linear"]],
+        circular=[_largest(values, float("nan")) for values in found["circular_splitting"]],
+        largest_splitting=[_largest(values, 0.0) for values in found["splitting_linear"]],
         reasons=reasons,
     )
 
@@ -222,9 +222,9 @@ def by_class(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"chiral": rows[chiral], "achiral": rows[~chiral]}
 
 
-def _largest(values: Any) -> float:  # noqa: ANN401 - a list, or what stands for an empty cell
-    """Largest size in a list; 0 for an empty list, NaN where there is none."""
-    return max(map(abs, values), default=0.0) if pd.api.types.is_list_like(values) else float("nan")
+def _largest(values: Any, empty: float) -> float:  # noqa: ANN401 - a list or an empty cell
+    """Largest size in a list."""
+    return max(map(abs, values), default=empty) if pd.api.types.is_list_like(values) else empty
 
 
 def _reasons(

@@ -94,7 +94,7 @@ def test_ranking_tells_the_circular_splitting_and_nothing_where_there_is_none(da
     told = table.set_index("material_id", drop=False).loc[names]
     told["circular_splitting"] = pd.Series(list(sizes.values()), index=names, dtype=object)
     found = ranked(told.reset_index(drop=True)).set_index("material_id")["circular"]
-    assert found[names].fillna(-1).tolist() == [0.7, 0.0, -1]
+    assert found[names].fillna(-1).tolist() == [0.7, -1, -1]
 
 
 def test_crystals_that_became_one_are_one_row_with_the_others_named(dataset):

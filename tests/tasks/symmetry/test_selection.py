@@ -228,7 +228,8 @@ def test_helicity_at_named_points_is_what_random_force_constants_have(number):
         modes.eigenvectors, degenerate_sets(modes.frequencies, tolerance=1e-4)
     )
     found = helicity(momentum, zone_images(q_points, phonon.primitive.cell))
-    for q_point, values in zip(q_points, found, strict=True):
-        assert is_helicity_allowed(operations, q_point) == bool(np.abs(values).max() > 1e-6), (
-            q_point
-        )
+    for q_point, l_modes, values in zip(q_points, momentum, found, strict=True):
+        allowed, seen = is_helicity_allowed(operations, q_point), np.abs(values).max() > 1e-6
+        # Springs may be too short to realise an l that is allowed (one line of one group of 230).
+        too_short = np.abs(l_modes).max() < 1e-9
+        assert seen == allowed or (allowed and too_short), q_point
