@@ -63,6 +63,9 @@ def resolved_angular_momentum(
 
 def _overlaps(frequencies: FloatArray, widths: FloatArray) -> FloatArray:
     """Overlap of each two lines at each q-point, shape (nq, nb, nb)."""
-    distance = frequencies[:, :, None] - frequencies[:, None]
-    width = np.maximum((widths[:, :, None] + widths[:, None]) / 2, _SHARP)
-    return np.asarray(1 / (1 + (distance / width) ** 2))
+    found = frequencies[:, :, None] - frequencies[:, None]
+    half = np.maximum(widths, _SHARP) / 2
+    found /= half[:, :, None] + half[:, None]
+    np.square(found, out=found)
+    found += 1
+    return np.reciprocal(found, out=found)

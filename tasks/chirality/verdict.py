@@ -39,7 +39,7 @@ class ScoreSettings(BaseModel):
         1e-3, gt=0, description="mean |l| above which angular momentum is significant (ħ)"
     )
     shortlist_score: float = Field(
-        0.25, ge=0, le=1, description="score from which a stable material is on the shortlist"
+        0.12, ge=0, le=1, description="raw score from which a material is on the shortlist"
     )
     momentum_weight: float = Field(1.0, ge=0, description="weight of the optical mean of |l|")
     helicity_weight: float = Field(1.0, ge=0, description="weight of the optical mean of |h|")
