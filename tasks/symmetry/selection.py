@@ -136,7 +136,8 @@ def is_helicity_allowed(operations: SymmetryOperations, q_point: ArrayLike) -> b
     direction may vanish all the same. At K and H of P3, P312 and their screw forms the little
     co-group holds the three-fold rotation and, in P312, two-fold rotations with time reversal; it
     leaves c unchanged and allows l along c. Screw parts do not enter. But q is normal to c at K,
-    and at H the images above and below cancel: h = 0.
+    and at H the images above and below cancel: h = 0. So do the four images of W in F23, where l
+    along a cubic axis is allowed. Among the named points of all groups there are no others.
 
     Parameters
     ----------

@@ -216,7 +216,19 @@ def test_corners_of_trigonal_zones_have_angular_momentum_along_c_and_no_helicity
     assert is_helicity_allowed(operations, (1 / 3, 1 / 3, 0.3))
 
 
-@pytest.mark.parametrize("number", sorted({*sampled_groups(), *TRIGONAL}))
+def test_corners_of_the_zone_of_a_cubic_crystal_have_angular_momentum_and_no_helicity():
+    """At W of F23 l is along a cubic axis, and the images of W lie on both sides."""
+    operations, corner = database_operations(196), (-0.5, -0.25, 0.25)
+    assert len(allowed_angular_momentum(operations, corner)) == 1
+    assert not is_helicity_allowed(operations, corner)
+    modes = modes_at(spring_crystal(196), corner)
+    assert (
+        np.abs(mean_angular_momentum(modes.eigenvectors, np.arange(modes.n_bands)[None])).max()
+        > 0.1
+    )
+
+
+@pytest.mark.parametrize("number", sorted({*sampled_groups(), *TRIGONAL, 196}))
 def test_helicity_at_named_points_is_what_random_force_constants_have(number):
     """At every special point of the band path, and halfway between the ends of its segments."""
     phonon = spring_crystal(number)
