@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tasks.catalogue import by_class
+
 _STABILITY = {True: "stable", False: "unstable"}
 _STAGES = ("relaxations", "phonons")
 
@@ -69,10 +71,10 @@ def top(candidates: pd.DataFrame, n: int = 20) -> pd.DataFrame:
     table = candidates.head(n).copy()
     for name in ("score", "raw_score", "mean_optical_angular_momentum", "mean_optical_helicity"):
         table[name] = table[name].round(3)
-    table["largest_splitting"] = table["largest_splitting"].round(2)
+    table["largest_circular_splitting"] = table["largest_circular_splitting"].round(2)
     table["warnings"] = table["warnings"].map(", ".join)
     names = {
-        "rank": "rank",
+        "rank_of_class": "rank",
         "material_id": "material",
         "formula": "formula",
         "space_group_symbol": "space group",
@@ -80,10 +82,31 @@ def top(candidates: pd.DataFrame, n: int = 20) -> pd.DataFrame:
         "raw_score": "raw",
         "mean_optical_angular_momentum": "mean |l|",
         "mean_optical_helicity": "mean |h|",
-        "largest_splitting": "splitting (THz Å)",
+        "largest_circular_splitting": "splitting (meV ħ)",
         "warnings": "warnings",
     }
     return table[list(names)].rename(columns=names)
+
+
+def one_crystal(chirality: pd.DataFrame) -> pd.DataFrame:
+    """Materials that the relaxation made the crystal of another one."""
+    groups = chirality.groupby("same_crystal_as")
+    names = chirality.set_index("material_id")
+    rows = [
+        {
+            "material": kept,
+            "formula": names.loc[kept, "formula"],
+            "relaxed space group": int(names.loc[kept, "space_group_number_relaxed"]),
+            "the same crystal": ", ".join(
+                f"{name} ({symbol})"
+                for name, symbol in zip(
+                    members["material_id"], members["space_group_symbol"], strict=True
+                )
+            ),
+        }
+        for kept, members in groups
+    ]
+    return pd.DataFrame(rows)
 
 
 def failures(found: pd.DataFrame) -> pd.DataFrame:
@@ -153,7 +176,9 @@ def sections(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataF
     yield "Classes and waves", outcomes(chirality)
     yield "Shares", ratios(chirality)
     yield "Warnings", warnings(chirality)
-    yield "Best candidates", top(tables["candidates"])
+    for name, rows in by_class(tables["candidates"]).items():
+        yield f"Best {name} candidates", top(rows)
+    yield "One crystal", one_crystal(chirality)
     yield "Failures", failures(tables["failures"])
     yield "Seconds", costs(tables)
     yield "Sizes", sizes(tables)

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from tasks.building import build_catalog
 from tasks.catalogue import UNNAMED, ranked, read_catalog
+from tasks.ranking import PURPOSES, TERMS
 from tasks.storage import CATALOG_TABLES, Dataset
 
 _LEFT_OUT: Final[Mapping[str, Sequence[str]]] = {
@@ -87,9 +88,19 @@ def _candidates(found: pd.DataFrame) -> pa.Table:
     """The ranking, with the numbers a reader looks at first."""
     names = [name for name in CATALOG_TABLES["chirality"].names if name in _RANKING]
     table = pa.Table.from_pandas(found[names], preserve_index=False)
-    rank = pa.array(range(1, len(table) + 1), pa.int32())
+    chiral = found["chirality_class"].eq("II")
+    ranks = {
+        "rank": range(1, len(table) + 1),
+        "rank_of_class": chiral.groupby(chiral).cumcount() + 1,
+    }
+    for place, (name, values) in enumerate(ranks.items()):
+        table = table.add_column(place, name, pa.array(values, pa.int32()))
+    # NaN stands for crystals without an axis.
+    circular = pa.array(found["circular"], pa.float64(), from_pandas=True)
     largest = pa.array(found["largest_splitting"], pa.float64())
-    return table.add_column(0, "rank", rank).append_column("largest_splitting", largest)
+    return table.append_column("largest_circular_splitting", circular).append_column(
+        "largest_splitting", largest
+    )
 
 
 _RANKING: Final = frozenset(
@@ -109,6 +120,8 @@ _RANKING: Final = frozenset(
         "mean_optical_angular_momentum",
         "mean_optical_helicity",
         "explanation",
+        *(name for term in TERMS for name in term.reads),
+        *(purpose.name for purpose in PURPOSES),
     )
 )
 

@@ -30,6 +30,7 @@ def test_every_material_taken_up_has_a_row_and_skipped_ones_have_none(folder):
     assert tables["failures"]["material_id"].tolist() == ["wurtzite"]
     assert tables["candidates"]["material_id"].tolist() == ["helix"]
     assert tables["candidates"]["rank"].tolist() == [1]
+    assert tables["candidates"]["rank_of_class"].tolist() == [1]
 
 
 def test_neither_inputs_nor_force_constants_nor_paths_are_released(folder):
