@@ -14,6 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 from typer.cli import get_docs_for_click
 
 from flows.cli import app
+from flows.setting_flags import SettingsCommand
 from tasks.settings import ScreenSettings
 from tasks.training.labelling import DistillationSettings
 from tasks.training.settings import TrainingSettings
@@ -41,6 +42,9 @@ class Commands(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Write the sections."""
         command = typer.main.get_command(app)
+        for found in getattr(command, "commands", {}).values():
+            if isinstance(found, SettingsCommand):
+                found.describe()
         context = typer.Context(command, info_name="chiralscreen")
         docs = get_docs_for_click(obj=command, ctx=context, name="chiralscreen")
         # The page has its own beginning; each command begins with a heading of the second order.

@@ -1,46 +1,113 @@
-"""Command that compares the results of two potentials."""
+"""Command that compares the results of two potentials, or of a potential and DFT."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from flows.console import DONE, DONE_WITH_FAILURES, Folder, console, errors_told, existing_dataset
+from flows.console import (
+    DONE,
+    DONE_WITH_FAILURES,
+    Folder,
+    console,
+    errors,
+    errors_told,
+    existing_dataset,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+_MAX_ROWS = 20
+# Columns of the table, their headers and ranks: the greatest is left out first.
+_COLUMNS = {
+    "material_id": ("material", 0),
+    "other_material_id": ("compared with", 1),
+    "other_found_by": ("matched by", 3),
+    "frequency_difference": ("mean |Δν|\n(THz)", 4),
+    "frequency_disagreement": ("of the\nhighest", 5),
+    "sign_agreement": ("l to the\nsame side", 6),
+    "leading_sign_agrees": ("same sign of\nlargest h", 7),
+    "wave_agrees": ("same\nwave", 8),
+    "stability_agrees": ("same\nstability", 9),
+    "potentials_disagree": ("contradict", 2),
+}
 
 
 @app.command()
 def compare(
     folder: Folder,
-    other: Annotated[Path, typer.Argument(help="Dataset of the same crystals, another potential.")],
+    other: Annotated[
+        Path, typer.Argument(help="Dataset of the same crystals: another potential, or DFT.")
+    ],
 ) -> None:
-    """Compare two potentials, material by material, and warn where they contradict.
+    """Compare two potentials, or a potential with DFT, and warn where they contradict.
 
-    Adds the table `agreement` to the first dataset and renews its catalogue. Example:
+    Crystals are matched by structure, by name, or by formula, space group and arrangement, whatever
+    their names. Adds the table `agreement` to the first dataset and renews its catalogue. Examples:
 
         chiralscreen compare results/7net-0 results/7net-l3i5
+
+        chiralscreen compare results/te results/dft
     """
     from rich.progress import track
 
-    from tasks.agreement import commit_agreement, compare_datasets
+    from tasks.agreement import commit_agreement, compared
     from tasks.building import build_catalog
+    from tasks.counterparts import paired
+    from tasks.failures import RemediableError
     from tasks.storage import Dataset
 
+    rows: list[dict[str, Any]] = []
+    problems: list[str] = []
     with errors_told():
         first, second = (Dataset(existing_dataset(path)) for path in (folder, other))
-        found = compare_datasets(first, second)
-        outcomes = list(track(found, "crystals", console=console, transient=True))
-        rows = [outcome for outcome in outcomes if isinstance(outcome, dict)]
-        problems = [outcome for outcome in outcomes if isinstance(outcome, str)]
+        pairs, unmatched = paired(first, second)
+        bar = track(pairs, "comparing", console=errors, transient=True)
+        for pair in bar if errors.is_terminal else pairs:
+            try:
+                rows.append(compared(first, second, pair))
+            except (RemediableError, ValueError) as error:
+                problems.append(f"{pair.here['material_id']}: {error}")
         if rows:
             commit_agreement(first, rows)
             build_catalog(first)
+    _print_rows(rows)
+    problems += [f"{item.material_id}: {item.reason}" for item in unmatched if item.ambiguous]
     for problem in problems:
-        console.print(problem)
+        console.print(f"not compared: {problem}")
+    _print_alone([item.material_id for item in unmatched if not item.ambiguous], other)
     n_disagree = sum(row["potentials_disagree"] for row in rows)
-    console.print(f"{len(rows)} crystals compared, {n_disagree} of them contradicted")
+    noun = "crystal" if len(rows) == 1 else "crystals"
+    console.print(f"{len(rows)} {noun} compared, {n_disagree or 'none'} contradicted")
+    if rows:
+        console.print(f"written: {folder / 'catalog' / 'agreement.parquet'}")
     raise typer.Exit(DONE_WITH_FAILURES if problems else DONE)
+
+
+def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what was compared with what, those that contradict first."""
+    from flows.reasons import some_of
+    from flows.tables import Column, print_table
+
+    shown = sorted(rows, key=lambda row: not row["potentials_disagree"])[:_MAX_ROWS]
+    if shown:
+        columns = [
+            Column.of(header, [row.get(name) for row in shown], rank)
+            for name, (header, rank) in _COLUMNS.items()
+        ]
+        print_table(console, columns, elsewhere="all columns: catalog/agreement.parquet")
+    if left := len(rows) - len(shown):
+        console.print(f"and {left} more")
+    if mirrored := [row["material_id"] for row in rows if row["other_mirrored"]]:
+        console.print(f"of the other hand there, its mirror image compared: {some_of(mirrored)}")
+
+
+def _print_alone(names: Sequence[str], other: Path) -> None:
+    """Print which crystals have no counterpart."""
+    from flows.reasons import some_of
+
+    if names:
+        console.print(f"without a counterpart in {other}: {some_of(names)}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What a run shows in the Prefect UI besides its progress."""
 
+import shlex
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,18 +13,33 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
+from flows.labels import artifact_key
+from flows.reasons import Reason, reasons_of_failures, reasons_of_skipped
 from flows.result import ScreenResult, stage_seconds
 from flows.server import patiently
-from tasks.catalogue import REPORT, by_class, ranked, read_catalog, read_overview
+from flows.summary import candidate_columns
+from flows.tables import Column, markdown_table
+from tasks.catalogue import REPORT, by_class, failures_in, ranked, read_catalog, read_overview
 from tasks.foreign_text import in_markdown
 
 _MAX_ROWS = 50
-_OUTCOME_COLUMNS = ["material_id", "formula", "space_group_symbol", "chirality_class", "outcome"]
-_CANDIDATE_COLUMNS = ["material_id", "formula", "space_group_symbol", "score", "reasons"]
+# Columns of the catalogue by their headers.
+_OUTCOME_COLUMNS = {
+    "material_id": "material",
+    "formula": "formula",
+    "space_group_symbol": "space group",
+    "chirality_class": "class",
+    "outcome": "outcome",
+    "reason": "reason",
+}
+# The greatest rank of a column for which a page has room.
+_LEAST_IMPORTANT = 7
+# What wants attention comes first.
+_OUTCOMES = ("failed", "pending", "screened", "skipped")
 
 
 def publish_outcomes(folder: Path, result: ScreenResult) -> None:
-    """Publish a table of outcomes, a summary and a link as artifacts of the flow run.
+    """Publish a table of outcomes and a summary as artifacts of the flow run.
 
     Parameters
     ----------
@@ -32,72 +49,106 @@ def publish_outcomes(folder: Path, result: ScreenResult) -> None:
         What the run did.
     """
     chirality = read_overview(folder)
-    failures = read_catalog(folder, "failures")
-    report = folder / REPORT
     table = partial(
         create_table_artifact,
-        key=f"outcomes-{result.run_id}",
-        table=_records(chirality[[*_OUTCOME_COLUMNS, "reason"]].head(_MAX_ROWS)),
-        description=f"outcome of the first {_MAX_ROWS} of {len(chirality)} materials",
+        key=artifact_key("outcomes", folder),
+        table=_outcomes(chirality),
+        description=f"{min(_MAX_ROWS, len(chirality))} of {len(chirality)} materials, failed first",
     )
     summary = partial(
         create_markdown_artifact,
-        key=f"summary-{result.run_id}",
-        markdown=_markdown(folder, result, chirality, failures),
-        description="candidates, failures and times",
+        key=artifact_key("summary", folder),
+        markdown=_markdown(folder, result, chirality),
+        description=result.told,
     )
-    link = partial(
-        create_link_artifact,
-        key=f"report-{result.run_id}",
-        link=report.resolve().as_uri(),
-        link_text="report",
-        # Browsers open no local file from a page of the server.
-        description=f"`{report}`; with figures of candidates: `chiralscreen report {folder}`",
-    )
-    patiently(lambda: [tell() for tell in (table, summary, link)])
+    patiently(lambda: [tell() for tell in (table, summary)])
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def publish_address(site: Path, url: str) -> None:
+    """Publish the address of a site as an artifact of the flow run.
+
+    Parameters
+    ----------
+    site : pathlib.Path
+        Its folder.
+    url : str
+        Where browsers find it.
+    """
+    key = artifact_key("site", site)
+    patiently(partial(create_link_artifact, link=url, link_text=url, key=key))
+
+
+def _outcomes(chirality: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of texts, which every table artifact can hold."""
-    texts = frame.astype(object).where(frame.notna(), "").astype(str)
+    rank = chirality["outcome"].map(_OUTCOMES.index)
+    rows = chirality.loc[rank.sort_values(kind="stable").index, list(_OUTCOME_COLUMNS)]
+    rows = rows.head(_MAX_ROWS).rename(columns=_OUTCOME_COLUMNS)
+    texts = rows.astype(object).where(rows.notna(), "").astype(str)
     return [{str(name): value for name, value in row.items()} for row in texts.to_dict("records")]
 
 
-def _markdown(
-    folder: Path, result: ScreenResult, chirality: pd.DataFrame, failures: pd.DataFrame
-) -> str:
-    """Summary of a run."""
-    counts = chirality["outcome"].value_counts().sort_index()
-    wall = stage_seconds(result.reports, "wall_time")
-    inside = stage_seconds(result.reports, "potential_time")
-    times = pd.DataFrame(
-        {"stage": wall.keys(), "seconds": wall.values(), "potential": inside.values()}
-    )
-    candidates = by_class(ranked(chirality)[[*_CANDIDATE_COLUMNS, "chirality_class"]])
-    tables = {name: rows[_CANDIDATE_COLUMNS].head(_MAX_ROWS) for name, rows in candidates.items()}
+def _markdown(folder: Path, result: ScreenResult, chirality: pd.DataFrame) -> str:
+    """Summary of a run, and of the dataset that it leaves."""
+    skipped = chirality[chirality["outcome"] == "skipped"]
+    reasons = reasons_of_skipped(zip(skipped["material_id"], skipped["reason"], strict=True))
+    failures = reasons_of_failures(failures_in(read_catalog(folder, "failures")))
+    candidates = by_class(ranked(chirality))
+    command = f"chiralscreen report {shlex.quote(str(folder))}"
     parts = [
-        "# Screening",
-        ", ".join(f"{name}: {count}" for name, count in counts.items()),
-        "## Chiral candidates",
-        _table(tables["chiral"]),
-        "## Achiral candidates",
-        _table(tables["achiral"]),
+        f"# {in_markdown(folder.resolve().name)}",
+        f"This run: {result.told}",
+        _potential(folder, result),
+        "## Best stable chiral candidates",
+        _best(candidates["chiral"]),
+        "## Best stable achiral candidates",
+        _best(candidates["achiral"]),
         "## Failures",
-        _table(failures[["material_id", "stage", "message", "remedy"]].head(_MAX_ROWS)),
+        _listed(failures),
+        "## Skipped",
+        _listed(reasons),
         "## Time",
-        _table(times),
-        f"Parquet tables: `{folder / 'catalog'}`",
+        markdown_table(_times(result)),
+        "## Files",
+        f"Tables: `{folder.resolve() / 'catalog'}`",
+        f"Report: `{(folder / REPORT).resolve()}`; `{command}` draws its figures",
     ]
     return "\n\n".join(parts)
 
 
-def _table(frame: pd.DataFrame) -> str:
-    """Markdown table; a dash for an empty one."""
-    if frame.empty:
-        return "-"
-    rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.round(3).to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in rows)
+def _potential(folder: Path, result: ScreenResult) -> str:
+    """Potential of a run and its card, as the table of runs tells them."""
+    run = read_catalog(folder, "runs").set_index("run_id").loc[result.run_id]
+    found = run[["potential", "checkpoint_digest", "kernel"]].dropna()
+    told = ", ".join(f"{name} `{value}`" for name, value in found.items())
+    if not told:
+        return "no potential was needed"
+    limits = run["potential_limits"]
+    lines = [run["potential_citation"], run["potential_licence"], *limits]
+    return "\n".join([told, "", *(f"- {in_markdown(line)}" for line in lines if line)])
 
 
-def _cell(value: object) -> str:
-    return in_markdown(str(value))
+def _best(candidates: pd.DataFrame) -> str:
+    """Table of the first candidates, with the columns for which a page has room."""
+    columns = candidate_columns(candidates.head(_MAX_ROWS))
+    return markdown_table([column for column in columns if column.rank <= _LEAST_IMPORTANT])
+
+
+def _listed(reasons: Sequence[Reason]) -> str:
+    """List of reasons; cells of tables would not be broken into lines."""
+    lines: list[str] = []
+    for reason in reasons[:_MAX_ROWS]:
+        lines.append(f"- {reason.count} × {in_markdown(reason.message)}")
+        lines += [f"    - {in_markdown(text)}" for text in reason.details]
+    left = len(reasons) - _MAX_ROWS
+    return "\n".join(lines + ([f"- {left} more reasons"] if left > 0 else [])) or "none"
+
+
+def _times(result: ScreenResult) -> list[Column]:
+    """Columns of the times of the stages."""
+    wall = stage_seconds(result.reports, "wall_time")
+    inside = stage_seconds(result.reports, "potential_time")
+    return [
+        Column("stage", list(wall)),
+        Column("seconds, all workers", [f"{seconds:.1f}" for seconds in wall.values()]),
+        Column("inside the potential", [f"{seconds:.1f}" for seconds in inside.values()]),
+    ]

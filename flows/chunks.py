@@ -4,7 +4,7 @@ import faulthandler
 import platform
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +19,10 @@ from prefect.states import Crashed
 
 from flows.engines import Crew, Engine
 from flows.interruption import shielded
+from flows.labels import ended
+from flows.logs import leave_terminal
 from flows.memory import bounded_memory
+from flows.reasons import some_of
 from flows.runs import potential_of
 from flows.server import ATTEMPTS, PAUSE, UNREACHABLE
 from flows.watch import ended_after, hung_in
@@ -155,6 +158,7 @@ def run_chunk(
         What was done.
     """
     use_one_thread()
+    leave_terminal()
     logger = get_run_logger()
     logger.info("stage=%s chunk=%s materials=%s", stage, name, _ids(works))
     dataset, index = Dataset(output), STAGE_NAMES.index(stage)
@@ -174,7 +178,15 @@ def run_chunk(
         logger.warning(
             "stage=%s material=%s failed=%s", stage, failure.material_id, failure.message
         )
-    return replace(report, succeeded=(*report.succeeded, *settled))
+    report = replace(report, succeeded=(*report.succeeded, *settled))
+    return ended(report, _outcome(report))
+
+
+def _outcome(report: StageReport) -> str:
+    """Say how many structures have a result, and which failed."""
+    failed = [failure.material_id for failure in report.failures]
+    told = f"{len(report.succeeded)} of {len(report.succeeded) + len(failed)} done"
+    return f"{told}; failed: {some_of(failed)}" if failed else told
 
 
 def prepare_process(settings: PotentialSettings, device: str, stage: str, seconds: float) -> None:
@@ -326,6 +338,22 @@ def carried_through(
         yield chunk, report
 
 
+def open_cost(opened: Mapping[str, Iterable[Work]]) -> float:
+    """Cost of what is left to do, in the measure of `finished_cost`.
+
+    Parameters
+    ----------
+    opened : mapping from str to iterable of Work
+        Structures by the first stage that has something left to do.
+
+    Returns
+    -------
+    float
+        Seconds, by the estimate.
+    """
+    return sum(_share_from(stage) * work.cost for stage, works in opened.items() for work in works)
+
+
 def finished_cost(chunk: Chunk, report: StageReport) -> float:
     """Cost that needs no more waiting for: of this stage, and of all stages for what failed.
 
@@ -341,9 +369,14 @@ def finished_cost(chunk: Chunk, report: StageReport) -> float:
     float
         Seconds, by the estimate.
     """
-    later = sum(STAGE_SHARES[s] for s in STAGE_NAMES[STAGE_NAMES.index(chunk.stage) + 1 :])
+    later = _share_from(chunk.stage) - STAGE_SHARES[chunk.stage]
     failed = sum(work.cost for work in chunk.works if work.material_id not in report.succeeded)
     return chunk.cost + later * failed
+
+
+def _share_from(stage: str) -> float:
+    """Share of a stage and all later ones in the cost of a structure."""
+    return sum(STAGE_SHARES[name] for name in STAGE_NAMES[STAGE_NAMES.index(stage) :])
 
 
 def _is_death(error: Exception) -> bool:

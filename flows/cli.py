@@ -15,7 +15,6 @@ from flows.console import (
     Folder,
     Output,
     PotentialName,
-    QSpacing,
     Results,
     Source,
     Unit,
@@ -33,11 +32,16 @@ from flows.figures_cli import app as figures
 from flows.interruption import CONTINUES, STANDING
 from flows.prerequisites import require_prefect
 from flows.program import main
+from flows.setting_flags import FLAGS, Overrides, SettingsCommand, with_settings
 from flows.show_cli import app as showing
 from flows.site_cli import app as site
 from flows.sources_cli import app as sources
 from flows.training_cli import app as training
+from flows.waiting import waiting
 from tasks.units import UNITS, UnitName
+
+# Panels of the help.
+_WHICH, _WHERE = "Which crystals are computed", "Where and how they are computed"
 
 app = typer.Typer(
     name="chiralscreen",
@@ -75,9 +79,11 @@ def root(
     """Find chiral-phonon materials: symmetry, machine-learned potentials, phonons."""
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
+@with_settings("symprec")
 def classify(
     source: Source,
+    overrides: Overrides,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -88,7 +94,6 @@ def classify(
         ),
     ] = None,
     config: Config = None,
-    symprec: Annotated[float | None, typer.Option(help="Symmetry tolerance (Å).")] = None,
     workers: Workers = None,
 ) -> None:
     """Tell from symmetry alone which crystals may host chiral phonons.
@@ -107,7 +112,7 @@ def classify(
     from tasks.settings import read_settings
 
     with errors_told():
-        settings = read_settings(config, {"symmetry.symprec": symprec})
+        settings = read_settings(config, overrides)
         rows, failures = classify_source(
             located(source), settings.symmetry.symprec, n_processes(workers), settings
         )
@@ -119,10 +124,12 @@ def classify(
     raise typer.Exit(DONE_WITH_FAILURES if failures else DONE)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
+@with_settings(*FLAGS)
 def screen(
     source: Source,
     output: Output,
+    overrides: Overrides,
     config: Config = None,
     potential: PotentialName = None,
     second_opinion: Annotated[
@@ -132,48 +139,80 @@ def screen(
             help="Compute every crystal with this potential as well, compare, and tell error bars.",
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Compute at most so many.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Compute at most so many.", rich_help_panel=_WHICH),
+    ] = None,
     hours: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Compute what is worth most within so many hours."),
+        typer.Option(
+            min=0.01,
+            help="Compute what is worth most within so many hours.",
+            rich_help_panel=_WHICH,
+        ),
     ] = None,
     workers: Workers = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    max_atoms: Annotated[int | None, typer.Option(min=1, help="Largest supercell (atoms).")] = None,
-    q_spacing: QSpacing = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_WHERE)
+    ] = "auto",
     include_centrosymmetric: Annotated[
-        bool, typer.Option("--all", help="Compute centrosymmetric crystals as well.")
+        bool,
+        typer.Option(
+            "--all", help="Compute centrosymmetric crystals as well.", rich_help_panel=_WHICH
+        ),
     ] = False,
     retry_failures: Annotated[
-        bool, typer.Option(help="Try again what failed in an earlier run.")
+        bool,
+        typer.Option(
+            "--retry-failures",
+            help="Try again what failed in an earlier run.",
+            rich_help_panel=_WHICH,
+        ),
     ] = False,
     both_hands: Annotated[
-        bool, typer.Option(help="Compute both of two enantiomorphs, mirror none.")
+        bool,
+        typer.Option(
+            "--both-hands",
+            help="Compute both of two enantiomorphs, mirror none.",
+            rich_help_panel=_WHICH,
+        ),
     ] = False,
     engine: Annotated[
-        Literal["processes", "dask"], typer.Option(help="Processes of this machine, or Dask.")
+        Literal["processes", "dask"],
+        typer.Option(help="Processes of this machine, or Dask.", rich_help_panel=_WHERE),
     ] = "processes",
     address: Annotated[
-        str | None, typer.Option(help="Scheduler of a Dask cluster; without it one starts here.")
+        str | None,
+        typer.Option(
+            help="Scheduler of a Dask cluster; without it one starts here.",
+            rich_help_panel=_WHERE,
+        ),
     ] = None,
     time_limit: Annotated[
         float,
         typer.Option(
-            min=1.0, help="Seconds a structure's stage may exceed ten times the estimate."
+            min=1.0,
+            help="Seconds a structure's stage may exceed ten times the estimate.",
+            rich_help_panel=_WHERE,
         ),
     ] = 3600.0,
     memory: Annotated[
         float | None,
         typer.Option(
-            min=2.0, help="Memory of a worker process (GiB); what needs more becomes a failure."
+            min=2.0,
+            help="Memory of a worker process (GiB); what needs more becomes a failure.",
+            rich_help_panel=_WHERE,
         ),
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option(help="Object store that has and gets the dataset, as s3://bucket/folder."),
+        typer.Option(
+            help="Object store that has and gets the dataset, as s3://bucket/folder.",
+            rich_help_panel=_WHERE,
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="Show the plan and its cost; write nothing.")
+        bool, typer.Option("--dry-run", help="Show the plan and its cost; write nothing.")
     ] = False,
     unit: Unit = UnitName.THZ,
 ) -> None:
@@ -192,21 +231,17 @@ def screen(
         STANDING.advice = CONTINUES
         with errors_told():
             require_prefect()
-    from flows.planning import intakes_of
-    from flows.reading import read_records
-    from flows.spread import spread
-    from flows.summary import print_plan, print_screening
-    from flows.workers import n_processes
-    from potentials import require_known
-    from tasks.intake import plan_screening
-    from tasks.settings import read_settings
-    from tasks.sources import source_files
+    with waiting("starting"):
+        from flows.planning import intakes_of, planned_for
+        from flows.summary import print_plan, print_screening
+        from flows.workers import n_processes
+        from potentials import require_known
+        from tasks.settings import read_settings
+        from tasks.sources import source_files
 
-    overrides: dict[str, object] = {
+    overrides |= {
         "potential.name": potential,
         "second_opinion": second_opinion,
-        "phonons.max_atoms": max_atoms,
-        "chirality.mesh_spacing": q_spacing,
         "include_centrosymmetric": include_centrosymmetric or None,
         "both_hands": both_hands or None,
     }
@@ -219,13 +254,12 @@ def screen(
         if dry_run:
             intakes = intakes_of(located(source), output, settings, device)
             planned = partial(
-                plan_screening,
+                planned_for,
+                workers=n_processes(workers),
                 limit=limit,
-                budget=hours * 3600 * n_processes(workers) / len(intakes) if hours else None,
+                hours=hours / len(intakes) if hours else None,
                 retry_failures=retry_failures,
                 commit=False,
-                read=read_records,
-                spread=partial(spread, workers=n_processes(workers), limits=settings.source),
             )
             plan, *others = map(planned, intakes)
             print_plan(console, plan, n_processes(workers))
@@ -234,9 +268,10 @@ def screen(
                 print_plan(console, other, n_processes(workers))
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
         # Prefect takes a second to import, and a plan needs none of it.
-        from flows.engines import Crew
-        from flows.launch import launch
-        from flows.workers import worker_count
+        with waiting("starting"):
+            from flows.engines import Crew
+            from flows.launch import launch
+            from flows.workers import worker_count
 
         n_workers = worker_count(workers, device)
         crew = Crew(n_workers, device, engine, address, time_limit, memory=memory)
@@ -254,15 +289,16 @@ def screen(
     raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
+@with_settings("mesh_spacing", "path_spacing", "shortlist_score")
 def analyze(
     files: Annotated[
         list[Path], typer.Argument(help="phonopy YAML files, plain or .xz, or folders of them.")
     ],
     output: Output,
+    overrides: Overrides,
     config: Config = None,
     workers: Workers = None,
-    q_spacing: QSpacing = None,
     time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds to read a file.")] = 3600.0,
     memory: Annotated[
         float, typer.Option(min=2.0, help="Memory of a process (GiB); a file may take no more.")
@@ -280,20 +316,17 @@ def analyze(
     STANDING.advice = CONTINUES
     with errors_told():
         require_prefect()
-        from tasks.settings import read_settings
+        with waiting("starting"):
+            from tasks.settings import read_settings
 
-        settings = read_settings(config, {"chirality.mesh_spacing": q_spacing})
-        from flows.screening import analyze as flow
-        from flows.server import any_api
-        from flows.summary import print_screening
+            settings = read_settings(config, overrides)
+            from flows.screening import analyze as flow
+            from flows.server import any_api
+            from flows.summary import print_screening
 
         with any_api():
             result = flow(files, output, settings, workers, time_limit=time_limit, memory=memory)
         failed = print_screening(console, output, result, UNITS[unit])
-        console.print(
-            "analysed as given: what a relaxation would tell (changed volume, changed symmetry) is "
-            "not known, nor heeded in score and reliability"
-        )
     raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
 
 

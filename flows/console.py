@@ -63,10 +63,6 @@ Results = Annotated[Path, typer.Argument(help="Folder of a dataset, or of tables
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; one per CPU by default.")
 ]
-QSpacing = Annotated[
-    float | None,
-    typer.Option(help="Cube root of the volume per q-point of the mesh (1/Å, without 2π)."),
-]
 Unit = Annotated[UnitName, typer.Option("--unit", help="Unit in which frequencies are shown.")]
 PotentialName = Annotated[
     str | None,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
+from flows.labels import ended
 from tasks.failures import RemediableError
 from tasks.sources.fetching import fetch_pages
 from tasks.sources.paging import holds_pages, saved_pages
@@ -59,7 +60,7 @@ def keep_fetched(
     _replace(folder, fresh)
     n_pages = len(saved_pages(folder))
     logger.info("%d pages in %s", n_pages, folder)
-    return n_pages
+    return ended(n_pages, f"{n_pages} pages")
 
 
 def _replace(folder: Path, fresh: Path) -> None:

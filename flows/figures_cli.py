@@ -72,7 +72,9 @@ def plot(
         chiralscreen plot results/demo --output overviews
     """
     from tasks.catalogue import read_overview
+    from tasks.counterparts import both_overviews, paired
     from tasks.figures.collection import comparison_figures, dataset_figures
+    from tasks.storage import open_tables
 
     formats, shown_in = file_format or list(Format), UNITS[unit]
     with errors_told():
@@ -80,9 +82,10 @@ def plot(
         if material_id:
             _plot_material(folder, material_id, kind, shown_in, partial(_save, output, formats))
         elif compare:
-            first, second = map(read_overview, (folder, existing_results(compare)))
+            pairs, _ = paired(open_tables(folder), open_tables(existing_results(compare)))
             names = (folder.name, compare.name)
-            _save(output, formats, comparison_figures(first, second, names, shown_in))
+            figures = comparison_figures(*both_overviews(pairs), names, shown_in)
+            _save(output, formats, figures)
         else:
             _save(output, formats, dataset_figures(read_overview(folder), unit=shown_in))
 

@@ -15,7 +15,7 @@ from prefect import flow
 
 from flows.chunks import prepare_process
 from flows.engines import Crew, Engine, started
-from flows.labels import run_name
+from flows.labels import ended, run_name
 from flows.logs import log_to_terminal
 from flows.opinions import confer
 from flows.planning import alone, intakes_of, planned_for, store_of
@@ -206,7 +206,8 @@ def compute(source: Path, output: Path, settings: ScreenSettings) -> ScreenResul
         Decisions, reports and lost chunks.
     """
     # A function of its own, since Prefect sends this flow to other processes, and _WORK cannot go.
-    return _do_work()
+    result = _do_work()
+    return ended(result, result.told)
 
 
 def _do_work() -> ScreenResult:

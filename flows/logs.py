@@ -3,8 +3,13 @@
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging import Logger, LoggerAdapter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefect.logging.handlers import PrefectConsoleHandler
 
 _PROGRAM = logging.getLogger("chiralscreen")
 
@@ -35,3 +40,41 @@ def log_to_terminal() -> None:
     _PROGRAM.handlers = [handler]
     _PROGRAM.propagate = False
     _PROGRAM.setLevel(os.environ.get("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO"))
+
+
+@contextmanager
+def logs_above_bar() -> Iterator[None]:
+    """Let Prefect's log lines come above the bar that is shown, not into it.
+
+    Yields
+    ------
+    None
+        Control.
+    """
+    before = [(handler, handler.console.file) for handler in _prefect_handlers()]
+    for handler, _ in before:
+        # What the bar has put in the place of the terminal.
+        handler.console.file = sys.stderr
+    try:
+        yield
+    finally:
+        for handler, file in before:
+            handler.console.file = file
+
+
+def leave_terminal() -> None:
+    """Keep warnings of this worker process from the terminal of a run, where they meet its bar.
+
+    The server has them, and the run tells failures at its end.
+    """
+    if sys.stderr.isatty():
+        for handler in _prefect_handlers():
+            handler.setLevel(logging.ERROR)
+
+
+def _prefect_handlers() -> "list[PrefectConsoleHandler]":
+    """Handlers that print Prefect's log."""
+    from prefect.logging.handlers import PrefectConsoleHandler  # noqa: PLC0415 - slow to load
+
+    handlers = logging.getLogger().handlers
+    return [handler for handler in handlers if isinstance(handler, PrefectConsoleHandler)]

@@ -8,6 +8,7 @@ from flows.result import ScreenResult
 from tasks.agreement import commit_agreement, compare_datasets
 from tasks.building import build_catalog
 from tasks.catalogue import REPORT
+from tasks.failures import RemediableError
 from tasks.intake import Intake
 from tasks.storage.exchange import push
 
@@ -39,11 +40,14 @@ def confer(
 def _compare(first: Intake, second: Intake, store: str | None) -> None:
     """Commit what is new in the comparison of two datasets, and renew catalogue and report."""
     rows = []
-    for found in compare_datasets(first.dataset, second.dataset):
-        if isinstance(found, str):
-            run_logger().warning("second opinion: %s", found)
-        else:
-            rows.append(found)
+    try:
+        for found in compare_datasets(first.dataset, second.dataset):
+            if isinstance(found, str):
+                run_logger().warning("second opinion: %s", found)
+            else:
+                rows.append(found)
+    except RemediableError as error:
+        run_logger().warning("second opinion: %s", error)
     if not rows:
         return
     from tasks.report import write_report  # noqa: PLC0415 - draws, which workers need not know

@@ -13,6 +13,7 @@ from pathlib import Path
 from flows.logs import run_logger
 from flows.reading import read_records
 from flows.spread import spread
+from flows.waiting import waiting
 from potentials import PotentialCard, load_card
 from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import Work
@@ -175,18 +176,23 @@ def planned_for(
     Plan
         What is left to do.
     """
-    logger = run_logger()
-    return plan_screening(
-        in_turn(intake),
-        limit=limit,
-        budget=hours * 3600 * workers if hours else None,
-        retry_failures=retry_failures,
-        commit=commit,
-        on_read=lambda count: logger.info("%d records read", count),
-        on_open=on_open,
-        read=read_records,
-        spread=partial(spread, workers=workers, limits=intake.settings.source),
-    )
+    with waiting("reading crystals") as show:
+
+        def tell(count: int) -> None:
+            run_logger().info("%d records read", count)
+            show(f"reading crystals: {count} read")
+
+        return plan_screening(
+            in_turn(intake),
+            limit=limit,
+            budget=hours * 3600 * workers if hours else None,
+            retry_failures=retry_failures,
+            commit=commit,
+            on_read=tell,
+            on_open=on_open,
+            read=read_records,
+            spread=partial(spread, workers=workers, limits=intake.settings.source),
+        )
 
 
 def in_turn(intake: Intake) -> Intake:

@@ -1,10 +1,12 @@
 """How far a screening is: a bar in the terminal and an artifact in the Prefect UI."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import accumulate
+from typing import Self
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -18,10 +20,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from flows.server import UNREACHABLE, tell_when_stopped
+from flows.logs import logs_above_bar
+from flows.server import UNREACHABLE, page_of_run, tell_when_stopped
+from flows.waiting import DOING
+from tasks.planning import STAGE_NAMES, Work
+from tasks.stages import StageReport
 
 # The server takes a moment for each update; more than one a second only makes a queue.
 _SECONDS_BETWEEN_UPDATES = 1.0
+# Words, bar and times fit into 80 columns.
+_BAR_WIDTH = 20
 
 
 @dataclass
@@ -70,14 +78,15 @@ class Meter:
             self._publish(note)
 
     def finish(self, note: str) -> None:
-        """Show the last state, whatever was shown before.
+        """Show that all work is done that could be done.
 
         Parameters
         ----------
         note : str
             Text beside the bar.
         """
-        self.bar.update(self.line, description=note)
+        self.done = self.total
+        self.bar.update(self.line, completed=self.total or 1.0, description=note)
         self._publish(note)
 
     def _publish(self, note: str) -> None:
@@ -95,8 +104,74 @@ class Meter:
         return f"; about {timedelta(seconds=round(seconds))} left"
 
 
+@dataclass
+class Tally:
+    """Counts structures in each stage, for words beside a bar.
+
+    Attributes
+    ----------
+    wanted, done : dict from str to int
+        Structures that a stage has to treat, and those that it has treated.
+    failed, left : int
+        Structures of which a stage failed, and those that are left to the next run.
+    """
+
+    wanted: dict[str, int]
+    done: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STAGE_NAMES, 0))
+    failed: int = 0
+    left: int = 0
+
+    @classmethod
+    def of(cls, opened: Mapping[str, Sequence[Work]]) -> Self:
+        """Begin to count.
+
+        Parameters
+        ----------
+        opened : mapping from str to sequence of Work
+            Structures by the first stage that has something left to do.
+
+        Returns
+        -------
+        Tally
+            With nothing done.
+        """
+        counts = [len(opened.get(stage, ())) for stage in STAGE_NAMES]
+        return cls(dict(zip(STAGE_NAMES, accumulate(counts), strict=True)))
+
+    def add(self, stage: str, size: int, report: StageReport | None) -> None:
+        """Count a chunk that has finished a stage.
+
+        Parameters
+        ----------
+        stage : str
+            The stage.
+        size : int
+            Its structures.
+        report : StageReport or None
+            What became of them; None when they are left to the next run.
+        """
+        ended = len(report.failures) if report else size
+        self.done[stage] += size
+        self.failed += ended if report else 0
+        self.left += 0 if report else ended
+        for later in STAGE_NAMES[STAGE_NAMES.index(stage) + 1 :]:
+            self.wanted[later] -= ended
+
+    def __str__(self) -> str:
+        """Words such as "relaxing 3 of 7"; of the first stage that has something left to do."""
+        busy = (
+            f"{DOING[stage]} {self.done[stage] + 1} of {wanted}"
+            for stage, wanted in self.wanted.items()
+            if self.done[stage] < wanted
+        )
+        parts = [next(busy, "done")]
+        parts += [f"{self.failed} failed"] if self.failed else []
+        parts += [f"{self.left} left"] if self.left else []
+        return ", ".join(parts)
+
+
 @contextmanager
-def metered(total: float, key: str) -> Iterator[Meter]:
+def metered(total: float, key: str, note: str) -> Iterator[Meter]:
     """Show a bar where there is a terminal, and a progress artifact on the flow run.
 
     Parameters
@@ -105,6 +180,8 @@ def metered(total: float, key: str) -> Iterator[Meter]:
         Amount of work.
     key : str
         Key of the artifact: lower-case letters, digits and dashes.
+    note : str
+        Text beside the bar, to begin with.
 
     Yields
     ------
@@ -114,13 +191,18 @@ def metered(total: float, key: str) -> Iterator[Meter]:
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(_BAR_WIDTH),
         TextColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     tell_when_stopped()
-    artifact = create_progress_artifact(progress=0.0, key=key, description="starting")
+    artifact = create_progress_artifact(progress=0.0, key=key, description=note)
     assert isinstance(artifact, UUID)
+    if console.is_terminal and (page := page_of_run()):
+        console.print(f"watch it: {page}", soft_wrap=True, highlight=False)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield Meter(total, bar, bar.add_task("starting", total=total), artifact)
+        # A bar of no work has no share: it is full.
+        line = bar.add_task(note, total=total or 1.0, completed=0 if total else 1)
+        with logs_above_bar():
+            yield Meter(total, bar, line, artifact)

@@ -1,13 +1,19 @@
 """The catalogue site of one or more datasets, as a job of its own."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from prefect import flow, get_run_logger
 
+from flows.artifacts import publish_address
+from flows.labels import ended
 from flows.workers import n_processes
 from tasks.site.build import Batch, build_site
+
+# Environment variable that tells where browsers find the site.
+SITE_URL = "CHIRALSCREEN_SITE_URL"
 
 
 @flow(name="publish", flow_run_name="publish {site}")
@@ -47,7 +53,9 @@ def publish(
     for n_pages, n_all in pages_written(folders, site, title=title, full=full, workers=workers):
         logger.debug("%d of %d pages", n_pages, n_all)
     logger.info("%d pages in %s", n_pages, site)
-    return n_pages
+    if url := os.environ.get(SITE_URL):
+        publish_address(site, url)
+    return ended(n_pages, f"{n_pages} pages in {site}")
 
 
 def pages_written(

@@ -7,7 +7,7 @@ what a chunk has committed is never computed again, whatever becomes of the run.
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -17,11 +17,11 @@ from threading import Thread
 from prefect import flow, get_run_logger
 
 from flows.artifacts import publish_outcomes
-from flows.chunks import Chunk, Errand, carried_through, finished_cost
+from flows.chunks import Chunk, Errand, carried_through, finished_cost, open_cost
 from flows.engines import Crew, Engine, EngineName, started
 from flows.interruption import STANDING
 from flows.isolation import isolated
-from flows.labels import label_run, run_name
+from flows.labels import analysis_name, artifact_key, ended, label_run, run_name
 from flows.opinions import confer
 from flows.planning import (
     alone,
@@ -34,10 +34,11 @@ from flows.planning import (
     sharing,
     store_of,
 )
-from flows.progress import Meter, metered
+from flows.progress import Meter, Tally, metered
 from flows.result import ScreenResult
 from flows.runs import commit_run
 from flows.server import shared_api
+from flows.waiting import waiting
 from flows.workers import worker_count
 from tasks.building import build_catalog
 from tasks.catalogue import REPORT
@@ -145,14 +146,17 @@ def screen(
         with sharing(intake, shard, store):
             open_ = planned(intake, commit=False)
             plan = shard_of(open_, *shard, among=planned_in(intake, planned_by))
-            return execute(intake, plan, crew, catalog=False, store=store)
-    with ExitStack() as stack:
-        for intake in intakes:
-            stack.enter_context(alone(intake, store_of(intake, intakes[0], store)))
-        return execute_all([(intake, planned(intake)) for intake in intakes], crew, store=store)
+            result = execute(intake, plan, crew, catalog=False, store=store)
+    else:
+        with ExitStack() as stack:
+            for intake in intakes:
+                stack.enter_context(alone(intake, store_of(intake, intakes[0], store)))
+            opinions = [(intake, planned(intake)) for intake in intakes]
+            result = execute_all(opinions, crew, store=store)
+    return ended(result, result.told)
 
 
-@flow(name="analyze")
+@flow(name="analyze", flow_run_name=analysis_name)
 def analyze(
     paths: list[Path],
     output: Path,
@@ -193,7 +197,10 @@ def analyze(
         isolated, seconds=time_limit, memory=memory, preload=(plan_analysis.__module__,)
     )
     with alone(intake):
-        return execute(intake, plan_analysis(in_turn(intake), paths, reading), crew)
+        with waiting("reading force constants"):
+            plan = plan_analysis(in_turn(intake), paths, reading)
+        result = execute(intake, plan, crew)
+    return ended(result, result.told)
 
 
 def execute_all(
@@ -259,16 +266,14 @@ def execute(
     if catalog:
         # What draws the report is imported while the workers compute.
         Thread(target=import_module, args=("tasks.report",), daemon=True).start()
+    decided = ", ".join(f"{count} {name}" for name, count in sorted(plan.outcomes.items()))
     get_run_logger().info(
-        "%s; %d to compute, %d left to other runs",
-        dict(plan.outcomes),
-        plan.n_open,
-        plan.n_postponed,
+        "%s; %d to compute, %d left to other runs", decided, plan.n_open, plan.n_postponed
     )
     label_run(_means(intake), intake.source.name)
     with (
         shared_api() as server,
-        metered(plan.cost, key=f"progress-{intake.run_id}") as meter,
+        _metered(intake, plan) as meter,
         nullcontext(engine) if engine else started(crew, server) as places,
     ):
         result = _compute(intake, plan, meter, places, crew, store)
@@ -295,19 +300,27 @@ def settle(
         URL of the object store that gets what is new.
     """
     commit_run(intake, result)
-    if catalog:
-        build_catalog(intake.dataset)
-    if store:
-        push(intake.dataset.root, store, catalog=catalog)
-    if catalog:
-        from tasks.report import write_report  # noqa: PLC0415 - draws, which workers need not know
+    with waiting("writing the catalogue"):
+        if catalog:
+            build_catalog(intake.dataset)
+        if store:
+            push(intake.dataset.root, store, catalog=catalog)
+        if catalog:
+            # It draws, which workers need not know.
+            from tasks.report import write_report  # noqa: PLC0415
 
-        write_report(intake.dataset, intake.dataset.root / REPORT, n_drawn=0)
+            write_report(intake.dataset, intake.dataset.root / REPORT, n_drawn=0)
 
 
 def _means(intake: Intake) -> str:
     """Tag of a run: the potential of a screening; an analysis has none."""
     return intake.settings.potential.name if intake.kind == "screen" else intake.kind
+
+
+def _metered(intake: Intake, plan: Plan) -> AbstractContextManager[Meter]:
+    """Show how much of a plan is carried out."""
+    key = artifact_key("progress", intake.dataset.root)
+    return metered(open_cost(plan.open), key, str(Tally.of(plan.open)))
 
 
 def _compute(
@@ -319,22 +332,24 @@ def _compute(
     STANDING.kept = f"0 of {steps} chunks kept"
     reports: list[StageReport] = []
     lost: list[str] = []
-    numbers = itertools.count(1)
+    numbers, tally = itertools.count(1), Tally.of(plan.open)
     for mirrored in (False, True):
         works = {
             stage: tuple(work for work in works if bool(work.image_keys) is mirrored)
             for stage, works in plan.open.items()
         }
         for chunk, report in carried_through(_chunks(works, crew.workers, numbers), errand, engine):
+            tally.add(chunk.stage, len(chunk.works), report)
             if report:
                 reports.append(report)
                 kept.add((chunk.number, chunk.stage))
                 STANDING.kept = f"{len(kept)} of {steps} chunks kept"
-                meter.advance(finished_cost(chunk, report), f"{chunk.name} done")
+                meter.advance(finished_cost(chunk, report), str(tally))
                 _send(intake, store)
             else:
                 lost.append(chunk.name)
-    return ScreenResult(intake.run_id, plan, tuple(reports), tuple(lost))
+    meter.finish(str(tally))
+    return ScreenResult(intake.run_id, plan, tuple(reports), tuple(lost), intake.kind)
 
 
 def _send(intake: Intake, store: str | None) -> None:

@@ -23,25 +23,29 @@ from prefect.runtime import flow_run
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_UI_ENABLED,
     get_current_settings,
     temporary_settings,
 )
 from prefect.states import Cancelled
+from prefect.utilities.urls import url_for
 
 from flows import temporary_server
 from flows.interruption import farewell_by, stop
+from flows.waiting import waiting
 from tasks.failures import RemediableError
 
 # What Prefect's clients raise while there is no server; RuntimeError by their check of versions.
 UNREACHABLE = (PrefectException, httpx.HTTPError, RuntimeError)
 # A server that restarts is back after this many pauses (seconds).
 ATTEMPTS, PAUSE = 12, 10.0
+_SECONDS_TO_START = 180
 _SECONDS_TO_END = 5.0
 _SECONDS_FOR_THE_REST = 5.0
 _UNUSABLE = 2
 # What a server of one run does without: pages, and kinds of blocks, which no run here uses.
 _FOR_ONE_RUN = {
-    "PREFECT_UI_ENABLED": "0",
+    PREFECT_UI_ENABLED.name: "0",
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
@@ -75,9 +79,13 @@ class TemporaryServer:
             When it cannot start.
         """
         allowed = get_current_settings().server.ephemeral.startup_timeout_seconds
+        # One that has ended is seen at once; one that still starts may have a busy machine.
+        allowed = max(allowed, _SECONDS_TO_START)
         try:
-            # The socket takes the request before the server is there to read it.
-            httpx.get(f"{self.url}/health", timeout=allowed, trust_env=False).raise_for_status()
+            with waiting("starting Prefect's server"):
+                # The socket takes the request before the server is there to read it.
+                found = httpx.get(f"{self.url}/health", timeout=allowed, trust_env=False)
+            found.raise_for_status()
             self.answered.set()
         except httpx.HTTPError as error:
             message = f"Prefect's temporary server does not start: {error}"
@@ -112,8 +120,12 @@ def temporary_api() -> Iterator[TemporaryServer]:
     wanted = threading.Event()
     wanted.set()
     threading.Thread(target=_stop_without, args=(server, wanted), daemon=True).start()
-    # Nobody counts the signs of life of a run whose server ends with it.
-    settings = {PREFECT_API_URL.name: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY.name: None}
+    settings = {
+        PREFECT_API_URL.name: server.url,
+        # Nobody counts the signs of life of a run whose server ends with it.
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY.name: None,
+        PREFECT_UI_ENABLED.name: _FOR_ONE_RUN[PREFECT_UI_ENABLED.name],
+    }
     try:
         with _environment(settings):
             yield server
@@ -199,6 +211,18 @@ def has_api() -> bool:
         False where a run needs a temporary one.
     """
     return bool(get_current_settings().api.url)
+
+
+def page_of_run() -> str | None:
+    """Tell where the flow run of the caller can be watched.
+
+    Returns
+    -------
+    str or None
+        Address for a browser; None where the server of the run has no pages.
+    """
+    pages = get_current_settings().server.ui.enabled
+    return url_for("flow-run", obj_id=flow_run.id) if pages else None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """One screening on several machines: shares of the work as flow runs of a Prefect work pool."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from prefect.deployments import arun_deployment
 from pydantic import BaseModel
 
 from flows.engines import Crew
-from flows.labels import run_name
+from flows.labels import ended, run_name
 from flows.planning import alone, intake_of, planned_for
 from flows.result import ScreenResult
 from flows.runs import commit_run
@@ -121,7 +122,9 @@ def screen_in_shards(
         if store:
             push(output, store)
     states = [run.state.type.value if run.state else "UNKNOWN" for run in runs]
-    return ShardedResult(run_id=intake.run_id, open=plan.n_open, states=states)
+    ends = ", ".join(f"{count} {state.lower()}" for state, count in Counter(states).items())
+    told = f"{plan.n_open} to compute; shares: {ends or 'none'}"
+    return ended(ShardedResult(run_id=intake.run_id, open=plan.n_open, states=states), told)
 
 
 async def _all(deployment: str, run_id: str, shares: list[dict[str, Any]]) -> list[FlowRun]:

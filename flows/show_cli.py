@@ -21,6 +21,7 @@ from flows.console import (
     judged,
     require_folder,
 )
+from flows.setting_flags import FLAGS, Overrides, SettingsCommand, with_settings
 from tasks.failures import RemediableError
 from tasks.units import UNITS, UnitName
 
@@ -32,12 +33,14 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exce
 _MAX_ROWS = 60
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
+@with_settings(*(name for name in FLAGS if name != "shortlist_score"))
 def show(
     file: Annotated[
         Path,
         typer.Argument(help="CIF, POSCAR, ... with one crystal, or phonopy YAML with forces."),
     ],
+    overrides: Overrides,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -79,7 +82,7 @@ def show(
             from tasks.settings import read_settings
             from tasks.storage import Dataset
 
-            overrides = {
+            overrides |= {
                 "potential.name": potential,
                 "include_centrosymmetric": include_centrosymmetric or None,
             }

@@ -11,6 +11,7 @@ import torch
 from flows.planning import alone, in_turn, intake_of
 from flows.result import ScreenResult
 from flows.runs import commit_run, potential_of
+from flows.waiting import DOING
 from tasks.building import build_catalog
 from tasks.curation import CENTROSYMMETRIC
 from tasks.external import plan_analysis
@@ -22,11 +23,6 @@ from tasks.sources import raw_records
 from tasks.stages import StageReport, run_stage
 
 _PHONOPY = (".yaml", ".yml", ".yaml.xz", ".yml.xz")
-_DOING = {
-    "relaxation": "relaxing the crystal",
-    "phonons": "computing its force constants",
-    "chirality": "analysing its modes",
-}
 
 
 def compute_crystal(
@@ -114,7 +110,7 @@ def _reports(
     settings = intake.settings
     for first, works in plan.open.items():
         for stage in STAGE_NAMES[STAGE_NAMES.index(first) :]:
-            tell(_DOING[stage])
+            tell(DOING[stage])
             report = run_stage(
                 stage,
                 works,

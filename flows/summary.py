@@ -1,16 +1,16 @@
 """What a person reads in the terminal."""
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from flows.reasons import Reason, reasons_of_failures, reasons_of_skipped
 from flows.result import ScreenResult, stage_seconds
 from flows.tables import Column, print_table
 from tasks.catalogue import (
@@ -22,6 +22,7 @@ from tasks.catalogue import (
     read_overview,
 )
 from tasks.columns import how_to_compute
+from tasks.curation import CENTROSYMMETRIC
 from tasks.failures import Failure
 from tasks.intake import Plan
 from tasks.ranking import PURPOSES
@@ -30,11 +31,14 @@ from tasks.units import THZ, FrequencyUnit
 
 _MAX_ROWS: Final = 20
 _MAX_CANDIDATES: Final = 15
-_MAX_NAMES: Final = 3
 _BAR: Final = "frequency_bar_90"
+_AS_GIVEN: Final = (
+    "analysed as given: what a relaxation would tell (changed volume, changed symmetry) is not "
+    "known, nor heeded in score and reliability"
+)
 # Names of columns of the catalogue, headers with the stored unit, and ranks: the greatest is left
 # out first.
-_CANDIDATES: Final = {
+_CANDIDATE_COLUMNS: Final = {
     "material_id": ("material", 0),
     "formula": ("formula", 3),
     "space_group_symbol": ("space\ngroup", 5),
@@ -57,8 +61,6 @@ _CLASS_COLUMNS: Final = {
     "hand": ("hand", 5),
 }
 _TITLES: Final = {purpose.name: purpose.title for purpose in PURPOSES}
-# What differs between two failures of one kind: numbers, names with numbers in them, and files.
-_PARTICULAR: Final = re.compile(r"\S*[\d/.]\S*")
 
 
 def print_classification(console: Console, rows: pd.DataFrame) -> None:
@@ -115,20 +117,25 @@ def print_plan(console: Console, plan: Plan, workers: int) -> None:
         print_table(console, columns, elsewhere="all columns: with shorter names")
     if len(works) > _MAX_ROWS:
         console.print(f"and {len(works) - _MAX_ROWS} more")
+    print_skipped(console, plan.skipped)
     print_failures(console, plan.failures)
     console.print(_plan_line(plan))
+    if not plan.n_open:
+        console.print(f"{_nothing(ScreenResult('', plan))}; nothing was written")
+        return
     if plan.n_postponed:
         console.print(f"left to later runs by --hours: {plan.n_postponed}")
     console.print(
-        f"to compute: {plan.n_open} structures, about {plan.cost / workers / 60:.1f} min with "
-        f"{workers} workers; nothing was written"
+        f"to compute: {_counted(plan.n_open, 'structure')}, about "
+        f"{plan.cost / workers / 60:.1f} min with {_counted(workers, 'worker')}; "
+        "nothing was written"
     )
 
 
 def print_screening(
     console: Console, folder: Path, result: ScreenResult, unit: FrequencyUnit = THZ
 ) -> int:
-    """Print candidates, classes, failures and times of a finished run.
+    """Print candidates, classes, failures and times of a finished run, and what can be done next.
 
     Parameters
     ----------
@@ -146,13 +153,40 @@ def print_screening(
     int
         Failures in the catalogue.
     """
-    if not result.plan.n_open:
-        console.print("nothing to compute: every result is there already")
     n_failures = print_status(console, folder, unit)
-    _print_times(console, result)
+    if result.reports:
+        _print_times(console, result)
     for name in result.lost:
         console.print(f"lost: chunk {name}; run the same command again to resume", style="red")
+    console.print(f"this run: {result.told}" if result.plan.n_open else _nothing(result))
+    if result.kind == "analyze":
+        console.print(_AS_GIVEN)
+    _print_next(console, folder)
     return n_failures
+
+
+def _nothing(result: ScreenResult) -> str:
+    """Say why nothing was left to compute, and which options change that."""
+    plan = result.plan
+    options = {
+        "--retry-failures tries again what failed before": plan.n_given_up,
+        "more --hours compute the rest": plan.n_postponed,
+        "--all computes centrosymmetric crystals": CENTROSYMMETRIC in dict(plan.skipped).values(),
+    }
+    advice = [f"; {text}" for text, fits in options.items() if fits and result.kind == "screen"]
+    return f"nothing to compute: {result.told}{''.join(advice)}"
+
+
+def _print_next(console: Console, folder: Path) -> None:
+    """Print commands that show the best of what was found."""
+    name = shlex.quote(str(folder))
+    first = pd.concat(by_class(ranked(read_overview(folder))).values())
+    for best in first["material_id"].head(1):
+        console.print(
+            f"next: chiralscreen plot {name} {shlex.quote(best)}    (figures of the best)"
+        )
+        console.print(f"      chiralscreen report {name}    (one page about all)")
+        console.print(f"      chiralscreen catalogue {name} -o site    (a web site)")
 
 
 def print_status(
@@ -186,6 +220,9 @@ def print_status(
     unstable = chirality["stable"].eq(False).fillna(False)
     console.print(f"unstable: {int(unstable.sum())}")
     _print_second_opinion(console, chirality)
+    skipped = chirality[chirality["outcome"] == "skipped"]
+    reasons = list(zip(skipped["material_id"], skipped["reason"], strict=True))
+    print_skipped(console, reasons, catalogue)
     print_failures(console, failures_in(failures), tables.file("failures"))
     console.print(f"catalogue: {catalogue}")
     if isinstance(open_tables(folder), TableFolder):
@@ -246,17 +283,59 @@ def print_candidates(
         console.print("no candidates")
         return
     kind = f"score for {_TITLES[purpose]}" if purpose else "score"
-    headers = {purpose or name if name == "score" else name: h for name, h in _CANDIDATES.items()}
-    if _BAR in rows and rows[_BAR].notna().any():
-        headers[_BAR] = ("error bar\n(THz)", 11)
     for name, members in by_class(rows).items():
         if members.empty:
             continue
-        columns = _columns(members.head(_MAX_CANDIDATES), headers, unit)
+        columns = candidate_columns(members.head(_MAX_CANDIDATES), unit, purpose)
         title, elsewhere = f"stable {name} crystals by {kind}", f"all columns: {catalogue}"
         print_table(console, columns, title=title, elsewhere=elsewhere)
         if len(members) > _MAX_CANDIDATES:
             console.print(f"and {len(members) - _MAX_CANDIDATES} more in the catalogue")
+
+
+def candidate_columns(
+    rows: pd.DataFrame, unit: FrequencyUnit = THZ, purpose: str | None = None
+) -> list[Column]:
+    """Columns of a table of candidates.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Ranked rows of the catalogue.
+    unit : FrequencyUnit
+        Of frequencies.
+    purpose : str, optional
+        Column of the score by purpose to show, in place of the score.
+
+    Returns
+    -------
+    list of Column
+        With units in their headers.
+    """
+    shown = {
+        purpose if purpose and name == "score" else name: header
+        for name, header in _CANDIDATE_COLUMNS.items()
+    }
+    if rows[_BAR].notna().any():
+        shown[_BAR] = ("error bar\n(THz)", 11)
+    return _columns(rows, shown, unit)
+
+
+def print_skipped(
+    console: Console, skipped: Sequence[tuple[str, str]], file: Path | None = None
+) -> None:
+    """Print which crystals were skipped, by reason.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to print.
+    skipped : sequence of tuple of str
+        Name and reason of each.
+    file : pathlib.Path, optional
+        File that has all of them; without one, all reasons are printed.
+    """
+    _print_reasons(console, f"{len(skipped)} skipped", reasons_of_skipped(skipped), file)
 
 
 def print_failures(console: Console, failures: Sequence[Failure], file: Path | None = None) -> None:
@@ -271,41 +350,31 @@ def print_failures(console: Console, failures: Sequence[Failure], file: Path | N
     file : pathlib.Path, optional
         File that has all of them; without one, all reasons are printed.
     """
-    if not failures:
-        return
-    groups = _by_reason(failures)
-    shown = groups[:_MAX_ROWS] if file else groups
-    table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
-    for group in shown:
-        table.add_row(f"{len(group)} ×", group[0].message)
-        table.add_row("", f"what to do: {group[0].remedy}")
-        table.add_row("", f"{group[0].stage}: {_names(group)}")
-    console.print(f"{_counted(len(failures), 'failure')}, by reason:")
-    console.print(table)
-    if len(groups) > len(shown):
-        left = sum(map(len, groups[_MAX_ROWS:]))
-        reasons = _counted(len(groups) - len(shown), "reason")
-        console.print(f"and {left} more, for {reasons}")
-    if file:
+    title = _counted(len(failures), "failure")
+    _print_reasons(console, title, reasons_of_failures(failures), file)
+    if failures and file:
         console.print(f"all failures: {file}")
 
 
-def _by_reason(failures: Iterable[Failure]) -> list[list[Failure]]:
-    """Failures that differ in nothing but names and numbers together, the most frequent first."""
-    groups = defaultdict(list)
-    for failure in failures:
-        kind = _PARTICULAR.sub("#", failure.message)
-        groups[failure.stage, kind, _PARTICULAR.sub("#", failure.remedy)].append(failure)
-    return sorted(groups.values(), key=len, reverse=True)
-
-
-def _names(group: Sequence[Failure]) -> str:
-    """Where some failures are, the first ones by name."""
-    names = [failure.source_record or failure.material_id for failure in group[:_MAX_NAMES]]
-    left = len(group) - len(names)
-    return ", ".join(names) + (f" and {left} more" if left else "")
+def _print_reasons(
+    console: Console, title: str, reasons: Sequence[Reason], file: Path | None
+) -> None:
+    """Print counts, and beside each what is told; not all where a file has the rest."""
+    if not reasons:
+        return
+    shown = reasons[:_MAX_ROWS] if file else reasons
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for reason in shown:
+        table.add_row(f"{reason.count} ×", reason.message)
+        for line in reason.details:
+            table.add_row("", line)
+    console.print(f"{title}, by reason:")
+    console.print(table)
+    if left := reasons[len(shown) :]:
+        n_left = sum(reason.count for reason in left)
+        console.print(f"and {n_left} more, for {_counted(len(left), 'reason')}")
 
 
 def _counted(number: int, noun: str) -> str:
@@ -317,18 +386,9 @@ def _columns(
 ) -> list[Column]:
     """Columns of a table by the names in its rows."""
     return [
-        Column(unit.told(header), [_cell(value, unit.scale(header)) for value in rows[name]], rank)
+        Column.of(unit.told(header), rows[name], rank, unit.scale(header))
         for name, (header, rank) in headers.items()
     ]
-
-
-def _cell(value: Any, scale: float) -> str:  # noqa: ANN401 - what a table holds
-    """Text of a cell; a number is multiplied."""
-    if pd.isna(value):
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{scale * value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _print_times(console: Console, result: ScreenResult) -> None:
@@ -336,7 +396,8 @@ def _print_times(console: Console, result: ScreenResult) -> None:
     wall = stage_seconds(result.reports, "wall_time")
     inside = stage_seconds(result.reports, "potential_time")
     table = Table("stage", "time (s, all workers)", "inside the potential")
-    for stage, seconds in wall.items():
+    for stage in dict.fromkeys(report.stage for report in result.reports):
+        seconds = wall[stage]
         table.add_row(stage, f"{seconds:.1f}", _share(inside[stage], seconds))
     total = sum(wall.values())
     table.add_row("all stages", f"{total:.1f}", _share(sum(inside.values()), total))
@@ -357,4 +418,5 @@ def _plan_line(plan: Plan) -> str:
 def _counts(name: str, values: "pd.Series[str]") -> str:
     """Number of materials by a column, in one line."""
     counts = values.value_counts().sort_index()
-    return f"{name}: " + ", ".join(f"{value} {count}" for value, count in counts.items())
+    told = ", ".join(f"{value} {count}" for value, count in counts.items())
+    return f"{name}: {told or 'none'}"

@@ -1,8 +1,9 @@
 """Tables in the terminal and in files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, Self
 
 import pandas as pd
 from rich.cells import cell_len
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.failures import Failure, RemediableError
-from tasks.foreign_text import for_spreadsheets
+from tasks.foreign_text import for_spreadsheets, in_markdown
 
 _FRAME = 3  # characters between two cells
 
@@ -32,6 +33,28 @@ class Column:
     header: str
     cells: Sequence[str]
     rank: int = 0
+
+    @classmethod
+    def of(cls, header: str, values: Iterable[object], rank: int = 0, scale: float = 1.0) -> Self:
+        """Make a column of values.
+
+        Parameters
+        ----------
+        header : str
+            Its name, with line breaks where it may be broken.
+        values : iterable
+            Texts, numbers, truth values, and nothing.
+        rank : int
+            As of the column.
+        scale : float
+            By which numbers are multiplied that are no integers.
+
+        Returns
+        -------
+        Column
+            With numbers to three decimals and a dash for nothing.
+        """
+        return cls(header, [_cell(value, scale) for value in values], rank)
 
     @property
     def name(self) -> str:
@@ -78,6 +101,25 @@ def print_table(
     if left := [column.name for column in columns if column not in fitting]:
         console.print(f"left out, for want of width: {', '.join(left)}")
         console.print(f"  {elsewhere}, or a terminal of {_width(columns)} columns")
+
+
+def markdown_table(columns: Sequence[Column]) -> str:
+    """Write a table in Markdown.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        In their order.
+
+    Returns
+    -------
+    str
+        Its lines; "none" where there is no row.
+    """
+    rows = list(zip(*(column.cells for column in columns), strict=True))
+    lines = [[column.name for column in columns], ["---"] * len(columns), *rows]
+    told = ("| " + " | ".join(in_markdown(cell) for cell in line) + " |" for line in lines)
+    return "\n".join(told) if rows else "none"
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -128,6 +170,14 @@ def write_failures(failures: Sequence[Failure], output: Path) -> Path | None:
     names = [field.name for field in fields(Failure)]
     write_table(pd.DataFrame(map(asdict, failures), columns=names), path)
     return path
+
+
+def _cell(value: Any, scale: float) -> str:  # noqa: ANN401 - what a table holds
+    if pd.isna(value):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{scale * value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _width(columns: Sequence[Column]) -> int:

@@ -4,19 +4,21 @@ A killed flow goes on when it is started again: frames are read once, labels are
 chunk, and a stage continues from the checkpoint of its last epoch.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from logging import Logger, LoggerAdapter
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.interruption import STANDING
+from flows.labels import artifact_key, ended
 from flows.progress import Meter, metered
+from flows.tables import Column, markdown_table
 from potentials import Potential, load_potential
 from tasks.settings import PotentialSettings
 from tasks.training import Epoch, TrainingSettings, prepare, run_stage
@@ -58,14 +60,16 @@ def train(settings: TrainingSettings, output: Path) -> Path:
     """
     _task(prepare, "prepare")(settings, output)
     n_epochs = sum(stage.epochs for stage in settings.stages)
-    with metered(n_epochs, key=f"training-{_mark(output)}") as meter:
+    with metered(n_epochs, artifact_key("training", output), "preparing") as meter:
         report = partial(_report_epoch, meter, get_run_logger())
         for number in range(1, len(settings.stages) + 1):
             _task(run_stage, f"stage-{number}")(settings, output, number, report)
         meter.finish("trained")
-    figure = _task(draw_curves, "learning-curves")(output)
-    create_markdown_artifact(key=f"metrics-{_mark(output)}", markdown=_told(output, figure))
-    return output / MODEL
+    figure, best = _task(draw_curves, "learning-curves")(output), _best(output)
+    told = f"best: stage {best['stage']:.0f}, epoch {best['epoch']:.0f}"
+    markdown = f"{told}\n\n{_errors(best)}\n\nModel: `{output / MODEL}`, figure: `{figure}`"
+    create_markdown_artifact(key=artifact_key("metrics", output), markdown=markdown)
+    return ended(output / MODEL, f"{told}, loss {best['validation_loss']:.4g}")
 
 
 @flow(name="distill", flow_run_name="distill {source}")
@@ -122,7 +126,7 @@ def label_source(source: Path, settings: DistillationSettings, output: Path) -> 
         crystals[start : start + settings.chunk_size]
         for start in range(0, len(crystals), settings.chunk_size)
     ]
-    with metered(len(crystals), key=f"labels-{_mark(output)}") as meter:
+    with metered(len(crystals), artifact_key("labels", output), "labelling") as meter:
         for chunk in chunks:
             count = label_chunk(output / LABELS, chunk, teacher, settings, referees)
             meter.advance(len(chunk), _label_note(chunk, count))
@@ -163,17 +167,16 @@ def _report_epoch(meter: Meter, log: Log, epoch: Epoch) -> None:
     STANDING.kept = f"stage {epoch.stage}, epoch {epoch.epoch} kept"
 
 
-def _told(output: Path, figure: Path) -> str:
-    """Errors of the best epoch, and where to find more."""
+def _best(output: Path) -> "pd.Series[Any]":
+    """Metrics of the best epoch of the last stage."""
     metrics = read_metrics(output)
     last = metrics[metrics["stage"] == metrics["stage"].max()]
-    best = last.loc[last["validation_loss"].idxmin()]
-    rows = [f"| {name} | {best[name]:.5g} |" for name in last if name.endswith(("_mae", "_rmse"))]
-    head = f"Best: stage {best['stage']}, epoch {best['epoch']}; errors in eV and Å\n"
-    table = "\n".join(["| error | value |", "| --- | --- |", *rows])
-    return f"{head}\n{table}\n\nModel: `{output / MODEL}`, figure: `{figure}`"
+    best: pd.Series[Any] = last.sort_values("validation_loss").iloc[0]
+    return best
 
 
-def _mark(output: Path) -> str:
-    """Part of an artifact's key, the same whenever the folder is the same."""
-    return hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:12]
+def _errors(best: "pd.Series[Any]") -> str:
+    """Table of the errors of an epoch."""
+    names = [name for name in best.index if name.endswith(("_mae", "_rmse"))]
+    values = [f"{best[name]:.5g}" for name in names]
+    return markdown_table([Column("error (eV, Å)", names), Column("value", values)])

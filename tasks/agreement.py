@@ -6,23 +6,23 @@ leading helicity, the helicity wave and the verdict about stability.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import qmc
 
-from tasks.catalogue import read_overview
+from tasks.alignment import Alignment, aligned
 from tasks.chirality import Modes, angular_momentum, modes_at
 from tasks.chirality.brillouin import helicity
 from tasks.columns import stored_interpolation
+from tasks.counterparts import DISTANCE, Pair, paired
 from tasks.failures import RemediableError
 from tasks.fourier import Crystal
+from tasks.phonons import atoms_of_cell
 from tasks.storage import Dataset, Receipt
-from tasks.symmetry import classify_space_group
 from tasks.symmetry.zone import zone_images
 from tasks.tolerances import NOISE
 
@@ -88,14 +88,16 @@ class Agreement:
         return BARS[percent] * (self.frequency_difference + FLOOR * self.mean_frequency)
 
 
-def agreement(first: Crystal, second: Crystal) -> Agreement:
+def agreement(first: Crystal, second: Crystal, alignment: Alignment | None = None) -> Agreement:
     """Compare the modes of two calculations of one crystal.
 
     Parameters
     ----------
     first, second : phonopy.Phonopy or Interpolation
-        Same atoms in the same order, in primitive cells of the same orientation, with force
-        constants fit for all q-points.
+        With force constants fit for all q-points.
+    alignment : Alignment, optional
+        How the second one lies on the first one; without it both have the same atoms in the same
+        order, in primitive cells of the same orientation.
 
     Returns
     -------
@@ -107,12 +109,16 @@ def agreement(first: Crystal, second: Crystal) -> Agreement:
     RemediableError
         When the primitive cells hold other atoms.
     """
-    if list(first.primitive.numbers) != list(second.primitive.numbers):
+    alignment = alignment or Alignment.identity(len(first.primitive))
+    if sorted(alignment.order) != list(range(len(second.primitive))) or list(
+        first.primitive.numbers
+    ) != list(second.primitive.numbers[alignment.order]):
         message = "the primitive cells differ in their atoms"
         raise RemediableError(message, "screen both from the same structures")
     q_points = qmc.Halton(3, scramble=False).random(_N_Q_POINTS + 1)[1:]
     here = modes_at(first, q_points)
-    there = matched(here, modes_at(second, q_points))
+    other = modes_at(second, alignment.to_other(q_points))
+    there = matched(here, alignment.from_other(other))
     difference = float(np.abs(here.frequencies - there.frequencies).mean())
     return Agreement(
         here.frequencies.size,
@@ -186,51 +192,60 @@ def _momenta(
     )
 
 
-def agreement_row(found: Agreement, here: Row, there: Row) -> dict[str, Any]:
+def agreement_row(found: Agreement, pair: Pair) -> dict[str, Any]:
     """Row of the table ``agreement``.
 
     Parameters
     ----------
     found : Agreement
         Of the modes.
-    here, there : mapping
-        Rows of both catalogues, with tensors and splittings where those shall be compared.
+    pair : Pair
+        Whose modes they are, with tensors and splittings where those shall be compared.
 
     Returns
     -------
     dict
         Values by column.
     """
+    here, there = pair.here, pair.there
     wave = here["helicity_wave_found"] == there["helicity_wave_found"]
     stability = bool(here["stable"]) == bool(there["stable"])
     return {
-        **_identity(here, there),
+        **_identity(pair),
         **vars(found),
         **{f"frequency_bar_{percent}": found.error_bar(percent) for percent in BARS},
-        **_differences(here, there),
+        **_differences(pair),
         "wave_agrees": wave,
         "stability_agrees": stability,
         "potentials_disagree": not wave or not stability or found.leading_sign_agrees is False,
     }
 
 
-def _identity(here: Row, there: Row) -> dict[str, Any]:
+def _identity(pair: Pair) -> dict[str, Any]:
     """Columns that say of which rows a comparison is made."""
     return {
-        "material_id": here["material_id"],
-        "key": here["chirality_key"],
-        "other_potential": there["potential"],
-        "other_key": there.get("chirality_key"),
+        "material_id": pair.here["material_id"],
+        "key": pair.here["chirality_key"],
+        "other_potential": pair.there["potential"],
+        "other_key": pair.there.get("chirality_key"),
+        "other_material_id": pair.there["material_id"],
+        "other_found_by": pair.found_by,
+        "other_mirrored": pair.mirrored,
     }
 
 
-def _differences(here: Row, there: Row) -> dict[str, Any]:
-    """Relative differences of tensor, splittings and helicity; empty where one has none."""
+def _differences(pair: Pair) -> dict[str, Any]:
+    """Relative differences of tensor, splittings and helicity; empty where one has none.
+
+    Crystals that are not of the same structure may lie differently, and are not compared in these.
+    """
     names = {"tensor": "tensor", "splitting_linear": "splitting"}
     told = {**dict.fromkeys(names.values()), "helicity": None}
-    if all(row.get(name) is not None for row in (here, there) for name in _SIZES):
-        pairs = [_sizes(here), _sizes(there)]
-        told = {name: relative_difference(*(pair[name] for pair in pairs)) for name in told}
+    rows = (pair.here, pair.there)
+    known = all(row.get(name) is not None for row in rows for name in _SIZES)
+    if known and pair.found_by == "structure":
+        pairs = [_sizes(row) for row in rows]
+        told = {name: relative_difference(*(sizes[name] for sizes in pairs)) for name in told}
     return {f"{name}_disagreement": value for name, value in told.items()}
 
 
@@ -263,13 +278,13 @@ def relative_difference(first: FloatArray, second: FloatArray) -> float | None:
     return float(np.linalg.norm(second - first)) / longer
 
 
-def contradiction_row(here: Row, there: Row) -> dict[str, Any]:
+def contradiction_row(pair: Pair) -> dict[str, Any]:
     """Row of the table ``agreement`` where the other potential makes another crystal.
 
     Parameters
     ----------
-    here, there : mapping
-        Rows of both catalogues; the other has no phonons.
+    pair : Pair
+        Of which the counterpart has no phonons.
 
     Returns
     -------
@@ -278,13 +293,13 @@ def contradiction_row(here: Row, there: Row) -> dict[str, Any]:
     """
     names = ("frequency_difference", "frequency_disagreement", "momentum_difference")
     return {
-        **_identity(here, there),
+        **_identity(pair),
         **dict.fromkeys(names, np.nan),
         "n_modes_compared": 0,
         "wave_agrees": False,
         "stability_agrees": False,
         "potentials_disagree": True,
-        "other_failure": there["reason"],
+        "other_failure": pair.there["reason"],
     }
 
 
@@ -294,34 +309,76 @@ def compare_datasets(first: Dataset, second: Dataset) -> Iterator[dict[str, Any]
     Parameters
     ----------
     first, second : Dataset
-        With catalogues; crystals are told apart by the digest of their structure.
+        With catalogues.
 
     Yields
     ------
     dict or str
         A row of ``agreement`` for the first dataset, or why a crystal has none.
+
+    Raises
+    ------
+    RemediableError
+        When they share none.
     """
-    pairs = _shared(read_overview(first.root), read_overview(second.root))
-    for here, there in pairs:
-        if here.get("other_key") == there["chirality_key"]:
+    for pair in paired(first, second)[0]:
+        key = pair.there["chirality_key"]
+        if key and pair.here.get("other_key") == key:
             continue
         try:
-            yield _compared((first, here), (second, there))
+            yield compared(first, second, pair)
         except (RemediableError, ValueError) as error:
-            yield f"{here['material_id']}: {error}"
+            yield f"{pair.here['material_id']}: {error}"
 
 
-def _compared(*sides: tuple[Dataset, Row]) -> dict[str, Any]:
-    """Row of one crystal from what both datasets have of it."""
-    (_, here), (_, there) = sides
-    if there["outcome"] != "screened":
-        return contradiction_row(here, there)
-    crystals = (stored_interpolation(dataset, row["phonon_key"]).crystal for dataset, row in sides)
-    here, there = (
-        {**row, **_named(dataset.read("chirality", keys=[row["chirality_key"]]).to_pylist()[0])}
-        for dataset, row in sides
-    )
-    return agreement_row(agreement(*crystals), here, there)
+def compared(first: Dataset, second: Dataset, pair: Pair) -> dict[str, Any]:
+    """Compare the results of a crystal with those of its counterpart.
+
+    Of a counterpart of the other hand the mirror image is compared, which has the same frequencies
+    and opposite angular momenta.
+
+    Parameters
+    ----------
+    first, second : Dataset
+        Of the crystal, and of its counterpart.
+    pair : Pair
+        From `tasks.counterparts.paired`.
+
+    Returns
+    -------
+    dict
+        Row of ``agreement`` for the first dataset.
+
+    Raises
+    ------
+    RemediableError, ValueError
+        When force constants are missing, or the relaxed crystals do not lie on each other.
+    """
+    if pair.there["outcome"] != "screened":
+        return contradiction_row(pair)
+    here = stored_interpolation(first, pair.here["phonon_key"]).crystal
+    there = stored_interpolation(second, pair.there["phonon_key"]).crystal
+    found = agreement(here, there, _alignment(pair, here, there))
+    whole = replace(pair, here=_with_sizes(first, pair.here), there=_with_sizes(second, pair.there))
+    return agreement_row(found, whole)
+
+
+def _with_sizes(dataset: Dataset, row: Row) -> Row:
+    """Row of a catalogue with tensors and splittings, which an overview lacks."""
+    [whole] = dataset.read("chirality", keys=[row["chirality_key"]]).to_pylist()
+    return {**row, **whole}
+
+
+def _alignment(pair: Pair, first: Crystal, second: Crystal) -> Alignment | None:
+    """How the crystals lie on each other as they were computed; the same structure lies already."""
+    if pair.found_by == "structure":
+        return None
+    here, there = (atoms_of_cell(crystal.primitive) for crystal in (first, second))
+    found = aligned(here, there, DISTANCE)
+    if found is None:
+        message = f"relaxed, it no longer lies on {pair.there['material_id']}"
+        raise RemediableError(message, "compare the structures of both")
+    return found
 
 
 def commit_agreement(dataset: Dataset, rows: list[dict[str, Any]]) -> Receipt:
@@ -340,27 +397,3 @@ def commit_agreement(dataset: Dataset, rows: list[dict[str, Any]]) -> Receipt:
         What was committed.
     """
     return dataset.commit("comparison", {"agreement": rows}, [row["key"] for row in rows])
-
-
-def _shared(here: pd.DataFrame, there: pd.DataFrame) -> Iterator[tuple[Row, Row]]:
-    """Rows of both catalogues about the same crystal."""
-    told = (there["outcome"] == "screened") | _made_another(there)
-    others = there[told].drop_duplicates("structure_hash")
-    known = others.set_index("structure_hash").to_dict("index")
-    for row in here[here["outcome"] == "screened"].to_dict("records"):
-        if row["structure_hash"] in known:
-            yield _named(row), _named(known[row["structure_hash"]])
-
-
-def _made_another(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Crystals that failed because the potential took them into another chirality class."""
-    changed = rows["symmetry_changed"].eq(True) & rows["relaxation_converged"].eq(True)
-    groups = rows["space_group_number_relaxed"].fillna(0).astype(int)
-    classes = [classify_space_group(n).chirality_class if n else None for n in groups]
-    failed = rows["outcome"].eq("failed") & (rows["chirality_class"] != classes)
-    return (changed & failed).fillna(value=False)
-
-
-def _named(row: Mapping[Any, Any]) -> Row:
-    """A row with its columns by name."""
-    return {str(name): value for name, value in row.items()}

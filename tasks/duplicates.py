@@ -16,10 +16,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
-from pymatgen.analysis.structure_matcher import ElementComparator, StructureMatcher
 from pymatgen.core import Lattice
-from pymatgen.io.ase import AseAtomsAdaptor
 
+from tasks.alignment import aligned
 from tasks.masses import special_masses
 from tasks.structures import PackedCell, structure_hash
 from tasks.symmetry import classify_space_group, find_dataset
@@ -271,17 +270,8 @@ def are_repetitions(first: Atoms, second: Atoms, distance: float, *, chiral: boo
     bool
         True for a repetition.
     """
-    matcher = StructureMatcher(
-        ltol=0.1,
-        stol=distance,
-        angle_tol=5,
-        primitive_cell=False,
-        scale=True,
-        comparator=ElementComparator(),
-    )
-    one, other = (AseAtomsAdaptor.get_structure(atoms) for atoms in (first, second))
-    found = matcher.get_transformation(one, other)
-    return found is not None and (not chiral or float(np.linalg.det(found[0])) > 0)
+    found = aligned(first, second, distance)
+    return found is not None and (not chiral or found.is_proper)
 
 
 def _bucket_of(atoms: Atoms, number: int, letters: tuple[str, ...]) -> bytes:

@@ -61,12 +61,13 @@ def plan_analysis(intake: Intake, paths: Iterable[Path], spread: Spread = map) -
     found = (file for path in paths for file in calculations_in(_absolute(path)))
     files = named_files(found, _names_taken(intake))
     read = partial(rows_of_file, settings=intake.settings)
-    done = intake.dataset.done_keys("chirality")
+    dataset = intake.dataset
+    done, succeeded = (f("chirality") for f in (dataset.done_keys, dataset.succeeded_keys))
     decisions = (
-        _decision(intake, path, found, done)
+        _decision(intake, path, found, done, succeeded)
         for (path, _), found in zip(files, spread(read, files), strict=True)
     )
-    return carried_out(decisions, intake.dataset, lambda _: None)
+    return carried_out(decisions, dataset, lambda _: None)
 
 
 def named_files(paths: Iterable[Path], taken: Mapping[str, str]) -> list[tuple[Path, str]]:
@@ -145,7 +146,11 @@ def rows_of_file(file: tuple[Path, str], settings: ScreenSettings) -> _Rows | Fa
 
 
 def _decision(
-    intake: Intake, path: Path, found: _Rows | Failure | Exception, done: frozenset[str]
+    intake: Intake,
+    path: Path,
+    found: _Rows | Failure | Exception,
+    done: frozenset[str],
+    succeeded: frozenset[str],
 ) -> Decision:
     """Decision on one file, with the rows it brings."""
     if isinstance(found, Exception):
@@ -159,7 +164,8 @@ def _decision(
     named = {"material_key": work.material_key, "phonon_key": keys[1], "chirality_key": keys[2]}
     plan_row = plan_row_of(intake, name, "screen", None, *keys)
     open_stage = None if keys[2] in done else "chirality"
-    return Decision(plan_row | named, found, work=work, open_stage=open_stage)
+    finished = keys[2] in succeeded
+    return Decision(plan_row | named, found, work=work, open_stage=open_stage, finished=finished)
 
 
 def _rows(material: Material, found: ExternalPhonons, settings: ScreenSettings) -> _Rows:

@@ -51,6 +51,8 @@ from tasks.symmetry import SymmetryRecord, analyze_symmetry
 from tasks.triage import affordable, expected_value
 
 STAGE = "plan"
+# What a run does with what it reads.
+Kind = Literal["screen", "analyze"]
 # Applies a function to each of many things and gives the results in order, like `map`.
 Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 # Cuts a source into records, like `raw_records`.
@@ -97,7 +99,7 @@ class Intake:
     dataset: Dataset
     settings: ScreenSettings
     card: Callable[[], PotentialCard]
-    kind: Literal["screen", "analyze"] = "screen"
+    kind: Kind = "screen"
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class Decision:
         What is to be screened.
     open_stage : str or None
         First stage with something left to do.
+    finished : bool
+        Whether the last stage has its result already.
     value : float
         Expected value of its results.
     """
@@ -148,7 +152,14 @@ class Decision:
     failure: Failure | None = None
     work: Work | None = None
     open_stage: str | None = None
+    finished: bool = False
     value: float = 0.0
+
+    @property
+    def skipped(self) -> tuple[str, str] | None:
+        """Name and reason of a crystal that is skipped."""
+        row = self.plan_row
+        return (row["material_id"], row["reason"]) if row["outcome"] == "skipped" else None
 
 
 @dataclass(frozen=True)
@@ -225,6 +236,12 @@ class Plan:
         Records that cannot be screened.
     n_postponed : int
         Structures with something left to do for which the time of the run does not suffice.
+    n_finished : int
+        Structures whose results are all there already.
+    n_given_up : int
+        Structures that failed for good in an earlier run, and are not tried again.
+    skipped : tuple of tuple of str
+        Name of each crystal that is skipped, and why.
     """
 
     outcomes: Mapping[str, int]
@@ -232,6 +249,9 @@ class Plan:
     open: Mapping[str, tuple[Work, ...]]
     failures: tuple[Failure, ...]
     n_postponed: int = 0
+    n_finished: int = 0
+    n_given_up: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()
 
     @property
     def n_open(self) -> int:
@@ -326,21 +346,36 @@ def carried_out(
     classes: Counter[str] = Counter()
     opened: dict[str, list[Work]] = {stage: [] for stage in STAGE_NAMES}
     failures: list[Failure] = []
+    skipped: list[tuple[str, str]] = []
+    n_finished = n_given_up = 0
     while batch := list(itertools.islice(decisions, _BATCH)):
         if dataset:
             _commit(dataset, batch)
         outcomes.update(decision.plan_row["outcome"] for decision in batch)
         classes.update(d.rows["materials"]["chirality_class"] for d in batch if d.rows)
         failures.extend(decision.failure for decision in batch if decision.failure)
+        skipped.extend(decision.skipped for decision in batch if decision.skipped)
         for decision in batch:
             if decision.work and decision.open_stage:
                 opened[decision.open_stage].append(decision.work)
                 values[decision.work.material_id] = decision.value
+            elif decision.work:
+                n_finished += decision.finished
+                n_given_up += not decision.finished
         on_read(outcomes.total())
     works = {stage: tuple(works) for stage, works in opened.items() if works}
     chosen = works if budget is None else affordable(works, values, budget)
     n_postponed = sum(map(len, works.values())) - sum(map(len, chosen.values()))
-    return Plan(outcomes, classes, chosen, tuple(failures), n_postponed)
+    return Plan(
+        outcomes,
+        classes,
+        chosen,
+        tuple(failures),
+        n_postponed=n_postponed,
+        n_finished=n_finished,
+        n_given_up=n_given_up,
+        skipped=tuple(skipped),
+    )
 
 
 @dataclass(frozen=True)
@@ -361,6 +396,10 @@ class _StageFinder:
     def open_stage(self, work: Work | None) -> str | None:
         """First stage with something left to do."""
         return first_open_stage(work, self.done, self.succeeded) if work else None
+
+    def is_finished(self, work: Work | None) -> bool:
+        """Whether the last stage has its result."""
+        return work is not None and work.keys[-1] in self.succeeded[STAGE_NAMES[-1]]
 
 
 def _limited(
@@ -386,7 +425,10 @@ def _decisions(
     classify = partial(classified, source=intake.source, settings=settings)
     for item in spread(classify, read(intake.source, settings.source)):
         decision = _decision(intake, item, known, gallery)
-        yield replace(decision, open_stage=finder.open_stage(decision.work))
+        work = decision.work
+        yield replace(
+            decision, open_stage=finder.open_stage(work), finished=finder.is_finished(work)
+        )
 
 
 def classified(

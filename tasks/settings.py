@@ -178,6 +178,27 @@ def _settings_below(kind: type[BaseModel], above: str = "") -> Iterator[tuple[st
             yield from _settings_below(group, f"{above}{name}.")
 
 
+def setting(name: str) -> FieldInfo:
+    """Look up a setting of a screening.
+
+    Parameters
+    ----------
+    name : str
+        Dotted, such as ``phonons.displacement``.
+
+    Returns
+    -------
+    pydantic.fields.FieldInfo
+        With default, unit and meaning.
+
+    Raises
+    ------
+    KeyError
+        When there is no such setting.
+    """
+    return dict(_settings_below(ScreenSettings))[name]
+
+
 def settings_yaml(settings: BaseModel) -> str:
     """Write settings as YAML that tells unit and meaning of each.
 

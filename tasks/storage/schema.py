@@ -526,6 +526,17 @@ _AGREEMENT = Table(
         *_IDENTITY,
         _text("other_potential", "Potential of the dataset it was compared with.", nullable=True),
         _text("other_key", "Key of the row of chirality there.", nullable=True),
+        _text("other_material_id", "Name of the crystal in that dataset.", nullable=True),
+        _text(
+            "other_found_by",
+            "What the two have in common: structure, name, or formula and symmetry.",
+            nullable=True,
+        ),
+        _flag(
+            "other_mirrored",
+            "Whether that dataset has the other hand, whose mirror image was compared.",
+            nullable=True,
+        ),
         _count("n_modes_compared", "Modes matched by the overlap of their eigenvectors."),
         _real(
             "frequency_difference", "THz", "Mean difference of the frequencies of matched modes."

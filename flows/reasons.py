@@ -1,0 +1,108 @@
+"""Crystals that failed or were skipped, put together by what is told of them."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from tasks.failures import Failure
+
+T = TypeVar("T")
+_MAX_NAMES: Final = 3
+# What differs between two reasons of one kind: numbers, names with numbers in them, and files.
+_PARTICULAR: Final = re.compile(r"\S*[\d/.]\S*")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why some crystals have no results.
+
+    Attributes
+    ----------
+    count : int
+        How many they are.
+    message : str
+        The reason, as it is told of the first one.
+    names : str
+        The first ones by name.
+    stage : str
+        Where they failed; empty for those that were skipped.
+    remedy : str
+        What to do about it; empty where there is nothing to do.
+    """
+
+    count: int
+    message: str
+    names: str
+    stage: str = ""
+    remedy: str = ""
+
+    @property
+    def details(self) -> list[str]:
+        """Lines below the message: what to do, and who it is."""
+        remedy = [f"what to do: {self.remedy}"] if self.remedy else []
+        return [*remedy, f"{self.stage}: {self.names}" if self.stage else self.names]
+
+
+def reasons_of_failures(failures: Iterable[Failure]) -> list[Reason]:
+    """Put failures together that differ in nothing but names and numbers.
+
+    Parameters
+    ----------
+    failures : iterable of Failure
+        Any.
+
+    Returns
+    -------
+    list of Reason
+        The most frequent first.
+    """
+    groups = _alike(failures, lambda failure: (failure.stage, failure.message, failure.remedy))
+    return [_reason_of_failures(group) for group in groups]
+
+
+def reasons_of_skipped(skipped: Iterable[tuple[str, str]]) -> list[Reason]:
+    """Put skipped crystals together whose reasons differ in nothing but names and numbers.
+
+    Parameters
+    ----------
+    skipped : iterable of tuple of str
+        Name and reason of each.
+
+    Returns
+    -------
+    list of Reason
+        The most frequent first.
+    """
+    groups = _alike(skipped, lambda item: item[1:])
+    return [Reason(len(g), g[0][1], some_of([name for name, _ in g])) for g in groups]
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Tell the first of some names, and how many there are besides.
+
+    Parameters
+    ----------
+    names : sequence of str
+        At least one.
+
+    Returns
+    -------
+    str
+        Such as "si, ge, sn and 4 more".
+    """
+    left = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {left} more" if left > 0 else "")
+
+
+def _reason_of_failures(group: Sequence[Failure]) -> Reason:
+    first, names = group[0], [failure.source_record or failure.material_id for failure in group]
+    return Reason(len(group), first.message, some_of(names), first.stage, first.remedy)
+
+
+def _alike(items: Iterable[T], texts: Callable[[T], Iterable[str]]) -> list[list[T]]:
+    groups = defaultdict(list)
+    for item in items:
+        groups[tuple(_PARTICULAR.sub("#", text) for text in texts(item))].append(item)
+    return sorted(groups.values(), key=len, reverse=True)

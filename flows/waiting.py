@@ -1,0 +1,36 @@
+"""What a command is busy with before its work can be counted, told on a terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+
+DOING: Final = {
+    "relaxation": "relaxing",
+    "phonons": "computing forces",
+    "chirality": "analysing modes",
+}
+"""What a stage does with a crystal, in words."""
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[Callable[[str], None]]:
+    """Show what is being done, while it lasts, where there is a terminal.
+
+    Parameters
+    ----------
+    text : str
+        Such as "reading crystals".
+
+    Yields
+    ------
+    callable
+        Takes another text in its place.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(text) as status:
+        yield status.update
