@@ -532,8 +532,9 @@ def transformed(
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
     order: IntArray | None = None,
     repeat: tuple[int, int, int] = (1, 1, 1),
+    lattice: IntArray | None = None,
 ) -> Phonopy:
-    """Same crystal described anew: rotated or reflected, shifted, atoms reordered, cell repeated.
+    """Same crystal described anew: rotated or reflected, shifted, with other vectors or atoms.
 
     Parameters
     ----------
@@ -548,6 +549,8 @@ def transformed(
         New order of the atoms of the primitive cell.
     repeat : tuple of int
         Repetitions taken as the new "primitive" cell; each must divide the supercell's size.
+    lattice : ndarray, shape (3, 3), optional
+        Integer matrix of determinant 1 whose rows give the new lattice vectors; without `repeat`.
 
     Returns
     -------
@@ -558,14 +561,16 @@ def transformed(
     assert phonon.nac_params is None or np.linalg.det(R) > 0, "no left-handed cell with charges"
     old = phonon.unitcell
     pick = np.arange(len(old)) if order is None else np.asarray(order)
+    M = np.eye(3) if lattice is None else np.asarray(lattice, dtype=float)
     cell = Atoms(
         numbers=old.numbers[pick],
-        cell=old.cell @ R.T,
-        scaled_positions=old.scaled_positions[pick] + np.asarray(shift),
+        cell=M @ old.cell @ R.T,
+        scaled_positions=(old.scaled_positions[pick] + np.asarray(shift)) @ np.linalg.inv(M),
         pbc=True,
     ).repeat(repeat)
-    matrix = np.rint(np.diag(phonon.supercell_matrix) / repeat).astype(int)
-    new = Phonopy(to_phonopy(cell), np.diag(matrix), primitive_matrix=np.eye(3))
+    # The supercell keeps its own lattice vectors, whatever those of the cell.
+    matrix = np.diag(np.diag(phonon.supercell_matrix) / repeat) @ np.linalg.inv(M).T
+    new = Phonopy(to_phonopy(cell), np.rint(matrix).astype(int), primitive_matrix=np.eye(3))
     source = _match_sites(new, phonon, np.asarray(shift))
     full = np.asarray(phonon.force_constants)
     if full.shape[0] != full.shape[1]:

@@ -1,13 +1,18 @@
 """Tables on the terminal."""
 
+import shlex
 from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from flows.summary import print_candidates
+from flows.console import Terminal
+from flows.result import ScreenResult
+from flows.summary import print_candidates, print_screening
 from tasks.catalogue import by_class, ranked
+from tasks.intake import Plan
+from tests.tasks import alloys
 
 RELEASED = Path(__file__).parents[2] / "data" / "catalogue" / "chirality.parquet"
 
@@ -35,3 +40,18 @@ def test_candidates_for_one_experiment_are_ranked_by_its_own_score():
     best = by_class(ranked(chirality, "score_thermal"))["chiral"].iloc[0]
     [first] = [line for line in text.splitlines() if best["material_id"] in line]
     assert f"{best['score_thermal']:.3f}" in first
+
+
+def test_the_last_lines_say_what_can_be_done_with_the_best(tmp_path):
+    folder = alloys.screened(tmp_path / "a folder", "helix", "copper").root
+    console = Terminal(width=80, file=StringIO())
+    plan = Plan({"screen": 1, "skipped": 1}, {}, {}, (), n_finished=1)
+    assert print_screening(console, folder, ScreenResult("run", plan)) == 0
+    lines = [line.strip() for line in console.file.getvalue().splitlines()]
+    assert lines[-4] == "nothing to compute: 1 screened before, 1 skipped"
+    name = shlex.quote(str(folder))
+    assert [line.split("    (")[0] for line in lines[-3:]] == [
+        f"next: chiralscreen plot {name} helix",
+        f"chiralscreen report {name}",
+        f"chiralscreen catalogue {name} -o site",
+    ]

@@ -1,6 +1,7 @@
 """Alloys, a potential for them that costs nothing, and a screening of them in seconds."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from ase.spacegroup import crystal
 from phonopy import Phonopy
 
 from potentials import Potential, PotentialCard, load_potential
-from tasks.intake import Intake, Plan
+from tasks.building import build_catalog
+from tasks.external import plan_analysis
+from tasks.intake import Intake, Plan, plan_screening
 from tasks.phonons import atoms_of_cell
 from tasks.planning import STAGE_NAMES
 from tasks.settings import ScreenSettings
@@ -100,6 +103,26 @@ def carry_out(
                 reports.setdefault(stage, []).append(report)
                 above = report.succeeded
     return {stage: _joined(found) for stage, found in reports.items()}
+
+
+def screened(folder: Path, *names: str) -> Dataset:
+    """A dataset with results of some alloys."""
+    folder.mkdir(exist_ok=True)
+    intake = intake_of(write_alloys(folder, *names), folder / "out")
+    carry_out(plan_screening(intake), intake)
+    build_catalog(intake.dataset)
+    return intake.dataset
+
+
+def analysed(folder: Path, **phonons: Phonopy) -> Dataset:
+    """A dataset with results of phonopy files of these names."""
+    files = [folder / f"{name}.yaml" for name in phonons]
+    for file, phonon in zip(files, phonons.values(), strict=True):
+        phonon.save(file, settings={"force_constants": True})
+    intake = replace(intake_of(folder, folder / "out"), kind="analyze")
+    carry_out(plan_analysis(intake, files), intake)
+    build_catalog(intake.dataset)
+    return intake.dataset
 
 
 def _joined(reports: list[StageReport]) -> StageReport:

@@ -12,13 +12,14 @@ from tasks.agreement import (
     agreement,
     agreement_row,
     commit_agreement,
-    compare_datasets,
+    compared,
     matched,
     relative_difference,
 )
 from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.chirality import modes_at
+from tasks.counterparts import Pair, paired
 from tasks.enantiomorphs import mirror_image
 from tasks.failures import RemediableError
 from tasks.intake import plan_screening
@@ -29,6 +30,7 @@ from tests.tasks.alloys import SETTINGS, carry_out, intake_of, write_alloys
 AGREED = {"helicity_wave_found": "s", "stable": True}
 HERE = {"material_id": "te", "chirality_key": "c", "potential": "one", **AGREED}
 THERE = {"material_id": "te", "potential": "another", **AGREED}
+PAIR = Pair(HERE, THERE, "structure")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def test_a_calculation_agrees_with_itself(same):
     assert same.momentum_difference == pytest.approx(0.0, abs=1e-6)
     assert same.sign_agreement == 1.0
     assert same.leading_sign_agrees is True
-    assert not agreement_row(same, HERE, THERE)["potentials_disagree"]
+    assert not agreement_row(same, PAIR)["potentials_disagree"]
 
 
 def test_force_constants_of_half_the_size_are_a_third_of_the_frequencies_off(chiral):
@@ -59,7 +61,7 @@ def test_force_constants_of_half_the_size_are_a_third_of_the_frequencies_off(chi
     assert found.frequency_difference == pytest.approx(expected, rel=0.1)
     assert found.momentum_difference == pytest.approx(0.0, abs=1e-6)
     assert found.frequency_disagreement > 0.05
-    assert not agreement_row(found, HERE, THERE)["potentials_disagree"]
+    assert not agreement_row(found, PAIR)["potentials_disagree"]
 
 
 def test_the_other_hand_is_told_apart(chiral):
@@ -68,7 +70,7 @@ def test_the_other_hand_is_told_apart(chiral):
     assert found.sign_agreement is not None
     assert found.sign_agreement < 0.9
     assert found.momentum_difference > 0.1
-    assert agreement_row(found, HERE, THERE)["potentials_disagree"]
+    assert agreement_row(found, PAIR)["potentials_disagree"]
 
 
 def test_modes_are_paired_by_their_eigenvectors_not_by_their_order(chiral):
@@ -88,7 +90,7 @@ def test_modes_are_paired_by_their_eigenvectors_not_by_their_order(chiral):
     [({"helicity_wave_found": "g"}, "wave_agrees"), ({"stable": False}, "stability_agrees")],
 )
 def test_other_verdicts_contradict(same, other, column):
-    row = agreement_row(same, HERE, THERE | other)
+    row = agreement_row(same, Pair(HERE, THERE | other, "structure"))
     assert row["potentials_disagree"]
     assert not row[column]
 
@@ -105,7 +107,8 @@ def test_a_comparison_of_datasets_reaches_the_catalogue(tmp_path):
     build_catalog(intake.dataset)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     first, second = Dataset(tmp_path / "one"), Dataset(tmp_path / "two")
-    rows = list(compare_datasets(first, second))
+    [pair], [] = paired(first, second)
+    rows = [compared(first, second, pair)]
     assert [row["material_id"] for row in rows] == ["helix"]
     commit_agreement(first, rows)
     build_catalog(first)

@@ -13,6 +13,7 @@ from ase.io import write
 from potentials import load_potential
 from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
+from tasks.curation import CENTROSYMMETRIC
 from tasks.intake import plan_screening
 from tasks.settings import ScreenSettings, read_settings
 from tasks.storage import Dataset
@@ -238,6 +239,16 @@ def test_after_all_stages_nothing_is_open(again):
     plan = plan_screening(intake)
     assert plan.n_open == 0
     assert plan.outcomes == {"screen": 2, "skipped": 1}
+
+
+def test_results_and_failures_of_earlier_runs_are_counted_apart(again):
+    """The alloy that loses its symmetry failed, and the other one has results."""
+    intake = again()
+    plan = plan_screening(intake)
+    assert (plan.n_finished, plan.n_given_up) == (1, 1)
+    assert plan.skipped == (("copper", CENTROSYMMETRIC),)
+    outcomes = Counter(catalogue(intake.dataset)["outcome"])
+    assert outcomes == {"screened": 1, "failed": 1, "skipped": 1}
 
 
 def test_failures_are_open_again_when_asked(again):
