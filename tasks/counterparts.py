@@ -77,10 +77,11 @@ class Counterparts:
     def __init__(self, first: TableSource, second: TableSource) -> None:
         self.first, self.second = first, second
         self._by: dict[tuple[str, str], list[Row]] = defaultdict(list)
-        for row in screened_rows(second):
+        another = _made_another(second)
+        for row in _screened(second) if another else screened_rows(second):
             for column in ("structure_hash", "material_id", "formula"):
                 self._by[column, row[column]].append(row)
-        for row in _made_another(second):
+        for row in another:
             self._by["structure_hash", row["structure_hash"]].append(row)
 
     def of(self, row: Row) -> Pair | Unmatched:
@@ -215,13 +216,17 @@ def screened_rows(dataset: TableSource) -> list[Row]:
     RemediableError
         When there are none.
     """
-    overview = read_overview(dataset.root)
-    rows = overview[overview["outcome"] == "screened"]
-    if rows.empty:
+    if not (rows := _screened(dataset)):
         counts = _without_results(dataset) or "it is empty"
         message = f"{dataset.root} has no screened crystal to compare: {counts}"
         raise RemediableError(message, f"see `chiralscreen status {dataset.root}`")
-    return _records(rows)
+    return rows
+
+
+def _screened(dataset: TableSource) -> list[Row]:
+    """Rows with results, maybe none."""
+    overview = read_overview(dataset.root)
+    return _records(overview[overview["outcome"] == "screened"])
 
 
 def _made_another(dataset: TableSource) -> list[Row]:

@@ -12,6 +12,7 @@ from tasks.agreement import (
     agreement,
     agreement_row,
     commit_agreement,
+    compare_datasets,
     compared,
     matched,
     relative_difference,
@@ -141,7 +142,8 @@ def test_a_potential_that_makes_another_crystal_contradicts(tmp_path):
     assert "centrosymmetric" in found["other_failure"]
     assert "potentials_disagree" in found["warnings"]
     assert np.isnan(found["frequency_bar_90"])
-    assert list(compare_datasets(second.dataset, first.dataset)) == []
+    with pytest.raises(RemediableError, match="no screened crystal"):
+        list(compare_datasets(second.dataset, first.dataset))
 
 
 def test_error_bars_grow_with_the_difference_and_cover_more_for_more(chiral, same):
