@@ -63,7 +63,7 @@ def test_elements_are_counted_once_for_each_candidate(guide):
 
 
 def test_what_failed_and_what_is_unstable_is_told_apart(guide):
-    """Calcium fluoride as wurtzite gains an inversion centre; quartz at 0 K is no hexagonal one."""
+    """CaF as wurtzite gains an inversion centre; quartz is not hexagonal at 0 K."""
     assert list(guide["lost"].example) == ["caf"]
     assert list(guide["unstable"].material_id) == ["quartz-beta"]
 
