@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tasks.chirality import ScoreSettings
 from tasks.duplicates import may_have_become_one, relaxed_originals
-from tasks.measured_cells import MeasuredCells, volume_per_atom
+from tasks.measured_cells import MeasuredCells
 from tasks.ranking import SCORED, ranking_columns, recorded_settings
 from tasks.storage import Dataset, Snapshot
 from tasks.storage.catalog import Judge, Row, planned_rows, write_catalog
@@ -63,12 +63,12 @@ def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
 def _begin(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
     """Judge materials by the settings of their runs, by measured cells, and by one another."""
     settings, same = _settings_of_runs(snapshot), _same_crystals(snapshot, plan)
-    measured, volumes = _measured_cells(snapshot, plan), _relaxed_volumes(snapshot, plan)
+    measured, cells = _measured_cells(snapshot, plan), _relaxed_cells(snapshot, plan)
 
     def judge(row: Row) -> Row:
         name, group = row["material_id"], row["space_group_number_relaxed"]
-        known = group and row["formula"] and name in volumes
-        change = measured.change(row["formula"], group, *volumes[name]) if known else None
+        known = group and row["formula"] and name in cells
+        change = measured.change(row["formula"], group, *cells[name]) if known else None
         told = {**row, _MEASURED_CHANGE: change}
         return {
             **judged_columns(told, settings.get(row["run_id"], RunSettings())),
@@ -85,17 +85,12 @@ def _measured_cells(snapshot: Snapshot, plan: pa.Table) -> MeasuredCells:
     return MeasuredCells.of(rows.filter(pc.equal(rows["cell_origin"], "measured")).to_pylist())
 
 
-def _relaxed_volumes(snapshot: Snapshot, plan: pa.Table) -> dict[str, tuple[int, float]]:
-    """Number of atoms, and volume per atom (Å^3), of each relaxed crystal."""
+def _relaxed_cells(snapshot: Snapshot, plan: pa.Table) -> dict[str, tuple[int, list[float]]]:
+    """Number of atoms, and cell, of each relaxed crystal."""
     relaxed = planned_rows(snapshot, plan, "relaxations", ("numbers", "cell"))
     counts = pc.list_value_length(relaxed["numbers"]).to_pylist()
-    return {
-        name: (count, volume_per_atom(cell, count))
-        for name, count, cell in zip(
-            plan["material_id"].to_pylist(), counts, relaxed["cell"].to_pylist(), strict=True
-        )
-        if count
-    }
+    columns = plan["material_id"].to_pylist(), counts, relaxed["cell"].to_pylist()
+    return {name: (count, cell) for name, count, cell in zip(*columns, strict=True) if count}
 
 
 def _settings_of_runs(snapshot: Snapshot) -> dict[str, RunSettings]:

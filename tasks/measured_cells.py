@@ -50,7 +50,13 @@ class MeasuredCells:
             found[kind].add(volume_per_atom(row["cell"], row["n_atoms"]))
         return cls({kind: frozenset(volumes) for kind, volumes in found.items()})
 
-    def change(self, formula: str, space_group: int, n_atoms: int, volume: float) -> float | None:
+    def change(
+        self,
+        formula: str,
+        space_group: int,
+        n_atoms: int,
+        cell: Any,  # noqa: ANN401 - nine numbers of any kind
+    ) -> float | None:
         """Compare the volume of a relaxed crystal with the measured one.
 
         Parameters
@@ -61,16 +67,19 @@ class MeasuredCells:
             Space-group number of the relaxed crystal.
         n_atoms : int
             Atoms of its primitive cell.
-        volume : float
-            Its volume per atom (Å^3).
+        cell : array_like, 9 numbers
+            Its lattice vectors (Å).
 
         Returns
         -------
         float or None
             As a fraction of the measured volume, of several the nearest; None where none is known.
         """
-        known = self.volumes.get(_kind(formula, space_group, n_atoms), ())
-        return min((volume / measured - 1 for measured in known), key=abs, default=None)
+        known = self.volumes.get(_kind(formula, space_group, n_atoms))
+        if not known:
+            return None
+        volume = volume_per_atom(cell, n_atoms)
+        return min((volume / measured - 1 for measured in known), key=abs)
 
 
 def volume_per_atom(cell: Any, n_atoms: int) -> float:  # noqa: ANN401 - nine numbers of any kind

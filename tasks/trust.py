@@ -410,8 +410,8 @@ RULES: Final = (
     ),
     Rule(
         "volume_unchecked",
-        ("volume_change", "measured_volume_change"),
-        lambda row: row["volume_change"] is not None and row["measured_volume_change"] is None,
+        ("measured_volume_change",),
+        lambda row: row["measured_volume_change"] is None,
         _TENSOR,
         False,
         "Not checked against experiment: no measured cell of this crystal is known here.",

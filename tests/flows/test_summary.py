@@ -15,6 +15,7 @@ from tasks.intake import Plan
 from tests.tasks import alloys
 
 RELEASED = Path(__file__).parents[2] / "data" / "catalogue" / "chirality.parquet"
+SMALL = Path(__file__).parents[1] / "docs" / "catalogue" / "chirality.parquet"
 
 
 def test_the_best_candidates_are_printed_with_whole_names_and_a_word_on_trust():
@@ -32,9 +33,9 @@ def test_the_best_candidates_are_printed_with_whole_names_and_a_word_on_trust():
 
 
 def test_candidates_for_one_experiment_are_ranked_by_its_own_score():
-    chirality = pd.read_parquet(RELEASED)
+    chirality = pd.read_parquet(SMALL)
     console = Console(width=160, file=StringIO())
-    print_candidates(console, chirality, RELEASED, "score_thermal")
+    print_candidates(console, chirality, RELEASED, purpose="score_thermal")
     text = console.file.getvalue()
     assert "stable chiral crystals by score for thermal response" in text
     best = by_class(ranked(chirality, "score_thermal"))["chiral"].iloc[0]

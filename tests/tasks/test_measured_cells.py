@@ -1,14 +1,21 @@
 """A crystal is compared with its measured volume, whoever's file it was."""
 
 import ase.io
+import numpy as np
 import pytest
 
+from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.intake import plan_screening
 from tasks.measured_cells import MeasuredCells, volume_per_atom
 from tasks.settings import ScreenSettings
-from tasks.storage import build_catalog
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
+
+
+def cube(n_atoms: int, volume: float) -> np.ndarray:
+    """Cell of so many atoms of so much volume (Å^3) each."""
+    return np.cbrt(n_atoms * volume) * np.eye(3)
+
 
 HELIX = "_cell_measurement_temperature 293\n"
 
@@ -17,14 +24,14 @@ def test_published_cells_are_known_for_both_hands():
     known = MeasuredCells.of([])
     volume = 4.916**2 * 5.4054 * 0.75**0.5 / 9
     for group in (152, 154):
-        assert known.change("SiO2", group, 9, 1.1 * volume) == pytest.approx(0.1, abs=1e-4)
+        assert known.change("SiO2", group, 9, cube(9, 1.1 * volume)) == pytest.approx(0.1, abs=1e-4)
 
 
 @pytest.mark.parametrize(
     ("formula", "group", "n_atoms"), [("SiO2", 180, 12), ("SiO2", 1, 9), ("GeS2", 154, 9)]
 )
 def test_other_crystals_are_not_compared(formula, group, n_atoms):
-    assert MeasuredCells.of([]).change(formula, group, n_atoms, 12.0) is None
+    assert MeasuredCells.of([]).change(formula, group, n_atoms, cube(n_atoms, 12.0)) is None
 
 
 def test_of_several_measured_cells_the_nearest_counts():
@@ -32,7 +39,7 @@ def test_of_several_measured_cells_the_nearest_counts():
     cell = [10.0, 0, 0, 0, 10.0, 0, 0, 0, 10.0]
     row = {"formula": "Te", "space_group_number": 154, "n_atoms": 25, "cell": cell}
     rows = [row, row | {"cell": [11.0, *cell[1:]]}]
-    found = MeasuredCells.of(rows).change("Te", 152, 25, 44.0)
+    found = MeasuredCells.of(rows).change("Te", 152, 25, cube(25, 44.0))
     assert found == pytest.approx(0.0, abs=1e-12)
     assert volume_per_atom(cell, 25) == pytest.approx(40.0)
 

@@ -37,8 +37,8 @@ from tests.tasks.alloys import emt, intake_of
 
 # Keys that datasets have: the first digits, of tellurium and quartz with the default settings.
 KNOWN_KEYS = {
-    "te": ("31d666ce86def317", "88de706893333950", "06177aa4160a8937"),
-    "quartz-152": ("07f34ecbb7e32dcc", "8a5e4f352a671eee", "3976a726c92662bc"),
+    "te": ("31d666ce86def317", "88de706893333950", "faab713219a4407b"),
+    "quartz-152": ("07f34ecbb7e32dcc", "8a5e4f352a671eee", "ce8fa31b9c25318e"),
 }
 REPOSITORY = Path(__file__).parents[2]
 ALL = frozenset(STAGE_NAMES)

@@ -418,7 +418,7 @@ def test_other_weights_give_another_crystal_that_obeys_the_rules_as_well(quartz)
     assert np.abs(here / there - 1).max() < 2e-3
     far = np.random.default_rng(2).uniform(-0.5, 0.5, (20, 3))
     change = rules.phonon.run_qpoints(far).frequencies - other.run_qpoints(far).frequencies
-    assert 1e-3 < np.abs(change).mean() < 0.3
+    assert 1e-3 < np.abs(change).mean() < 0.5
     same = rules.divide(WEIGHTS).phonon.force_constants
     np.testing.assert_array_equal(same, rules.phonon.force_constants)
 

@@ -15,7 +15,6 @@ SOUND = {
     "boundary_shift": 0.001,
     "potentials_disagree": False,
     "frequency_disagreement": 0.01,
-    "volume_change": 0.01,
     "measured_volume_change": -0.01,
     "min_frequency_commensurate": 1.5,
     "min_frequency": -0.01,
@@ -89,8 +88,8 @@ def test_warnings_multiply():
     assert not found.reliable
 
 
-def test_empty_columns_warn_of_nothing():
-    assert assess(dict.fromkeys(JUDGED)).warnings == ()
+def test_empty_columns_warn_of_nothing_but_what_was_not_checked():
+    assert assess(dict.fromkeys(JUDGED)).warnings == ("volume_unchecked",)
 
 
 @pytest.mark.parametrize("name", JUDGED)

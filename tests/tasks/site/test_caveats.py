@@ -20,6 +20,7 @@ SOUND = dict.fromkeys(CATALOG_TABLES["chirality"].names) | {
     "tensor_largest_share": [0.1, None, 0.05],
     "nac": True,
     "volume_change": 0.01,
+    "measured_volume_change": 0.01,
     "near_degenerate_fraction": 0.01,
 }
 
@@ -43,7 +44,7 @@ def test_sound_results_have_no_warning():
         ({"tensor_largest_share": [0.1, 0.9]}, "mesh"),
         ({"tensor_violation": [0.1, 0.0]}, "forbids"),
         ({"nac": False}, "Born"),
-        ({"volume_change": -0.08}, "volume"),
+        ({"measured_volume_change": -0.08}, "volume"),
         ({"near_degenerate_fraction": 0.2}, "mix"),
         ({"reason": "centrosymmetric"}, "Not computed: centrosymmetric"),
         ({"enantiomorph_of": "quartz-152"}, "mirror image quartz-152"),
