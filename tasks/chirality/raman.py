@@ -18,7 +18,7 @@ On a screw axis labels count the folds of the branches as well. In a crystal tha
 divides into equal cells, partners are branches of the smaller cell at q + G and q - G, and differ
 by the dispersion between the two, chiral or not. What belongs to chirality is told by their angular
 momenta l' along the axis, each averaged over all branches within a linewidth (`resolution`): the
-circular splitting of two partners is
+circular splitting of two partners is::
 
     (f_+ - f_-) (l'_+ - l'_-) / 2 .
 

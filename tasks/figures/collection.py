@@ -218,12 +218,12 @@ def _density(material: MaterialData, unit: FrequencyUnit) -> Figure:
     return helicity_dos_figure(_helicity_dos(material, unit), title=material.title)
 
 
-def _sphere(material: MaterialData, _unit: FrequencyUnit) -> Figure:
-    return sphere_figure(sphere_texture(material.phonon), title=material.title)
+def _sphere(material: MaterialData, unit: FrequencyUnit) -> Figure:
+    return sphere_figure(sphere_texture(material.phonon), title=material.title, unit=unit)
 
 
-def _cut(material: MaterialData, _unit: FrequencyUnit) -> Figure:
-    return cut_figure(zone_cut(material.phonon), title=material.title)
+def _cut(material: MaterialData, unit: FrequencyUnit) -> Figure:
+    return cut_figure(zone_cut(material.phonon), title=material.title, unit=unit)
 
 
 def _motion(material: MaterialData, unit: FrequencyUnit) -> Figure:

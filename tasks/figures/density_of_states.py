@@ -28,6 +28,7 @@ _WAVE_OF_ORDER = dict(zip(ORDERS, "sdgi", strict=True))
 # Harmonics below this share of the sum of |h| are noise of the arithmetic or of the mesh; no scale
 # ends below as many ħ/THz.
 _FLOOR = 1e-3
+_LONG = 4  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +154,9 @@ def draw_helicity_dos(axes: Axes, density: HelicityDos, *, vertical: bool = Fals
         axes.axvline(0, color=INK, linewidth=0.5)
         axes.set_xlabel(density_label.short)
         tick = float(f"{0.7 * max(density.absolute.max(), _floor(density)):.0e}")
-        axes.set_xticks([-tick, 0.0, tick], [f"${-tick:g}$", "0", f"{tick:g}"])
+        # Beside long numbers there is no room for the zero, where a line stands.
+        zero = "0" if len(f"{tick:g}") < _LONG else ""
+        axes.set_xticks([-tick, 0.0, tick], [f"${-tick:g}$", zero, f"{tick:g}"])
     else:
         axes.axhline(0, color=INK, linewidth=0.5)
         axes.set_ylabel(density_label.short)

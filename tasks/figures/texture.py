@@ -36,6 +36,7 @@ from tasks.figures.style import (
     symmetric_limit,
 )
 from tasks.tolerances import DEGENERACY
+from tasks.units import THZ, FrequencyUnit
 
 FloatArray = NDArray[np.float64]
 
@@ -207,7 +208,11 @@ def zone_cut(
 
 
 def sphere_figure(
-    texture: SphereTexture, bands: ArrayLike | None = None, *, title: str = ""
+    texture: SphereTexture,
+    bands: ArrayLike | None = None,
+    *,
+    title: str = "",
+    unit: FrequencyUnit = THZ,
 ) -> Figure:
     """Draw the helicity of bands over directions.
 
@@ -219,6 +224,8 @@ def sphere_figure(
         Bands to draw, counted from 0; by default the acoustic ones and those of largest helicity.
     title : str
         Above the panels.
+    unit : FrequencyUnit
+        In which mean frequencies are told.
 
     Returns
     -------
@@ -234,6 +241,8 @@ def sphere_figure(
         panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
         for panel, band in zip(panels, chosen, strict=False):
             _draw_hemisphere(panel, texture, band, max(float(largest[band]), _NOTHING))
+            size = _size_text(float(largest[band]))
+            panel.set_title(f"{_band_text(texture.frequencies, band, unit)}\n{size}")
         for panel in panels[len(chosen) :]:
             panel.set_axis_off()
         add_colour_bar(list(panels), norm, r"Helicity $h/h_\mathrm{max}$")
@@ -242,7 +251,13 @@ def sphere_figure(
     return figure
 
 
-def cut_figure(cut: ZoneCut, bands: ArrayLike | None = None, *, title: str = "") -> Figure:
+def cut_figure(
+    cut: ZoneCut,
+    bands: ArrayLike | None = None,
+    *,
+    title: str = "",
+    unit: FrequencyUnit = THZ,
+) -> Figure:
     """Draw helicity and angular momentum of bands on a plane of the Brillouin zone.
 
     Parameters
@@ -253,6 +268,8 @@ def cut_figure(cut: ZoneCut, bands: ArrayLike | None = None, *, title: str = "")
         Bands to draw, counted from 0; by default the acoustic ones and those of largest |l|.
     title : str
         Above the panels.
+    unit : FrequencyUnit
+        In which mean frequencies are told.
 
     Returns
     -------
@@ -272,6 +289,7 @@ def cut_figure(cut: ZoneCut, bands: ArrayLike | None = None, *, title: str = "")
         panels = grid.ravel()
         for panel, band in zip(panels, chosen, strict=False):
             _draw_cut(panel, cut, band, norm)
+            panel.set_title(_band_text(cut.frequencies, band, unit))
         for panel in panels[len(chosen) :]:
             panel.set_axis_off()
         for panel in grid[:, 0]:
@@ -371,11 +389,6 @@ def _draw_hemisphere(axes: Axes, texture: SphereTexture, band: int, scale: float
     axes.add_patch(Circle((0, 0), 1, fill=False, edgecolor=INK, linewidth=0.6))
     axes.set_aspect("equal")
     axes.set_axis_off()
-    mean = float(texture.frequencies[..., band].mean())
-    size = float(np.abs(texture.helicity[..., band]).max())
-    size_text = f"{size:.2g}" if size > _NOTHING else "0"
-    unit = QUANTITIES["helicity"].unit
-    axes.set_title(f"band {band + 1}, ${mean:.1f}$ THz\n$h_\\mathrm{{max}}$ = {size_text} ${unit}$")
 
 
 def _draw_cut(axes: Axes, cut: ZoneCut, band: int, norm: Normalize) -> None:
@@ -394,5 +407,15 @@ def _draw_cut(axes: Axes, cut: ZoneCut, band: int, norm: Normalize) -> None:
     arrows = {"angles": "xy", "scale_units": "xy", "scale": 1 / spacing, "pivot": "middle"}
     axes.quiver(x, y, momentum @ cut.across, momentum @ cut.up, color=INK, width=0.006, **arrows)
     axes.set_aspect("equal")
-    mean = float(np.nanmean(cut.frequencies[..., band]))
-    axes.set_title(f"band {band + 1}, ${mean:.1f}$ THz")
+
+
+def _band_text(frequencies: FloatArray, band: int, unit: FrequencyUnit) -> str:
+    """Number of a band, counted from 1, and its mean frequency."""
+    mean = unit.per_terahertz * float(np.nanmean(frequencies[..., band]))
+    return f"band {band + 1}, ${mean:.1f}$ {unit.text}"
+
+
+def _size_text(size: float) -> str:
+    """End of the scale of a band."""
+    size_text = f"{size:.2g}" if size > _NOTHING else "0"
+    return f"$h_\\mathrm{{max}}$ = {size_text} ${QUANTITIES['helicity'].unit}$"

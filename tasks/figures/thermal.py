@@ -19,7 +19,7 @@ def thermal_figure(thermal: ThermalProperties, n_atoms: int, *, title: str = "")
     n_atoms : int
         Atoms in the primitive cell; the heat capacity tends to 3 n_atoms R, which is marked.
     title : str
-        Above them; the share of imaginary modes, which are left out, is added where there are any.
+        Above them, with what a mole is of, and the share of imaginary modes, which are left out.
 
     Returns
     -------
@@ -34,7 +34,8 @@ def thermal_figure(thermal: ThermalProperties, n_atoms: int, *, title: str = "")
         below.set_ylabel(QUANTITIES["free_energy_300"].short)
         below.set_xlabel(QUANTITIES["temperature"].axis)
         below.set_xlim(thermal.temperatures[0], thermal.temperatures[-1])
-        above.set_title("\n".join(filter(None, (title, _left_out(thermal)))))
+        cells = f"per mole of primitive cells ({n_atoms} atoms)"
+        above.set_title("\n".join(filter(None, (title, cells, _left_out(thermal)))))
     return figure
 
 

@@ -7,7 +7,7 @@ from tasks.trust import assess, followed_settings, warning_text
 
 _NOT_STORED: Final = (
     "Its force constants are not stored in this catalogue, so bands, motion and helicity over the "
-    "directions of q are not shown: `chiralscreen show` computes them from the crystal below (CIF)."
+    "directions of q are not shown. The command chiralscreen show computes them from the CIF."
 )
 
 

@@ -39,7 +39,7 @@ def test_candidates_for_one_experiment_are_ranked_by_its_own_score():
     text = console.file.getvalue()
     assert "stable chiral crystals by score for thermal response" in text
     best = by_class(ranked(chirality, "score_thermal"))["chiral"].iloc[0]
-    [first] = [line for line in text.splitlines() if best["material_id"] in line]
+    first = next(line for line in text.splitlines() if f" {best['material_id']} " in line)
     assert f"{best['score_thermal']:.3f}" in first
 
 
