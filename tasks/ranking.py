@@ -1,8 +1,8 @@
 """The score and the scores by purpose: the only place where a term is declared.
 
 Each term looks at columns of one row of the catalogue of materials and gives a number between 0 and
-1, which goes to zero with the angular momentum. It is left out where its columns are empty, where
-the relative spread of its numbers is above 30 %, and where a warning says that they mean nothing.
+1, which goes to zero with the angular momentum. It is left out where its columns are empty, and
+where a warning says that they mean nothing, or are known to no better than 30 %.
 Nothing here needs the modes: a catalogue is ranked anew from its columns.
 """
 
@@ -17,8 +17,6 @@ from tasks.trust import Trust
 
 Row = Mapping[str, Any]
 
-MAX_SPREAD: Final = 0.3
-"""Relative spread above which a number does not enter a score."""
 _ROOM_TEMPERATURE: Final = 300.0
 _OTHER_CLASS: Final = "class_changed"
 
@@ -39,8 +37,6 @@ class Term:
         The number, from a row whose columns are filled.
     reason : str
         Why it counts.
-    spread : str or None
-        Column with the relative spread of its numbers; None where none is known.
     spoiled_by : tuple of str
         Warnings with which the number means nothing.
     """
@@ -50,7 +46,6 @@ class Term:
     reads: tuple[str, ...]
     value: Callable[[Row, ScoreSettings], float]
     reason: str
-    spread: str | None = None
     spoiled_by: tuple[str, ...] = ()
 
     def of(self, row: Row, settings: ScoreSettings, warnings: Sequence[str] = ()) -> float | None:
@@ -70,9 +65,7 @@ class Term:
         float or None
             None where it is left out.
         """
-        spread = row.get(self.spread) if self.spread else None
-        doubtful = spread is not None and spread > MAX_SPREAD
-        if doubtful or set(warnings) & set(self.spoiled_by):
+        if set(warnings) & set(self.spoiled_by):
             return None
         if any(_is_empty(row.get(name)) for name in self.reads):
             return None
@@ -266,6 +259,7 @@ TERMS: Final = (
         ("resolved_helicity",),
         lambda row, _: row["resolved_helicity"],
         "how much of it turns about the direction in which the wave travels",
+        spoiled_by=("helicity_uncertain",),
     ),
     Term(
         "splitting",
@@ -273,6 +267,7 @@ TERMS: Final = (
         ("long_wave_helicity",),
         lambda row, _: row["long_wave_helicity"],
         "how far opposite hands are split in the long waves that most probes reach",
+        spoiled_by=("splitting_uncertain",),
     ),
 )
 """Terms of the score."""
@@ -284,6 +279,7 @@ PURPOSES: Final = (
         ("raman_splitting",),
         lambda row, settings: _half(_largest(row, "raman_splitting"), settings.raman_scale),
         "crossed circular channels see the two partners of a doublet at different shifts",
+        spoiled_by=("splitting_uncertain",),
         title="circular Raman scattering",
     ),
     Purpose(
@@ -300,6 +296,7 @@ PURPOSES: Final = (
         ("resonant_helicity",),
         lambda row, _: row["resonant_helicity"],
         "circular dichroism shows l along q of modes clear of the elastic line",
+        spoiled_by=("helicity_uncertain",),
         title="resonant inelastic X-ray scattering",
     ),
     Purpose(
@@ -308,7 +305,7 @@ PURPOSES: Final = (
         ("temperatures", "tensor"),
         lambda row, settings: _half(response_norm(row, _ROOM_TEMPERATURE), settings.tensor_scale),
         "a gradient of temperature gives the phonons angular momentum",
-        spoiled_by=("mesh", "forbidden_tensor"),
+        spoiled_by=("mesh", "forbidden_tensor", "tensor_uncertain"),
         title="thermal response",
     ),
 )
@@ -316,10 +313,7 @@ PURPOSES: Final = (
 
 SCORED: Final = tuple(
     dict.fromkeys(
-        name
-        for term in (*TERMS, *PURPOSES)
-        for name in (*term.reads, term.spread, "stable", "significant")
-        if name
+        name for term in (*TERMS, *PURPOSES) for name in (*term.reads, "stable", "significant")
     )
 )
 """Columns of the catalogue that scores look at."""

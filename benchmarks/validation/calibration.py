@@ -21,6 +21,7 @@ import pandas as pd
 
 from benchmarks.validation.agreement import Share
 from benchmarks.validation.crystals import STABILITY_TOLERANCE
+from benchmarks.validation.error_bars import PAIR
 from benchmarks.validation.materials import NOISE, per_material, read_results
 from tasks.symmetry import classify_space_group
 from tasks.trust import JUDGED, RULES, assess
@@ -57,7 +58,8 @@ def judged(row: dict[str, Any], other: dict[str, Any] | None) -> dict[str, Any]:
         "chirality_class": given and given.chirality_class,
         "helicity_wave": given and given.helicity_wave,
         "helicity_wave_found": known.get("wave"),
-        "volume_change": known.get("volume_error"),
+        # The cell of the reference stands for the measured one.
+        "measured_volume_change": known.get("volume_error"),
         "potentials_disagree": other is not None and _contradicts(known, other),
         "nac": True,
     }
@@ -91,6 +93,8 @@ def assessed(results: pd.DataFrame) -> pd.DataFrame:
             and r["reference"] == row["reference"]
             and r["potential"] != row["potential"]
         ]
+        # The second opinion of the docs first, others where it is not known.
+        others.sort(key=lambda other: other["potential"] not in PAIR)
         trust = assess(judged(row, others[0] if others else None))
         found.append(
             row

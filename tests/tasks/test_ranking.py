@@ -12,11 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from potentials import load_potential
-from tasks import ranking
 from tasks.chirality import ChiralitySettings, ScoreSettings, analyze_force_constants
 from tasks.phonons import PhononSettings, force_constants_of_all
 from tasks.ranking import (
-    MAX_SPREAD,
     PURPOSES,
     SCORED,
     TERMS,
@@ -29,7 +27,7 @@ from tasks.ranking import (
 )
 from tasks.storage import CATALOG_TABLES
 from tasks.symmetry import classify_space_group
-from tasks.trust import Trust
+from tasks.trust import RULES, Trust
 from tests.crystals import (
     helix,
     quartz,
@@ -208,19 +206,21 @@ def test_what_is_unstable_or_insignificant_has_no_score(row, name):
     assert set(purpose_scores(row, SETTINGS).values()) == {None}
 
 
-@pytest.mark.parametrize(
-    ("spread", "used"), [(None, True), (0.1, True), (MAX_SPREAD + 0.01, False)]
-)
-def test_a_term_whose_numbers_spread_is_left_out(monkeypatch, row, spread, used):
+@pytest.mark.parametrize("name", ["helicity", "splitting"])
+def test_a_term_whose_numbers_spread_is_left_out(row, name):
     """The others keep their weights; the catalogue tells which one is missing."""
-    doubtful = replace(TERMS[2], spread="some_spread")
-    monkeypatch.setattr(ranking, "TERMS", (*TERMS[:2], doubtful))
-    row["some_spread"] = spread
-    terms = score_terms(row, SETTINGS)
-    assert ("splitting" in terms) is used
-    assert score_of(row) == pytest.approx(np.mean(list(terms.values())))
-    expected = None if used else ["splitting"]
-    assert ranking_columns(row, SOUND, SETTINGS)["terms_left_out"] == expected
+    warned = replace(SOUND, warnings=(f"{name}_uncertain",))
+    terms = score_terms(row, SETTINGS, warned.warnings)
+    assert set(terms) == {term.name for term in TERMS} - {name}
+    found = ranking_columns(row, warned, SETTINGS)
+    assert found["raw_score"] == pytest.approx(np.mean(list(terms.values())))
+    assert found["terms_left_out"] == [name]
+    assert ranking_columns(row, SOUND, SETTINGS)["terms_left_out"] is None
+
+
+def test_what_spoils_a_term_is_a_warning():
+    spoilers = {code for term in (*TERMS, *PURPOSES) for code in term.spoiled_by}
+    assert spoilers <= {rule.code for rule in RULES}
 
 
 def test_empty_columns_leave_terms_out_and_without_any_there_is_no_score(row):
