@@ -115,7 +115,7 @@ def _plot_material(
     save: Callable[..., set[str]],
 ) -> None:
     """Draw what can be drawn of a material, and say what cannot and why."""
-    from tasks.columns import how_to_compute
+    from tasks.columns import commands_to_compute, how_to_compute
     from tasks.figures.collection import MATERIAL_KINDS, drawable_kinds, material_figures
     from tasks.figures.material import material_data
     from tasks.sources import safe_id
@@ -126,15 +126,17 @@ def _plot_material(
     drawable = drawable_kinds(material, wanted)
     missing = [kind for kind in wanted if kind not in drawable]
     told = f"{', '.join(missing)}: force constants or spectra of {material_id!r} are not stored"
-    advice = how_to_compute(folder, material_id, material.row["potential"])
+    crystal = (folder, material_id, material.row["potential"])
     if not drawable:
-        raise RemediableError(told, advice)
+        raise RemediableError(told, how_to_compute(*crystal))
     drawn = save(material_figures(material, drawable, unit), f"{safe_id(material_id)}-")
     for name in sorted(set(drawable) - drawn):
         console.print(f"left out: {name}, zero or undefined on the whole path")
     if missing:
-        console.print(f"left out: {told}")
-        console.print(f"what to do: {advice}")
+        console.print(f"left out: {told}", soft_wrap=False)
+        console.print("what to do, to compute all of it anew:")
+        for command in commands_to_compute(*crystal):
+            console.print(f"  {command}")
 
 
 @app.command()

@@ -21,7 +21,7 @@ from tasks.catalogue import (
     read_catalog,
     read_overview,
 )
-from tasks.columns import how_to_compute
+from tasks.columns import commands_to_compute
 from tasks.curation import CENTROSYMMETRIC
 from tasks.failures import Failure
 from tasks.intake import Plan
@@ -234,11 +234,12 @@ def _print_missing(console: Console, folder: Path) -> None:
     """Print what a folder of tables lacks, and how to get it."""
     console.print("tables alone, without the parts and receipts of a dataset")
     if missing := not_stored(folder):
-        advice = f"to get it for one crystal: {how_to_compute(folder)}"
         console.print("not stored:")
         for line in missing:
             console.print(Padding(line, (0, 0, 0, 2)), soft_wrap=False)
-        console.print(advice, soft_wrap=False)
+        console.print("to compute it anew for a crystal NAME:")
+        for command in commands_to_compute(folder):
+            console.print(f"  {command}")
 
 
 def _print_second_opinion(console: Console, chirality: pd.DataFrame) -> None:

@@ -265,7 +265,26 @@ def stored_constants(tables: TableSource, phonon_key: str) -> Row:
 
 
 def how_to_compute(folder: Path, material_id: str = "NAME", potential: object = None) -> str:
-    """Say how what a folder of tables lacks of a crystal is computed from what it has.
+    """Say in one line how what a folder of tables lacks of a crystal is computed.
+
+    Parameters
+    ----------
+    folder, material_id, potential
+        As of `commands_to_compute`.
+
+    Returns
+    -------
+    str
+        Its two commands.
+    """
+    export, show = commands_to_compute(folder, material_id, potential)
+    return f"`{export}` writes the relaxed crystal, `{show}` computes all of it anew"
+
+
+def commands_to_compute(
+    folder: Path, material_id: str = "NAME", potential: object = None
+) -> tuple[str, str]:
+    """Tell the commands that compute what a folder of tables lacks of a crystal.
 
     Parameters
     ----------
@@ -278,13 +297,13 @@ def how_to_compute(folder: Path, material_id: str = "NAME", potential: object = 
 
     Returns
     -------
-    str
-        Two commands.
+    tuple of str
+        The first writes the relaxed crystal, the second computes all of it anew.
     """
     export = shlex.join(["chiralscreen", "export", str(folder), material_id])
     with_it = ["--potential", potential] if isinstance(potential, str) else []
     show = shlex.join(["chiralscreen", "show", f"{safe_id(material_id)}.cif", *with_it])
-    return f"`{export}` writes the relaxed crystal, `{show}` computes all of it anew"
+    return export, show
 
 
 def stored_crystal(
