@@ -1,5 +1,6 @@
 """The program that takes the place of a stopped run: ends its processes, tells what is kept."""
 
+import shutil
 import sys
 import time
 from contextlib import suppress
@@ -13,10 +14,12 @@ _LONGEST = 2.0
 def main() -> None:
     """End all processes that this one has started, under whichever program.
 
-    The arguments of the program are the exit code and the line to print.
+    The arguments of the program are the exit code, the line to print, and a folder to remove.
     """
-    code, line = sys.argv[1:]
+    code, line, folder = sys.argv[1:]
     _end_processes()
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
     if sys.stderr.isatty():
         # The bar of the run stands in this line, and the cursor is hidden.
         line = f"\r\x1b[2K\x1b[?25h{line}"

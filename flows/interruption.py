@@ -40,12 +40,15 @@ class Standing:
         Tells a server that the run was stopped.
     watched : bool
         Whether signals are waited for, as in the program; never where others call a flow.
+    folder : str
+        Temporary folder that the program would remove at its orderly end.
     """
 
     kept: str = ""
     advice: str = ""
     farewell: Callable[[], object] | None = None
     watched: bool = False
+    folder: str = ""
 
 
 STANDING = Standing()
@@ -137,7 +140,7 @@ def stop(reason: str, code: int, hurry: Callable[[], bool] = lambda: False) -> N
     line = "; ".join(filter(None, (reason, STANDING.kept, STANDING.advice)))
     # Across the change of programs: whoever is in a hurry shall not leave processes behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    program = [sys.executable, "-I", str(Path(ending.__file__)), str(code), line]
+    program = [sys.executable, "-I", str(Path(ending.__file__)), str(code), line, STANDING.folder]
     os.execv(sys.executable, program)  # noqa: S606 - our own program
 
 

@@ -1,8 +1,11 @@
 """Work in processes that may hang, eat memory or die without cost to others."""
 
+import atexit
 import ctypes
 import multiprocessing
+import multiprocessing.util
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from flows.interruption import shielded
+from flows.interruption import STANDING, shielded
 from flows.memory import bounded_memory, held_memory
 from tasks.failures import RemediableError
 
@@ -24,8 +27,12 @@ Result = TypeVar("Result")
 _CONTEXT = multiprocessing.get_context("forkserver")
 READERS = "tasks.intake"
 """Module with all that reads records."""
+SECONDS_PER_FILE, GIB_PER_FILE = 3600.0, 8.0
+"""What the reading of one file of force constants may take."""
 # Threads of libraries reserve memory for each CPU, and these processes have work for one.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# Tells the server that forks which folder its socket is in.
+_FOLDER_OF_SOCKETS = "CHIRALSCREEN_FOLDER_OF_SOCKETS"
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 # A process that has kept so much of what it may take makes room for a new one.
 _KEPT = 0.5
@@ -43,8 +50,20 @@ def start_server(*preload: str) -> None:
         Modules that it imports; those of the first call count.
     """
     _CONTEXT.set_forkserver_preload([__name__, *preload])
-    with _environment(_ONE_THREAD), shielded():
+    STANDING.folder = multiprocessing.util.get_temp_dir()
+    with _environment({**_ONE_THREAD, _FOLDER_OF_SOCKETS: STANDING.folder}), shielded():
         forkserver.ensure_running()
+
+
+def _remove_after(run: int, folder: str) -> None:
+    """Remove the folder of a run that was killed and could not do so itself."""
+    if os.getppid() != run:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if _FOLDER_OF_SOCKETS in os.environ:
+    # This is the server, which ends orderly when its run is gone; what it forks never does.
+    atexit.register(_remove_after, os.getppid(), os.environ.pop(_FOLDER_OF_SOCKETS))
 
 
 @dataclass(frozen=True)
@@ -212,8 +231,8 @@ def isolated(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     *,
-    seconds: float,
-    memory: float,
+    seconds: float = SECONDS_PER_FILE,
+    memory: float = GIB_PER_FILE,
     preload: tuple[str, ...] = (),
 ) -> Iterator[Result | RemediableError]:
     """Apply a function to each of some things, each time in a new process under limits.
@@ -266,7 +285,9 @@ def _received(pipe: Connection, process: BaseProcess, seconds: float) -> Any:  #
         if pipe.poll(seconds):
             return pipe.recv()
         message = f"not read within {seconds:g} s"
-        return RemediableError(message, "allow more with --time-limit, or divide the file")
+        return RemediableError(
+            message, "allow more with `analyze --time-limit`, or divide the file"
+        )
     except EOFError:
         process.join()
         return _death(process.exitcode or 0)
@@ -279,7 +300,7 @@ def _received(pipe: Connection, process: BaseProcess, seconds: float) -> Any:  #
 def _death(code: int) -> RemediableError:
     """Say how a process ended that sent nothing."""
     message = f"the process that read it died ({_cause(code)}): too deeply nested, too large, "
-    remedy = "give the file as phonopy wrote it, or allow more --memory"
+    remedy = "give the file as phonopy wrote it, or allow more with `analyze --memory`"
     return RemediableError(f"{message}or damaged", remedy)
 
 

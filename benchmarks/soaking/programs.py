@@ -30,6 +30,7 @@ _ROLES = {
     "ending.py": "ending",
 }
 _BETWEEN_LOOKS = 0.05  # seconds
+_PATIENCE = 20.0  # times a limit, with processes that are not given a CPU
 _STARTED: set[int] = set()
 
 
@@ -204,8 +205,8 @@ def living(family: Iterable[psutil.Process] = ()) -> list[psutil.Process]:
 def gone_after(family: Iterable[psutil.Process], longest: float) -> float | None:
     """Wait until all of some processes, and all orphans, have ended.
 
-    Seconds in which they were ready to compute and had no CPU do not count: the test leaves the
-    machine to others.
+    Seconds in which one of them was ready to compute and had no CPU do not count: the test leaves
+    the machine to others.
 
     Parameters
     ----------
@@ -219,17 +220,19 @@ def gone_after(family: Iterable[psutil.Process], longest: float) -> float | None
     float or None
         Seconds that it took; None where some live on.
     """
-    family, since = tuple(family), time.monotonic()
-    first: dict[int, float] = {}
-    last: dict[int, float] = {}
+    family, since, lost = tuple(family), time.monotonic(), 0.0
+    before: dict[str, float] = {}
     while True:
         left = living(family)
-        for process in left:
-            last[process.pid] = _seconds_without_cpu(process.pid)
-            first.setdefault(process.pid, last[process.pid])
-        seconds = time.monotonic() - since - sum(last[pid] - first[pid] for pid in last)
-        if not left or seconds > longest:
-            return None if left else max(seconds, 0.0)
+        now = _seconds_without_cpu(left)
+        lost += max((now[thread] - before.get(thread, now[thread]) for thread in now), default=0.0)
+        before, elapsed = now, time.monotonic() - since
+        seconds = max(elapsed - lost, 0.0)
+        if not left:
+            return seconds
+        # How long a process has waited for a CPU is known once it has got one.
+        if seconds > longest and (elapsed > _PATIENCE * longest or not _are_ready(left)):
+            return None
         time.sleep(_BETWEEN_LOOKS)
 
 
@@ -249,12 +252,21 @@ def send(number: signal.Signals, processes: Iterable[psutil.Process]) -> None:
             process.send_signal(number)
 
 
-def _seconds_without_cpu(pid: int) -> float:
-    """Seconds that the threads of a process were ready to compute and had no CPU; Linux only."""
-    with suppress(OSError, IndexError):
-        threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-        return max(float(thread.read_text().split()[1]) for thread in threads) / 1e9
-    return 0.0
+def _seconds_without_cpu(processes: Iterable[psutil.Process]) -> dict[str, float]:
+    """Seconds that each thread was ready to compute and had no CPU; Linux only."""
+    found = {}
+    for process in processes:
+        for thread in Path(f"/proc/{process.pid}/task").glob("*"):
+            with suppress(OSError, IndexError):
+                found[thread.name] = float((thread / "schedstat").read_text().split()[1]) / 1e9
+    return found
+
+
+def _are_ready(processes: Iterable[psutil.Process]) -> bool:
+    """Whether some process would compute if it had a CPU."""
+    with suppress(psutil.NoSuchProcess):
+        return any(process.status() == psutil.STATUS_RUNNING for process in processes)
+    return True
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:

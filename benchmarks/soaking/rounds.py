@@ -104,7 +104,11 @@ class Round:
     def start(self, *, file_limit: int | None = None, **changes: str) -> Program:
         """Start the screening of the round."""
         home = self.folder.parent / "prefect"
-        environment = {"PREFECT_HOME": str(home), "TMPDIR": str(self.folder / "temporary")}
+        environment = {
+            "PREFECT_HOME": str(home),
+            "TMPDIR": str(self.folder / "temporary"),
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(_NEVER_ENDS),
+        }
         arguments = screening(self.reference.work, self.output, self.random.randint(1, 2))
         return start(arguments, self.folder, environment | changes, file_limit=file_limit)
 
@@ -146,8 +150,9 @@ class Round:
         self.codes.append(run.process.wait())
         # Python itself takes a moment before it can be told anything.
         is_early = run.cpu_time() < _SECONDS_OF_PYTHON
+        expected = (_STOPPED, -signal.SIGTERM) if is_early else (_STOPPED,)
         self.require(
-            self.codes[-1] == _STOPPED or (is_early and self.codes[-1] == -signal.SIGTERM),
+            seconds is None or self.codes[-1] in expected,
             f"{run.log.name}: exit code {self.codes[-1]} after SIGTERM",
         )
         self.require("Traceback" not in run.told(), f"{run.log.name}: a traceback")
@@ -311,13 +316,15 @@ def carry_out(of: Round, kind: str) -> float:
     except Exception as error:  # noqa: BLE001 - a dataset that cannot be read is a fault
         of.faults.append(f"{type(error).__name__}: {error}")
         return float("nan")
-    of.faults += [f"left in the temporary folder: {p.name}" for p in _left(of, "temporary")]
-    of.faults += [f"left where it ran: {p.name}" for p in _left(of, "here") if p != of.output]
+    left = [*_left(of, "temporary"), *_left(of, "here")]
+    of.faults += [f"left behind: {p.relative_to(of.folder)}" for p in left if p != of.output]
     return difference
 
 
 def _left(of: Round, name: str) -> list[Path]:
-    return sorted((of.folder / name).iterdir())
+    """What lies in a folder; torch keeps a cache of its own where temporary files go."""
+    found = sorted((of.folder / name).iterdir())
+    return [path for path in found if not path.name.startswith("torchinductor_")]
 
 
 def _complete(of: Round) -> None:

@@ -176,13 +176,25 @@ def test_a_run_that_slept_goes_on_and_finishes_what_was_stopped(run, folder):
     assert set(read_catalog(dataset.root, "chirality")["outcome"]) == {"screened"}
 
 
-def waiting_run(run, folder: Path) -> InTerminal:
+def waiting_run(run, folder: Path, **environment: str) -> InTerminal:
     """A run that computes a crystal, which waits."""
     write_crystals(folder / "source", "GaAs")
     settings_of(folder, "Ga:wait")
-    program = run(folder, *SCREEN)
+    program = run(folder, *SCREEN, **environment)
     program.until("chunk")
     return program
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_in_the_temporary_folder(run, tmp_path, number):
+    """The socket by which processes that read are started lies there."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    program = waiting_run(run, tmp_path, TMPDIR=str(folder))
+    assert list(folder.iterdir())
+    program.process.send_signal(number)
+    program.process.wait()
+    eventually(lambda: not list(folder.iterdir()), 10)
 
 
 def test_a_run_whose_server_is_gone_ends_and_says_so(run, tmp_path):
