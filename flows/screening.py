@@ -20,7 +20,7 @@ from flows.artifacts import publish_outcomes
 from flows.chunks import Chunk, Errand, carried_through, finished_cost, open_cost
 from flows.engines import Crew, Engine, EngineName, started
 from flows.interruption import STANDING
-from flows.isolation import isolated
+from flows.isolation import GIB_PER_FILE, SECONDS_PER_FILE, isolated
 from flows.labels import analysis_name, artifact_key, ended, label_run, run_name
 from flows.opinions import confer
 from flows.planning import (
@@ -163,8 +163,8 @@ def analyze(
     settings: ScreenSettings | None = None,
     workers: int | None = None,
     *,
-    time_limit: float = 3600.0,
-    memory: float = 8.0,
+    time_limit: float = SECONDS_PER_FILE,
+    memory: float = GIB_PER_FILE,
 ) -> ScreenResult:
     """Analyse force constants from phonopy files, with the chirality stage of the screening.
 

@@ -3,14 +3,18 @@
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from flows.isolation import isolated
 from flows.planning import alone, in_turn, intake_of
+from flows.reading import read_records
 from flows.result import ScreenResult
 from flows.runs import commit_run, potential_of
+from flows.spread import spread
 from flows.waiting import DOING
 from tasks.building import build_catalog
 from tasks.curation import CENTROSYMMETRIC
@@ -19,7 +23,6 @@ from tasks.failures import Failure, RemediableError
 from tasks.intake import Intake, Plan, plan_screening
 from tasks.planning import STAGE_NAMES
 from tasks.settings import ScreenSettings
-from tasks.sources import raw_records
 from tasks.stages import StageReport, run_stage
 
 _PHONOPY = (".yaml", ".yml", ".yaml.xz", ".yml.xz")
@@ -69,11 +72,7 @@ def compute_crystal(
     intake = replace(intake, kind="analyze") if is_phonopy else intake
     with alone(intake):
         intake = in_turn(intake)
-        plan = (
-            plan_analysis(intake, [file])
-            if is_phonopy
-            else plan_screening(intake, retry_failures=True)
-        )
+        plan = _plan_analysis(intake, file) if is_phonopy else _plan_screening(intake)
         reports = tuple(_reports(intake, plan, device, tell))
         commit_run(intake, ScreenResult(intake.run_id, plan, reports))
         build_catalog(intake.dataset)
@@ -97,10 +96,19 @@ def require_one_crystal(file: Path, settings: ScreenSettings) -> None:
     RemediableError
         When there is a second record.
     """
-    records = raw_records(file, settings.source)
+    records = read_records(file, settings.source)
     if len(list(itertools.islice(records, 2))) > 1:
         remedy = f"give a file with one, or screen them all: chiralscreen screen {file} -o FOLDER"
         raise RemediableError(f"{file} holds more than one crystal", remedy)
+
+
+def _plan_screening(intake: Intake) -> Plan:
+    limited = partial(spread, workers=1, limits=intake.settings.source)
+    return plan_screening(intake, retry_failures=True, read=read_records, spread=limited)
+
+
+def _plan_analysis(intake: Intake, file: Path) -> Plan:
+    return plan_analysis(intake, [file], partial(isolated, preload=(plan_analysis.__module__,)))
 
 
 def _reports(

@@ -2,13 +2,14 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.console import (
     DONE,
     DONE_WITH_FAILURES,
+    Config,
     Source,
     Workers,
     console,
@@ -21,7 +22,12 @@ from flows.console import (
 )
 from tasks.tolerances import AS_GIVEN, LOOSE
 
+if TYPE_CHECKING:
+    from tasks.sources import SourceSettings
+
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+# Quartz takes 3 s; a crystal of more elements, or a lower threshold, many times that.
+_EXCHANGES_PER_READING = 30.0
 
 
 @app.command()
@@ -173,7 +179,9 @@ def substitute(
         float, typer.Option(min=1e-6, max=1.0, help="Smallest probability of all exchanges.")
     ] = 0.001,
     limit: Annotated[int, typer.Option(min=1, help="Most candidates made from one crystal.")] = 20,
-    symprec: Annotated[float, typer.Option(help="Symmetry tolerance (Å).")] = AS_GIVEN,
+    config: Config = None,
+    symprec: Annotated[float | None, typer.Option(help="Symmetry tolerance (Å).")] = None,
+    workers: Workers = None,
 ) -> None:
     """Put other elements into known chiral crystals: new candidates to screen.
 
@@ -184,19 +192,37 @@ def substitute(
     """
     import json
 
+    from flows.isolation import READERS, start_server
+
+    start_server(READERS, "tasks.substitution")
+    from flows.reading import read_records
+    from flows.spread import spread
     from flows.summary import print_failures
     from flows.tables import write_failures
+    from flows.workers import n_processes
     from tasks.failures import Failure
+    from tasks.settings import read_settings
     from tasks.substitution import candidates
 
     failures: list[Failure] = []
     # Hidden, so that it is no source where it lies among the structures.
     unfinished = output.with_name(f".{output.name}.part")
     with errors_told():
-        n_written = 0
+        settings, n_written = read_settings(config, {"symmetry.symprec": symprec}), 0
+        n_workers, limits = n_processes(workers), _limits_of_exchanges(settings.source)
+        found = candidates(
+            located(source),
+            settings.symmetry.symprec,
+            threshold,
+            limit,
+            settings=settings.source,
+            read=read_records,
+            spread=partial(spread, workers=n_workers, limits=settings.source),
+            exchange=partial(spread, workers=n_workers, limits=limits),
+        )
         try:
             with unfinished.open("w", encoding="utf-8") as stream:
-                for item in candidates(located(source), symprec, threshold, limit):
+                for item in found:
                     if isinstance(item, Failure):
                         failures.append(item)
                         continue
@@ -208,6 +234,13 @@ def substitute(
         console.print(f"written: {output}, {n_written} candidates")
         print_failures(console, failures, write_failures(failures, output))
     raise typer.Exit(DONE_WITH_FAILURES if failures else DONE)
+
+
+def _limits_of_exchanges(settings: "SourceSettings") -> "SourceSettings":
+    """Limits of the exchanges in one crystal, of which there may be thousands."""
+    return settings.model_copy(
+        update={"record_seconds": _EXCHANGES_PER_READING * settings.record_seconds}
+    )
 
 
 if __name__ == "__main__":

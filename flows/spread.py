@@ -32,7 +32,7 @@ def spread(
     function : callable
         Pure; a module's own, or a partial of one. It passes failures on in some form.
     records : iterable
-        Taken as they are needed.
+        Records, or what was made of them and knows its ``source_record``; taken as they are needed.
     workers : int
         Processes at most; no more are started than there are records.
     limits : SourceSettings

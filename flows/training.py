@@ -18,7 +18,10 @@ from prefect.cache_policies import NO_CACHE
 from flows.interruption import STANDING
 from flows.labels import artifact_key, ended
 from flows.progress import Meter, metered
+from flows.reading import read_records
+from flows.spread import spread
 from flows.tables import Column, markdown_table
+from flows.workers import n_processes
 from potentials import Potential, load_potential
 from tasks.settings import PotentialSettings
 from tasks.training import Epoch, TrainingSettings, prepare, run_stage
@@ -121,7 +124,11 @@ def label_source(source: Path, settings: DistillationSettings, output: Path) -> 
     device = settings.training.device
     teacher = _load(settings.teacher, device)
     referees = _referees(settings, device)
-    crystals = list(usable_crystals(source, settings, teacher.card.elements))
+    spreading = partial(spread, workers=n_processes(None), limits=settings.source)
+    elements = teacher.card.elements
+    crystals = list(
+        usable_crystals(source, settings, elements, read=read_records, spread=spreading)
+    )
     chunks = [
         crystals[start : start + settings.chunk_size]
         for start in range(0, len(crystals), settings.chunk_size)

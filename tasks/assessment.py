@@ -23,8 +23,15 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from tasks.curation import charge_balance, space_groups_at
 from tasks.failures import Failure, RemediableError
-from tasks.intake import Read, Spread
-from tasks.sources import RawRecord, SourceSettings, parsed, raw_records, read_failure
+from tasks.sources import (
+    RawRecord,
+    Read,
+    SourceSettings,
+    Spread,
+    parsed,
+    raw_records,
+    read_failure,
+)
 from tasks.structures import PackedCell, check_crystal, reduced_formula
 from tasks.symmetry import classify_space_group
 from tasks.tolerances import AS_GIVEN, LOOSE

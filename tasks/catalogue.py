@@ -77,6 +77,11 @@ def read_overview(folder: Path) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per material; of the columns that hold lists those alone that tables tell.
+
+    Raises
+    ------
+    RemediableError
+        When the file is damaged.
     """
     told = [
         column.name

@@ -16,7 +16,6 @@ from tasks.intake import (
     Decision,
     Intake,
     Plan,
-    Spread,
     carried_out,
     material_row,
     plan_row_of,
@@ -31,7 +30,7 @@ from tasks.phonopy_files import (
 )
 from tasks.planning import STAGE_VERSIONS, Work, chirality_key, digest
 from tasks.settings import ScreenSettings
-from tasks.sources import safe_id
+from tasks.sources import Spread, safe_id
 from tasks.structures import Material, structure_hash
 
 _READING: Final = 2  # raised when the same files give other force constants than before

@@ -38,8 +38,9 @@ from tasks.planning import (
 from tasks.settings import ScreenSettings
 from tasks.sources import (
     RawRecord,
+    Read,
     Record,
-    SourceSettings,
+    Spread,
     parsed,
     raw_records,
     read_failure,
@@ -53,10 +54,6 @@ from tasks.triage import affordable, expected_value
 STAGE = "plan"
 # What a run does with what it reads.
 Kind = Literal["screen", "analyze"]
-# Applies a function to each of many things and gives the results in order, like `map`.
-Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-# Cuts a source into records, like `raw_records`.
-Read = Callable[[Path, SourceSettings], Iterator[RawRecord | Failure]]
 _BATCH = 200
 _SYMMETRY_COLUMNS = (
     "point_group",

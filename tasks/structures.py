@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +19,11 @@ from tasks.failures import Failure, RemediableError
 from tasks.masses import set_special_masses, special_masses
 from tasks.sources import (
     Provenance,
+    RawRecord,
+    Read,
     Record,
     SourceSettings,
+    Spread,
     parsed,
     raw_records,
     read_failure,
@@ -103,7 +107,12 @@ class Material:
 
 
 def read_materials(
-    source: Path, symprec: float, settings: SourceSettings | None = None
+    source: Path,
+    symprec: float,
+    settings: SourceSettings | None = None,
+    *,
+    read: Read = raw_records,
+    spread: Spread = map,
 ) -> Iterator[Material | Failure]:
     """Read every structure of a file or folder, one at a time.
 
@@ -115,6 +124,10 @@ def read_materials(
         Tolerance of the symmetry search in Å.
     settings : SourceSettings, optional
         Provenance, meaning of columns, limits.
+    read : callable
+        Like `raw_records`; may use another process.
+    spread : callable
+        Like `map`; may use other processes, and gives the results in order.
 
     Yields
     ------
@@ -129,17 +142,26 @@ def read_materials(
     ValueError
         When a folder holds no file of a known kind.
     """
+    settings = settings or SourceSettings()
     seen: dict[str, str] = {}
-    for raw in raw_records(source, settings or SourceSettings()):
-        if isinstance(raw, Failure):
-            yield raw
-            continue
+    parse = partial(_material_in, symprec=symprec, max_atoms=settings.max_atoms)
+    for found in spread(parse, read(source, settings)):
         try:
-            record = parsed(raw)
-            require_new(record.material_id, record.source_record, seen)
-            yield material_of(record, symprec)
-        except Exception as error:  # noqa: BLE001 - any defect of one record is a row, not an end
-            yield read_failure(error, raw.source_record)
+            if isinstance(found, Material):
+                require_new(found.material_id, found.source_record, seen)
+            yield found
+        except RemediableError as error:
+            yield read_failure(error, found.source_record)
+
+
+def _material_in(record: RawRecord | Failure, symprec: float, max_atoms: int) -> Material | Failure:
+    """Crystal of a record; depends on nothing but the arguments, and may be made anywhere."""
+    if isinstance(record, Failure):
+        return record
+    try:
+        return material_of(parsed(record, max_atoms), symprec)
+    except Exception as error:  # noqa: BLE001 - any defect of one record is a row, not an end
+        return read_failure(error, record.source_record)
 
 
 def material_of(record: Record, symprec: float) -> Material:

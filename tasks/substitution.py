@@ -9,7 +9,7 @@ import itertools
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from pymatgen.core import Composition, Species
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from tasks.failures import Failure, RemediableError
-from tasks.sources import safe_id
+from tasks.sources import Read, SourceSettings, Spread, raw_records, read_failure, safe_id
 from tasks.structures import Material, check_crystal, read_materials, reduced_formula
 from tasks.symmetry import classify_space_group, find_dataset
 
@@ -67,7 +67,15 @@ class Substitution:
 
 
 def candidates(
-    source: Path, symprec: float, threshold: float, limit: int
+    source: Path,
+    symprec: float,
+    threshold: float,
+    limit: int,
+    *,
+    settings: SourceSettings | None = None,
+    read: Read = raw_records,
+    spread: Spread = map,
+    exchange: Spread = map,
 ) -> Iterator[Substitution | Failure]:
     """Exchange the ions of every chiral crystal of a source.
 
@@ -81,12 +89,20 @@ def candidates(
         Smallest conditional probability of all exchanges together.
     limit : int
         Most candidates made from one crystal.
+    settings : SourceSettings, optional
+        Meaning of columns, limits.
+    read : callable
+        Like `raw_records`; may use another process.
+    spread : callable
+        Like `map`; may use other processes, and gives the results in order.
+    exchange : callable
+        The same for exchanges, which take seconds for a crystal.
 
     Yields
     ------
     Substitution or Failure
         Crystals whose formula and space group the source does not have already; records of the
-        source that are no crystals.
+        source that are no crystals, or whose ions could not be exchanged.
 
     Raises
     ------
@@ -95,7 +111,7 @@ def candidates(
     """
     known: set[tuple[str, int]] = set()
     prototypes: list[tuple[Material, int]] = []
-    for item in read_materials(source, symprec):
+    for item in read_materials(source, symprec, settings, read=read, spread=spread):
         if isinstance(item, Failure):
             yield item
             continue
@@ -103,10 +119,24 @@ def candidates(
         known.add((reduced_formula(item.atoms), number))
         if classify_space_group(number).chirality_class == "II":
             prototypes.append((item, number))
-    for material, number in prototypes:
-        found = substitutions(material.material_id, material.atoms, threshold)
+    related = partial(_relatives, threshold=threshold)
+    relatives = exchange(related, (material for material, _ in prototypes))
+    for (_, number), found in zip(prototypes, relatives, strict=True):
+        if isinstance(found, Failure):
+            yield found
+            continue
         new = (made for made in found if (reduced_formula(made.atoms), number) not in known)
         yield from itertools.islice(new, limit)
+
+
+def _relatives(material: Material | Failure, threshold: float) -> list[Substitution] | Failure:
+    """Exchange the ions of a crystal; a failure is passed on, and an error becomes one."""
+    if isinstance(material, Failure):
+        return material
+    try:
+        return list(substitutions(material.material_id, material.atoms, threshold))
+    except Exception as error:  # noqa: BLE001 - one crystal must not end the search
+        return read_failure(error, material.source_record)
 
 
 def substitutions(material_id: str, atoms: Atoms, threshold: float) -> Iterator[Substitution]:

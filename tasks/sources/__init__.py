@@ -6,6 +6,8 @@ and no name in a file is used as a path or as the name of a class.
 """
 
 from tasks.sources.reading import (
+    Read,
+    Spread,
     name_in_source,
     parsed,
     paths_to_read,
@@ -28,8 +30,10 @@ __all__ = [
     "STAGE",
     "Provenance",
     "RawRecord",
+    "Read",
     "Record",
     "SourceSettings",
+    "Spread",
     "name_in_source",
     "parsed",
     "paths_to_read",

@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tasks.failures import Failure, RemediableError
 from tasks.folders import is_dataset
@@ -30,6 +31,10 @@ from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
 from tasks.sources.tables import cut_csv, cut_json, cut_json_lines, cut_parquet
 from tasks.sources.xyz import cut_xyz, parse_xyz
 
+# Cuts a source into records, like `raw_records`.
+Read = Callable[[Path, SourceSettings], Iterator[RawRecord | Failure]]
+# Applies a function to each of many things and gives the results in order, like `map`.
+Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 _Cutter = Callable[[Document, SourceSettings], Iterator[RawRecord | Failure]]
 _DEFAULTS = SourceSettings()
 

@@ -1,5 +1,6 @@
 """Parquet files of a dataset: writing them, and reading the rows one asks for."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from tasks.storage.schema import Table
 # A row group is what a reader decodes at least: small enough to read few materials cheaply.
 _ROW_GROUP_ROWS: Final = 32_768
 _ROW_GROUP_BYTES: Final = 4 * 2**20
+# Files that this process has found to be what was committed.
+_COMPARED: Final[set[tuple[object, ...]]] = set()
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,14 @@ class Selection:
         Condition that the file's statistics can use to skip row groups; None takes all.
     dropped : frozenset of str
         Identities whose rows are taken from another part.
+    part : PartFile or None
+        What the receipt says of the file; None reads it unchecked.
     """
 
     path: Path
     filter: ds.Expression | None = None
     dropped: frozenset[str] = frozenset()
+    part: PartFile | None = None
 
 
 def write_rows(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> int:
@@ -59,7 +65,9 @@ def write_rows(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> in
         Size of the rows in memory in bytes.
     """
     memory = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    # Readers of the catalogue compare the sums of its pages; a part has its digest besides.
+    options = {"compression": "zstd", "write_page_checksum": True}
+    with pq.ParquetWriter(path, schema, **options) as writer:
         for batch in batches:
             memory += batch.nbytes
             writer.write_table(batch, row_group_size=_row_group_rows(batch))
@@ -95,6 +103,67 @@ def stage_part(folder: Path, table: Table, batches: Iterable[pa.Table]) -> tuple
     path = stage_file(folder, lambda file: memory.append(write_rows(file, schema, batches)))
     rows = pq.read_metadata(path).num_rows
     return path, PartFile(rows, path.stat().st_size, memory[0], file_digest(path))
+
+
+def difference_of(path: Path, part: PartFile) -> str:
+    """Say how a file differs from what was committed.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    part : PartFile
+        What the receipt says of it.
+
+    Returns
+    -------
+    str
+        Sizes and digests; empty where there is no difference.
+
+    Raises
+    ------
+    DatasetError
+        When the file cannot be read.
+    """
+    state, digest = _state_of(path), file_digest(path)
+    size = state.st_size
+    if (size, digest) != (part.size, part.sha256):
+        expected = f"{part.size} bytes, sha256 {part.sha256}"
+        return f"{expected}; found {size} bytes, sha256 {digest}"
+    _COMPARED.add(_known_as(path, part, state))
+    return ""
+
+
+def require_committed(path: Path, part: PartFile) -> None:
+    """Refuse a file that is not what was committed; a process compares each once.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    part : PartFile
+        What the receipt says of it.
+
+    Raises
+    ------
+    DatasetError
+        When the file differs, or cannot be read.
+    """
+    if _known_as(path, part, _state_of(path)) in _COMPARED:
+        return
+    if difference := difference_of(path, part):
+        remedy = "the next screening sets it aside and does its work again"
+        raise DatasetError(f"{path} is damaged ({difference}): {remedy}")
+
+
+def _state_of(path: Path) -> os.stat_result:
+    with explained("read", path):
+        return path.stat()
+
+
+def _known_as(path: Path, part: PartFile, state: os.stat_result) -> tuple[object, ...]:
+    """What tells a file that was compared from another one, or from itself changed."""
+    return path, part.sha256, state.st_mtime_ns, state.st_size, state.st_ino
 
 
 def count_rows(path: Path) -> int:
@@ -144,6 +213,8 @@ def scan_part(
         When the file is missing or damaged.
     """
     names = table.names if columns is None else tuple(columns)
+    if selection.part:
+        require_committed(selection.path, selection.part)
     needed = {*names, *table.identity} if selection.dropped else names
     schema = pa.schema([table.column(name).field for name in names])
     schema = schema.with_metadata(table.arrow_schema.metadata)

@@ -216,7 +216,8 @@ def _resolve(
     for receipt, wanted in found:
         every = not restricted and len(wanted) == len(receipt.keys)
         path = part_path(root, table.name, receipt.chunk)
-        selections.append(Selection(path, None if every else _condition(table, wanted)))
+        condition = None if every else _condition(table, wanted)
+        selections.append(Selection(path, condition, part=receipt.files[table.name]))
     names = [frozenset(_identities(table, wanted)) for _, wanted in found]
     counts = Counter(name for part in names for name in part)
     contested = frozenset(name for name, count in counts.items() if count > 1)

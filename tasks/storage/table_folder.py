@@ -1,6 +1,7 @@
 """Tables that people read: the catalogue of a dataset, or such files alone in a folder."""
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -10,11 +11,15 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from tasks.failures import RemediableError
 from tasks.folders import receipts_folder
 from tasks.storage.dataset import Dataset
 from tasks.storage.schema import CATALOG_TABLES
 
 _MATERIALS: Final = "chirality"
+_CHECKED: Final = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class TableFolder:
         ------
         FileNotFoundError
             When there is no file of the materials.
+        RemediableError
+            When a file is damaged.
         """
         schema = CATALOG_TABLES[table].arrow_schema
         if table != _MATERIALS and not self.holds(table):
@@ -80,17 +87,34 @@ class TableFolder:
         chosen = pc.scalar(True)
         for name, values in wanted.items():
             chosen = chosen if values is None else chosen & pc.field(name).isin(list(values))
-        return self._dataset(table).to_table(list(columns or schema.names), filter=chosen)
+        with _readable(self.file(table)):
+            return self._dataset(table).to_table(list(columns or schema.names), filter=chosen)
 
     def scan(self, table: str, size: int) -> Iterator[pa.Table]:
         """Read all rows of a table, at most so many at a time, in their order."""
-        for batch in self._dataset(table).to_batches(batch_size=size):
-            yield pa.Table.from_batches([batch])
+        with _readable(self.file(table)):
+            for batch in self._dataset(table).to_batches(batch_size=size):
+                yield pa.Table.from_batches([batch])
 
     def _dataset(self, table: str) -> ds.Dataset:
         """The file under the declared schema, which fills in what it lacks."""
         schema = CATALOG_TABLES[table].arrow_schema
-        return ds.dataset(str(self.file(table)), schema=schema, format="parquet")
+        return ds.dataset(str(self.file(table)), schema=schema, format=_CHECKED)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say what to do about a file whose pages are not what was written."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno:  # of the system; Arrow's have no number
+            raise
+        told = str(error).splitlines()[0]
+        remedy = "run the same screening again, which builds the catalogue anew"
+        raise RemediableError(f"{path} is damaged: {told}", remedy) from error
 
 
 TableSource: TypeAlias = Dataset | TableFolder

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.folders import receipts_folder
-from tasks.storage.durable import file_digest
-from tasks.storage.errors import DatasetError, OutdatedDatasetError, explained
-from tasks.storage.parts import Selection, count_rows, keys_in
+from tasks.storage.errors import DatasetError, OutdatedDatasetError
+from tasks.storage.parts import Selection, count_rows, difference_of, keys_in
 from tasks.storage.receipts import PartFile, Receipt, chunk_of, read_receipt, receipt_paths
 from tasks.storage.schema import TABLES
 from tasks.storage.snapshot import live, part_path
@@ -130,12 +129,8 @@ def _check_part(path: Path, part: PartFile) -> list[Problem]:
 
 def _difference(path: Path, part: PartFile) -> str:
     """Say how a file differs from what was committed; one that is damaged is not parsed."""
-    with explained("read", path):
-        size = path.stat().st_size
-    digest = file_digest(path)
-    if (size, digest) != (part.size, part.sha256):
-        expected = f"{part.size} bytes, sha256 {part.sha256}"
-        return f"{expected}; found {size} bytes, sha256 {digest}"
+    if difference := difference_of(path, part):
+        return difference
     rows = count_rows(path)
     return "" if rows == part.rows else f"{part.rows} rows; found {rows}"
 

@@ -16,6 +16,7 @@ from potentials.facet import Frame
 from tasks.failures import Failure, RemediableError
 from tasks.relaxation import RelaxationSettings, relax
 from tasks.settings import PotentialSettings
+from tasks.sources import Read, SourceSettings, Spread, raw_records
 from tasks.storage.durable import write_durably
 from tasks.structures import read_materials
 from tasks.tolerances import AS_GIVEN
@@ -41,6 +42,7 @@ class DistillationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    source: SourceSettings = SourceSettings()
     teacher: PotentialSettings = PotentialSettings(name="7net-0")
     relaxation: RelaxationSettings = RelaxationSettings(
         max_force=1e-3, max_stress=1e-4, max_evaluations=60
@@ -69,7 +71,12 @@ class Crystal:
 
 
 def usable_crystals(
-    source: Path, settings: DistillationSettings, elements: frozenset[int]
+    source: Path,
+    settings: DistillationSettings,
+    elements: frozenset[int],
+    *,
+    read: Read = raw_records,
+    spread: Spread = map,
 ) -> Iterator[Crystal]:
     """Read the crystals that a teacher can label.
 
@@ -81,13 +88,18 @@ def usable_crystals(
         Size limits and tolerance.
     elements : frozenset of int
         What the teacher knows.
+    read : callable
+        Like `raw_records`; may use another process.
+    spread : callable
+        Like `map`; may use other processes, and gives the results in order.
 
     Yields
     ------
     Crystal
         In the order of the source; unreadable, larger and unknown ones are left out.
     """
-    for found in read_materials(source, settings.symprec):
+    materials = read_materials(source, settings.symprec, settings.source, read=read, spread=spread)
+    for found in materials:
         if isinstance(found, Failure) or len(found.atoms) > settings.sampling.max_atoms:
             continue
         if elements.issuperset(found.atoms.numbers.tolist()):

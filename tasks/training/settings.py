@@ -1,10 +1,9 @@
 """All settings of a training."""
 
-import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from potentials.facet import LossWeights, OptimizerSettings
 from tasks.failures import RemediableError
@@ -102,7 +101,12 @@ def settled(folder: Path, settings: BaseModel) -> bool:
     told = folder / _TOLD
     if not told.exists():
         return False
-    if json.loads(told.read_text("utf-8")) != settings.model_dump(mode="json"):
+    # Settings that came later have their defaults in a folder that was begun before.
+    try:
+        begun = type(settings).model_validate_json(told.read_text("utf-8"))
+    except ValidationError:
+        begun = None
+    if begun != settings:
         message = f"{folder} was begun with other settings"
         raise RemediableError(message, "choose another --output, or the settings it began with")
     return True

@@ -9,6 +9,7 @@ from tasks.building import build_catalog
 from tasks.catalogue import by_class, failures_in, ranked, read_catalog
 from tasks.failures import Failure
 from tasks.storage import CATALOG_TABLES, Dataset
+from tasks.trust import RULES
 from tests.tasks.storage import samples
 
 # Score and linear splittings by material; material 4 has no score, 5 no verdict at all.
@@ -66,7 +67,9 @@ def test_ranking_holds_scored_materials_best_first(dataset):
     """Equal scores come in the order of their names, so that the ranking is always the same."""
     found = ranked(read_catalog(dataset.root, "chirality"))
     assert found["material_id"].tolist() == [samples.material(n) for n in (2, 1, 3)]
-    assert found["score"].tolist() == pytest.approx([0.9, 0.2, 0.2])
+    # No measured volume is known of any.
+    [unchecked] = [rule.factor for rule in RULES if rule.code == "volume_unchecked"]
+    assert found["score"].tolist() == pytest.approx([unchecked * x for x in (0.9, 0.2, 0.2)])
 
 
 def test_ranking_tells_the_largest_splitting_of_either_sign(dataset):
@@ -83,8 +86,10 @@ def test_ranking_tells_reasons_and_warnings(dataset):
         warnings=[None if w is None else ["mesh", "volume"] for w in table["warnings"]]
     )
     plain, told = ranked(table)["reasons"].iloc[0], ranked(warned)["reasons"].iloc[0]
-    assert told == f"{plain}; warnings: mesh, volume"
-    assert ranked(table.drop(columns="warnings"))["reasons"].iloc[0] == plain
+    assert plain.endswith("; warnings: volume_unchecked")
+    assert told == plain.replace("volume_unchecked", "mesh, volume")
+    without = ranked(table.drop(columns="warnings"))["reasons"].iloc[0]
+    assert without == plain.removesuffix("; warnings: volume_unchecked")
 
 
 def test_ranking_tells_the_circular_splitting_and_nothing_where_there_is_none(dataset):

@@ -1,9 +1,11 @@
-"""Every bit of every receipt flipped, one after the other."""
+"""Every bit of every receipt flipped, one after the other, and bits of all places of a part."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.storage import Dataset, DatasetError, compact, prune
@@ -46,3 +48,21 @@ def test_every_flipped_bit_of_a_receipt_is_found_and_stops_readers(dataset: Data
                 dataset.read("relaxations")
         path.write_bytes(content)
     assert dataset.verify() == []
+
+
+def test_a_flipped_bit_of_a_part_stops_readers_and_is_forgotten_with_it(dataset: Dataset) -> None:
+    """A part that a process has read already is compared again once it has changed."""
+    [path] = [path for path in dataset.root.glob("parts/relaxations/*") if "mp-3" in ids_in(path)]
+    whole, content = dataset.read("relaxations"), path.read_bytes()
+    assert sorted(whole["material_id"].to_pylist()) == ["mp-1", "mp-3"]
+    for flipped in itertools.islice(flips(content), 0, None, 101):
+        path.write_bytes(flipped)
+        with pytest.raises(DatasetError, match=rf"{path.name} is damaged \(\d+ bytes"):
+            dataset.read("relaxations")
+    path.write_bytes(content)
+    assert dataset.read("relaxations").equals(whole)
+
+
+def ids_in(part: Path) -> list[str]:
+    """Materials of a part."""
+    return pq.read_table(part)["material_id"].to_pylist()

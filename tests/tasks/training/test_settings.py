@@ -1,5 +1,7 @@
 """Settings that mean nothing are told before anything is computed."""
 
+import json
+
 import pytest
 from pydantic import BaseModel
 
@@ -7,6 +9,7 @@ from tasks.failures import RemediableError
 from tasks.settings import read_settings_of
 from tasks.training import TrainingSettings, prepare
 from tasks.training.labelling import DistillationSettings
+from tasks.training.settings import settle, settled
 from tests.tasks.training.crystals import ELEMENTS, tiny_settings
 
 
@@ -37,6 +40,22 @@ def test_an_empty_file_means_defaults(kind: type[BaseModel], tmp_path):
 def test_missing_file_is_told(tmp_path):
     with pytest.raises(RemediableError, match="cannot read the settings file"):
         read_settings_of(TrainingSettings, tmp_path / "none.yaml")
+
+
+def test_a_folder_begun_before_a_setting_existed_goes_on_with_its_default(tmp_path):
+    settings = DistillationSettings()
+    settle(tmp_path, settings)
+    told = tmp_path / "settings.json"
+    older = json.loads(told.read_text())
+    del older["source"]
+    told.write_text(json.dumps(older))
+    assert settled(tmp_path, settings)
+    for other in ({"symprec": 0.1}, {"source": {"max_atoms": 1}}):
+        with pytest.raises(RemediableError, match="other settings"):
+            settled(tmp_path, DistillationSettings.model_validate(other))
+    told.write_text(json.dumps(older | {"unknown": 1}))
+    with pytest.raises(RemediableError, match="other settings"):
+        settled(tmp_path, settings)
 
 
 def test_no_frames_are_told(tmp_path):
