@@ -24,6 +24,7 @@ from rich.table import Table
 
 from flows.runs import potential_of
 from potentials import Evaluation, Potential, PotentialCard
+from tasks.costs import StageSeconds
 from tasks.planning import STAGE_NAMES, Work
 from tasks.settings import ScreenSettings
 from tasks.stages import run_stage
@@ -34,10 +35,12 @@ SOURCES = dict(zip(STAGE_NAMES, ("materials", "relaxations", "force_constants"),
 
 @dataclass
 class TimedPotential:
-    """A potential that adds up the processor time of its evaluations."""
+    """A potential that adds up its evaluations, their atoms, and their processor time."""
 
     potential: Potential
     seconds: float = field(default=0.0, init=False)
+    n_structures: int = field(default=0, init=False)
+    n_atoms: int = field(default=0, init=False)
 
     @property
     def card(self) -> PotentialCard:
@@ -49,6 +52,8 @@ class TimedPotential:
         start = time.process_time()
         found = self.potential.evaluate(structures)
         self.seconds += time.process_time() - start
+        self.n_structures += len(structures)
+        self.n_atoms += sum(map(len, structures))
         return found
 
 
@@ -61,7 +66,7 @@ def works_of(dataset: Dataset) -> list[Work]:
         for row in dataset.read(table, columns=["material_id", "key"]).to_pylist():
             keys.setdefault(row["material_id"], []).append(row["key"])
     return [
-        Work(name, materials[name], (found[0], found[1], found[2]), 0.0)
+        Work(name, materials[name], (found[0], found[1], found[2]), StageSeconds(0.0, 0.0, 0.0))
         for name, found in sorted(keys.items())
         if len(found) == len(tables)
     ]

@@ -4,7 +4,7 @@ import faulthandler
 import platform
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
@@ -33,8 +33,6 @@ from tasks.settings import PotentialSettings, ScreenSettings
 from tasks.stages import StageReport, needs_potential, run_stage
 from tasks.storage import Dataset, at_work
 
-# Share of each stage in the cost of a structure; weights of progress and time limits only.
-STAGE_SHARES = dict(zip(STAGE_NAMES, (0.25, 0.7, 0.05), strict=True))
 # A chunk whose process ended is cut into so many; few steps lead down to the one to blame.
 _PIECES = 4
 # A process may end for reasons of the machine's; twice with the same structure alone, it does not.
@@ -77,7 +75,7 @@ class Chunk:
     @property
     def cost(self) -> float:
         """Estimated seconds of this stage."""
-        return STAGE_SHARES[self.stage] * sum(work.cost for work in self.works)
+        return sum(work.seconds.of(self.stage) for work in self.works)
 
     def seconds_allowed(self, time_limit: float) -> float:
         """Seconds after which it counts as hanging.
@@ -338,22 +336,6 @@ def carried_through(
         yield chunk, report
 
 
-def open_cost(opened: Mapping[str, Iterable[Work]]) -> float:
-    """Cost of what is left to do, in the measure of `finished_cost`.
-
-    Parameters
-    ----------
-    opened : mapping from str to iterable of Work
-        Structures by the first stage that has something left to do.
-
-    Returns
-    -------
-    float
-        Seconds, by the estimate.
-    """
-    return sum(_share_from(stage) * work.cost for stage, works in opened.items() for work in works)
-
-
 def finished_cost(chunk: Chunk, report: StageReport) -> float:
     """Cost that needs no more waiting for: of this stage, and of all stages for what failed.
 
@@ -369,14 +351,13 @@ def finished_cost(chunk: Chunk, report: StageReport) -> float:
     float
         Seconds, by the estimate.
     """
-    later = _share_from(chunk.stage) - STAGE_SHARES[chunk.stage]
-    failed = sum(work.cost for work in chunk.works if work.material_id not in report.succeeded)
-    return chunk.cost + later * failed
-
-
-def _share_from(stage: str) -> float:
-    """Share of a stage and all later ones in the cost of a structure."""
-    return sum(STAGE_SHARES[name] for name in STAGE_NAMES[STAGE_NAMES.index(stage) :])
+    succeeded = frozenset(report.succeeded)
+    return sum(
+        work.seconds.of(chunk.stage)
+        if work.material_id in succeeded
+        else work.seconds.left(chunk.stage)
+        for work in chunk.works
+    )
 
 
 def _is_death(error: Exception) -> bool:

@@ -234,7 +234,7 @@ def screen(
     with waiting("starting"):
         from flows.planning import intakes_of, planned_for
         from flows.summary import print_plan, print_screening
-        from flows.workers import n_processes
+        from flows.workers import worker_count
         from potentials import require_known
         from tasks.settings import read_settings
         from tasks.sources import source_files
@@ -251,29 +251,28 @@ def screen(
         for name in filter(None, (settings.potential.name, settings.second_opinion)):
             require_known(name, device, settings.potential.dtype)
         source_files(located(source))
+        n_workers = worker_count(workers, device)
         if dry_run:
             intakes = intakes_of(located(source), output, settings, device)
             planned = partial(
                 planned_for,
-                workers=n_processes(workers),
+                workers=n_workers,
                 limit=limit,
                 hours=hours / len(intakes) if hours else None,
                 retry_failures=retry_failures,
                 commit=False,
             )
             plan, *others = map(planned, intakes)
-            print_plan(console, plan, n_processes(workers))
+            print_plan(console, plan, n_workers)
             for other in others:
                 console.print(f"second opinion, {settings.second_opinion}:")
-                print_plan(console, other, n_processes(workers))
+                print_plan(console, other, n_workers)
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
         # Prefect takes a second to import, and a plan needs none of it.
         with waiting("starting"):
             from flows.engines import Crew
             from flows.launch import launch
-            from flows.workers import worker_count
 
-        n_workers = worker_count(workers, device)
         crew = Crew(n_workers, device, engine, address, time_limit, memory=memory)
         result = launch(
             located(source),

@@ -16,7 +16,7 @@ from flows.spread import spread
 from flows.waiting import waiting
 from potentials import PotentialCard, load_card
 from tasks.intake import Intake, Plan, plan_screening
-from tasks.planning import Work
+from tasks.planning import Work, budget_of
 from tasks.settings import PotentialSettings, ScreenSettings
 from tasks.sources import safe_id
 from tasks.storage import Dataset, at_work, leased, set_aside
@@ -185,7 +185,7 @@ def planned_for(
         return plan_screening(
             in_turn(intake),
             limit=limit,
-            budget=hours * 3600 * workers if hours else None,
+            budget=budget_of(hours, workers) if hours else None,
             retry_failures=retry_failures,
             commit=commit,
             on_read=tell,

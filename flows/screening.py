@@ -6,7 +6,7 @@ what a chunk has committed is never computed again, whatever becomes of the run.
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from threading import Thread
 from prefect import flow, get_run_logger
 
 from flows.artifacts import publish_outcomes
-from flows.chunks import Chunk, Errand, carried_through, finished_cost, open_cost
+from flows.chunks import Chunk, Errand, carried_through, finished_cost
 from flows.engines import Crew, Engine, EngineName, started
 from flows.interruption import STANDING
 from flows.isolation import GIB_PER_FILE, SECONDS_PER_FILE, isolated
@@ -44,19 +44,11 @@ from tasks.building import build_catalog
 from tasks.catalogue import REPORT
 from tasks.external import plan_analysis
 from tasks.intake import Intake, Plan
-from tasks.planning import STAGE_NAMES, Work, balanced_chunks
+from tasks.planning import STAGE_NAMES, chunks_of
 from tasks.settings import ScreenSettings
 from tasks.stages import StageReport
 from tasks.storage import DatasetError
 from tasks.storage.exchange import push
-
-# A chunk should last long enough to make Prefect's own time vanish, and short enough that little
-# is lost with a killed worker (seconds).
-_CHUNK_SECONDS = (20.0, 300.0)
-_CHUNKS_PER_WORKER = 6
-_STRUCTURES_PER_CHUNK = 200
-# The server records each stage of a chunk; beyond about a thousand it becomes the slow part.
-_MOST_CHUNKS = 330
 
 
 @flow(name="screen", flow_run_name=run_name)
@@ -320,7 +312,7 @@ def _means(intake: Intake) -> str:
 def _metered(intake: Intake, plan: Plan) -> AbstractContextManager[Meter]:
     """Show how much of a plan is carried out."""
     key = artifact_key("progress", intake.dataset.root)
-    return metered(open_cost(plan.open), key, str(Tally.of(plan.open)))
+    return metered(plan.cost, key, str(Tally.of(plan.open)))
 
 
 def _compute(
@@ -333,12 +325,9 @@ def _compute(
     reports: list[StageReport] = []
     lost: list[str] = []
     numbers, tally = itertools.count(1), Tally.of(plan.open)
-    for mirrored in (False, True):
-        works = {
-            stage: tuple(work for work in works if bool(work.image_keys) is mirrored)
-            for stage, works in plan.open.items()
-        }
-        for chunk, report in carried_through(_chunks(works, crew.workers, numbers), errand, engine):
+    for parts in chunks_of(plan.open, crew.workers):
+        chunks = [Chunk(next(numbers), *part) for part in parts]
+        for chunk, report in carried_through(chunks, errand, engine):
             tally.add(chunk.stage, len(chunk.works), report)
             if report:
                 reports.append(report)
@@ -361,20 +350,6 @@ def _send(intake: Intake, store: str | None) -> None:
         get_run_logger().warning("%s", error)
 
 
-def _chunks(
-    works: Mapping[str, Sequence[Work]], workers: int, numbers: Iterator[int]
-) -> Iterator[Chunk]:
-    """Chunks of all open stages, of even cost, the later stages first."""
-    cost = sum(work.cost for of_stage in works.values() for work in of_stage)
-    shortest, longest = _CHUNK_SECONDS
-    target = min(max(cost / (workers * _CHUNKS_PER_WORKER), shortest), longest)
-    target = max(target, cost / _MOST_CHUNKS)
-    limit = max(_STRUCTURES_PER_CHUNK, -(-sum(map(len, works.values())) // _MOST_CHUNKS))
-    for stage in reversed(STAGE_NAMES):
-        for chunk in balanced_chunks(works.get(stage, ()), target, limit):
-            yield Chunk(next(numbers), stage, chunk)
-
-
 def n_chunks(plan: Plan, crew: Crew) -> int:
     """Count the chunks that a run would begin with.
 
@@ -390,7 +365,7 @@ def n_chunks(plan: Plan, crew: Crew) -> int:
     int
         Chunks of all stages.
     """
-    return sum(1 for _ in _chunks(plan.open, crew.workers, itertools.count(1)))
+    return sum(map(len, chunks_of(plan.open, crew.workers)))
 
 
 def n_steps(plan: Plan, crew: Crew) -> int:
@@ -408,5 +383,5 @@ def n_steps(plan: Plan, crew: Crew) -> int:
     int
         Chunks, each once for each stage that it has to go through.
     """
-    chunks = _chunks(plan.open, crew.workers, itertools.count(1))
-    return sum(len(STAGE_NAMES) - STAGE_NAMES.index(chunk.stage) for chunk in chunks)
+    parts = itertools.chain.from_iterable(chunks_of(plan.open, crew.workers))
+    return sum(len(STAGE_NAMES) - STAGE_NAMES.index(stage) for stage, _ in parts)

@@ -25,6 +25,7 @@ from tasks.columns import commands_to_compute
 from tasks.curation import CENTROSYMMETRIC
 from tasks.failures import Failure
 from tasks.intake import Plan
+from tasks.planning import run_seconds
 from tasks.ranking import PURPOSES
 from tasks.storage import TableFolder, open_tables
 from tasks.units import THZ, FrequencyUnit
@@ -107,11 +108,13 @@ def print_plan(console: Console, plan: Plan, workers: int) -> None:
         Worker processes among which the cost is divided.
     """
     works = [(work, stage) for stage, works in plan.open.items() for work in works]
-    dearest = sorted(works, key=lambda item: -item[0].cost)[:_MAX_ROWS]
+    dearest = sorted(works, key=lambda item: -item[0].seconds.left(item[1]))[:_MAX_ROWS]
     columns = (
         Column("material", [work.material_id for work, _ in dearest]),
         Column("first open stage", [stage for _, stage in dearest], 2),
-        Column("estimated time\n(s, one thread)", [f"{work.cost:.0f}" for work, _ in dearest], 1),
+        Column(
+            "estimated time\n(s, one thread)", [f"{w.seconds.left(s):.1f}" for w, s in dearest], 1
+        ),
     )
     if works:
         print_table(console, columns, elsewhere="all columns: with shorter names")
@@ -125,10 +128,10 @@ def print_plan(console: Console, plan: Plan, workers: int) -> None:
         return
     if plan.n_postponed:
         console.print(f"left to later runs by --hours: {plan.n_postponed}")
+    seconds = run_seconds(plan.open, sum(plan.outcomes.values()), workers)
     console.print(
         f"to compute: {_counted(plan.n_open, 'structure')}, about "
-        f"{plan.cost / workers / 60:.1f} min with {_counted(workers, 'worker')}; "
-        "nothing was written"
+        f"{seconds / 60:.1f} min with {_counted(workers, 'worker')}; nothing was written"
     )
 
 

@@ -141,6 +141,25 @@ def site_operations(atoms: Atoms, found: SpglibDataset, site: int) -> IntArray:
     return np.sort(np.argsort(distances)[: len(distances) // n_equivalent])
 
 
+def site_groups(atoms: Atoms, found: SpglibDataset) -> list[IntArray]:
+    """Find the site group of one atom of each kind of equivalent ones.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The crystal.
+    found : spglib.SpglibDataset
+        Its symmetry.
+
+    Returns
+    -------
+    list of ndarray of int, each of shape (n, 3, 3)
+        Rotations in the basis of the lattice.
+    """
+    sites = np.unique(found.equivalent_atoms)
+    return [found.rotations[site_operations(atoms, found, site)] for site in sites]
+
+
 @lru_cache(maxsize=4096)
 def _count_site_evaluations(rotations: bytes, equivariance: Equivariance) -> int:
     """Evaluations of one atom, in the frame of a metric that the site group leaves unchanged."""

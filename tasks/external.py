@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.columns import cell_columns, phonon_columns, strain_columns
+from tasks.columns import atoms_of, cell_columns, phonon_columns, strain_columns
+from tasks.costs import StageSeconds, analysis_seconds, count_modes
 from tasks.failures import Failure, RemediableError, failure_of, panics_as_errors
 from tasks.intake import (
     Decision,
@@ -35,7 +36,6 @@ from tasks.structures import Material, structure_hash
 
 _READING: Final = 2  # raised when the same files give other force constants than before
 _MORE_MEMORY: Final = "allow more with --memory, or give compact force constants"
-_SECONDS: Final = 5.0  # typical time of an analysis; enters the progress bar only
 _Rows = dict[str, dict[str, Any]]
 
 
@@ -159,12 +159,21 @@ def _decision(
     name, phonons = found["materials"]["material_id"], found["phonons"]["key"]
     score, chirality = intake.settings.score, intake.settings.chirality
     keys = ("", phonons, chirality_key(phonons, chirality, score))
-    work = Work(name, found["materials"]["key"], keys, _SECONDS)
+    seconds = _seconds(found, intake.settings)
+    work = Work(name, found["materials"]["key"], keys, seconds)
     named = {"material_key": work.material_key, "phonon_key": keys[1], "chirality_key": keys[2]}
     plan_row = plan_row_of(intake, name, "screen", None, *keys)
     open_stage = None if keys[2] in done else "chirality"
     finished = keys[2] in succeeded
     return Decision(plan_row | named, found, work=work, open_stage=open_stage, finished=finished)
+
+
+def _seconds(found: _Rows, settings: ScreenSettings) -> StageSeconds:
+    """Time of the analysis; whatever came before is done."""
+    crystal, phonons = found["materials"], found["phonons"]
+    atoms, n_atoms, charged = atoms_of(crystal), phonons["n_supercell_atoms"], phonons["nac"]
+    modes = count_modes(atoms, n_atoms, settings, has_charges=charged)
+    return StageSeconds(0.0, 0.0, analysis_seconds(modes))
 
 
 def _rows(material: Material, found: ExternalPhonons, settings: ScreenSettings) -> _Rows:

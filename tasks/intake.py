@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from potentials import Equivariance, PotentialCard
+from potentials import PotentialCard
 from tasks.columns import structure_columns
+from tasks.costs import Counts, count, estimate_seconds
 from tasks.curation import (
     CurationSettings,
     charge_balance,
@@ -27,9 +28,7 @@ from tasks.planning import (
     STAGE_NAMES,
     Work,
     as_image,
-    atoms_to_evaluate,
     digest,
-    estimate_cost,
     first_open_stage,
     material_key,
     require_computable,
@@ -109,15 +108,15 @@ class Crystal:
         The crystal.
     row : dict
         Its row of ``materials``.
-    evaluations : mapping from Equivariance to int
-        Atoms in all displaced supercells; none for a crystal that is not to be screened.
+    counts : Counts or None
+        What its cost follows from; None for a crystal that is not to be screened.
     skipped : str or None
         Why it is not to be screened.
     """
 
     material: Material
     row: Mapping[str, Any]
-    evaluations: Mapping[Equivariance, int]
+    counts: Counts | None
     skipped: str | None = None
 
 
@@ -258,7 +257,7 @@ class Plan:
     @property
     def cost(self) -> float:
         """Estimated seconds on one CPU thread for all that is left."""
-        return sum(work.cost for works in self.open.values() for work in works)
+        return sum(work.seconds.left(s) for s, works in self.open.items() for work in works)
 
 
 def plan_screening(
@@ -473,8 +472,10 @@ def _crystal(material: Material, given: Record, source: Path, settings: ScreenSe
         settings.curation,
         include_centrosymmetric=settings.include_centrosymmetric,
     )
-    evaluations = {} if skipped else atoms_to_evaluate(material.atoms, settings)
-    return Crystal(material, row, evaluations, skipped)
+    is_computed = not skipped and len(material.atoms) <= settings.phonons.max_atoms
+    charged = material.response is not None
+    counts = count(material.atoms, settings, has_charges=charged) if is_computed else None
+    return Crystal(material, row, counts, skipped)
 
 
 def _idealised_to(settings: ScreenSettings) -> float:
@@ -561,8 +562,9 @@ def _accepted(intake: Intake, crystal: Crystal, gallery: Gallery[Work]) -> Decis
     """Decision to screen a crystal, computed itself or mirrored from its enantiomorph."""
     material, card, settings = crystal.material, intake.card(), intake.settings
     keys = stage_keys(material, card, settings)
-    cost = estimate_cost(len(material.atoms), crystal.evaluations, card)
-    work = Work(material.material_id, crystal.row["key"], keys, cost)
+    assert crystal.counts is not None
+    seconds = estimate_seconds(crystal.counts, card)
+    work = Work(material.material_id, crystal.row["key"], keys, seconds)
     number = crystal.row["space_group_number"]
     image = None if settings.both_hands else gallery.image_of(work, material.atoms, number)
     work = as_image(work, image, settings) if image else work

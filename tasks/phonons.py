@@ -28,7 +28,7 @@ from potentials import (
     unaveraged,
 )
 from tasks.convergence import boundary_shift
-from tasks.displacements import choose_directions, count_site_evaluations, site_operations
+from tasks.displacements import choose_directions, count_site_evaluations, site_groups
 from tasks.failures import RemediableError, panics_as_errors
 from tasks.masses import set_special_masses, special_masses
 from tasks.pairs import PairGroup
@@ -252,10 +252,7 @@ def count_evaluations(
     found, lattice = find_dataset(atoms, symprec), np.asarray(atoms.cell)
     max_index = settings.max_atoms // len(atoms)
     matrix = best_sublattice(lattice, found.rotations, settings.min_supercell_length, max_index)
-    sites = [
-        found.rotations[site_operations(atoms, found, site)]
-        for site in np.unique(found.equivalent_atoms)
-    ]
+    sites = site_groups(atoms, found)
     counts = {
         kind: sum(count_site_evaluations(rotations, kind) for rotations in sites)
         for kind in Equivariance

@@ -1,4 +1,4 @@
-"""What is left to do: stage keys, costs, and chunks of even cost."""
+"""What is left to do: stage keys, chunks of even cost, and the time that they will take."""
 
 import hashlib
 import heapq
@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from ase import Atoms
 
-from potentials import Equivariance, PotentialCard
+from potentials import PotentialCard
 from tasks.chirality import VERDICT_SETTINGS, ChiralitySettings, ScoreSettings
+from tasks.costs import StageSeconds, constants
 from tasks.failures import RemediableError
-from tasks.phonons import count_evaluations, require_second_derivatives
+from tasks.phonons import require_second_derivatives
 from tasks.settings import ScreenSettings
 from tasks.structures import Material
 from tasks.supercells import require_size
@@ -19,9 +20,13 @@ from tasks.supercells import require_size
 STAGE_NAMES = ("relaxation", "phonons", "chirality")
 # Raised when a stage's method changes, so that older results are computed anew.
 STAGE_VERSIONS = {"materials": 1, "relaxation": 3, "phonons": 3, "chirality": 3}
-# Evaluations of a typical relaxation; enters cost estimates only.
-_RELAXATION_EVALUATIONS = 8
-_SECONDS_OVERHEAD = 1.0
+# A chunk should last long enough to make Prefect's own time vanish, and short enough that little
+# is lost with a killed worker; below the first of these a second worker is not worth its start (s).
+_SHORTEST, _USUAL, _LONGEST = 5.0, 20.0, 300.0
+_CHUNKS_PER_WORKER = 6
+_STRUCTURES_PER_CHUNK = 200
+# The server records each stage of a chunk; beyond about a thousand it becomes the slow part.
+_MOST_CHUNKS = 330
 # Few enough to be read from few files, enough to even out their costs.
 _BLOCKS_PER_CHUNK = 32
 
@@ -38,8 +43,8 @@ class Work:
         Key of its row in ``materials``.
     keys : tuple of str
         One key per stage of `STAGE_NAMES`; those of stages that do not apply are empty.
-    cost : float
-        Estimated seconds on one CPU thread.
+    seconds : StageSeconds
+        Estimated time of each stage.
     image_keys : tuple of str or None
         Stage keys of the mirror image from whose results those of this structure follow; None for
         a structure that is computed.
@@ -48,8 +53,14 @@ class Work:
     material_id: str
     material_key: str
     keys: tuple[str, str, str]
-    cost: float
+    seconds: StageSeconds
     image_keys: tuple[str, str, str] | None = None
+
+
+# Structures by the first stage that has something left to do.
+Open = Mapping[str, Sequence[Work]]
+# A chunk: the first open stage of some structures, and these.
+Part = tuple[str, tuple[Work, ...]]
 
 
 def stage_keys(
@@ -111,7 +122,7 @@ def as_image(work: Work, original: Work, settings: ScreenSettings) -> Work:
     relaxation = digest("mirror image", work.material_key, original.keys[0])
     phonons = digest("mirror image", relaxation, original.keys[1])
     keys = relaxation, phonons, chirality_key(phonons, settings.chirality, settings.score)
-    return replace(work, keys=keys, cost=_SECONDS_OVERHEAD, image_keys=original.keys)
+    return replace(work, keys=keys, seconds=work.seconds.of_image(), image_keys=original.keys)
 
 
 def chirality_key(phonon_key: str, chirality: ChiralitySettings, score: ScoreSettings) -> str:
@@ -203,51 +214,6 @@ def require_computable(atoms: Atoms, card: PotentialCard, settings: ScreenSettin
         require_second_derivatives(card)
 
 
-def estimate_cost(
-    n_atoms: int, evaluations: Mapping[Equivariance, int], card: PotentialCard
-) -> float:
-    """Estimate the seconds one structure takes on one CPU thread.
-
-    Parameters
-    ----------
-    n_atoms : int
-        Atoms of the primitive cell.
-    evaluations : mapping from Equivariance to int
-        Atoms in all displaced supercells, for a potential of each kind.
-    card : PotentialCard
-        The potential, with its time per atom.
-
-    Returns
-    -------
-    float
-        Seconds for relaxation and forces.
-    """
-    displaced = evaluations[Equivariance.SO3 if card.averaged else card.equivariance]
-    evaluated = _RELAXATION_EVALUATIONS * n_atoms + displaced
-    return _SECONDS_OVERHEAD + evaluated * card.milliseconds_per_atom / 1000
-
-
-def atoms_to_evaluate(atoms: Atoms, settings: ScreenSettings) -> dict[Equivariance, int]:
-    """Count the atoms in all displaced supercells of a crystal.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        Primitive cell.
-    settings : ScreenSettings
-        All settings.
-
-    Returns
-    -------
-    dict
-        Number by the kind of potential; none where the cell is too large for any supercell.
-    """
-    if len(atoms) > settings.phonons.max_atoms:
-        return {}
-    counts, n_atoms = count_evaluations(atoms, settings.phonons, settings.symmetry.symprec)
-    return {kind: n * n_atoms for kind, n in counts.items()}
-
-
 def first_open_stage(
     work: Work, done: Mapping[str, frozenset[str]], succeeded: Mapping[str, frozenset[str]]
 ) -> str | None:
@@ -273,7 +239,97 @@ def first_open_stage(
     return None
 
 
-def balanced_chunks(works: Sequence[Work], target: float, limit: int) -> list[tuple[Work, ...]]:
+def chunks_of(opened: Open, workers: int) -> tuple[list[Part], list[Part]]:
+    """Divide what is left to do into chunks.
+
+    Parameters
+    ----------
+    opened : mapping from str to sequence of Work
+        Structures by the first stage that has something left to do.
+    workers : int
+        Chunks at a time.
+
+    Returns
+    -------
+    computed, mirrored : list of tuple of str and tuple of Work
+        First open stage and structures of each chunk, in the order of their turn: the later stages
+        first. Mirror images come after the crystals from whose results theirs follow.
+    """
+    computed, mirrored = (
+        {
+            stage: tuple(work for work in works if bool(work.image_keys) is is_image)
+            for stage, works in opened.items()
+        }
+        for is_image in (False, True)
+    )
+    return _divided(computed, workers), _divided(mirrored, workers)
+
+
+def _divided(opened: Open, workers: int) -> list[Part]:
+    """Chunks of even cost, as many for each worker."""
+    seconds = sum(_seconds_left(works, stage) for stage, works in opened.items())
+    rounds = min(max(round(seconds / workers / _USUAL), 1), _CHUNKS_PER_WORKER)
+    target = min(max(seconds / workers / rounds, _SHORTEST), _LONGEST)
+    target = max(target, seconds / _MOST_CHUNKS)
+    limit = max(_STRUCTURES_PER_CHUNK, -(-sum(map(len, opened.values())) // _MOST_CHUNKS))
+    return [
+        (stage, chunk)
+        for stage in reversed(STAGE_NAMES)
+        for chunk in balanced_chunks(opened.get(stage, ()), stage, target, limit)
+    ]
+
+
+def run_seconds(opened: Open, n_records: int, workers: int) -> float:
+    """Estimate how long a run will take.
+
+    Parameters
+    ----------
+    opened : mapping from str to sequence of Work
+        Structures by the first stage that has something left to do.
+    n_records : int
+        Records of the source, which the run will read.
+    workers : int
+        Chunks at a time.
+
+    Returns
+    -------
+    float
+        Seconds from the command to the prompt on an idle machine; each chunk is given to the
+        worker that is free first.
+    """
+    measured = constants()
+    total = measured.record * n_records / workers + (measured.start if any(opened.values()) else 0)
+    for parts in chunks_of(opened, workers):
+        free = [0.0] * workers
+        for stage, works in parts:
+            n_stages = len(STAGE_NAMES) - STAGE_NAMES.index(stage)
+            lasts = _seconds_left(works, stage) + measured.chunk * n_stages
+            heapq.heapreplace(free, free[0] + lasts)
+        total += max(free)
+    return total
+
+
+def budget_of(hours: float, workers: int) -> float:
+    """Time for computing in a run of some hours.
+
+    Parameters
+    ----------
+    hours : float
+        From the command to the prompt.
+    workers : int
+        Chunks at a time.
+
+    Returns
+    -------
+    float
+        Seconds on one thread, the start left out.
+    """
+    return max(3600 * hours - constants().start, 0.0) * workers
+
+
+def balanced_chunks(
+    works: Sequence[Work], stage: str, target: float, limit: int
+) -> list[tuple[Work, ...]]:
     """Divide structures into chunks of about the same cost, the dearest first.
 
     In chunks of more than some dozens of structures, neighbours stay together: a worker reads their
@@ -283,8 +339,10 @@ def balanced_chunks(works: Sequence[Work], target: float, limit: int) -> list[tu
     ----------
     works : sequence of Work
         Structures; neighbours were committed together.
+    stage : str
+        Their first open stage.
     target : float
-        Wanted cost of a chunk in seconds.
+        Wanted cost of a chunk in seconds, of this stage and those that follow.
     limit : int
         Largest number of structures in a chunk.
 
@@ -296,20 +354,25 @@ def balanced_chunks(works: Sequence[Work], target: float, limit: int) -> list[tu
     """
     if not works:
         return []
-    count = max(-(-len(works) // limit), min(len(works), round(_cost(works) / target)), 1)
+    total = _seconds_left(works, stage)
+    count = max(-(-len(works) // limit), min(len(works), round(total / target)), 1)
     size = max(len(works) // count // _BLOCKS_PER_CHUNK, 1)
     # A chunk is full when another block might not fit; more chunks make up for that.
     count = max(count, -(-len(works) // (limit // size * size)))
     open_chunks: list[tuple[float, int]] = [(0.0, i) for i in range(count)]
     chunks: list[list[Work]] = [[] for _ in range(count)]
     blocks = [works[start : start + size] for start in range(0, len(works), size)]
-    for block in sorted(blocks, key=lambda b: (-_cost(b), b[0].material_id)):
-        cost, i = heapq.heappop(open_chunks)
+    costs = [_seconds_left(block, stage) for block in blocks]
+    order = sorted(
+        zip(costs, blocks, strict=True), key=lambda pair: (-pair[0], pair[1][0].material_id)
+    )
+    for cost, block in order:
+        so_far, i = heapq.heappop(open_chunks)
         chunks[i].extend(block)
         if len(chunks[i]) + size <= limit:
-            heapq.heappush(open_chunks, (cost + _cost(block), i))
+            heapq.heappush(open_chunks, (so_far + cost, i))
     return [tuple(chunk) for chunk in chunks]
 
 
-def _cost(works: Sequence[Work]) -> float:
-    return sum(work.cost for work in works)
+def _seconds_left(works: Sequence[Work], stage: str) -> float:
+    return sum(work.seconds.left(stage) for work in works)

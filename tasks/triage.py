@@ -16,8 +16,6 @@ _DOUBTFUL = 0.5
 _UNBALANCED = 0.5
 _HULL = 0.1  # eV/atom; far above the hull few crystals have been made
 _UNKNOWN_HULL = 0.05  # eV/atom
-# Share of the time of all stages that is left when a structure stands at one of them.
-_LEFT: Final = {"relaxation": 1.0, "phonons": 0.75, "chirality": 0.05}
 
 
 def expected_value(row: Mapping[str, Any]) -> float:
@@ -62,7 +60,7 @@ def affordable(
         As `opened`: those of the largest value per second, as long as their estimated costs fit. A
         mirror image is chosen only with its original, or when that is finished.
     """
-    costs = {w.material_id: _LEFT[stage] * w.cost for stage, works in opened.items() for w in works}
+    costs = {w.material_id: w.seconds.left(s) for s, works in opened.items() for w in works}
     everything = [work for works in opened.values() for work in works]
     waiting = {work.keys[0] for work in everything if work.image_keys is None}
     ranked = sorted(

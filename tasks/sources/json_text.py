@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 # The interpreter's own parser recurses, and where libraries have raised its limit of recursion a
-# hostile text ends the process.
+# hostile text ends the process. orjson does not, but it refuses NaN, which pymatgen and ASE write.
 _DEEPEST: Final = 100
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 

@@ -14,8 +14,10 @@ from flows.planning import shard_of
 from flows.screening import screen
 from flows.shards import screen_in_shards
 from tasks.catalogue import read_catalog
+from tasks.costs import StageSeconds
 from tasks.intake import Plan
 from tasks.planning import Work
+from tasks.settings import ScreenSettings
 from tasks.storage import Dataset
 from tests.flows.faulty import end, write_crystals
 from tests.flows.test_faults import require_sound, settings_of
@@ -61,8 +63,11 @@ def test_a_dask_cluster_finds_what_one_process_finds_though_a_worker_is_killed(
 
 
 def test_shares_are_disjoint_and_complete_and_keep_enantiomorphs_together():
-    left = [Work(f"m{i}", "", (f"{i:064x}", "", ""), 1.0) for i in range(20)]
-    right = [Work(f"w{i}", "", (f"{i + 99:064x}", "", ""), 1.0, left[i].keys) for i in range(20)]
+    seconds = StageSeconds(1.0, 1.0, 1.0)
+    left = [Work(f"m{i}", "", (f"{i:064x}", "", ""), seconds) for i in range(20)]
+    right = [
+        Work(f"w{i}", "", (f"{i + 99:064x}", "", ""), seconds, left[i].keys) for i in range(20)
+    ]
     plan = Plan({}, {}, {"relaxation": tuple(left), "phonons": tuple(right)}, ())
     names = {work.material_id for work in (*left, *right)}
     shares = [shard_of(plan, index, 3, among=names).open for index in range(3)]
@@ -92,6 +97,9 @@ def test_shares_run_as_flow_runs_of_a_work_pool(alone, environment, source, tmp_
     finally:
         end(worker)
     assert result.states == ["COMPLETED", "COMPLETED"]
+    runs = {row["run_id"]: row for row in Dataset(tmp_path / "out").read("runs").to_pylist()}
+    recorded = ScreenSettings.model_validate_json(runs[result.run_id]["settings"])
+    assert recorded == settings
     pd.testing.assert_frame_equal(physical(tmp_path / "out"), alone)
     require_sound(Dataset(tmp_path / "out"))
 

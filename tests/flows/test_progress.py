@@ -2,17 +2,18 @@
 
 import pytest
 
-from flows.chunks import Chunk, finished_cost, open_cost
+from flows.chunks import Chunk, finished_cost
 from flows.progress import Tally
 from flows.result import ScreenResult
 from tasks.failures import Failure
+from tasks.costs import StageSeconds
 from tasks.intake import Plan
 from tasks.planning import STAGE_NAMES, Work
 from tasks.stages import StageReport
 
 
 def works(*names: str) -> tuple[Work, ...]:
-    return tuple(Work(name, "", ("", "", ""), 2.0) for name in names)
+    return tuple(Work(name, "", ("", "", ""), StageSeconds(0.5, 1.0, 0.25)) for name in names)
 
 
 def failure(name: str) -> Failure:
@@ -61,9 +62,10 @@ def test_finished_shares_add_up_to_what_was_open_wherever_a_structure_stands(fir
     stages = STAGE_NAMES[STAGE_NAMES.index(first) :]
     chunks = [Chunk(1, stage, opened[first]) for stage in stages]
     finished = [finished_cost(chunk, report(chunk.stage, "a", "b")) for chunk in chunks]
-    assert sum(finished) == pytest.approx(open_cost(opened))
+    cost = Plan({}, opened, {}, ()).cost
+    assert sum(finished) == pytest.approx(cost)
     given_up = finished_cost(chunks[0], report(first, failed=("a", "b")))
-    assert given_up == pytest.approx(open_cost(opened))
+    assert given_up == pytest.approx(cost)
 
 
 def test_every_record_is_told_once():

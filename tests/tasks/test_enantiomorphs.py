@@ -11,6 +11,7 @@ from potentials import inverted
 from tasks.building import build_catalog
 from tasks.catalogue import read_catalog
 from tasks.chirality import angular_momentum
+from tasks.costs import StageSeconds
 from tasks.enantiomorphs import Gallery, are_enantiomorphs, mirror_image
 from tasks.failures import Failure
 from tasks.intake import Intake, Plan, plan_screening
@@ -56,7 +57,7 @@ def test_similar_crystals_of_other_hand_are_not_the_same():
 
 
 def work(name: str) -> Work:
-    return Work(name, f"{name}-key", ("r", "p", "c"), 1.0)
+    return Work(name, f"{name}-key", ("r", "p", "c"), StageSeconds(1.0, 1.0, 1.0))
 
 
 def test_a_gallery_knows_the_first_of_each_chiral_crystal():

@@ -16,23 +16,25 @@ from hypothesis import strategies as st
 from potentials import PotentialCard
 from tasks import planning
 from tasks.chirality import VERDICT_SETTINGS
+from tasks.costs import StageSeconds, constants
 from tasks.failures import RemediableError
 from tasks.intake import plan_screening
 from tasks.planning import (
     STAGE_NAMES,
     Work,
-    atoms_to_evaluate,
     balanced_chunks,
+    budget_of,
+    chunks_of,
     digest,
-    estimate_cost,
     first_open_stage,
     material_key,
     require_computable,
+    run_seconds,
     stage_keys,
 )
 from tasks.settings import ScreenSettings, read_settings
 from tasks.structures import Material, structure_hash
-from tests.crystals import random_crystal, wurtzite
+from tests.crystals import wurtzite
 from tests.tasks.alloys import emt, intake_of
 
 # Keys that datasets have: the first digits, of tellurium and quartz with the default settings.
@@ -220,42 +222,8 @@ def test_a_cell_may_have_as_many_atoms_as_the_limit(card, limit, fits):
             require_computable(wurtzite(), card, settings)
 
 
-def cost_of(atoms, card, settings):
-    return estimate_cost(len(atoms), atoms_to_evaluate(atoms, settings), card)
-
-
-def test_cost_grows_with_the_time_per_atom(card):
-    slow = replace(card, milliseconds_per_atom=3 * card.milliseconds_per_atom)
-    costs = [cost_of(wurtzite(), c, ScreenSettings()) for c in (card, slow)]
-    free = cost_of(wurtzite(), replace(card, milliseconds_per_atom=0.0), ScreenSettings())
-    assert free > 0
-    assert costs[1] - free == pytest.approx(3 * (costs[0] - free))
-
-
-def test_cost_is_that_of_the_displaced_supercells(card):
-    """Zincblende has two displacements; 2 x 2 x 2 cells have 16 atoms, 3 x 3 x 3 have 54."""
-    atoms = bulk("ZnO", "zincblende", a=4.6)
-    costs = [
-        cost_of(atoms, card, read_settings(None, {"phonons.max_atoms": limit}))
-        for limit in (16, 54)
-    ]
-    expected = 2 * (54 - 16) * card.milliseconds_per_atom / 1000
-    assert costs[1] - costs[0] == pytest.approx(expected)
-
-
-def test_low_symmetry_costs_more(card):
-    """Without symmetry each atom is displaced along each axis both ways."""
-    settings = read_settings(None, {"phonons.min_supercell_length": 1.0})
-    high, low = wurtzite(), wurtzite()
-    low.rattle(0.05, seed=1)
-    n_atoms = len(low)
-    costs = [cost_of(atoms, card, settings) for atoms in (high, low)]
-    displacements = (costs[1] - costs[0]) * 1000 / card.milliseconds_per_atom / n_atoms
-    assert displacements > 2 * n_atoms
-
-
 KEYS = ("r", "p", "c")
-WORK = Work("mp-1", "m", KEYS, 1.0)
+WORK = Work("mp-1", "m", KEYS, StageSeconds(1.0, 1.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +257,20 @@ def test_retrying_takes_failures_for_undone():
 
 
 def works_of(costs) -> list[Work]:
-    return [Work(f"mp-{i}", f"m{i}", KEYS, cost) for i, cost in enumerate(costs)]
+    """Work on structures of which the relaxation is finished."""
+    return [
+        Work(f"mp-{i}", f"m{i}", KEYS, StageSeconds(1e6, 0.9 * cost, 0.1 * cost))
+        for i, cost in enumerate(costs)
+    ]
+
+
+def cost_of(chunk) -> float:
+    """What is left to do for a chunk of these."""
+    return sum(work.seconds.left("phonons") for work in chunk)
+
+
+def balanced(works, target, limit):
+    return balanced_chunks(works, "phonons", target, limit)
 
 
 COSTS = st.lists(st.floats(1.0, 1e4), max_size=60)
@@ -299,7 +280,7 @@ TARGETS, LIMITS = st.floats(1.0, 1e5), st.integers(1, 70)
 @given(costs=COSTS, target=TARGETS, limit=LIMITS)
 def test_chunks_hold_each_structure_once_within_the_limit(costs, target, limit):
     works = works_of(costs)
-    chunks = balanced_chunks(works, target, limit)
+    chunks = balanced(works, target, limit)
     assert sorted(w.material_id for chunk in chunks for w in chunk) == sorted(
         w.material_id for w in works
     )
@@ -309,7 +290,7 @@ def test_chunks_hold_each_structure_once_within_the_limit(costs, target, limit):
 @given(costs=COSTS, target=TARGETS)
 def test_chunks_differ_by_one_structure_at_most(costs, target):
     """Longest first into the emptiest chunk: the difference is below the dearest structure."""
-    totals = [sum(w.cost for w in chunk) for chunk in balanced_chunks(works_of(costs), target, 99)]
+    totals = [cost_of(chunk) for chunk in balanced(works_of(costs), target, 99)]
     if totals:
         assert max(totals) - min(totals) <= max(costs) * (1 + 1e-9)
 
@@ -318,7 +299,7 @@ def test_chunks_differ_by_one_structure_at_most(costs, target):
 def test_chunks_do_not_depend_on_the_order_of_the_input(costs, target, limit, seed):
     works = works_of(costs)
     shuffled = random.Random(seed).sample(works, len(works))  # noqa: S311 - no secret
-    assert balanced_chunks(shuffled, target, limit) == balanced_chunks(works, target, limit)
+    assert balanced(shuffled, target, limit) == balanced(works, target, limit)
 
 
 @pytest.mark.parametrize(
@@ -332,34 +313,73 @@ def test_chunks_do_not_depend_on_the_order_of_the_input(costs, target, limit, se
     ],
 )
 def test_number_of_chunks_follows_from_cost_and_limit(n_works, target, limit, n_chunks):
-    assert len(balanced_chunks(works_of([10.0] * n_works), target, limit)) == n_chunks
+    assert len(balanced(works_of([10.0] * n_works), target, limit)) == n_chunks
 
 
 def test_the_dearest_structures_come_first():
     """A chunk that lasts long must not begin last."""
-    chunks = balanced_chunks(works_of([1.0, 50.0, 2.0, 40.0]), 45.0, 10)
-    assert [chunk[0].cost for chunk in chunks] == [50.0, 40.0]
+    chunks = balanced(works_of([1.0, 50.0, 2.0, 40.0]), 45.0, 10)
+    assert [cost_of(chunk[:1]) for chunk in chunks] == pytest.approx([50.0, 40.0])
 
 
 def test_neighbours_stay_together_in_large_chunks():
     """A chunk of hundreds is read from dozens of files, and costs what the others cost."""
     costs = np.random.default_rng(1).lognormal(1.0, 1.0, 20_000)
-    chunks = balanced_chunks(works_of(costs), 1e6, 300)
+    chunks = balanced(works_of(costs), 1e6, 300)
     assert sorted(w.material_id for chunk in chunks for w in chunk) == sorted(
         w.material_id for w in works_of(costs)
     )
     assert max(map(len, chunks)) <= 300
     files = [{int(w.material_id.removeprefix("mp-")) // 200 for w in chunk} for chunk in chunks]
     assert max(map(len, files)) <= 2 * 34
-    totals = [sum(w.cost for w in chunk) for chunk in chunks]
+    totals = [cost_of(chunk) for chunk in chunks]
     assert max(totals) < 1.1 * min(totals)
 
 
-@pytest.mark.parametrize("number", [1, 76, 152, 198])
-def test_every_crystal_can_be_planned(card, number):
-    """Neither keys nor cost depend on what spglib finds in an odd cell."""
-    atoms = random_crystal(number, 3, max_atoms=24)
-    settings = read_settings(None, {"phonons.max_atoms": 48})
-    everything = replace(card, elements=frozenset(range(1, 119)))
-    require_computable(atoms, everything, settings)
-    assert cost_of(atoms, everything, settings) > 1.0
+def test_what_is_done_makes_no_chunk_smaller():
+    """A finer mesh, with all forces there, fills a few chunks, however dear the forces were."""
+    seconds = StageSeconds(40.0, 100.0, 2.0)
+    works = [Work(f"mp-{i}", f"m{i}", KEYS, seconds) for i in range(100)]
+    computed, mirrored = chunks_of({"chirality": works}, workers=2)
+    assert (len(computed), mirrored) == (10, [])
+    assert {stage for stage, _ in computed} == {"chirality"}
+    assert len(chunks_of({"relaxation": works}, workers=2)[0]) > 40
+
+
+@pytest.mark.parametrize(
+    ("seconds", "workers", "n_chunks"),
+    [(4.0, 2, 1), (12.0, 2, 2), (30.0, 2, 2), (90.0, 2, 4), (300.0, 2, 12), (9000.0, 2, 30)],
+)
+def test_workers_get_as_many_chunks_each(seconds, workers, n_chunks):
+    """Neither one that is idle while the other has two, nor one that starts for nothing."""
+    works = works_of([seconds / 60] * 60)
+    assert len(chunks_of({"phonons": works}, workers)[0]) == n_chunks
+
+
+def test_mirror_images_come_last():
+    originals = works_of([30.0, 10.0])
+    images = [replace(w, material_id=f"{w.material_id}-image", image_keys=KEYS) for w in originals]
+    opened = {"relaxation": [images[0], originals[0]], "phonons": [originals[1], images[1]]}
+    computed, mirrored = chunks_of(opened, workers=1)
+    told = [
+        [(s, [w.material_id for w in works]) for s, works in part] for part in (computed, mirrored)
+    ]
+    assert told == [
+        [("phonons", ["mp-1"]), ("relaxation", ["mp-0"])],
+        [("phonons", ["mp-1-image"]), ("relaxation", ["mp-0-image"])],
+    ]
+
+
+def test_time_of_a_run_is_that_of_its_longest_worker_and_of_the_start():
+    works = works_of([300.0, 100.0, 100.0, 100.0])
+    start, chunk = constants().start, constants().chunk
+    n_stages = 2
+    for workers, expected in ((1, 600.0 + 4 * n_stages * chunk), (2, 300.0 + 3 * n_stages * chunk)):
+        seconds = run_seconds({"phonons": works}, 0, workers)
+        assert seconds == pytest.approx(start + expected, rel=1e-6)
+    assert run_seconds({"phonons": ()}, 100, 2) == pytest.approx(50 * constants().record)
+
+
+def test_a_budget_leaves_the_start_out():
+    assert budget_of(1.0, 2) == pytest.approx(2 * (3600 - constants().start))
+    assert budget_of(1e-6, 2) == 0.0

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tasks.costs import StageSeconds
 from tasks.intake import plan_screening
 from tasks.planning import Work
 from tasks.triage import affordable, expected_value
@@ -13,7 +14,8 @@ CHIRAL = {"helicity_wave": "s", "energy_above_hull": 0.0}
 def work(name, cost, original=None):
     """Work on a structure; of a mirror image with its original."""
     image = original.keys if original else None
-    return Work(name, name, (f"{name}-r", f"{name}-p", f"{name}-c"), cost, image)
+    seconds = StageSeconds(0.5 * cost, 0.45 * cost, 0.05 * cost)
+    return Work(name, name, (f"{name}-r", f"{name}-p", f"{name}-c"), seconds, image)
 
 
 @pytest.mark.parametrize(
