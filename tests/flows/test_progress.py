@@ -5,8 +5,8 @@ import pytest
 from flows.chunks import Chunk, finished_cost
 from flows.progress import Tally
 from flows.result import ScreenResult
-from tasks.failures import Failure
 from tasks.costs import StageSeconds
+from tasks.failures import Failure
 from tasks.intake import Plan
 from tasks.planning import STAGE_NAMES, Work
 from tasks.stages import StageReport

@@ -119,8 +119,9 @@ def test_overviews_and_the_report_are_drawn(released, tmp_path):
     result = told("report", released, "--materials", 1, "--unit", "meV", "-o", tmp_path / "r.html")
     assert result.returncode == 0, result.stderr
     page = (tmp_path / "r.html").read_text("utf-8")
+    assert "lowest ν (meV)" in page
+    assert "(THz)" not in page
     assert "splitting (meV ħ)" in page
-    assert "(THz Å)" not in page
 
 
 def test_every_crystal_has_a_page_with_its_structure(tmp_path):

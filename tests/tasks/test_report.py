@@ -24,6 +24,7 @@ from tasks.intake import Intake, plan_screening
 from tasks.report import write_report
 from tasks.settings import ScreenSettings, read_settings
 from tasks.storage import Dataset
+from tasks.units import UNITS, UnitName
 from tests.tasks.alloys import (
     SETTINGS,
     carry_out,
@@ -89,6 +90,12 @@ def command_in(page: str) -> list[str]:
     return shlex.split(unescape(re.search(r"<pre>(chiralscreen .*?)</pre>", page)[1]))
 
 
+def last_numbers(name: str, page: str) -> list[float]:
+    """Splitting and lowest frequency of a material in the first table that tells of it."""
+    row = next(row for row in page.split("<tr>") if name in row and 'class="n"' in row)
+    return [float(cell) for cell in re.findall(r'<td class="n">([^<]*)</td>', row)[-2:]]
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Dataset:
     """All alloys, screened in one run."""
@@ -143,6 +150,15 @@ def test_candidate_stands_with_its_score_and_reason(page, dataset):
     assert row["explanation"].split("|")[0] in page
     assert formula_text(row["formula"]) in page
     assert space_group_text(row["space_group_symbol"]) in page
+
+
+def test_frequencies_alone_follow_the_unit(page, dataset, tmp_path):
+    """1 THz is 4.1357 meV; the splitting is stored in meV ħ."""
+    path, unit = tmp_path / "report.html", UNITS[UnitName.MILLIELECTRONVOLT]
+    other = write_report(dataset, path, n_drawn=0, now=NOW, unit=unit).read_text(encoding="utf-8")
+    [before, after] = [last_numbers("helix", text) for text in (page, other)]
+    assert before[0] == after[0] > 0
+    assert after[1] / before[1] == pytest.approx(4.1357, rel=0.01)
 
 
 def test_the_potential_is_cited_with_its_limits(page):
