@@ -8,12 +8,14 @@ the sign of the helicity may be wrong; the others concern sizes.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ase.data import atomic_numbers
 from pydantic import BaseModel
-from pymatgen.core import Composition
+from pymatgen.core import Element
 
 from tasks.chirality import ScoreSettings
 from tasks.phonons import PhononSettings
@@ -36,6 +38,7 @@ _GRAVE: Final = 0.3
 _MARGINAL: Final = 0.6
 _SIZE: Final = 0.85
 _TENSOR: Final = 0.95
+_ELEMENT: Final = re.compile(r"[A-Z][a-z]?")
 # Groups of `ScreenSettings` that rules may name.
 _GROUPS: Final[Mapping[str, type[BaseModel]]] = {"score": ScoreSettings, "phonons": PhononSettings}
 
@@ -169,8 +172,8 @@ def is_polar(formula: str | None, charge_balance: str | None = None) -> bool:
     bool
         True where electronegativities differ by more than 0.3 (Pauling).
     """
-    elements = Composition(formula or "").elements
-    values = [element.X for element in elements if element.symbol not in _WITHOUT_VALUE]
+    symbols = {symbol for symbol in _ELEMENT.findall(formula or "") if symbol in atomic_numbers}
+    values = [Element(symbol).X for symbol in symbols if symbol not in _WITHOUT_VALUE]
     return charge_balance != "metallic" and bool(values) and max(values) - min(values) > _POLAR
 
 

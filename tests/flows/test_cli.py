@@ -57,7 +57,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(quick, tmp_path):
 
 def test_a_dry_run_counts_the_workers_of_the_run(quick, tmp_path, monkeypatch):
     """Two share a GPU, however many processors there are; the run is given the same number."""
-    monkeypatch.setattr("flows.spread.cpu_count", lambda: 16)
+    monkeypatch.setattr("flows.workers.cpu_count", lambda: 16)
     command = ("screen", DEMO, "-o", tmp_path / "out", "--config", quick, "--dry-run", "--limit", 2)
     assert "with 16 workers" in told(*command).stdout
     monkeypatch.setattr("flows.workers._is_on_a_gpu", lambda _: True)
