@@ -68,7 +68,7 @@ PotentialName = Annotated[
     str | None,
     typer.Option(
         help="nequix-mp-1-pft (default), nequix-oam-1-pft, 7net-l3i5, 7net-0, facet-tetrahedra, "
-        "facet-aln, chgnet, facet:model.pt, nequix:checkpoint.nqx or ase:package.module:callable."
+        "facet-aln, chgnet, facet:model.pt, nequix:checkpoint.nqx or ase:module:callable."
     ),
 ]
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
 import threading
 import time
@@ -187,14 +188,14 @@ def waiting_run(run, folder: Path, **environment: str) -> InTerminal:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_in_the_temporary_folder(run, tmp_path, number):
-    """The socket by which processes that read are started lies there."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    program = waiting_run(run, tmp_path, TMPDIR=str(folder))
-    assert list(folder.iterdir())
-    program.process.send_signal(number)
-    program.process.wait()
-    eventually(lambda: not list(folder.iterdir()), 10)
+    """The socket by which processes that read are started lies there, and may have no long path."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        program = waiting_run(run, tmp_path, TMPDIR=name)
+        assert list(folder.iterdir())
+        program.process.send_signal(number)
+        program.process.wait()
+        eventually(lambda: not list(folder.iterdir()), 10)
 
 
 def test_a_run_whose_server_is_gone_ends_and_says_so(run, tmp_path):

@@ -62,7 +62,7 @@ def test_finished_shares_add_up_to_what_was_open_wherever_a_structure_stands(fir
     stages = STAGE_NAMES[STAGE_NAMES.index(first) :]
     chunks = [Chunk(1, stage, opened[first]) for stage in stages]
     finished = [finished_cost(chunk, report(chunk.stage, "a", "b")) for chunk in chunks]
-    cost = Plan({}, opened, {}, ()).cost
+    cost = Plan({}, {}, opened, ()).cost
     assert sum(finished) == pytest.approx(cost)
     given_up = finished_cost(chunks[0], report(first, failed=("a", "b")))
     assert given_up == pytest.approx(cost)

@@ -9,6 +9,8 @@ from potentials import load_potential
 
 # eV/Å (root mean square) and THz, by precision.
 NEQUIX = {"float32": (1e-6, 5e-4), "float64": (5e-9, 1e-6)}
+# The softest mode of quartz is softer by this potential, and follows rounding more.
+OAM = {"float32": (1e-6, 5e-3), "float64": (5e-9, 1e-5)}
 # The cutoff of 7net-0 has a kink, and its forces are larger.
 SEVENNET = {"float32": (5e-6, 5e-3), "float64": (5e-9, 1e-5)}
 
@@ -16,7 +18,7 @@ SEVENNET = {"float32": (5e-6, 5e-3), "float64": (5e-9, 1e-5)}
 @pytest.mark.parametrize("crystal", SUPERCELLS)
 @pytest.mark.parametrize(
     ("name", "bounds"),
-    [("nequix-mp-1-pft", NEQUIX), ("nequix-oam-1-pft", NEQUIX), ("7net-0", SEVENNET)],
+    [("nequix-mp-1-pft", NEQUIX), ("nequix-oam-1-pft", OAM), ("7net-0", SEVENNET)],
 )
 def test_errors_are_within_their_bounds(name, bounds, crystal):
     kernels = set()

@@ -156,7 +156,8 @@ def test_error_bars_grow_with_the_difference_and_cover_more_for_more(chiral, sam
     assert found.frequency_difference < many
     least = BARS[pair][90] * FLOOR * same.mean_frequency
     assert same.error_bars(*pair)[90] == pytest.approx(least)
-    row = agreement_row(found, HERE | {"potential": pair[0]}, THERE | {"potential": pair[1]})
+    here, there = HERE | {"potential": pair[0]}, THERE | {"potential": pair[1]}
+    row = agreement_row(found, Pair(here, there, "structure"))
     assert (row["frequency_bar_68"], row["frequency_bar_90"]) == (few, many)
 
 
