@@ -148,7 +148,8 @@ def settings_of_run(folder: Path, run_id: str | None) -> dict[str, Any]:
         Groups and fields of `tasks.settings.ScreenSettings`; empty where there are none.
     """
     runs = read_catalog(folder, "runs").set_index("run_id")["settings"]
-    found: dict[str, Any] = json.loads(runs.get(run_id) or "{}")
+    settings = runs.get(run_id)
+    found: dict[str, Any] = json.loads(settings) if isinstance(settings, str) else {}
     return found
 
 

@@ -3,8 +3,8 @@
 What comes in: a crystal, the settings and the card of the potential. What goes out: processor
 seconds of each stage on one thread. Evaluations, atoms, q-points and bands are counted; what turns
 them into seconds are the constants of `costs.json` beside this module, which
-``python -m benchmarks.costs`` measures and writes. The potential enters by the time per atom that
-its card tells.
+``python -m benchmarks.costs`` compares with measured times. The potential enters by the time per
+atom that its card tells.
 
 Plan, dry run, triage, chunks, progress and time limits all ask here. Nothing of it enters a result.
 """
@@ -107,7 +107,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Constants:
-    """What `benchmarks.costs` measured; seconds are of one processor of the machine it ran on.
+    """What turns counts into seconds; seconds are of one processor of the machine it ran on.
 
     Attributes
     ----------

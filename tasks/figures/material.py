@@ -10,7 +10,7 @@ from tasks.chirality.settings import ChiralitySettings
 from tasks.columns import Row, stored_phonon
 from tasks.failures import RemediableError
 from tasks.figures.labels import formula_tex, space_group_tex
-from tasks.storage import TableSource
+from tasks.storage import Dataset, TableSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +35,11 @@ class MaterialData:
 
     @cached_property
     def has_phonon(self) -> bool:
-        """Whether its force constants are stored."""
-        try:
-            return self.phonon is not None
-        except RemediableError:
-            return False
+        """Whether its force constants are stored; a dataset without them is damaged."""
+        key = self.row["phonon_key"]
+        return isinstance(self.tables, Dataset) or bool(
+            self.tables.read("force_constants", keys=[key], columns=["key"]).num_rows
+        )
 
     @property
     def settings(self) -> ChiralitySettings:

@@ -59,7 +59,7 @@ def test_stages_are_those_of_a_plan():
     assert [seconds.left(stage) for stage in STAGE_NAMES] == [111.0, 110.0, 100.0]
 
 
-def test_the_file_holds_what_the_benchmark_would_write():
+def test_the_file_has_the_form_that_the_benchmark_writes():
     text = CONSTANTS_FILE.read_text("utf-8")
     assert text == f"{json.dumps(asdict(constants()), indent=2)}\n"
     assert all(value > 0 for value in asdict(constants()).values())
