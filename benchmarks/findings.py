@@ -5,7 +5,7 @@ python benchmarks/findings.py data/catalogue
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -216,19 +216,32 @@ def _escaped(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns=lambda name: str(name).replace("|", "\\|"))
 
 
+def print_or_write(found: Iterable[tuple[str, pd.DataFrame]], path: Path | None) -> None:
+    """Print tables under their headings, or write them into a page that has a place for them.
+
+    Parameters
+    ----------
+    found : iterable of (str, pandas.DataFrame)
+        Headings and tables.
+    path : pathlib.Path or None
+        The page.
+    """
+    page = path.read_text(encoding="utf-8") if path else ""
+    for heading, table in found:
+        if not path:
+            print(f"\n## {heading}\n\n{table.to_markdown(index=False)}")
+        page = written(page, heading, table)
+    if path:
+        path.write_text(page, encoding="utf-8")
+
+
 def main() -> None:
     """Print or write all tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder of the release")
     parser.add_argument("--page", type=Path, help="Markdown page whose tables are written anew")
     options = parser.parse_args()
-    page = options.page.read_text(encoding="utf-8") if options.page else ""
-    for heading, table in sections(read(options.folder)):
-        if not options.page:
-            print(f"\n## {heading}\n\n{table.to_markdown(index=False)}")
-        page = written(page, heading, table)
-    if options.page:
-        options.page.write_text(page, encoding="utf-8")
+    print_or_write(sections(read(options.folder)), options.page)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.findings import read, written
+from benchmarks.findings import print_or_write, read
 from tasks.catalogue import by_class, candidates
 from tasks.chirality import ChiralitySettings, ScoreSettings, analyze_force_constants
 from tasks.ranking import PURPOSES, TERMS, raw_score, response_norm, score_terms
@@ -197,13 +197,7 @@ def main() -> None:
     found = list(tables(options.folder, options.flags)) if options.folder else []
     found += [("Helix", helix_table())] if options.helix else []
     found += [("Linewidths", linewidth_table(options.linewidths))] if options.linewidths else []
-    page = options.page.read_text(encoding="utf-8") if options.page else ""
-    for heading, table in found:
-        if not options.page:
-            print(f"\n## {heading}\n\n{table.to_markdown(index=False)}")
-        page = written(page, heading, table)
-    if options.page:
-        options.page.write_text(page, encoding="utf-8")
+    print_or_write(found, options.page)
 
 
 if __name__ == "__main__":

@@ -51,23 +51,18 @@ def compare(
     """
     from rich.progress import track
 
-    from tasks.agreement import commit_agreement, compared
+    from tasks.agreement import commit_agreement, compare_pairs
     from tasks.building import build_catalog
     from tasks.counterparts import paired
-    from tasks.failures import RemediableError
     from tasks.storage import Dataset
 
-    rows: list[dict[str, Any]] = []
-    problems: list[str] = []
     with errors_told():
         first, second = (Dataset(existing_dataset(path)) for path in (folder, other))
         pairs, unmatched = paired(first, second)
         bar = track(pairs, "comparing", console=errors, transient=True)
-        for pair in bar if errors.is_terminal else pairs:
-            try:
-                rows.append(compared(first, second, pair))
-            except (RemediableError, ValueError) as error:
-                problems.append(f"{pair.here['material_id']}: {error}")
+        found = list(compare_pairs(first, second, bar if errors.is_terminal else pairs))
+        rows = [item for item in found if isinstance(item, dict)]
+        problems = [item for item in found if isinstance(item, str)]
         if rows:
             commit_agreement(first, rows)
             build_catalog(first)

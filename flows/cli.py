@@ -232,7 +232,7 @@ def screen(
         with errors_told():
             require_prefect()
     with waiting("starting"):
-        from flows.planning import intakes_of, planned_for
+        from flows.planning import intakes_of, plans_for
         from flows.summary import print_plan, print_screening
         from flows.workers import worker_count
         from potentials import require_known
@@ -254,15 +254,14 @@ def screen(
         n_workers = worker_count(workers, device)
         if dry_run:
             intakes = intakes_of(located(source), output, settings, device)
-            planned = partial(
-                planned_for,
-                workers=n_workers,
+            plan, *others = plans_for(
+                intakes,
+                n_workers,
                 limit=limit,
-                hours=hours / len(intakes) if hours else None,
+                hours=hours,
                 retry_failures=retry_failures,
                 commit=False,
             )
-            plan, *others = map(planned, intakes)
             print_plan(console, plan, n_workers)
             for other in others:
                 console.print(f"second opinion, {settings.second_opinion}:")

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tasks.failures import DatasetError, RemediableError, explain
+from tasks.folders import MATERIALS, receipts_folder, table_file
 from tasks.foreign_text import SPELLED, spelled, visible
 from tasks.units import UnitName
 
@@ -216,7 +217,7 @@ def existing_dataset(folder: Path) -> Path:
     RemediableError
         When there is nothing to read.
     """
-    if (folder / "receipts").is_dir():
+    if receipts_folder(folder).is_dir():
         return folder
     if _has_tables(folder):
         message = f"{folder} holds tables alone, without the parts and receipts of a dataset"
@@ -249,4 +250,4 @@ def existing_results(folder: Path) -> Path:
 
 def _has_tables(folder: Path) -> bool:
     """Whether there is a table of materials, in a catalogue or by itself."""
-    return any((place / "chirality.parquet").is_file() for place in (folder / "catalog", folder))
+    return table_file(folder, MATERIALS).is_file()

@@ -18,7 +18,7 @@ from flows.engines import Crew, Engine, started
 from flows.labels import ended, run_name
 from flows.logs import log_to_terminal
 from flows.opinions import confer
-from flows.planning import alone, intakes_of, planned_for, store_of
+from flows.planning import all_alone, intakes_of, plans_for, store_of
 from flows.result import ScreenResult
 from flows.screening import execute_all, n_chunks, screen, settle
 from flows.server import TemporaryServer, has_api, temporary_api
@@ -131,21 +131,16 @@ def launch(
         )
     log_to_terminal()
     intakes = intakes_of(source, output, settings, crew.device)
-    with ExitStack() as stack:
-        for intake in intakes:
-            stack.enter_context(alone(intake, store_of(intake, intakes[0], store)))
+    with all_alone(intakes, store), ExitStack() as stack:
         standby = Standby(crew, stack)
-        plans = [
-            planned_for(
-                intake,
-                crew.workers,
-                limit=limit,
-                hours=hours and hours / len(intakes),
-                retry_failures=retry_failures,
-                on_open=partial(standby.begin, intake.settings.potential),
-            )
-            for intake in intakes
-        ]
+        plans = plans_for(
+            intakes,
+            crew.workers,
+            limit=limit,
+            hours=hours,
+            retry_failures=retry_failures,
+            on_open=lambda intake, stage: standby.begin(intake.settings.potential, stage),
+        )
         open_ = [plan for plan in plans if plan.n_open]
         if not (open_ and standby.server):
             return _settle_all(intakes, plans, store)

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from flows.catalogue import renew_catalogue
 from flows.logs import run_logger
 from flows.result import ScreenResult
 from tasks.agreement import commit_agreement, compare_datasets
-from tasks.building import build_catalog
-from tasks.catalogue import REPORT
 from tasks.failures import RemediableError
 from tasks.intake import Intake
-from tasks.storage.exchange import push
 
 
 def confer(
@@ -50,10 +48,5 @@ def _compare(first: Intake, second: Intake, store: str | None) -> None:
         run_logger().warning("second opinion: %s", error)
     if not rows:
         return
-    from tasks.report import write_report  # noqa: PLC0415 - draws, which workers need not know
-
     commit_agreement(first.dataset, rows)
-    build_catalog(first.dataset)
-    if store:
-        push(first.dataset.root, store)
-    write_report(first.dataset, first.dataset.root / REPORT, n_drawn=0)
+    renew_catalogue(first.dataset, store)

@@ -3,8 +3,8 @@
 import os
 import platform
 import uuid
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -118,6 +118,28 @@ def alone(intake: Intake, store: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
+def all_alone(intakes: Sequence[Intake], store: str | None = None) -> Iterator[None]:
+    """Have the datasets of a run and of its second opinion for one run.
+
+    Parameters
+    ----------
+    intakes : sequence of Intake
+        From `intakes_of`.
+    store : str, optional
+        URL of the object store that has more of the first.
+
+    Yields
+    ------
+    None
+        Control; other runs wait.
+    """
+    with ExitStack() as stack:
+        for intake in intakes:
+            stack.enter_context(alone(intake, store_of(intake, intakes[0], store)))
+        yield
+
+
+@contextmanager
 def sharing(intake: Intake, shard: tuple[int, int], store: str | None = None) -> Iterator[None]:
     """Have one share of the work on a dataset.
 
@@ -193,6 +215,46 @@ def planned_for(
             read=read_records,
             spread=partial(spread, workers=workers, limits=intake.settings.source),
         )
+
+
+def plans_for(
+    intakes: Sequence[Intake],
+    workers: int,
+    *,
+    limit: int | None,
+    hours: float | None,
+    retry_failures: bool,
+    commit: bool = True,
+    on_open: Callable[[Intake, str], None] = lambda *_: None,
+) -> list[Plan]:
+    """Decide what is left to do for a run and for its second opinion, which share the time.
+
+    Parameters
+    ----------
+    intakes : sequence of Intake
+        From `intakes_of`.
+    workers, limit, hours, retry_failures, commit
+        As of `planned_for`.
+    on_open : callable
+        As there, with the run of the structure before its stage.
+
+    Returns
+    -------
+    list of Plan
+        One of each.
+    """
+    return [
+        planned_for(
+            intake,
+            workers,
+            limit=limit,
+            hours=hours and hours / len(intakes),
+            retry_failures=retry_failures,
+            commit=commit,
+            on_open=partial(on_open, intake),
+        )
+        for intake in intakes
+    ]
 
 
 def in_turn(intake: Intake) -> Intake:

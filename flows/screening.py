@@ -7,7 +7,7 @@ what a chunk has committed is never computed again, whatever becomes of the run.
 import itertools
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -17,6 +17,7 @@ from threading import Thread
 from prefect import flow, get_run_logger
 
 from flows.artifacts import publish_outcomes
+from flows.catalogue import renew_catalogue
 from flows.chunks import Chunk, Errand, carried_through, finished_cost
 from flows.engines import Crew, Engine, EngineName, started
 from flows.interruption import STANDING
@@ -24,12 +25,13 @@ from flows.isolation import GIB_PER_FILE, SECONDS_PER_FILE, isolated
 from flows.labels import analysis_name, artifact_key, ended, label_run, run_name
 from flows.opinions import confer
 from flows.planning import (
+    all_alone,
     alone,
     in_turn,
     intake_of,
     intakes_of,
-    planned_for,
     planned_in,
+    plans_for,
     shard_of,
     sharing,
     store_of,
@@ -40,8 +42,6 @@ from flows.runs import commit_run
 from flows.server import shared_api
 from flows.waiting import waiting
 from flows.workers import worker_count
-from tasks.building import build_catalog
-from tasks.catalogue import REPORT
 from tasks.external import plan_analysis
 from tasks.intake import Intake, Plan
 from tasks.planning import STAGE_NAMES, chunks_of
@@ -127,23 +127,17 @@ def screen(
     crew = Crew(worker_count(workers, device), device, engine, address, time_limit, slot, memory)
     intakes = intakes_of(source, output, settings, device)
     planned = partial(
-        planned_for,
-        workers=crew.workers,
-        limit=limit,
-        hours=hours and hours / len(intakes),
-        retry_failures=retry_failures,
+        plans_for, workers=crew.workers, limit=limit, hours=hours, retry_failures=retry_failures
     )
     if shard:
         intake = intakes[0]
         with sharing(intake, shard, store):
-            open_ = planned(intake, commit=False)
+            [open_] = planned([intake], commit=False)
             plan = shard_of(open_, *shard, among=planned_in(intake, planned_by))
             result = execute(intake, plan, crew, catalog=False, store=store)
     else:
-        with ExitStack() as stack:
-            for intake in intakes:
-                stack.enter_context(alone(intake, store_of(intake, intakes[0], store)))
-            opinions = [(intake, planned(intake)) for intake in intakes]
+        with all_alone(intakes, store):
+            opinions = list(zip(intakes, planned(intakes), strict=True))
             result = execute_all(opinions, crew, store=store)
     return ended(result, result.told)
 
@@ -294,14 +288,9 @@ def settle(
     commit_run(intake, result)
     with waiting("writing the catalogue"):
         if catalog:
-            build_catalog(intake.dataset)
-        if store:
-            push(intake.dataset.root, store, catalog=catalog)
-        if catalog:
-            # It draws, which workers need not know.
-            from tasks.report import write_report  # noqa: PLC0415
-
-            write_report(intake.dataset, intake.dataset.root / REPORT, n_drawn=0)
+            renew_catalogue(intake.dataset, store)
+        elif store:
+            push(intake.dataset.root, store, catalog=False)
 
 
 def _means(intake: Intake) -> str:

@@ -5,7 +5,7 @@ is what a user would act on: frequencies, the side to which angular momenta poin
 leading helicity, the helicity wave and the verdict about stability.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from scipy.stats import qmc
 from tasks.alignment import Alignment, aligned
 from tasks.chirality import Modes, angular_momentum, modes_at
 from tasks.chirality.brillouin import helicity
+from tasks.chirality.thermal import ROOM_TEMPERATURE
 from tasks.columns import stored_interpolation
 from tasks.counterparts import DISTANCE, Pair, paired
 from tasks.failures import RemediableError
@@ -40,7 +41,6 @@ BARS: Final[Mapping[tuple[str, str], Mapping[int, float]]] = {
     ("nequix-oam-1-pft", "nequix-mp-1-pft"): {68: 0.73, 90: 1.16},
 }
 FLOOR: Final = 0.02
-_ROOM_TEMPERATURE: Final = 300.0
 _SIZES: Final = ("temperatures", "tensor", "splitting_linear", "mean_optical_helicity")
 
 
@@ -258,7 +258,7 @@ def _differences(pair: Pair) -> dict[str, Any]:
 
 def _sizes(row: Row) -> dict[str, FloatArray]:
     """Tensor at room temperature, splittings and mean helicity of a row, as vectors."""
-    nearest = np.abs(np.subtract(row["temperatures"], _ROOM_TEMPERATURE)).argmin()
+    nearest = np.abs(np.subtract(row["temperatures"], ROOM_TEMPERATURE)).argmin()
     return {
         "tensor": np.reshape(row["tensor"], (-1, 9))[nearest],
         "splitting": np.asarray(row["splitting_linear"], dtype=float),
@@ -328,10 +328,34 @@ def compare_datasets(first: Dataset, second: Dataset) -> Iterator[dict[str, Any]
     RemediableError
         When they share none.
     """
-    for pair in paired(first, second)[0]:
-        key = pair.there["chirality_key"]
-        if key and pair.here.get("other_key") == key:
-            continue
+    pairs, _ = paired(first, second)
+    yield from compare_pairs(first, second, (pair for pair in pairs if not _is_compared(pair)))
+
+
+def _is_compared(pair: Pair) -> bool:
+    """Whether the catalogue tells the comparison with these very results."""
+    key = pair.there["chirality_key"]
+    return bool(key) and pair.here.get("other_key") == key
+
+
+def compare_pairs(
+    first: Dataset, second: Dataset, pairs: Iterable[Pair]
+) -> Iterator[dict[str, Any] | str]:
+    """Compare the results of crystals with those of their counterparts.
+
+    Parameters
+    ----------
+    first, second : Dataset
+        Of the crystals, and of their counterparts.
+    pairs : iterable of Pair
+        From `tasks.counterparts.paired`.
+
+    Yields
+    ------
+    dict or str
+        A row of ``agreement`` for the first dataset, or why a crystal has none.
+    """
+    for pair in pairs:
         try:
             yield compared(first, second, pair)
         except (RemediableError, ValueError) as error:

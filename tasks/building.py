@@ -20,7 +20,10 @@ from tasks.trust import JUDGED, assess, followed_settings
 _MEASURED_CHANGE: Final = "measured_volume_change"
 _READ: Final = tuple(sorted({*JUDGED, *SCORED, "run_id"} - {_MEASURED_CHANGE}))
 _OF_MEASURED: Final = ("formula", "space_group_number", "n_atoms", "cell", "cell_origin")
-_COMPARED: Final = ("energy", "space_group_number_final", "checkpoint_digest")
+_OF_RELAXED: Final = (
+    *("energy", "space_group_number_final", "checkpoint_digest"),
+    *("numbers", "cell"),
+)
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,9 @@ def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
 
 def _begin(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
     """Judge materials by the settings of their runs, by measured cells, and by one another."""
-    settings, same = _settings_of_runs(snapshot), _same_crystals(snapshot, plan)
-    measured, cells = _measured_cells(snapshot, plan), _relaxed_cells(snapshot, plan)
+    relaxed = planned_rows(snapshot, plan, "relaxations", _OF_RELAXED)
+    settings, same = _settings_of_runs(snapshot), _same_crystals(snapshot, plan, relaxed)
+    measured, cells = _measured_cells(snapshot, plan), _relaxed_cells(plan, relaxed)
 
     def judge(row: Row) -> Row:
         name, group = row["material_id"], row["space_group_number_relaxed"]
@@ -85,9 +89,8 @@ def _measured_cells(snapshot: Snapshot, plan: pa.Table) -> MeasuredCells:
     return MeasuredCells.of(rows.filter(pc.equal(rows["cell_origin"], "measured")).to_pylist())
 
 
-def _relaxed_cells(snapshot: Snapshot, plan: pa.Table) -> dict[str, tuple[int, list[float]]]:
+def _relaxed_cells(plan: pa.Table, relaxed: pa.Table) -> dict[str, tuple[int, list[float]]]:
     """Number of atoms, and cell, of each relaxed crystal."""
-    relaxed = planned_rows(snapshot, plan, "relaxations", ("numbers", "cell"))
     counts = pc.list_value_length(relaxed["numbers"]).to_pylist()
     columns = plan["material_id"].to_pylist(), counts, relaxed["cell"].to_pylist()
     return {name: (count, cell) for name, count, cell in zip(*columns, strict=True) if count}
@@ -103,11 +106,11 @@ def _settings_of_runs(snapshot: Snapshot) -> dict[str, RunSettings]:
     }
 
 
-def _same_crystals(snapshot: Snapshot, plan: pa.Table) -> dict[str, str]:
+def _same_crystals(snapshot: Snapshot, plan: pa.Table, relaxed: pa.Table) -> dict[str, str]:
     """Material that stands for each one that became the same crystal by its relaxation."""
     computed = pc.is_valid(planned_rows(snapshot, plan, "chirality", [])["key"])
-    relaxed = planned_rows(snapshot, plan.filter(computed), "relaxations", _COMPARED)
-    rows = relaxed.filter(pc.is_valid(relaxed["key"])).to_pylist()
+    known = relaxed.drop_columns(["numbers", "cell"])
+    rows = known.filter(pc.and_(computed, pc.is_valid(known["key"]))).to_pylist()
     keys = may_have_become_one(rows)
     return relaxed_originals(snapshot.read("relaxations", keys=keys).to_pylist()) if keys else {}
 

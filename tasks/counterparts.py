@@ -77,8 +77,11 @@ class Counterparts:
     def __init__(self, first: TableSource, second: TableSource) -> None:
         self.first, self.second = first, second
         self._by: dict[tuple[str, str], list[Row]] = defaultdict(list)
-        another = _made_another(second)
-        for row in _screened(second) if another else screened_rows(second):
+        overview = read_overview(second.root)
+        screened, another = _screened(overview), _made_another(overview)
+        if not (screened or another):
+            raise _without_screened(second, overview)
+        for row in screened:
             for column in ("structure_hash", "material_id", "formula"):
                 self._by[column, row[column]].append(row)
         for row in another:
@@ -216,22 +219,26 @@ def screened_rows(dataset: TableSource) -> list[Row]:
     RemediableError
         When there are none.
     """
-    if not (rows := _screened(dataset)):
-        counts = _without_results(dataset) or "it is empty"
-        message = f"{dataset.root} has no screened crystal to compare: {counts}"
-        raise RemediableError(message, f"see `chiralscreen status {dataset.root}`")
+    overview = read_overview(dataset.root)
+    if not (rows := _screened(overview)):
+        raise _without_screened(dataset, overview)
     return rows
 
 
-def _screened(dataset: TableSource) -> list[Row]:
+def _without_screened(dataset: TableSource, overview: pd.DataFrame) -> RemediableError:
+    """Error about a dataset with nothing to compare."""
+    counts = _without_results(overview) or "it is empty"
+    message = f"{dataset.root} has no screened crystal to compare: {counts}"
+    return RemediableError(message, f"see `chiralscreen status {dataset.root}`")
+
+
+def _screened(overview: pd.DataFrame) -> list[Row]:
     """Rows with results, maybe none."""
-    overview = read_overview(dataset.root)
     return _records(overview[overview["outcome"] == "screened"])
 
 
-def _made_another(dataset: TableSource) -> list[Row]:
+def _made_another(rows: pd.DataFrame) -> list[Row]:
     """Crystals that failed because the potential took them into another chirality class."""
-    rows = read_overview(dataset.root)
     changed = rows["symmetry_changed"].eq(True) & rows["relaxation_converged"].eq(True)
     groups = rows["space_group_number_relaxed"].fillna(0).astype(int)
     classes = [classify_space_group(n).chirality_class if n else None for n in groups]
@@ -245,9 +252,9 @@ def _records(rows: pd.DataFrame) -> list[Row]:
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
-def _without_results(dataset: TableSource) -> str:
+def _without_results(overview: pd.DataFrame) -> str:
     """Count the crystals that are not screened, by outcome."""
-    counts = read_overview(dataset.root)["outcome"].value_counts().sort_index()
+    counts = overview["outcome"].value_counts().sort_index()
     return ", ".join(f"{count} {name}" for name, count in counts.items() if name != "screened")
 
 
@@ -268,7 +275,7 @@ def _nothing(first: TableSource, second: TableSource, reasons: Sequence[str]) ->
     left = len(reasons) - _MAX_TOLD
     told = "; ".join(reasons[:_MAX_TOLD]) + (f"; and {left} more" if left > 0 else "")
     for dataset in (first, second):
-        if others := _without_results(dataset):
+        if others := _without_results(read_overview(dataset.root)):
             told += f"; without results in {dataset.root}: {others}"
     message = f"no crystal of {first.root} can be compared with one of {second.root}: {told}"
     remedy = (

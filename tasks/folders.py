@@ -1,6 +1,10 @@
 """Folders of a dataset: what is in them tells a dataset from a source of structures."""
 
 from pathlib import Path
+from typing import Final
+
+MATERIALS: Final = "chirality"
+"""Table of the materials, without which the others are no results."""
 
 
 def parts_folder(root: Path) -> Path:
@@ -11,6 +15,26 @@ def parts_folder(root: Path) -> Path:
 def receipts_folder(root: Path) -> Path:
     """Return the folder of its receipts."""
     return root / "receipts"
+
+
+def table_file(root: Path, table: str) -> Path:
+    """File of a table that people read, whether it exists or not.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of a dataset, or of tables alone.
+    table : str
+        Name of the table.
+
+    Returns
+    -------
+    pathlib.Path
+        In ``catalog`` of a dataset, or where the table of materials lies by itself.
+    """
+    catalog = root / "catalog"
+    is_bare = not catalog.is_dir() and (root / f"{MATERIALS}.parquet").is_file()
+    return (root if is_bare else catalog) / f"{table}.parquet"
 
 
 def is_dataset(folder: Path) -> bool:

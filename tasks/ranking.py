@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 
 from tasks.chirality import ScoreSettings
+from tasks.chirality.thermal import ROOM_TEMPERATURE
 from tasks.trust import Trust
 
 Row = Mapping[str, Any]
 
-_ROOM_TEMPERATURE: Final = 300.0
 _OTHER_CLASS: Final = "class_changed"
 
 
@@ -303,7 +303,7 @@ PURPOSES: Final = (
         "score_thermal",
         "t / (t + tensor_scale), t the norm of the response at 300 K",
         ("temperatures", "tensor"),
-        lambda row, settings: _half(response_norm(row, _ROOM_TEMPERATURE), settings.tensor_scale),
+        lambda row, settings: _half(response_norm(row, ROOM_TEMPERATURE), settings.tensor_scale),
         "a gradient of temperature gives the phonons angular momentum",
         spoiled_by=("mesh", "forbidden_tensor", "tensor_uncertain"),
         title="thermal response",

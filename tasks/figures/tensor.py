@@ -15,6 +15,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from tasks.chirality.thermal import ROOM_TEMPERATURE
 from tasks.columns import Row
 from tasks.figures.labels import QUANTITIES
 from tasks.figures.style import DIVERGING, INK, SINGLE_COLUMN, new_figure, styled
@@ -23,7 +24,6 @@ FloatArray = NDArray[np.float64]
 _N_POLAR, _N_AZIMUTH = 61, 121
 # Components below this share of the largest are written as zero.
 _ZERO: Final = 1e-6
-_PREFERRED_TEMPERATURE: Final = 300.0
 _LIGHT: Final = np.array([-0.2, -0.7, 0.69])
 
 
@@ -73,9 +73,7 @@ def tensor_glyph(tensor: ArrayLike) -> Glyph:
     )
 
 
-def stored_tensor(
-    row: Row, temperature: float = _PREFERRED_TEMPERATURE
-) -> tuple[FloatArray, float]:
+def stored_tensor(row: Row, temperature: float = ROOM_TEMPERATURE) -> tuple[FloatArray, float]:
     """Tensor of a material at the stored temperature nearest to the one asked for.
 
     Parameters

@@ -12,11 +12,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from tasks.failures import RemediableError
-from tasks.folders import receipts_folder
+from tasks.folders import MATERIALS, receipts_folder, table_file
 from tasks.storage.dataset import Dataset
 from tasks.storage.schema import CATALOG_TABLES
 
-_MATERIALS: Final = "chirality"
 _CHECKED: Final = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
@@ -36,9 +35,7 @@ class TableFolder:
 
     def file(self, table: str) -> Path:
         """File of a table, whether it exists or not."""
-        catalog = self.root / "catalog"
-        is_bare = not catalog.is_dir() and (self.root / f"{_MATERIALS}.parquet").is_file()
-        return (self.root if is_bare else catalog) / f"{table}.parquet"
+        return table_file(self.root, table)
 
     def holds(self, table: str) -> bool:
         """Whether there is a file of a table."""
@@ -81,7 +78,7 @@ class TableFolder:
             When a file is damaged.
         """
         schema = CATALOG_TABLES[table].arrow_schema
-        if table != _MATERIALS and not self.holds(table):
+        if table != MATERIALS and not self.holds(table):
             return schema.empty_table().select(list(columns or schema.names))
         wanted = {"key": keys, "material_id": material_ids}
         chosen = pc.scalar(True)

@@ -1,0 +1,25 @@
+"""The catalogue and the report of a dataset, made anew when something was committed."""
+
+from tasks.building import build_catalog
+from tasks.catalogue import REPORT
+from tasks.storage import Dataset
+from tasks.storage.exchange import push
+
+
+def renew_catalogue(dataset: Dataset, store: str | None = None) -> None:
+    """Build the catalogue and write the report.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With what is committed.
+    store : str, optional
+        URL of the object store that gets what is new.
+    """
+    build_catalog(dataset)
+    if store:
+        push(dataset.root, store)
+    # It draws, which workers need not know.
+    from tasks.report import write_report  # noqa: PLC0415
+
+    write_report(dataset, dataset.root / REPORT, n_drawn=0)
