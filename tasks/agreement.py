@@ -124,7 +124,7 @@ def agreement(first: Crystal, second: Crystal, alignment: Alignment | None = Non
     q_points = qmc.Halton(3, scramble=False).random(_N_Q_POINTS + 1)[1:]
     here = modes_at(first, q_points)
     other = modes_at(second, alignment.to_other(q_points))
-    there = matched(here, alignment.from_other(other))
+    there = matched(here, modes_from_other(alignment, other))
     difference = float(np.abs(here.frequencies - there.frequencies).mean())
     return Agreement(
         here.frequencies.size,
@@ -133,6 +133,25 @@ def agreement(first: Crystal, second: Crystal, alignment: Alignment | None = Non
         *_momenta(here, there, first.primitive.cell),
         mean_frequency=float(np.abs(here.frequencies).mean()),
     )
+
+
+def modes_from_other(alignment: Alignment, modes: Modes) -> Modes:
+    """Modes of another crystal as if they were those of the crystal it is laid on.
+
+    Parameters
+    ----------
+    alignment : Alignment
+        How it lies.
+    modes : Modes
+        Of the other crystal.
+
+    Returns
+    -------
+    Modes
+        In the frame and with the atoms of the crystal, at the q-points that `to_other` took there.
+    """
+    turned = alignment.from_other(modes.eigenvectors)
+    return Modes(modes.q_points @ alignment.lattice.T, modes.frequencies, turned)
 
 
 def matched(expected: Modes, found: Modes) -> Modes:

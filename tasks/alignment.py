@@ -22,9 +22,8 @@ from pymatgen.analysis.structure_matcher import ElementComparator, StructureMatc
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.linalg import polar
 
-from tasks.chirality import Modes
-
 FloatArray = NDArray[np.float64]
+ComplexArray = NDArray[np.complex128]
 
 # Of lengths (relative) and angles (degrees), between lattices of the same volume per atom.
 _LENGTHS: Final = 0.1
@@ -85,23 +84,23 @@ class Alignment:
         """
         return np.asarray(q_points @ np.linalg.inv(self.lattice).T)
 
-    def from_other(self, modes: Modes) -> Modes:
-        """Modes of the other crystal in the frame, and with the atoms, of the crystal.
+    def from_other(self, eigenvectors: ComplexArray) -> ComplexArray:
+        """Eigenvectors of the other crystal in the frame, and with the atoms, of the crystal.
 
         Parameters
         ----------
-        modes : Modes
-            Of the other crystal.
+        eigenvectors : ndarray, shape (nq, 3n, nb)
+            Of the other crystal, at q-points that `to_other` took there.
 
         Returns
         -------
-        Modes
-            At the q-points that `to_other` took there.
+        ndarray, shape (nq, 3n, nb)
+            At the q-points of the crystal.
         """
-        n_q, _, n_bands = modes.eigenvectors.shape
-        moved = modes.eigenvectors.reshape(n_q, -1, 3, n_bands)[:, self.order]
-        turned = np.einsum("ab,qkbn->qkan", self.rotation, moved).reshape(n_q, -1, n_bands)
-        return Modes(modes.q_points @ self.lattice.T, modes.frequencies, turned)
+        n_q, _, n_bands = eigenvectors.shape
+        moved = eigenvectors.reshape(n_q, -1, 3, n_bands)[:, self.order]
+        turned: ComplexArray = np.einsum("ab,qkbn->qkan", self.rotation, moved)
+        return turned.reshape(n_q, -1, n_bands)
 
 
 def aligned(first: Atoms, second: Atoms, distance: float) -> Alignment | None:

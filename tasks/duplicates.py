@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Lattice
 
 from tasks.alignment import aligned
+from tasks.columns import atoms_of
 from tasks.masses import special_masses
 from tasks.structures import PackedCell, structure_hash
 from tasks.symmetry import classify_space_group, find_dataset
@@ -140,7 +141,7 @@ def relaxed_originals(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     for row in sorted(rows, key=_change_of):
         if row["masses"] is not None or not row["space_group_number_final"]:
             continue
-        atoms = _atoms_of(row)
+        atoms = atoms_of(row)
         kind = (atoms.get_chemical_formula(), *(row[name] for name in _RELAXED_ALIKE))
         if original := _well_of(row, wells[kind]).original_of(row["material_id"], atoms):
             found[row["material_id"]] = original
@@ -214,16 +215,6 @@ def _well_of(row: Mapping[str, Any], wells: list[_Well]) -> _Well:
 def _volume_of(row: Mapping[str, Any]) -> float:
     """Volume of the cell of a row (Å^3)."""
     return abs(float(np.linalg.det(np.reshape(row["cell"], (3, 3)))))
-
-
-def _atoms_of(row: Mapping[str, Any]) -> Atoms:
-    """Crystal of a row without special masses."""
-    return Atoms(
-        numbers=row["numbers"],
-        cell=np.reshape(row["cell"], (3, 3)),
-        scaled_positions=np.reshape(row["positions"], (-1, 3)),
-        pbc=True,
-    )
 
 
 def _packed(nearest: FloatArray) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tasks.chirality import ScoreSettings
 from tasks.chirality.thermal import ROOM_TEMPERATURE
+from tasks.storage.schema import EXPERIMENTS
 from tasks.trust import Trust
 
 Row = Mapping[str, Any]
@@ -245,6 +246,18 @@ def _half(value: float, scale: float) -> float:
     return value / (value + scale)
 
 
+def _purpose(
+    name: str,
+    reads: tuple[str, ...],
+    value: Callable[[Row, ScoreSettings], float],
+    reason: str,
+    spoiled_by: tuple[str, ...] = (),
+) -> Purpose:
+    """Purpose whose column declares its experiment and its formula."""
+    title, formula = EXPERIMENTS[name]
+    return Purpose(name, formula, reads, value, reason, spoiled_by=spoiled_by, title=title)
+
+
 TERMS: Final = (
     Term(
         "momentum",
@@ -273,40 +286,32 @@ TERMS: Final = (
 """Terms of the score."""
 
 PURPOSES: Final = (
-    Purpose(
+    _purpose(
         "score_raman",
-        "x / (x + raman_scale), x the largest |raman_splitting|",
         ("raman_splitting",),
         lambda row, settings: _half(_largest(row, "raman_splitting"), settings.raman_scale),
         "crossed circular channels see the two partners of a doublet at different shifts",
         spoiled_by=("splitting_uncertain",),
-        title="circular Raman scattering",
     ),
-    Purpose(
+    _purpose(
         "score_scattering",
-        "scattering_angular_momentum",
         ("scattering_angular_momentum",),
         lambda row, _: row["scattering_angular_momentum"],
         "branches of opposite l have to be apart by the resolution of the instrument",
-        title="inelastic X-ray or neutron scattering",
     ),
-    Purpose(
+    _purpose(
         "score_resonant",
-        "resonant_helicity",
         ("resonant_helicity",),
         lambda row, _: row["resonant_helicity"],
         "circular dichroism shows l along q of modes clear of the elastic line",
         spoiled_by=("helicity_uncertain",),
-        title="resonant inelastic X-ray scattering",
     ),
-    Purpose(
+    _purpose(
         "score_thermal",
-        "t / (t + tensor_scale), t the norm of the response at 300 K",
         ("temperatures", "tensor"),
         lambda row, settings: _half(response_norm(row, ROOM_TEMPERATURE), settings.tensor_scale),
         "a gradient of temperature gives the phonons angular momentum",
         spoiled_by=("mesh", "forbidden_tensor", "tensor_uncertain"),
-        title="thermal response",
     ),
 )
 """Scores by purpose; the names are those of their columns."""

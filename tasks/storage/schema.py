@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from tasks.chirality.record import ChiralityRecord
 from tasks.chirality.verdict import Verdict
-from tasks.ranking import PURPOSES
 
 SCHEMA_VERSION: Final = 1
 """Version written into every receipt and file; a program refuses what is newer."""
@@ -781,6 +780,25 @@ TRUST_COLUMNS: Final = (
 )
 """Warnings, and what follows from them."""
 
+EXPERIMENTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "score_raman": (
+            "circular Raman scattering",
+            "x / (x + raman_scale), x the largest |raman_splitting|",
+        ),
+        "score_scattering": (
+            "inelastic X-ray or neutron scattering",
+            "scattering_angular_momentum",
+        ),
+        "score_resonant": ("resonant inelastic X-ray scattering", "resonant_helicity"),
+        "score_thermal": (
+            "thermal response",
+            "t / (t + tensor_scale), t the norm of the response at 300 K",
+        ),
+    }
+)
+"""Experiment and formula of each score by purpose; `tasks.ranking` computes them."""
+
 RANKING_COLUMNS: Final = (
     _real(
         "raw_score",
@@ -803,13 +821,8 @@ RANKING_COLUMNS: Final = (
         nullable=True,
     ),
     *(
-        _real(
-            purpose.name,
-            "",
-            f"Score for {purpose.title}, 0 to 1, times trust: {purpose.formula}.",
-            nullable=True,
-        )
-        for purpose in PURPOSES
+        _real(name, "", f"Score for {title}, 0 to 1, times trust: {formula}.", nullable=True)
+        for name, (title, formula) in EXPERIMENTS.items()
     ),
     _text(
         "same_crystal_as",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tasks.agreement import modes_from_other
 from tasks.alignment import aligned
 from tasks.chirality import angular_momentum, modes_at
 from tasks.enantiomorphs import mirror_image
@@ -39,7 +40,7 @@ def test_modes_of_the_other_description_are_those_of_the_crystal(crystal, mirror
     other = described_anew(mirror_image(phonon) if mirrored else phonon, 3)
     found = lying(phonon, other)
     here = modes_at(phonon, Q_POINTS)
-    there = found.from_other(modes_at(other, found.to_other(Q_POINTS)))
+    there = modes_from_other(found, modes_at(other, found.to_other(Q_POINTS)))
     np.testing.assert_allclose(there.q_points, Q_POINTS, atol=1e-12)
     np.testing.assert_allclose(there.frequencies, here.frequencies, atol=1e-9)
     overlaps = (here.eigenvectors.conj() * there.eigenvectors).sum(axis=1)
@@ -59,7 +60,7 @@ def test_modes_of_the_other_hand_are_turned_into_those_of_the_mirror_image():
     found = lying(phonon, image)
     modes = modes_at(image, found.to_other(Q_POINTS))
     expected = angular_momentum(modes_at(phonon, Q_POINTS).eigenvectors)
-    np.testing.assert_allclose(angular_momentum(found.from_other(modes).eigenvectors), expected)
+    np.testing.assert_allclose(angular_momentum(found.from_other(modes.eigenvectors)), expected)
     turned = angular_momentum(modes.eigenvectors) @ found.rotation.T
     np.testing.assert_allclose(turned, -expected, atol=1e-9)
     assert np.abs(expected).max() > 0.1
