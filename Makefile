@@ -28,6 +28,7 @@ test: lint types unit  ## Lint, types and tests
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: setup
 	$(BIN)/mypy
@@ -60,4 +61,4 @@ demo-crystals: setup  ## Write data/demo anew from data/demo_crystals.toml
 	$(BIN)/python data/make_demo.py
 
 clean:  ## Remove what can be made again
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

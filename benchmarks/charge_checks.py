@@ -20,10 +20,10 @@ import pandas as pd
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import Symmetry
 
-from tasks.born_charges import require_sound
-from tasks.dielectric import DielectricResponse
+from tasks.crystals.born_charges import require_sound
+from tasks.crystals.dielectric import DielectricResponse
 from tasks.failures import RemediableError
-from tasks.phonons import FloatArray
+from tasks.phonons.driver import FloatArray
 
 SYMPREC = 0.01  # Å
 SAME = 0.1  # e; an exchange that changes no charge by more is none

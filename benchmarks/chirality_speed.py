@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.chirality import ChiralitySettings, analyze_force_constants, angular_momentum, modes_at
-from tasks.phonopy_files import read_phonopy
+from tasks.phonons.phonopy_files import read_phonopy
 
 FloatArray = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Measure the constants of `tasks.costs`, and how far its estimates are from what was measured.
+"""Measure the constants of the cost model, and how far its estimates are from what was measured.
 
     chiralscreen screen data/demo --output results/demo --config data/demo.yaml
     OMP_NUM_THREADS=1 python -m benchmarks.costs results/demo
@@ -40,8 +40,11 @@ from benchmarks.stage_overhead import SOURCES, TimedPotential, settings_of, work
 from flows.runs import potential_of
 from potentials import PotentialCard
 from tasks.chirality import analyze_force_constants
-from tasks.columns import atoms_of, phonon_of, response_of
-from tasks.costs import (
+from tasks.crystals.rows import atoms_of
+from tasks.phonons.rows import phonon_of, response_of
+from tasks.phonons.sum_rules import impose_sum_rules
+from tasks.screening.classification import classified
+from tasks.screening.costs import (
     CONSTANTS_FILE,
     Constants,
     Counts,
@@ -52,13 +55,11 @@ from tasks.costs import (
     estimate_seconds,
     seconds_per_atom,
 )
-from tasks.intake import classified
-from tasks.planning import STAGE_NAMES, Work
-from tasks.settings import ScreenSettings
+from tasks.screening.planning import STAGE_NAMES, Work
+from tasks.screening.settings import ScreenSettings
+from tasks.screening.stages import run_stage
 from tasks.sources import raw_records
-from tasks.stages import run_stage
 from tasks.storage import Dataset
-from tasks.sum_rules import impose_sum_rules
 
 TOGETHER = {"relaxation": 6, "phonons": 1, "chirality": 1}
 EVERY = 4

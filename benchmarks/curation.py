@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from flows.classification import classified_rows
 from tasks.failures import Failure
-from tasks.settings import ScreenSettings, read_settings
+from tasks.screening.settings import ScreenSettings, read_settings
 from tasks.symmetry import classify_space_group
 
 _REPORT_EVERY = 10_000

@@ -29,14 +29,15 @@ from phonopy import Phonopy
 from flows.console import located
 from potentials import Potential, load_potential
 from tasks.chirality import ChiralitySettings, analyze_force_constants, modes_at
-from tasks.chirality.record import ChiralityRecord
-from tasks.elasticity import StrainResponse, strain_responses
-from tasks.fourier import Crystal
-from tasks.phonons import PhononSettings, atoms_of_cell, force_constants
+from tasks.crystals.cells import atoms_of_cell
+from tasks.crystals.structures import standardize
+from tasks.phonons import PhononSettings, force_constants
+from tasks.phonons.elasticity import StrainResponse, strain_responses
+from tasks.phonons.fourier import Crystal
+from tasks.phonons.sum_rules import WEIGHTS, impose_sum_rules
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.settings import PotentialSettings
-from tasks.structures import standardize
-from tasks.sum_rules import WEIGHTS, impose_sum_rules
+from tasks.screening.settings import PotentialSettings
+from tasks.tables.chirality import ChiralityRecord
 
 FloatArray = NDArray[np.float64]
 CRYSTALS = (

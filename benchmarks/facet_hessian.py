@@ -21,8 +21,8 @@ from ase.io import read
 from flows.console import located
 from potentials import Equivariance, Potential, PotentialCard, load_potential
 from potentials.facet import Facet, FacetConfig, FacetPotential
+from tasks.crystals.structures import standardize
 from tasks.phonons import ForceConstants, PhononSettings, force_constants
-from tasks.structures import standardize
 
 CRYSTALS = ("aln", "si", "zno", "quartz-154", "te")
 MOST_ATOMS = 200

@@ -7,7 +7,7 @@
     python benchmarks/false_instabilities.py reference --reference DIR [--only TEXT]
 
 Everywhere *usual* is phonopy's division of force constants among periodic images, *rules* the one
-of `tasks.sum_rules`, and *sound* the same with the measured response to strain.
+of `tasks.phonons.sum_rules`, and *sound* the same with the measured response to strain.
 
 - survey: the demo crystals in supercells of at most 100 atoms. Violation of the rotational rule
   (eV/Å) and of Huang's (GPa), lowest frequency (THz) at commensurate q-points and near Γ, change of
@@ -38,25 +38,19 @@ from phonopy.harmonic.force_constants import full_fc_to_compact_fc
 
 from potentials import Potential, load_potential
 from tasks.chirality import ChiralitySettings, analyze_force_constants
-from tasks.elasticity import (
+from tasks.crystals.cells import atoms_of_cell, cell_of_atoms
+from tasks.phonons import PhononSettings, commensurate_frequencies, force_constants, phonopy_of
+from tasks.phonons.elasticity import (
     MANDEL,
     elastic_constants,
     in_mandel_basis,
     least_stiffness,
     strain_responses,
 )
-from tasks.phonons import (
-    PhononSettings,
-    atoms_of_cell,
-    cell_of_atoms,
-    commensurate_frequencies,
-    force_constants,
-    phonopy_of,
-    symmetrize,
-)
+from tasks.phonons.phonopy_objects import symmetrize
+from tasks.phonons.sum_rules import SumRules, impose_sum_rules
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.structures import read_materials
-from tasks.sum_rules import SumRules, impose_sum_rules
+from tasks.sources.materials import read_materials
 
 DEMO = Path(__file__).parents[1] / "data" / "demo"
 CENTROSYMMETRIC = {"al2o3-corundum", "diamond", "mgo", "nacl", "si", "tio2-rutile"}

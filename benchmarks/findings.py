@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.catalogue import by_class
+from tasks.results.catalogue import by_class
 
 _STABILITY = {True: "stable", False: "unstable"}
 _STAGES = ("relaxations", "phonons")

@@ -24,14 +24,14 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from tasks.building import build_catalog
-from tasks.catalogue import read_catalog
 from tasks.failures import RemediableError
+from tasks.results import read_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import TABLES, Dataset, DatasetError, Receipt
 from tasks.storage.parts import Selection, scan_part
-from tasks.storage.schema import Table as TableOfRows
 from tasks.storage.snapshot import part_path
 from tasks.storage.verification import check_parts
+from tasks.tables.columns import Table as TableOfRows
 
 OUTCOMES = ("bits", "found", "read", "refused", "same rows", "other rows")
 

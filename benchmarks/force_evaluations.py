@@ -24,17 +24,12 @@ from rich.table import Table
 
 from flows.console import located
 from potentials import Equivariance, Potential, load_potential, unaveraged
-from tasks.phonons import (
-    DisplacedCrystal,
-    PhononSettings,
-    cell_of_atoms,
-    count_evaluations,
-    force_constants,
-    phonopy_of,
-)
+from tasks.crystals.cells import cell_of_atoms
+from tasks.crystals.structures import standardize
+from tasks.phonons import PhononSettings, force_constants, phonopy_of
+from tasks.phonons.displaced import DisplacedCrystal, count_evaluations
+from tasks.phonons.supercells import choose_supercell, nearest_image_distance
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.structures import standardize
-from tasks.supercells import choose_supercell, nearest_image_distance
 
 SETTINGS = PhononSettings(max_enlargements=0)
 # Of the snapshots of random displacements that symfc takes for the least number.

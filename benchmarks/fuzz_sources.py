@@ -36,9 +36,10 @@ from ase import Atoms
 from ase.db import connect
 from ase.spacegroup import crystal
 
+from tasks.crystals.structures import reduced_formula
 from tasks.failures import Failure
 from tasks.sources import SourceSettings
-from tasks.structures import read_materials, reduced_formula
+from tasks.sources.materials import read_materials
 
 Outcome = Literal["same", "refused", "other", "lost", "crash", "hang"]
 

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 from phonopy import Phonopy
 
-from tasks.agreement import agreement
 from tasks.chirality import (
     ChiralityRecord,
     ChiralitySettings,
     ScoreSettings,
     analyze_force_constants,
 )
-from tasks.phonopy_files import read_phonopy
-from tasks.ranking import raw_score, response_norm
-from tasks.sum_rules import impose_sum_rules
+from tasks.phonons.phonopy_files import read_phonopy
+from tasks.phonons.sum_rules import impose_sum_rules
+from tasks.results.agreement import agreement
+from tasks.results.ranking import raw_score, response_norm
 
 TEMPERATURE = 300.0  # K
 

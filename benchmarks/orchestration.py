@@ -48,10 +48,11 @@ from flows.engines import Crew
 from flows.reading import read_records
 from flows.spread import spread
 from potentials import load_potential
-from tasks import stages
-from tasks.intake import classified, plan_screening
-from tasks.planning import STAGE_NAMES
-from tasks.settings import ScreenSettings
+from tasks.screening import stages
+from tasks.screening.classification import classified
+from tasks.screening.intake import plan_screening
+from tasks.screening.planning import STAGE_NAMES
+from tasks.screening.settings import ScreenSettings
 from tasks.sources import raw_records
 from tasks.storage import Dataset
 

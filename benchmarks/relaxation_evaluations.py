@@ -28,10 +28,11 @@ from ase.filters import FrechetCellFilter
 
 from flows.console import located
 from potentials import Evaluation, Potential, PotentialCard, load_potential, unaveraged
-from tasks.invariants import space_group_of
+from tasks.crystals import Material
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.structures import Material, read_materials
+from tasks.sources.materials import read_materials
 from tasks.symmetry import analyze_symmetry, find_dataset
+from tasks.symmetry.site_permutations import space_group_of
 
 SYMPREC = 0.01
 SAME_MINIMUM = 1e-5  # eV per atom

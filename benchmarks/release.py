@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.building import build_catalog
-from tasks.catalogue import UNNAMED, ranked, read_catalog
-from tasks.ranking import PURPOSES, TERMS
+from tasks.results import ranked, read_catalog
+from tasks.results.building import build_catalog
+from tasks.results.catalogue import UNNAMED
+from tasks.results.ranking import PURPOSES, TERMS
 from tasks.storage import CATALOG_TABLES, Dataset
 
 _LEFT_OUT: Final[Mapping[str, Sequence[str]]] = {

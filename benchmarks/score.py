@@ -19,9 +19,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.findings import print_or_write, read
-from tasks.catalogue import by_class, candidates
 from tasks.chirality import ChiralitySettings, ScoreSettings, analyze_force_constants
-from tasks.ranking import PURPOSES, TERMS, raw_score, response_norm, score_terms
+from tasks.results.catalogue import by_class, candidates
+from tasks.results.ranking import PURPOSES, TERMS, raw_score, response_norm, score_terms
 from tests.crystals import helix, spring_phonon
 
 N_FIRST = 25

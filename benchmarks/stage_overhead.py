@@ -24,10 +24,10 @@ from rich.table import Table
 
 from flows.runs import potential_of
 from potentials import Evaluation, Potential, PotentialCard
-from tasks.costs import StageSeconds
-from tasks.planning import STAGE_NAMES, Work
-from tasks.settings import ScreenSettings
-from tasks.stages import run_stage
+from tasks.screening.costs import StageSeconds
+from tasks.screening.planning import STAGE_NAMES, Work
+from tasks.screening.settings import ScreenSettings
+from tasks.screening.stages import run_stage
 from tasks.storage import Dataset
 
 SOURCES = dict(zip(STAGE_NAMES, ("materials", "relaxations", "force_constants"), strict=True))

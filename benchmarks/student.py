@@ -27,10 +27,11 @@ from benchmarks.validation.agreement import mode_agreement
 from benchmarks.validation.crystals import STABILITY_TOLERANCE
 from potentials import Potential, load_potential
 from tasks.chirality import modes_at
-from tasks.columns import phonon_of, response_of
-from tasks.phonons import atoms_of_cell, commensurate_frequencies
+from tasks.crystals.cells import atoms_of_cell
+from tasks.phonons import commensurate_frequencies
+from tasks.phonons.rows import phonon_of, response_of
+from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.storage import Dataset
-from tasks.sum_rules import impose_sum_rules
 
 N_Q_POINTS = 40
 # Of a student that may take its teacher's place: THz, shares, and a ratio of speeds.

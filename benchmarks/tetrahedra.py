@@ -23,7 +23,7 @@ from matscipy.neighbours import neighbour_list
 from numpy.typing import NDArray
 
 from tasks.failures import Failure
-from tasks.structures import read_materials
+from tasks.sources.materials import read_materials
 from tasks.symmetry import classify_space_group, find_dataset
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"

@@ -15,7 +15,7 @@ from typer.cli import get_docs_for_click
 
 from flows.cli import app
 from flows.setting_flags import SettingsCommand
-from tasks.settings import ScreenSettings
+from tasks.screening.settings import ScreenSettings
 from tasks.training.labelling import DistillationSettings
 from tasks.training.settings import TrainingSettings
 

@@ -51,9 +51,9 @@ def compare(
     """
     from rich.progress import track
 
-    from tasks.agreement import commit_agreement, compare_pairs
-    from tasks.building import build_catalog
-    from tasks.counterparts import paired
+    from tasks.results.agreement import commit_agreement, compare_pairs
+    from tasks.results.building import build_catalog
+    from tasks.results.counterparts import paired
     from tasks.storage import Dataset
 
     with errors_told():

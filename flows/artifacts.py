@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from prefect.artifacts import (
-    create_link_artifact,
-    create_markdown_artifact,
-    create_table_artifact,
-)
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.labels import artifact_key
 from flows.reasons import Reason, reasons_of_failures, reasons_of_skipped
@@ -19,8 +15,9 @@ from flows.result import ScreenResult, stage_seconds
 from flows.server import patiently
 from flows.summary import candidate_columns
 from flows.tables import Column, markdown_table
-from tasks.catalogue import REPORT, by_class, failures_in, ranked, read_catalog, read_overview
 from tasks.foreign_text import in_markdown
+from tasks.results import ranked, read_catalog, read_overview
+from tasks.results.catalogue import REPORT, by_class, failures_in
 
 _MAX_ROWS = 50
 # Columns of the catalogue by their headers.

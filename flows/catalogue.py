@@ -1,7 +1,7 @@
 """The catalogue and the report of a dataset, made anew when something was committed."""
 
-from tasks.building import build_catalog
-from tasks.catalogue import REPORT
+from tasks.results.building import build_catalog
+from tasks.results.catalogue import REPORT
 from tasks.storage import Dataset
 from tasks.storage.exchange import push
 
@@ -20,6 +20,6 @@ def renew_catalogue(dataset: Dataset, store: str | None = None) -> None:
     if store:
         push(dataset.root, store)
     # It draws, which workers need not know.
-    from tasks.report import write_report  # noqa: PLC0415
+    from tasks.site.report import write_report  # noqa: PLC0415
 
     write_report(dataset, dataset.root / REPORT, n_drawn=0)

@@ -28,9 +28,9 @@ from flows.server import ATTEMPTS, PAUSE, UNREACHABLE
 from flows.watch import ended_after, hung_in
 from flows.workers import use_one_thread
 from tasks.failures import Failure
-from tasks.planning import STAGE_NAMES, Work
-from tasks.settings import PotentialSettings, ScreenSettings
-from tasks.stages import StageReport, needs_potential, run_stage
+from tasks.screening.planning import STAGE_NAMES, Work
+from tasks.screening.settings import PotentialSettings, ScreenSettings
+from tasks.screening.stages import StageReport, needs_potential, run_stage
 from tasks.storage import Dataset, at_work
 
 # A chunk whose process ended is cut into so many; few steps lead down to the one to blame.

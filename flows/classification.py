@@ -10,8 +10,9 @@ import pandas as pd
 from flows.reading import read_records
 from flows.spread import spread
 from tasks.failures import Failure
-from tasks.intake import Known, classified, repetition
-from tasks.settings import ScreenSettings, SymmetrySettings
+from tasks.screening.classification import classified
+from tasks.screening.decisions import Known, repetition
+from tasks.screening.settings import ScreenSettings, SymmetrySettings
 
 _COLUMNS = [
     "material_id",

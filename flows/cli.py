@@ -109,7 +109,7 @@ def classify(
     from flows.summary import print_classification, print_failures
     from flows.tables import write_failures, write_table
     from flows.workers import n_processes
-    from tasks.settings import read_settings
+    from tasks.screening.settings import read_settings
 
     with errors_told():
         settings = read_settings(config, overrides)
@@ -236,7 +236,7 @@ def screen(
         from flows.summary import print_plan, print_screening
         from flows.workers import worker_count
         from potentials import require_known
-        from tasks.settings import read_settings
+        from tasks.screening.settings import read_settings
         from tasks.sources import source_files
 
     overrides |= {
@@ -315,7 +315,7 @@ def analyze(
     with errors_told():
         require_prefect()
         with waiting("starting"):
-            from tasks.settings import read_settings
+            from tasks.screening.settings import read_settings
 
             settings = read_settings(config, overrides)
             from flows.screening import analyze as flow
@@ -336,7 +336,7 @@ def print_settings(config: Config = None) -> None:
 
         chiralscreen settings > settings.yaml
     """
-    from tasks.settings import read_settings, settings_yaml
+    from tasks.screening.settings import read_settings, settings_yaml
 
     with errors_told():
         console.print(settings_yaml(read_settings(config, {})), end="")
@@ -430,7 +430,7 @@ def sync(
 
         chiralscreen sync results/demo s3://bucket/demo
     """
-    from tasks.building import build_catalog
+    from tasks.results.building import build_catalog
     from tasks.storage import Dataset
     from tasks.storage.exchange import pull, push
 
@@ -459,7 +459,7 @@ def export(
 
         chiralscreen export results/demo quartz-154 --output exported
     """
-    from tasks.export import export_material
+    from tasks.results.export import export_material
     from tasks.storage import open_tables
 
     with errors_told():

@@ -71,9 +71,9 @@ def plot(
 
         chiralscreen plot results/demo --output overviews
     """
-    from tasks.catalogue import read_overview
-    from tasks.counterparts import both_overviews, paired
     from tasks.figures.collection import comparison_figures, dataset_figures
+    from tasks.results import read_overview
+    from tasks.results.counterparts import both_overviews, paired
     from tasks.storage import open_tables
 
     formats, shown_in = file_format or list(Format), UNITS[unit]
@@ -115,9 +115,9 @@ def _plot_material(
     save: Callable[..., set[str]],
 ) -> None:
     """Draw what can be drawn of a material, and say what cannot and why."""
-    from tasks.columns import commands_to_compute, how_to_compute
     from tasks.figures.collection import MATERIAL_KINDS, drawable_kinds, material_figures
     from tasks.figures.material import material_data
+    from tasks.results.stored import commands_to_compute, how_to_compute
     from tasks.sources import safe_id
     from tasks.storage import open_tables
 
@@ -162,7 +162,7 @@ def report(
 
         chiralscreen report results/demo --output demo.html
     """
-    from tasks.report import write_report
+    from tasks.site.report import write_report
     from tasks.storage import open_tables
 
     with errors_told():

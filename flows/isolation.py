@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-READERS = "tasks.intake"
+READERS = "tasks.screening.intake"
 """Module with all that reads records."""
 SECONDS_PER_FILE, GIB_PER_FILE = 3600.0, 8.0
 """What the reading of one file of force constants may take."""

@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.server import UNREACHABLE
-from tasks.settings import ScreenSettings
+from tasks.screening.settings import ScreenSettings
 
 R = TypeVar("R")
 _LONGEST_NAME = 40

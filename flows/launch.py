@@ -22,8 +22,9 @@ from flows.planning import all_alone, intakes_of, plans_for, store_of
 from flows.result import ScreenResult
 from flows.screening import execute_all, n_chunks, screen, settle
 from flows.server import TemporaryServer, has_api, temporary_api
-from tasks.intake import Intake, Plan
-from tasks.settings import PotentialSettings, ScreenSettings
+from tasks.screening.decisions import Intake
+from tasks.screening.intake import Plan
+from tasks.screening.settings import PotentialSettings, ScreenSettings
 
 _WORK: ContextVar[Callable[[], ScreenResult]] = ContextVar("work")
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from flows.catalogue import renew_catalogue
 from flows.logs import run_logger
 from flows.result import ScreenResult
-from tasks.agreement import commit_agreement, compare_datasets
 from tasks.failures import RemediableError
-from tasks.intake import Intake
+from tasks.results.agreement import commit_agreement, compare_datasets
+from tasks.screening.decisions import Intake
 
 
 def confer(

@@ -15,9 +15,10 @@ from flows.reading import read_records
 from flows.spread import spread
 from flows.waiting import waiting
 from potentials import PotentialCard, load_card
-from tasks.intake import Intake, Plan, plan_screening
-from tasks.planning import Work, budget_of
-from tasks.settings import PotentialSettings, ScreenSettings
+from tasks.screening.decisions import Intake
+from tasks.screening.intake import Plan, plan_screening
+from tasks.screening.planning import Work, budget_of
+from tasks.screening.settings import PotentialSettings, ScreenSettings
 from tasks.sources import safe_id
 from tasks.storage import Dataset, at_work, leased, set_aside
 from tasks.storage.exchange import pull
@@ -41,7 +42,7 @@ def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str)
     Returns
     -------
     Intake
-        For `tasks.intake.plan_screening`.
+        For `tasks.screening.intake.plan_screening`.
     """
     now = datetime.now(UTC)
     return Intake(

@@ -23,8 +23,8 @@ from rich.progress import (
 from flows.logs import logs_above_bar
 from flows.server import UNREACHABLE, page_of_run, tell_when_stopped
 from flows.waiting import DOING
-from tasks.planning import STAGE_NAMES, Work
-from tasks.stages import StageReport
+from tasks.screening.planning import STAGE_NAMES, Work
+from tasks.screening.stages import StageReport
 
 # The server takes a moment for each update; more than one a second only makes a queue.
 _SECONDS_BETWEEN_UPDATES = 1.0

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.intake import Kind, Plan
-from tasks.planning import STAGE_NAMES
-from tasks.stages import StageReport
+from tasks.screening.decisions import Kind
+from tasks.screening.intake import Plan
+from tasks.screening.planning import STAGE_NAMES
+from tasks.screening.stages import StageReport
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 from flows.result import ScreenResult, stage_seconds
 from potentials import Potential, PotentialCard, load_potential
 from tasks.foreign_text import in_unicode
-from tasks.intake import Intake
-from tasks.settings import PotentialSettings
+from tasks.screening.decisions import Intake
+from tasks.screening.settings import PotentialSettings
 
 RECORDED_PACKAGES = ("chiralscreen", "phonopy", "spglib", "pymatgen", "ase", "torch", "prefect")
 

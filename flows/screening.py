@@ -42,11 +42,12 @@ from flows.runs import commit_run
 from flows.server import shared_api
 from flows.waiting import waiting
 from flows.workers import worker_count
-from tasks.external import plan_analysis
-from tasks.intake import Intake, Plan
-from tasks.planning import STAGE_NAMES, chunks_of
-from tasks.settings import ScreenSettings
-from tasks.stages import StageReport
+from tasks.screening.decisions import Intake
+from tasks.screening.external import plan_analysis
+from tasks.screening.intake import Plan
+from tasks.screening.planning import STAGE_NAMES, chunks_of
+from tasks.screening.settings import ScreenSettings
+from tasks.screening.stages import StageReport
 from tasks.storage import DatasetError
 from tasks.storage.exchange import push
 
@@ -251,7 +252,7 @@ def execute(
     """
     if catalog:
         # What draws the report is imported while the workers compute.
-        Thread(target=import_module, args=("tasks.report",), daemon=True).start()
+        Thread(target=import_module, args=("tasks.site.report",), daemon=True).start()
     decided = ", ".join(f"{count} {name}" for name, count in sorted(plan.outcomes.items()))
     get_run_logger().info(
         "%s; %d to compute, %d left to other runs", decided, plan.n_open, plan.n_postponed

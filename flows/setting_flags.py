@@ -35,7 +35,7 @@ class SettingsCommand(TyperCommand):
 
     def describe(self) -> None:
         """Give each flag of a setting the meaning and the default that the setting has."""
-        from tasks.settings import setting  # noqa: PLC0415 - a second that only help needs
+        from tasks.screening.settings import setting  # noqa: PLC0415 - a second that only help needs
 
         for parameter in self.params:
             if parameter.name in FLAGS:

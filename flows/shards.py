@@ -16,9 +16,9 @@ from flows.planning import alone, intake_of, planned_for
 from flows.result import ScreenResult
 from flows.runs import commit_run
 from flows.workers import worker_count
-from tasks.building import build_catalog
 from tasks.failures import RemediableError
-from tasks.settings import ScreenSettings
+from tasks.results.building import build_catalog
+from tasks.screening.settings import ScreenSettings
 from tasks.storage.exchange import pull, push
 
 SHARD = "screen/shard"

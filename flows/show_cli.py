@@ -26,7 +26,7 @@ from tasks.failures import RemediableError
 from tasks.units import UNITS, UnitName
 
 if TYPE_CHECKING:
-    from tasks.portrait import Portrait
+    from tasks.site.portrait import Portrait
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 # Sets of modes in the terminal; a file has them all.
@@ -78,8 +78,8 @@ def show(
         with errors.status("starting") as status:
             from flows.showing import compute_crystal
             from potentials import require_known
-            from tasks.portrait import draw_portrait
-            from tasks.settings import read_settings
+            from tasks.screening.settings import read_settings
+            from tasks.site.portrait import draw_portrait
             from tasks.storage import Dataset
 
             overrides |= {

@@ -16,14 +16,15 @@ from flows.result import ScreenResult
 from flows.runs import commit_run, potential_of
 from flows.spread import spread
 from flows.waiting import DOING
-from tasks.building import build_catalog
-from tasks.curation import CENTROSYMMETRIC
-from tasks.external import plan_analysis
+from tasks.crystals.curation import CENTROSYMMETRIC
 from tasks.failures import Failure, RemediableError
-from tasks.intake import Intake, Plan, plan_screening
-from tasks.planning import STAGE_NAMES
-from tasks.settings import ScreenSettings
-from tasks.stages import StageReport, run_stage
+from tasks.results.building import build_catalog
+from tasks.screening.decisions import Intake
+from tasks.screening.external import plan_analysis
+from tasks.screening.intake import Plan, plan_screening
+from tasks.screening.planning import STAGE_NAMES
+from tasks.screening.settings import ScreenSettings
+from tasks.screening.stages import StageReport, run_stage
 
 _PHONOPY = (".yaml", ".yml", ".yaml.xz", ".yml.xz")
 

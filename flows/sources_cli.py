@@ -139,7 +139,7 @@ def assess(
     from flows.summary_of_assessment import print_assessment
     from flows.tables import write_failures
     from flows.workers import n_processes
-    from tasks.assessment import AssessmentSettings, assess_source
+    from tasks.generation.assessment import AssessmentSettings, assess_source
     from tasks.sources import SourceSettings
 
     columns = TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -194,15 +194,15 @@ def substitute(
 
     from flows.isolation import READERS, start_server
 
-    start_server(READERS, "tasks.substitution")
+    start_server(READERS, "tasks.crystals.substitution")
     from flows.reading import read_records
     from flows.spread import spread
     from flows.summary import print_failures
     from flows.tables import write_failures
     from flows.workers import n_processes
     from tasks.failures import Failure
-    from tasks.settings import read_settings
-    from tasks.substitution import candidates
+    from tasks.generation.substitution import candidates
+    from tasks.screening.settings import read_settings
 
     failures: list[Failure] = []
     # Hidden, so that it is no source where it lies among the structures.

@@ -13,20 +13,14 @@ from rich.table import Table
 from flows.reasons import Reason, reasons_of_failures, reasons_of_skipped
 from flows.result import ScreenResult, stage_seconds
 from flows.tables import Column, print_table
-from tasks.catalogue import (
-    by_class,
-    failures_in,
-    not_stored,
-    ranked,
-    read_catalog,
-    read_overview,
-)
-from tasks.columns import commands_to_compute
-from tasks.curation import CENTROSYMMETRIC
+from tasks.crystals.curation import CENTROSYMMETRIC
 from tasks.failures import Failure
-from tasks.intake import Plan
-from tasks.planning import run_seconds
-from tasks.ranking import PURPOSES
+from tasks.results import ranked, read_catalog, read_overview
+from tasks.results.catalogue import by_class, failures_in, not_stored
+from tasks.results.ranking import PURPOSES
+from tasks.results.stored import commands_to_compute
+from tasks.screening.intake import Plan
+from tasks.screening.planning import run_seconds
 from tasks.storage import TableFolder, open_tables
 from tasks.units import THZ, FrequencyUnit
 

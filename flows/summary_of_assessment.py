@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from tasks.assessment import Assessment
+from tasks.generation.assessment import Assessment
 
 _ROWS = {
     "structure_valid": ("structure valid", "records"),

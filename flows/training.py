@@ -23,7 +23,7 @@ from flows.spread import spread
 from flows.tables import Column, markdown_table
 from flows.workers import n_processes
 from potentials import Potential, load_potential
-from tasks.settings import PotentialSettings
+from tasks.screening.settings import PotentialSettings
 from tasks.training import Epoch, TrainingSettings, prepare, run_stage
 from tasks.training.curves import draw_curves
 from tasks.training.labelling import (

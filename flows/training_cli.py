@@ -36,7 +36,7 @@ def train(config: Settings, output: Output) -> None:
         require_prefect()
         from flows.server import any_api
         from flows.training import train as flow
-        from tasks.settings import read_settings_of
+        from tasks.screening.settings import read_settings_of
         from tasks.training.settings import TrainingSettings
 
         settings = read_settings_of(TrainingSettings, config)
@@ -58,7 +58,7 @@ def distill(source: Source, config: Settings, output: Output) -> None:
         require_prefect()
         from flows.server import any_api
         from flows.training import distill as flow
-        from tasks.settings import read_settings_of
+        from tasks.screening.settings import read_settings_of
         from tasks.training.labelling import DistillationSettings
 
         settings = read_settings_of(DistillationSettings, config)

@@ -3,7 +3,8 @@
 Defaults of settings and of functions are taken from here. A number that guards one formula against
 rounding is no such tolerance: it stands where the formula is, and says what it guards. None of them
 can be varied without changing what a stage finds, so that one that changes raises the number of the
-stages in `tasks.planning.STAGE_VERSIONS`, except where it is a setting, which enters their keys.
+stages in `tasks.screening.planning.STAGE_VERSIONS`, except where it is a setting, which enters
+their keys.
 """
 
 from typing import Final

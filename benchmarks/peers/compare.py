@@ -51,9 +51,10 @@ from rich.console import Console
 from rich.progress import track
 
 from flows.console import located
-from tasks.settings import ScreenSettings, read_settings
-from tasks.structures import Material, read_materials
-from tasks.supercells import choose_supercell
+from tasks.crystals import Material
+from tasks.phonons.supercells import choose_supercell
+from tasks.screening.settings import ScreenSettings, read_settings
+from tasks.sources.materials import read_materials
 from tasks.symmetry import analyze_symmetry
 
 HERE = Path(__file__).parent

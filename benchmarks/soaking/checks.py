@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.catalogue import REPORT
-from tasks.planning import STAGE_NAMES
+from tasks.results.catalogue import REPORT
+from tasks.screening.planning import STAGE_NAMES
 from tasks.storage import CATALOG_TABLES, Dataset, prune
 from tasks.storage.receipts import receipt_name
 from tasks.storage.snapshot import part_path

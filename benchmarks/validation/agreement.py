@@ -1,9 +1,10 @@
 """How far two calculations of one crystal agree: pure functions of arrays.
 
 Modes of two calculations at the same q-points are paired by the overlap of their eigenvectors. A
-mode is *sharp* where no other of its q-point lies within `tasks.agreement.GAP` in the reference:
+mode is *sharp* where no other of its q-point lies within `tasks.results.agreement.GAP` in the
+reference:
 inside a degenerate set angular momenta depend on the solver. Signs are compared for sharp modes
-whose quantity exceeds `tasks.agreement.LARGE` in the reference.
+whose quantity exceeds `tasks.results.agreement.LARGE` in the reference.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest
 
-from tasks.agreement import LARGE, matched, sharp_modes
 from tasks.chirality import Modes, angular_momentum
 from tasks.chirality.brillouin import helicity
+from tasks.results.agreement import LARGE, matched, sharp_modes
 from tasks.symmetry.zone import zone_images
 
 FloatArray = NDArray[np.float64]

@@ -23,8 +23,8 @@ from benchmarks.validation.agreement import Share
 from benchmarks.validation.crystals import STABILITY_TOLERANCE
 from benchmarks.validation.error_bars import PAIR
 from benchmarks.validation.materials import NOISE, per_material, read_results
+from tasks.results.trust import JUDGED, RULES, assess
 from tasks.symmetry import classify_space_group
-from tasks.trust import JUDGED, RULES, assess
 
 SUMMARY = "lists/ffonons_phonondb_summary.csv.gz"
 SOFT_LIMITS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)  # THz
@@ -44,7 +44,7 @@ def judged(row: dict[str, Any], other: dict[str, Any] | None) -> dict[str, Any]:
     Returns
     -------
     dict
-        For `tasks.trust.assess`; what is not known is empty, and warns of nothing.
+        For `tasks.results.trust.assess`; what is not known is empty, and warns of nothing.
     """
     known = {name: value for name, value in row.items() if not _missing(value)}
     start, found = known.get("space_group_dft"), known.get("space_group")

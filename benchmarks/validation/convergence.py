@@ -20,11 +20,12 @@ from phonopy import Phonopy
 from benchmarks.validation.agreement import mode_agreement
 from benchmarks.validation.crystals import SYMPREC, Job, Row, command_line, extend, load
 from tasks.chirality import ChiralitySettings, analyze_force_constants, modes_at
-from tasks.elasticity import strain_responses
-from tasks.phonons import PhononSettings, atoms_of_cell, force_constants
+from tasks.crystals.cells import atoms_of_cell
+from tasks.crystals.structures import standardize
+from tasks.phonons import PhononSettings, force_constants
+from tasks.phonons.elasticity import strain_responses
+from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.structures import standardize
-from tasks.sum_rules import impose_sum_rules
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
 CRYSTALS = ("te", "zno", "gaas", "quartz-152")

@@ -19,17 +19,18 @@ from rich.progress import track
 
 from potentials import Potential, load_potential
 from tasks.chirality import ScoreSettings
-from tasks.elasticity import StrainResponse, elastic_constants, least_stiffness, strain_responses
+from tasks.crystals.cells import atoms_of_cell
 from tasks.failures import RemediableError
-from tasks.phonons import (
-    PhononSettings,
-    atoms_of_cell,
-    commensurate_frequencies,
-    force_constants,
+from tasks.phonons import PhononSettings, commensurate_frequencies, force_constants
+from tasks.phonons.elasticity import (
+    StrainResponse,
+    elastic_constants,
+    least_stiffness,
+    strain_responses,
 )
+from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.settings import SymmetrySettings
-from tasks.sum_rules import impose_sum_rules
+from tasks.screening.settings import SymmetrySettings
 
 Row = dict[str, Any]
 Job = Mapping[str, Any]
@@ -88,7 +89,7 @@ class Computed:
         Relaxed primitive cell.
     phonon : phonopy.Phonopy
         Force constants as computed.
-    response : tasks.elasticity.StrainResponse
+    response : tasks.phonons.elasticity.StrainResponse
         Response to strain.
     """
 

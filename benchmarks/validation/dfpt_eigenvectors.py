@@ -35,8 +35,8 @@ from benchmarks.validation.crystals import (
     phonon_settings,
 )
 from tasks.chirality import Modes, modes_at
-from tasks.phonons import cell_of_atoms
-from tasks.stages import space_group_number
+from tasks.crystals.cells import cell_of_atoms
+from tasks.screening.stages import space_group_number
 
 FloatArray = NDArray[np.float64]
 N_Q_POINTS = 60

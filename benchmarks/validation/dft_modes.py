@@ -34,10 +34,11 @@ from benchmarks.validation.crystals import (
     phonon_settings,
 )
 from tasks.chirality import ChiralitySettings, analyze_force_constants, modes_at
-from tasks.phonons import atoms_of_cell, commensurate_frequencies
-from tasks.phonopy_files import read_phonopy
-from tasks.stages import space_group_number
-from tasks.sum_rules import impose_sum_rules
+from tasks.crystals.cells import atoms_of_cell
+from tasks.phonons import commensurate_frequencies
+from tasks.phonons.phonopy_files import read_phonopy
+from tasks.phonons.sum_rules import impose_sum_rules
+from tasks.screening.stages import space_group_number
 from tasks.symmetry import classify_space_group
 
 N_Q_POINTS = 60

@@ -3,8 +3,8 @@
     python -m benchmarks.validation.error_bars --reference DIR
 
 DIR holds ``phonondb103_pbe_frequencies.json.gz``. Each compound is relaxed by both potentials;
-their difference is that of `tasks.agreement`, their errors are those of `pbe_frequencies`. The bar
-is
+their difference is that of `tasks.results.agreement`, their errors are those of `pbe_frequencies`.
+The bar is
 
     k (difference + 0.02 mean frequency),
 
@@ -29,8 +29,8 @@ from benchmarks.validation.crystals import (
     phonon_settings,
 )
 from benchmarks.validation.pbe_frequencies import entries, frequency_numbers, jobs, primitive_cell
-from tasks.agreement import FLOOR, agreement
 from tasks.chirality import modes_at
+from tasks.results.agreement import FLOOR, agreement
 
 FloatArray = NDArray[np.float64]
 PAIR = ("nequix-mp-1-pft", "nequix-oam-1-pft")

@@ -18,9 +18,9 @@ from benchmarks.validation.crystals import SYMPREC, Row
 from benchmarks.validation.error_bars import PAIR
 from flows.console import located
 from potentials import load_potential
+from tasks.crystals.structures import standardize
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.stages import space_group_number
-from tasks.structures import standardize
+from tasks.screening.stages import space_group_number
 
 
 def rows(names: Sequence[str], potentials: Sequence[str]) -> Iterator[Row]:

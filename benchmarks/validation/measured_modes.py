@@ -29,9 +29,9 @@ from flows.console import located
 from potentials import load_potential
 from tasks.chirality import modes_at
 from tasks.chirality.axes import crystal_operations
+from tasks.crystals.structures import standardize
 from tasks.phonons import PhononSettings, force_constants
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.structures import standardize
 
 FloatArray = NDArray[np.float64]
 Cell = Literal["relaxed", "fixed"]

@@ -35,7 +35,7 @@ from benchmarks.validation.crystals import (
     phonon_settings,
 )
 from tasks.chirality import modes_at
-from tasks.phonons import atoms_of_cell, cell_of_atoms
+from tasks.crystals.cells import atoms_of_cell, cell_of_atoms
 
 FREQUENCIES = "phonondb103_pbe_frequencies.json.gz"
 N_SAMPLED = 40

@@ -28,8 +28,8 @@ from benchmarks.validation.crystals import (
     load,
     phonon_settings,
 )
-from tasks.stages import space_group_number
-from tasks.structures import standardize
+from tasks.crystals.structures import standardize
+from tasks.screening.stages import space_group_number
 
 SUMMARY, STRUCTURES = "lists/ffonons_phonondb_summary.csv.gz", "mp20.parquet"
 STRATA = (0, 6, 8, 12)  # atoms in the primitive cell

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from flows.screening import screen
     from potentials import load_potential
     from tasks.chirality import analyze_force_constants, angular_momentum
-    from tasks.results import Results, ScreenedCrystal, load
-    from tasks.settings import ScreenSettings, read_settings
+    from tasks.notebook import Results, ScreenedCrystal, load
+    from tasks.screening.settings import ScreenSettings, read_settings
     from tasks.symmetry import analyze_symmetry, classify_space_group
 
 # Sets the environment that libraries read at their own import.
@@ -34,16 +34,16 @@ __all__ = [
     "screen",
 ]
 _HOMES = {
-    "Results": "tasks.results",
-    "ScreenSettings": "tasks.settings",
-    "ScreenedCrystal": "tasks.results",
+    "Results": "tasks.notebook",
+    "ScreenSettings": "tasks.screening.settings",
+    "ScreenedCrystal": "tasks.notebook",
     "analyze_force_constants": "tasks.chirality",
     "analyze_symmetry": "tasks.symmetry",
     "angular_momentum": "tasks.chirality",
     "classify_space_group": "tasks.symmetry",
-    "load": "tasks.results",
+    "load": "tasks.notebook",
     "load_potential": "potentials",
-    "read_settings": "tasks.settings",
+    "read_settings": "tasks.screening.settings",
     "screen": "flows.screening",
 }
 

@@ -8,12 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.axes import (
-    RotationAxis,
-    crystal_operations,
-    principal_axes,
-    rotation_axes,
-)
+from tasks.chirality.axes import RotationAxis, crystal_operations, principal_axes, rotation_axes
 from tasks.chirality.brillouin import (
     BandPath,
     Mesh,
@@ -45,7 +40,6 @@ from tasks.chirality.raman import (
     seen_doublets,
     splittings,
 )
-from tasks.chirality.record import ChiralityRecord
 from tasks.chirality.resolution import MEV_PER_THZ, resolved_angular_momentum
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.spread import (
@@ -64,8 +58,9 @@ from tasks.chirality.tensor import (
     velocity_angular_momentum_tensor,
 )
 from tasks.chirality.thermal import ROOM_TEMPERATURE, thermal_sums
-from tasks.fourier import Crystal
+from tasks.phonons.fourier import Crystal
 from tasks.symmetry.zone import ZoneImages, zone_images
+from tasks.tables.chirality import ChiralityRecord
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phonopy.structure.atoms import PhonopyAtoms
 
-from tasks.fourier import Crystal
+from tasks.phonons.fourier import Crystal
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]

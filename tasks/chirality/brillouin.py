@@ -16,8 +16,8 @@ from ase.geometry import minkowski_reduce
 from numpy.typing import ArrayLike, NDArray
 from phonopy.structure.atoms import PhonopyAtoms
 
-from tasks.fourier import Crystal
-from tasks.phonons import atoms_of_cell
+from tasks.crystals.cells import atoms_of_cell
+from tasks.phonons.fourier import Crystal
 from tasks.symmetry import species_labels
 from tasks.symmetry.zone import NEIGHBOURS, ZoneImages, zone_images
 from tasks.tolerances import AS_MADE

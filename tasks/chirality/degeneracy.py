@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
 from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
 
-from tasks.fourier import Crystal, dynamical_matrices
+from tasks.phonons.fourier import Crystal, dynamical_matrices
 from tasks.tolerances import DEGENERACY
 
 # Sets nearer than so many tolerances might be joined by a small change of the force constants.

@@ -33,7 +33,7 @@ from tasks.chirality.brillouin import helicity_size
 from tasks.chirality.degeneracy import set_mean
 from tasks.chirality.histogram import bin_edges, bin_matrix
 from tasks.chirality.modes import Modes
-from tasks.fourier import Crystal
+from tasks.phonons.fourier import Crystal
 from tasks.symmetry.point_groups import helicity_multiplicity
 from tasks.symmetry.zone import ZoneImages, zone_images
 from tasks.tolerances import FREQUENCY_CUTOFF

@@ -20,7 +20,7 @@ from tasks.chirality.degeneracy import set_mean
 from tasks.chirality.modes import Modes
 from tasks.chirality.tensor import AxialQuantity, TensorResult, ThermalSample, thermal_response
 from tasks.chirality.velocity import METRE_PER_SECOND, axial_elements
-from tasks.fourier import Crystal
+from tasks.phonons.fourier import Crystal
 from tasks.tolerances import FREQUENCY_CUTOFF
 
 _ELECTRON_MASS = physical_constants["electron mass in u"][0]

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
 
-from tasks.fourier import Crystal, fourier_series, in_zone_of_charges
+from tasks.phonons.fourier import Crystal, fourier_series, in_zone_of_charges
 
 
 @dataclass(frozen=True)

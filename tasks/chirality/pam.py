@@ -26,7 +26,7 @@ from tasks.chirality.axes import (
     rotation_axes,
 )
 from tasks.chirality.modes import Modes
-from tasks.fourier import Crystal
+from tasks.phonons.fourier import Crystal
 
 # Below this purity a label means nothing: the set is cut, or the forces break the symmetry.
 PURITY_THRESHOLD = 0.9

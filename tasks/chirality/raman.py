@@ -49,7 +49,7 @@ from tasks.chirality.pam import pseudo_angular_momentum
 from tasks.chirality.resolution import resolved_angular_momentum
 from tasks.chirality.statistics import translations
 from tasks.chirality.velocity import dynamical_matrix_gradient
-from tasks.fourier import Crystal, dynamical_matrices
+from tasks.phonons.fourier import Crystal, dynamical_matrices
 from tasks.tolerances import DEGENERACY
 
 CHANNELS = (("R", "R"), ("L", "L"), ("R", "L"), ("L", "R"))

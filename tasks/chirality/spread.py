@@ -1,6 +1,7 @@
 """How much the numbers depend on the division of force constants among periodic images.
 
-The supercell leaves the division open (`tasks.sum_rules`): two divisions that both obey the sum
+The supercell leaves the division open (`tasks.phonons.sum_rules`): two divisions that both obey the
+sum
 rules are two guesses at one crystal, and where they differ nothing is known. Numbers of the zone
 are compared at some q-points of the mesh, drawn evenly by their weights, where the modes of the
 first division are there already; splittings along the axes are compared as they are.
@@ -17,7 +18,7 @@ from tasks.chirality.brillouin import helicity_size
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.statistics import N_TRANSLATIONS, zone_statistics
 from tasks.chirality.tensor import TensorResult, ThermalSample, mean_response
-from tasks.fourier import Crystal
+from tasks.phonons.fourier import Crystal
 
 if TYPE_CHECKING:
     from tasks.chirality.analysis import ModeSample

@@ -29,7 +29,7 @@ from tasks.chirality.velocity import (
     block_traces,
     velocity_elements,
 )
-from tasks.fourier import Crystal
+from tasks.phonons.fourier import Crystal
 from tasks.symmetry.point_groups import tensor_projector
 from tasks.tolerances import DEGENERACY, FREQUENCY_CUTOFF
 

@@ -21,7 +21,7 @@ from tasks.chirality.brillouin import irreducible_mesh
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.statistics import translations
-from tasks.fourier import Crystal
+from tasks.phonons.fourier import Crystal
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -27,7 +27,7 @@ from tasks.chirality.angular_momentum import angular_momentum, atomic_angular_mo
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray
 from tasks.chirality.degeneracy import set_mean, set_size
 from tasks.chirality.modes import Modes
-from tasks.fourier import Crystal, fourier_series, in_zone_of_charges
+from tasks.phonons.fourier import Crystal, fourier_series, in_zone_of_charges
 from tasks.tolerances import TRANSLATION
 
 METRE_PER_SECOND = 100.0

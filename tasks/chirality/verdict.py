@@ -2,22 +2,20 @@
 
 Three questions are never mixed: whether the space group *allows* phonon angular momentum, whether
 the occupied Wyckoff positions *realise* it (both in `tasks.symmetry`), and whether it is
-*significant* in numbers, which is answered here. The score, `tasks.ranking`, comes later: it needs
-columns of other stages.
+*significant* in numbers, which is answered here. The score, `tasks.results.ranking`, comes later:
+it needs columns of other stages.
 """
 
-from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.chirality.record import ChiralityRecord
+from tasks.tables.chirality import ChiralityRecord, Verdict
 from tasks.tolerances import NOISE
 
 FloatArray = NDArray[np.float64]
-
 
 VERDICT_SETTINGS: Final = ("stability_tolerance", "stiffness_tolerance", "significance")
 """Settings of the group that the chirality stage needs; the others rank what it found."""
@@ -68,39 +66,6 @@ class ScoreSettings(BaseModel):
         if not any(weights):
             raise ValueError("all weights of the score are zero; give one of them a weight")
         return self
-
-
-def _stored(unit: str, description: str) -> dict[str, str]:
-    """Metadata of a field."""
-    return {"unit": unit, "description": description}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the numbers say of one material; units and meaning stand in the metadata."""
-
-    min_frequency_commensurate: float = field(
-        metadata=_stored(
-            "THz", "Lowest frequency at the q-points of the supercell, negative if imaginary."
-        )
-    )
-    n_imaginary_commensurate: int = field(
-        metadata=_stored("", "Modes there below minus the stability tolerance.")
-    )
-    least_stiffness: float | None = field(
-        metadata=_stored(
-            "GPa",
-            "Smallest eigenvalue of the elastic constants, for strains of unit length; empty for "
-            "force constants without response to strain.",
-        )
-    )
-    stable: bool = field(
-        metadata=_stored("", "Whether there are no such modes and no strain lowers the energy.")
-    )
-    significant: bool = field(
-        metadata=_stored("", "Whether the mean |l| exceeds the significance threshold.")
-    )
-    explanation: str = field(metadata=_stored("", "The verdict in words."))
 
 
 def judge(

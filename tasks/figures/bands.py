@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import NDArray
 
-from tasks.bands import BandStructure
+from tasks.chirality.bands import BandStructure
 from tasks.figures.density_of_states import HelicityDos, draw_helicity_dos
 from tasks.figures.labels import QUANTITIES, q_point_tex, screw_tex
 from tasks.figures.style import (
@@ -55,7 +55,7 @@ def bands_figure(
     Parameters
     ----------
     bands : BandStructure
-        From `tasks.bands.band_structure`.
+        From `tasks.chirality.bands.band_structure`.
     colour : {"helicity", "cycloidicity", "l_x", "l_y", "l_z", "pam"}
         What colours the bands: helicity, cycloidicity or a Cartesian component of the angular
         momentum (hbar), or the integer pseudo-angular momentum.

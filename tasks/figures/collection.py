@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tasks.bands import BandStructure, band_structure
-from tasks.catalogue import candidates
+from tasks.chirality.bands import BandStructure, band_structure
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.thermal import thermal_properties
 from tasks.figures.bands import Colour, band_values, bands_figure
@@ -28,6 +27,7 @@ from tasks.figures.sunburst import sunburst_figure
 from tasks.figures.tensor import stored_tensor, tensor_figure
 from tasks.figures.texture import cut_figure, sphere_figure, sphere_texture, zone_cut
 from tasks.figures.thermal import thermal_figure
+from tasks.results.catalogue import candidates
 from tasks.units import THZ, FrequencyUnit
 
 # Finer than the stored path, so that crossings are drawn as crossings.

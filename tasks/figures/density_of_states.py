@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tasks.chirality.harmonics import ORDERS
-from tasks.columns import Row
+from tasks.crystals.rows import Row
 from tasks.figures.labels import QUANTITIES, WAVES
 from tasks.figures.style import (
     INK,

@@ -5,11 +5,12 @@ from functools import cached_property
 
 from phonopy import Phonopy
 
-from tasks.catalogue import read_material, settings_of_run
 from tasks.chirality.settings import ChiralitySettings
-from tasks.columns import Row, stored_phonon
+from tasks.crystals.rows import Row
 from tasks.failures import RemediableError
 from tasks.figures.labels import formula_tex, space_group_tex
+from tasks.results.catalogue import read_material, settings_of_run
+from tasks.results.stored import stored_phonon
 from tasks.storage import Dataset, TableSource
 
 

@@ -20,7 +20,7 @@ from tasks.chirality.angular_momentum import (
 )
 from tasks.chirality.degeneracy import degenerate_sets
 from tasks.chirality.modes import modes_at
-from tasks.columns import Row
+from tasks.crystals.rows import Row
 from tasks.figures.labels import QUANTITIES
 from tasks.figures.style import (
     DIVERGING,

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from tasks.chirality.thermal import ROOM_TEMPERATURE
-from tasks.columns import Row
+from tasks.crystals.rows import Row
 from tasks.figures.labels import QUANTITIES
 from tasks.figures.style import DIVERGING, INK, SINGLE_COLUMN, new_figure, styled
 

@@ -1,5 +1,8 @@
-"""The catalogue site: a table of materials, a page for each, and a server to look at them.
+"""Pages for people: the catalogue site, the report, the portrait of one crystal.
 
-`tasks.site.build.build_site` writes it and `tasks.site.server.site_server` serves it. They are
-imported from their modules, so that serving need not wait for what building takes.
+What comes in: datasets with a catalogue. What goes out: files of HTML and JSON, and a server to
+look at them. `tasks.site.build.build_site` writes the site and `tasks.site.server.site_server`
+serves it; `report` and `portrait` write one page each. They are imported from their modules, so
+that serving need not wait for what building takes. It knows `tasks.results`, `tasks.figures` and
+the rooms of physics.
 """

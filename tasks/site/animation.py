@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
-from tasks.bands import BandStructure
 from tasks.chirality.analysis import ModeSample, sample_modes
 from tasks.chirality.angular_momentum import circular_basis
 from tasks.chirality.axes import rotate_modes, rotation_axes
+from tasks.chirality.bands import BandStructure
 from tasks.chirality.modes import Modes, modes_at
 from tasks.chirality.pam import pam_along_path
 from tasks.chirality.raman import CHANNELS, circular_raman

@@ -18,8 +18,13 @@ from ase.data.colors import jmol_colors
 from ase.io import write
 from phonopy import Phonopy
 
-from tasks.columns import phonon_of
-from tasks.interchange import citation_file, optimade_response, optimade_structure, phononwebsite
+from tasks.phonons.rows import phonon_of
+from tasks.results.interchange import (
+    citation_file,
+    optimade_response,
+    optimade_structure,
+    phononwebsite,
+)
 from tasks.site.limits import potential_note
 from tasks.site.material import crystal_of, material_page, phonon_behind
 from tasks.site.plain import plain, write_json

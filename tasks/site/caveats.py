@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from tasks.results.trust import assess, followed_settings, warning_text
 from tasks.site.sources import Details, run_settings
-from tasks.trust import assess, followed_settings, warning_text
 
 _NOT_STORED: Final = (
     "Its force constants are not stored in this catalogue, so bands, motion and helicity over the "

@@ -9,10 +9,11 @@ import numpy as np
 from ase import Atoms
 from phonopy import Phonopy
 
-from tasks.bands import BandStructure, band_structure
 from tasks.chirality import ChiralitySettings
-from tasks.columns import atoms_of, interpolation_of
-from tasks.phonons import atoms_of_cell
+from tasks.chirality.bands import BandStructure, band_structure
+from tasks.crystals.cells import atoms_of_cell
+from tasks.crystals.rows import atoms_of
+from tasks.phonons.rows import interpolation_of
 from tasks.site.animation import SpecialModes, special_modes
 from tasks.site.caveats import caveats
 from tasks.site.limits import potential_note

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tasks.failures import RemediableError
 from tasks.storage import TableFolder, TableSource, open_tables
-from tasks.storage.schema import PLANNED_KEYS
+from tasks.tables.declarations import PLANNED_KEYS
 
 Row = Mapping[str, Any]
 

@@ -10,8 +10,13 @@ from phonopy.file_IO import BORNFileParseError, parse_BORN_from_strings
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import Symmetry
 
-from tasks.born_charges import require_sound
-from tasks.dielectric import ASSUMED_ORDER, BORN_CHARGES, DIELECTRIC_TENSOR, DielectricResponse
+from tasks.crystals.born_charges import require_sound
+from tasks.crystals.dielectric import (
+    ASSUMED_ORDER,
+    BORN_CHARGES,
+    DIELECTRIC_TENSOR,
+    DielectricResponse,
+)
 from tasks.failures import RemediableError
 from tasks.tolerances import AS_GIVEN
 

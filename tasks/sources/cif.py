@@ -18,8 +18,8 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Element, Lattice
 
+from tasks.crystals.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
 from tasks.failures import RemediableError
-from tasks.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
 from tasks.sources.cells import lattice_of
 from tasks.sources.cif_blocks import CifBlock, read_block
 from tasks.sources.cif_symmetry import Operations, group_of, operations_of, stated_group

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from tasks.crystals.records import safe_id
 from tasks.failures import Failure, RemediableError
 from tasks.sources.documents import Document, read_text
-from tasks.sources.records import RawRecord, read_failure, safe_id
+from tasks.sources.records import RawRecord, read_failure
 from tasks.sources.settings import SourceSettings
 
 _HEAD: Final = re.compile(r"\s*data_(\S*)", re.IGNORECASE)

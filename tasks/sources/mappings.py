@@ -8,7 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
+from tasks.crystals import Provenance
+from tasks.crystals.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
+from tasks.crystals.records import safe_id
 from tasks.failures import RemediableError
 from tasks.sources.json_text import json_value
 from tasks.sources.number_lists import (
@@ -18,7 +20,7 @@ from tasks.sources.number_lists import (
     has_lengths,
     numbers_of,
 )
-from tasks.sources.records import Provenance, RawRecord, safe_id, unreadable
+from tasks.sources.records import RawRecord, unreadable
 from tasks.sources.settings import Meaning, SourceSettings
 from tasks.sources.space_groups import space_group_of
 

@@ -10,9 +10,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from tasks.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
+from tasks.crystals.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
+from tasks.crystals.masses import number_and_mass, set_special_masses
 from tasks.failures import RemediableError
-from tasks.masses import number_and_mass, set_special_masses
 from tasks.sources.cells import lattice_of
 from tasks.sources.json_text import json_value
 from tasks.sources.readings import Reading, require_few_atoms, take_masses

@@ -9,11 +9,12 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from tasks.crystals.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
+from tasks.crystals.records import safe_id
 from tasks.failures import RemediableError
-from tasks.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
 from tasks.sources.documents import Document, read_text
 from tasks.sources.readings import Reading, require_few_atoms
-from tasks.sources.records import RawRecord, safe_id
+from tasks.sources.records import RawRecord
 from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
 
 FloatArray = NDArray[np.float64]

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tasks.crystals import Provenance, Record
+from tasks.crystals.masses import special_masses
+from tasks.crystals.records import safe_id
 from tasks.failures import Failure, RemediableError
 from tasks.folders import is_dataset
-from tasks.masses import special_masses
 from tasks.sources.archives import tar_members, zip_members
 from tasks.sources.cif import parse_cif
 from tasks.sources.cif_blocks import cut_cif
@@ -26,7 +28,7 @@ from tasks.sources.documents import (
 from tasks.sources.number_lists import parse_mapping
 from tasks.sources.poscar import cut_poscar, parse_poscar
 from tasks.sources.readings import Reading, require_few_atoms
-from tasks.sources.records import Provenance, RawRecord, Record, read_failure, safe_id, unreadable
+from tasks.sources.records import RawRecord, read_failure, unreadable
 from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
 from tasks.sources.tables import cut_csv, cut_json, cut_json_lines, cut_parquet
 from tasks.sources.xyz import cut_xyz, parse_xyz

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from ase import Atoms
 from numpy.typing import ArrayLike
 
+from tasks.crystals.masses import set_special_masses
 from tasks.failures import RemediableError
-from tasks.masses import set_special_masses
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.crystals.records import CellOrigin
+
 DEFAULT_MAX_ATOMS: Final = 2000
 """Ten times the largest primitive cell that is computed by default: centring takes up to four."""
-
-CellOrigin = Literal["measured", "computed"]
 
 Meaning = Literal[
     "id",

@@ -10,12 +10,13 @@ from typing import Final
 import ase.io
 from ase import Atoms
 
-from tasks.dielectric import DIELECTRIC_TENSOR
+from tasks.crystals.dielectric import DIELECTRIC_TENSOR
+from tasks.crystals.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
+from tasks.crystals.records import safe_id
 from tasks.failures import Failure, RemediableError
-from tasks.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
 from tasks.sources.documents import Document, read_line
 from tasks.sources.readings import Reading, require_few_atoms, take_masses
-from tasks.sources.records import RawRecord, read_failure, safe_id
+from tasks.sources.records import RawRecord, read_failure
 from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
 from tasks.sources.space_groups import space_group_of
 

@@ -16,15 +16,15 @@ from tasks.storage.dataset import Dataset
 from tasks.storage.durable import discard, publish, stage_file
 from tasks.storage.ordering import rows_in_order
 from tasks.storage.parts import write_rows
-from tasks.storage.rows import identities
-from tasks.storage.schema import (
+from tasks.storage.snapshot import Snapshot
+from tasks.tables.declarations import (
     CATALOG_ORIGINS,
     CATALOG_TABLES,
     JUDGED_COLUMNS,
     PLANNED_KEYS,
     TABLES,
 )
-from tasks.storage.snapshot import Snapshot
+from tasks.tables.rows import identities
 
 _UNCLASSIFIED: Final = 231  # sorts after every space group
 _MATERIALS_AT_ONCE: Final = 20_000

@@ -19,8 +19,9 @@ from tasks.storage.receipts import (
     receipt_paths,
     write_receipt,
 )
-from tasks.storage.schema import SCHEMA_VERSION, TABLES
 from tasks.storage.snapshot import part_path
+from tasks.tables.columns import SCHEMA_VERSION
+from tasks.tables.declarations import TABLES
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import pyarrow as pa
 from tasks.storage.commit import Draft, commit_parts
 from tasks.storage.errors import DatasetError
 from tasks.storage.receipts import Receipt
-from tasks.storage.rows import Rows, to_arrow
-from tasks.storage.schema import TABLES
 from tasks.storage.snapshot import Snapshot, load_receipts
 from tasks.storage.verification import Problem, find_problems
+from tasks.tables.declarations import TABLES
+from tasks.tables.rows import Rows, to_arrow
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.storage.schema import TABLES
 from tasks.storage.snapshot import Snapshot
+from tasks.tables.declarations import TABLES
 
 _BATCH_BYTES: Final = 64 * 2**20
 

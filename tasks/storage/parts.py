@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from tasks.storage.durable import file_digest, stage_file
 from tasks.storage.errors import DatasetError, explained
 from tasks.storage.receipts import PartFile
-from tasks.storage.rows import identities
-from tasks.storage.schema import Table
+from tasks.tables.columns import Table
+from tasks.tables.rows import identities
 
 # A row group is what a reader decodes at least: small enough to read few materials cheaply.
 _ROW_GROUP_ROWS: Final = 32_768
@@ -238,7 +238,7 @@ def identities_in(selection: Selection, table: Table) -> frozenset[str]:
     Returns
     -------
     frozenset of str
-        Identities as `tasks.storage.rows.identity` joins them.
+        Identities as `tasks.tables.rows.identity` joins them.
 
     Raises
     ------

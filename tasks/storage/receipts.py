@@ -23,13 +23,9 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError, with_config
 
 from tasks.storage.durable import write_durably
-from tasks.storage.errors import (
-    DatasetError,
-    NewerDatasetError,
-    OutdatedDatasetError,
-    explained,
-)
-from tasks.storage.schema import SCHEMA_VERSION, TABLES
+from tasks.storage.errors import DatasetError, NewerDatasetError, OutdatedDatasetError, explained
+from tasks.tables.columns import SCHEMA_VERSION
+from tasks.tables.declarations import TABLES
 
 RECEIPT_FORMAT: Final = 2
 """Format of the receipts that this program writes; any change of their fields makes a new one."""

@@ -13,8 +13,9 @@ from tasks.folders import parts_folder, receipts_folder
 from tasks.storage.errors import DatasetError
 from tasks.storage.parts import Selection, identities_in, scan_part
 from tasks.storage.receipts import Receipt, read_receipt, receipt_paths
-from tasks.storage.rows import identity, key_of
-from tasks.storage.schema import PLANNED_KEYS, TABLES, Table
+from tasks.tables.columns import Table
+from tasks.tables.declarations import PLANNED_KEYS, TABLES
+from tasks.tables.rows import identity, key_of
 
 
 def part_path(root: Path, table: str, chunk: str) -> Path:

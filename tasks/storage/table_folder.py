@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tasks.failures import RemediableError
 from tasks.folders import MATERIALS, receipts_folder, table_file
 from tasks.storage.dataset import Dataset
-from tasks.storage.schema import CATALOG_TABLES
+from tasks.tables.declarations import CATALOG_TABLES
 
 _CHECKED: Final = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)

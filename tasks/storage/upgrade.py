@@ -19,9 +19,10 @@ from tasks.storage.receipts import (
     write_receipt,
 )
 from tasks.storage.repair import set_aside
-from tasks.storage.schema import SCHEMA_VERSION, TABLES
 from tasks.storage.snapshot import part_path
 from tasks.storage.verification import Problem, check_parts
+from tasks.tables.columns import SCHEMA_VERSION
+from tasks.tables.declarations import TABLES
 
 
 def upgrade_receipts(root: Path, tell: Callable[[str], None]) -> tuple[int, list[Problem]]:

@@ -9,8 +9,8 @@ from tasks.folders import receipts_folder
 from tasks.storage.errors import DatasetError, OutdatedDatasetError
 from tasks.storage.parts import Selection, count_rows, difference_of, keys_in
 from tasks.storage.receipts import PartFile, Receipt, chunk_of, read_receipt, receipt_paths
-from tasks.storage.schema import TABLES
 from tasks.storage.snapshot import live, part_path
+from tasks.tables.declarations import TABLES
 
 ProblemKind = Literal[
     "unreadable receipt", "outdated receipt", "missing part", "corrupt part", "orphan part"

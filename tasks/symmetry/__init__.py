@@ -1,4 +1,10 @@
-"""Symmetry of phonon chirality: space-group classes, selection rules, hand, record of a crystal."""
+"""Symmetry of phonon chirality: space-group classes, selection rules, hand, record of a crystal.
+
+What comes in: atoms, or the number of a space group. What goes out: operations, class, helicity
+wave, form of the response tensor, selection rules, hand. From outside import the names below;
+modules of physics may import `operations`, `point_groups` and `site_permutations`. It knows no
+other room.
+"""
 
 from tasks.symmetry.classification import SpaceGroupClass, classify_space_group
 from tasks.symmetry.hand import Handedness, handedness
@@ -13,11 +19,7 @@ from tasks.symmetry.operations import (
     idealised_primitive,
     species_labels,
 )
-from tasks.symmetry.point_groups import (
-    helicity_multiplicity,
-    tensor_basis,
-    tensor_projector,
-)
+from tasks.symmetry.point_groups import helicity_multiplicity, tensor_basis, tensor_projector
 from tasks.symmetry.record import SymmetryRecord, analyze_symmetry
 from tasks.symmetry.selection import (
     SelectionRule,

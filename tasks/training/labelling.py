@@ -15,10 +15,10 @@ from potentials import Evaluation, Potential
 from potentials.facet import Frame
 from tasks.failures import Failure, RemediableError
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.settings import PotentialSettings
+from tasks.screening.settings import PotentialSettings
 from tasks.sources import Read, SourceSettings, Spread, raw_records
+from tasks.sources.materials import read_materials
 from tasks.storage.durable import write_durably
-from tasks.structures import read_materials
 from tasks.tolerances import AS_GIVEN
 from tasks.training.datasets import make_frame, write_frames
 from tasks.training.disagreement import most_disputed

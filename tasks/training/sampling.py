@@ -10,7 +10,7 @@ from matscipy.neighbours import neighbour_list
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.supercells import choose_supercell
+from tasks.phonons.supercells import choose_supercell
 
 _REACH = 5.0  # Å, of springs
 _STEEPNESS, _ACROSS = 8, 0.05

@@ -20,8 +20,8 @@ from benchmarks.validation.dfpt_eigenvectors import modes_of
 from benchmarks.validation.materials import COLUMNS, per_material
 from benchmarks.validation.stability import drawn
 from benchmarks.validation.tables import contradictions_table
-from tasks.agreement import matched, sharp_modes
 from tasks.chirality import Modes, angular_momentum, modes_at
+from tasks.results.agreement import matched, sharp_modes
 from tests.crystals import quartz, spring_phonon, tellurium, transformed, wurtzite
 
 Q_POINTS = np.random.default_rng(3).uniform(-0.5, 0.5, (6, 3))

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.findings import outcomes, read, sections, written
 from benchmarks.release import write_release
-from tasks.intake import plan_screening
+from tasks.screening.intake import plan_screening
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
 

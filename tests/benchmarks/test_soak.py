@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks.soaking.checks import faults_in, largest_difference, stray_files
 from benchmarks.soaking.rounds import _CLOCK
-from tasks.building import build_catalog
-from tasks.catalogue import REPORT
-from tasks.intake import plan_screening
+from tasks.results.building import build_catalog
+from tasks.results.catalogue import REPORT
+from tasks.screening.intake import plan_screening
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
 

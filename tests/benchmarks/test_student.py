@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.student import compared, summary
-from tasks.columns import phonon_columns
+from tasks.phonons.rows import phonon_columns
 from tests.crystals import spring_phonon, tellurium
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from flows.chunks import Chunk, _next_chunk, finished_cost
-from tasks.intake import plan_screening
-from tasks.planning import chunks_of
-from tasks.stages import run_stage
+from tasks.screening.intake import plan_screening
+from tasks.screening.planning import chunks_of
+from tasks.screening.stages import run_stage
 from tests.tasks.alloys import SETTINGS, emt, intake_of, write_alloys
 
 FINER = SETTINGS.model_copy(

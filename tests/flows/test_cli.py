@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.catalogue import read_catalog
+from tasks.results import read_catalog
 from tests.flows.conftest import DEMO, told, told_by_process
 from tests.tasks.storage import samples
 

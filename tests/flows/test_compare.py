@@ -3,10 +3,10 @@
 import pytest
 from rich.cells import cell_len
 
-from tasks.catalogue import read_catalog
-from tasks.columns import stored_phonon
-from tasks.counterparts import screened_rows
-from tasks.enantiomorphs import mirror_image
+from tasks.phonons.mirror import mirror_image
+from tasks.results import read_catalog
+from tasks.results.counterparts import screened_rows
+from tasks.results.stored import stored_phonon
 from tests.flows.conftest import told
 from tests.flows.terminals import printed_in_terminal
 from tests.tasks import alloys

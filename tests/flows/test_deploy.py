@@ -25,7 +25,7 @@ from prefect.concurrency.sync import concurrency
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import Settings
 
-from tasks.catalogue import read_catalog
+from tasks.results import read_catalog
 from tasks.storage import Dataset
 from tests.flows.conftest import eventually
 from tests.flows.faulty import end, write_crystals

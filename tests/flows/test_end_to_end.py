@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.catalogue import read_catalog
+from tasks.results import read_catalog
 from tasks.storage import Dataset
 from tests.bad_inputs import LIMIT_RECORDS, REASONS, TRAVERSAL_RECORDS, write_bad_inputs
 from tests.flows.conftest import DEMO, eventually, told, told_by_process

@@ -13,11 +13,11 @@ from flows import shards
 from flows.planning import shard_of
 from flows.screening import screen
 from flows.shards import screen_in_shards
-from tasks.catalogue import read_catalog
-from tasks.costs import StageSeconds
-from tasks.intake import Plan
-from tasks.planning import Work
-from tasks.settings import ScreenSettings
+from tasks.results import read_catalog
+from tasks.screening.costs import StageSeconds
+from tasks.screening.intake import Plan
+from tasks.screening.planning import Work
+from tasks.screening.settings import ScreenSettings
 from tasks.storage import Dataset
 from tests.flows.faulty import end, write_crystals
 from tests.flows.test_faults import require_sound, settings_of

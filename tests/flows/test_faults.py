@@ -13,8 +13,8 @@ import pytest
 import tasks.storage.dataset
 from flows import planning, runs
 from flows.screening import screen
-from tasks.catalogue import read_catalog
-from tasks.settings import ScreenSettings, read_settings
+from tasks.results import read_catalog
+from tasks.screening.settings import ScreenSettings, read_settings
 from tasks.storage import Dataset
 from tests.flows.conftest import eventually
 from tests.flows.faulty import SETTINGS, write_crystals

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from flows.console import DONE, UNUSABLE
 from flows.figures_cli import app
-from tasks.building import build_catalog
-from tasks.intake import plan_screening
+from tasks.results.building import build_catalog
+from tasks.screening.intake import plan_screening
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
 
@@ -78,7 +78,7 @@ def test_a_report_that_the_disk_cannot_hold_is_told_and_the_earlier_one_stays(fo
     program = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "from flows.cli import app\n"
-        "import tasks.report\n"
+        "import tasks.site.report\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
         f"app(['report', {str(folder)!r}, '-o', {str(path)!r}, '--materials', '0'])"
     )

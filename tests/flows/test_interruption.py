@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.catalogue import read_catalog
+from tasks.results import read_catalog
 from tasks.storage import Dataset
 from tests.flows.conftest import DEMO, eventually
 from tests.flows.faulty import end, write_crystals
@@ -112,7 +112,7 @@ OWN = """
 import signal
 from pathlib import Path
 from flows.screening import screen
-from tasks.settings import read_settings
+from tasks.screening.settings import read_settings
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,13 +6,13 @@ from functools import partial
 import pytest
 
 from flows.isolation import isolated
-from tasks.external import rows_of_file
 from tasks.failures import Failure, RemediableError
-from tasks.settings import ScreenSettings
+from tasks.screening.external import rows_of_file
+from tasks.screening.settings import ScreenSettings
 from tests.crystals import spring_phonon, zincblende
 from tests.flows.misbehaviour import behave, grow, write_number_and_hang
 
-PRELOAD = ("tasks.external", "tests.flows.misbehaviour")
+PRELOAD = ("tasks.screening.external", "tests.flows.misbehaviour")
 limited = partial(isolated, seconds=300.0, memory=4.0, preload=PRELOAD)
 
 

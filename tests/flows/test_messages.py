@@ -11,7 +11,7 @@ import pytest
 from ase.build import bulk
 from ase.io import write
 
-from tasks.building import build_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import Dataset
 from tests.flows.conftest import DEMO, told
 from tests.tasks.storage import samples

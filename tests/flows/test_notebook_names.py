@@ -10,9 +10,9 @@ import pytest
 from ase import Atoms
 from phonopy import Phonopy
 
-from tasks.building import build_catalog
 from tasks.failures import RemediableError
-from tasks.intake import plan_screening
+from tasks.results.building import build_catalog
+from tasks.screening.intake import plan_screening
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
 

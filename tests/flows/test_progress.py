@@ -5,11 +5,11 @@ import pytest
 from flows.chunks import Chunk, finished_cost
 from flows.progress import Tally
 from flows.result import ScreenResult
-from tasks.costs import StageSeconds
 from tasks.failures import Failure
-from tasks.intake import Plan
-from tasks.planning import STAGE_NAMES, Work
-from tasks.stages import StageReport
+from tasks.screening.costs import StageSeconds
+from tasks.screening.intake import Plan
+from tasks.screening.planning import STAGE_NAMES, Work
+from tasks.screening.stages import StageReport
 
 
 def works(*names: str) -> tuple[Work, ...]:

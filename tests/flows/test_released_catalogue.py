@@ -10,10 +10,10 @@ import pytest
 from ase.io import read
 from rich.cells import cell_len
 
-from tasks.building import build_catalog
-from tasks.catalogue import read_catalog
 from tasks.failures import RemediableError
-from tasks.intake import plan_screening
+from tasks.results import read_catalog
+from tasks.results.building import build_catalog
+from tasks.screening.intake import plan_screening
 from tasks.site.build import build_site
 from tests.flows.conftest import told
 from tests.flows.terminals import printed_in_terminal

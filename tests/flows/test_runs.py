@@ -8,8 +8,8 @@ import potentials
 from flows.result import ScreenResult
 from flows.runs import commit_run
 from potentials import load_potential
-from tasks.intake import Plan
-from tasks.stages import StageReport
+from tasks.screening.intake import Plan
+from tasks.screening.stages import StageReport
 from tasks.storage import Dataset
 from tests.tasks.alloys import EMT, intake_of, no_card
 

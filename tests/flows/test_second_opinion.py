@@ -9,9 +9,9 @@ import pytest
 
 from flows.screening import screen
 from flows.shards import screen_in_shards
-from tasks.catalogue import read_catalog
 from tasks.failures import RemediableError
-from tasks.settings import read_settings
+from tasks.results import read_catalog
+from tasks.screening.settings import read_settings
 from tasks.storage import Dataset
 from tests.flows.conftest import DEMO, told, told_by_process
 from tests.flows.test_startup import without_server

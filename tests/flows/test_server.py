@@ -17,7 +17,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tasks.catalogue import read_catalog
+from tasks.results import read_catalog
 from tasks.storage import Dataset
 from tests.flows.conftest import eventually
 from tests.flows.faulty import write_crystals

@@ -6,7 +6,7 @@ import pytest
 from ase.io import read
 
 from flows.setting_flags import FLAGS
-from tasks.settings import ScreenSettings, read_settings, setting
+from tasks.screening.settings import ScreenSettings, read_settings, setting
 from tests.flows.conftest import DEMO, told
 from tests.flows.terminals import printed_in_terminal
 

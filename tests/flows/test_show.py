@@ -14,20 +14,17 @@ from ase.io import read
 from scipy.constants import R
 
 from potentials import load_potential
-from tasks.catalogue import read_catalog
 from tasks.chirality import analyze_force_constants, judge, modes_at
-from tasks.elasticity import elastic_constants, least_stiffness, strain_responses
-from tasks.phonons import (
-    atoms_of_cell,
-    commensurate_frequencies,
-    force_constants_of_all,
-)
-from tasks.ranking import raw_score
+from tasks.crystals.cells import atoms_of_cell
+from tasks.crystals.structures import material_of
+from tasks.phonons import commensurate_frequencies, force_constants_of_all
+from tasks.phonons.elasticity import elastic_constants, least_stiffness, strain_responses
+from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.relaxation import relax
-from tasks.settings import read_settings
+from tasks.results import read_catalog
+from tasks.results.ranking import raw_score
+from tasks.screening.settings import read_settings
 from tasks.sources import parsed, raw_records
-from tasks.structures import material_of
-from tasks.sum_rules import impose_sum_rules
 from tasks.units import UNITS, UnitName
 from tests.flows.conftest import DEMO, told, told_by_process
 from tests.flows.terminals import printed_in_terminal

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from flows.classification import classify_source
 from flows.cli import app as main
 from flows.sources_cli import app
-from tasks.settings import read_settings
+from tasks.screening.settings import read_settings
 from tests.flows.conftest import DEMO
 
 

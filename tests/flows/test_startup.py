@@ -14,7 +14,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_HOME, temporary_settings
 
 from flows.server import temporary_api
-from tasks.catalogue import read_catalog
+from tasks.results import read_catalog
 from tests.flows.conftest import DEMO, Told, eventually, told_by_process
 from tests.flows.faulty import write_crystals
 from tests.flows.test_faults import settings_of

@@ -10,8 +10,9 @@ from rich.console import Console
 from flows.console import Terminal
 from flows.result import ScreenResult
 from flows.summary import print_candidates, print_screening
-from tasks.catalogue import by_class, ranked
-from tasks.intake import Plan
+from tasks.results import ranked
+from tasks.results.catalogue import by_class
+from tasks.screening.intake import Plan
 from tests.tasks import alloys
 
 RELEASED = Path(__file__).parents[2] / "data" / "catalogue" / "chirality.parquet"

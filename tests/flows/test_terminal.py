@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from rich.cells import cell_len
 
-from tasks.catalogue import by_class, ranked
+from tasks.results import ranked
+from tasks.results.catalogue import by_class
 from tasks.storage import TABLES
 from tests.flows.conftest import DEMO
 from tests.flows.terminals import printed_in_terminal

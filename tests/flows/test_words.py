@@ -7,7 +7,7 @@ import shutil
 import pytest
 from rich.cells import cell_len
 
-from tasks.catalogue import read_catalog
+from tasks.results import read_catalog
 from tests.flows.conftest import DEMO, told
 from tests.flows.faulty import write_crystals
 from tests.flows.terminals import printed_in_terminal

@@ -13,13 +13,14 @@ from ase.spacegroup import crystal
 from phonopy import Phonopy
 
 from potentials import Potential, PotentialCard, load_potential
-from tasks.building import build_catalog
-from tasks.external import plan_analysis
-from tasks.intake import Intake, Plan, plan_screening
-from tasks.phonons import atoms_of_cell
-from tasks.planning import STAGE_NAMES
-from tasks.settings import ScreenSettings
-from tasks.stages import StageReport, run_stage
+from tasks.crystals.cells import atoms_of_cell
+from tasks.results.building import build_catalog
+from tasks.screening.decisions import Intake
+from tasks.screening.external import plan_analysis
+from tasks.screening.intake import Plan, plan_screening
+from tasks.screening.planning import STAGE_NAMES
+from tasks.screening.settings import ScreenSettings
+from tasks.screening.stages import StageReport, run_stage
 from tasks.storage import Dataset
 from tests.crystals import to_phonopy
 

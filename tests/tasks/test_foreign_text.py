@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from tasks.failures import RemediableError, failure_of
 from tasks.foreign_text import SPELLED, for_spreadsheets, in_markdown, spelled, visible
-from tasks.intake import plan_screening
+from tasks.screening.intake import plan_screening
 from tests.tasks.alloys import intake_of, write_alloys
 
 

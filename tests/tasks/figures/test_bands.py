@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
-from tasks.bands import band_structure
+from tasks.chirality.bands import band_structure
 from tasks.chirality.settings import ChiralitySettings
 from tasks.figures.bands import COLOURS, bands_figure
 from tasks.figures.density_of_states import HelicityDos

@@ -5,8 +5,8 @@ from pathlib import Path
 from flows.result import ScreenResult
 from flows.runs import commit_run
 from potentials import Potential, load_potential
-from tasks.building import build_catalog
-from tasks.intake import plan_screening
+from tasks.results.building import build_catalog
+from tasks.screening.intake import plan_screening
 from tests.tasks.alloys import EMT, carry_out, emt, intake_of, write_alloys
 
 

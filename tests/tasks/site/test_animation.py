@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.bands import band_structure
 from tasks.chirality import ChiralitySettings
+from tasks.chirality.bands import band_structure
 from tasks.chirality.modes import modes_at
 from tasks.site.animation import special_modes
 from tests.crystals import quartz, spring_crystal, spring_phonon, wurtzite

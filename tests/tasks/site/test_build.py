@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tasks.columns import interpolation_of, phonon_of
 from tasks.failures import RemediableError
-from tasks.phonopy_files import read_phonopy
+from tasks.phonons.phonopy_files import read_phonopy
+from tasks.phonons.rows import interpolation_of, phonon_of
 from tasks.site.build import ASSETS, build_site
 from tasks.site.material import material_page
 from tasks.site.plain import packed

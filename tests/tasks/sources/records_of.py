@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tasks.crystals import Material
 from tasks.failures import Failure
-from tasks.structures import Material, read_materials
+from tasks.sources.materials import read_materials
 
 SYMPREC = 0.01
 QUARTZ_CELL = (4.9137, 4.9137, 5.4047, 90, 90, 120)

@@ -5,14 +5,14 @@ import pytest
 from ase.io import write
 from phonopy.file_IO import write_BORN
 
-from tasks.born_charges import nac_params_of
-from tasks.building import build_catalog
-from tasks.dielectric import carried_by
+from tasks.crystals.born_charges import nac_params_of
+from tasks.crystals.dielectric import carried_by
+from tasks.crystals.structures import material_of
 from tasks.failures import Failure
-from tasks.intake import plan_screening
+from tasks.results.building import build_catalog
+from tasks.screening.intake import plan_screening
 from tasks.sources import RawRecord, parsed, raw_records
 from tasks.sources.documents import born_file
-from tasks.structures import material_of
 from tests.crystals import quartz, to_phonopy, zincblende
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of
 

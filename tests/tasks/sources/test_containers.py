@@ -14,10 +14,11 @@ from ase.build import bulk
 from ase.db import connect
 from pymatgen.core import Structure
 
+from tasks.crystals.structures import structure_hash
 from tasks.failures import Failure, RemediableError
 from tasks.sources import RawRecord, SourceSettings, parsed, raw_records
 from tasks.sources.json_text import json_value
-from tasks.structures import read_materials, structure_hash
+from tasks.sources.materials import read_materials
 from tests.tasks.sources.containers import (
     CRYSTALS,
     WRITERS,

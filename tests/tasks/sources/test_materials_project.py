@@ -12,10 +12,10 @@ import pytest
 from ase.build import bulk
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from tasks.crystals.structures import material_of
 from tasks.failures import RemediableError
 from tasks.sources import paging, parsed, raw_records
 from tasks.sources.materials_project import Query, conditions_of, fetch
-from tasks.structures import material_of
 
 KEY = "secret-key-of-a-test"
 META = {"api_version": "0.86.0", "time_stamp": "2026-01-01T00:00:00", "max_limit": 1000}

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.building import build_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import Dataset, compact, prune, upgrade_receipts
 from tasks.storage.receipts import read_receipt
 from tests.tasks.storage import samples

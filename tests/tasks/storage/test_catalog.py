@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.building import build_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import CATALOG_TABLES, Dataset, catalog, column_info, ordering
-from tasks.storage.schema import UNDECIDED_COLUMNS
+from tasks.tables.declarations import UNDECIDED_COLUMNS
 from tests.tasks.storage import samples
 
 

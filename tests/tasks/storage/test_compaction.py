@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.building import build_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import Dataset, DatasetError, compact, ordering, prune
 from tests.tasks.storage import samples
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.building import build_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import CATALOG_TABLES, Dataset, DatasetError
 from tasks.storage.durable import TEMPORARY_SUFFIX
 from tests.tasks.storage import crash_driver, samples

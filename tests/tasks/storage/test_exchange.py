@@ -10,7 +10,7 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.building import build_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import Dataset, DatasetError, compact, prune, set_aside, upgrade_receipts
 from tasks.storage.exchange import pull, push
 from tests.tasks.storage import samples

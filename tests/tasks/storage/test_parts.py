@@ -11,7 +11,7 @@ import pytest
 
 from tasks.storage import TABLES, DatasetError
 from tasks.storage.parts import Selection, count_rows, scan_part, stage_part
-from tasks.storage.rows import to_arrow
+from tasks.tables.rows import to_arrow
 from tests.tasks.storage import samples
 
 MODES = TABLES["modes"]

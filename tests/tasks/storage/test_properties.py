@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.building import build_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import Dataset, compact, prune
 from tests.tasks.storage import samples
 

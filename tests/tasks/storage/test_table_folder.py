@@ -5,13 +5,8 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.building import build_catalog
-from tasks.storage import (
-    CATALOG_TABLES,
-    Dataset,
-    TableFolder,
-    open_tables,
-)
+from tasks.results.building import build_catalog
+from tasks.storage import CATALOG_TABLES, Dataset, TableFolder, open_tables
 from tests.tasks.storage import samples
 
 

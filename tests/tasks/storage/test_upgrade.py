@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.building import build_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import Dataset, compact, prune, set_aside, upgrade_receipts
 from tasks.storage.errors import OutdatedDatasetError
 from tests.tasks.storage import samples

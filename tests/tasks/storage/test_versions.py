@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.building import build_catalog
+from tasks.results.building import build_catalog
 from tasks.storage import SCHEMA_VERSION, TABLES, Dataset, upgrade_receipts
 from tests.tasks.storage.make_fixture import FIXTURES, expected_rows
 

@@ -11,7 +11,7 @@ from matscipy.neighbours import neighbour_list
 from potentials import load_potential
 from potentials.facet import FacetConfig, new_model, save_facet
 from tasks.failures import RemediableError
-from tasks.settings import PotentialSettings
+from tasks.screening.settings import PotentialSettings
 from tasks.training import write_frames
 from tasks.training.disagreement import disagreements, most_disputed
 from tasks.training.labelling import (

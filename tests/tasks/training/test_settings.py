@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from tasks.failures import RemediableError
-from tasks.settings import read_settings_of
+from tasks.screening.settings import read_settings_of
 from tasks.training import TrainingSettings, prepare
 from tasks.training.labelling import DistillationSettings
 from tasks.training.settings import settle, settled

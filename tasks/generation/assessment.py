@@ -1,0 +1,351 @@
+"""What the output of a crystal generator is worth: rates as CDVAE reports them, and chirality.
+
+Validity is that of T. Xie et al., arXiv:2110.06197: no two atoms closer than 0.5 Å, and a
+composition whose charges can balance. Uniqueness and novelty are counted with pymatgen's
+`StructureMatcher`, blind to the hand, as is usual for generators. Generated crystals mostly come in
+P1: their space group is searched at a tight and at a loose tolerance.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from ase import Atoms
+from matscipy.neighbours import neighbour_list
+from pydantic import BaseModel, ConfigDict, Field
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from tasks.crystals.curation import charge_balance, space_groups_at
+from tasks.crystals.structures import PackedCell, check_crystal, reduced_formula
+from tasks.failures import Failure, RemediableError
+from tasks.sources import RawRecord, Read, SourceSettings, Spread, parsed, raw_records, read_failure
+from tasks.symmetry import classify_space_group
+from tasks.tolerances import AS_GIVEN, LOOSE
+
+_SMALLEST_VOLUME: Final = 0.1  # Å^3, of the cell, as CDVAE has it
+_EVERY: Final = 50  # records between two reports of progress
+
+
+class AssessmentSettings(BaseModel):
+    """When generated crystals are valid, symmetric and the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    min_distance: float = Field(0.5, gt=0, description="shortest distance between atoms (Å)")
+    tight: float = Field(AS_GIVEN, gt=0, description="tolerance of the symmetry as given (Å)")
+    loose: float = Field(LOOSE, gt=0, description="tolerance of the parent symmetry (Å)")
+    length_tolerance: float = Field(0.2, gt=0, description="of StructureMatcher, as a fraction")
+    site_tolerance: float = Field(
+        0.3, gt=0, description="of StructureMatcher, in cube roots of the volume per atom"
+    )
+    angle_tolerance: float = Field(5.0, gt=0, description="of StructureMatcher (degrees)")
+
+    @property
+    def matcher(self) -> StructureMatcher:
+        """Comparison of reduced primitive cells."""
+        return StructureMatcher(
+            self.length_tolerance,
+            self.site_tolerance,
+            self.angle_tolerance,
+            primitive_cell=False,
+            scale=True,
+        )
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What one record is.
+
+    Attributes
+    ----------
+    failure : Failure or None
+        Why it is no record of a crystal.
+    structure_valid, composition_valid : bool
+        Whether atoms are apart, and whether charges can balance.
+    accepted : bool
+        Whether a screening would accept it: atoms do not overlap, the volume is no absurd one.
+    tight, loose : int
+        Space-group number at the two tolerances; 0 where none is found.
+    formula : str
+        Reduced formula.
+    cell : PackedCell or None
+        Its reduced primitive cell; None for an invalid crystal.
+    """
+
+    failure: Failure | None = None
+    structure_valid: bool = False
+    composition_valid: bool = False
+    accepted: bool = False
+    tight: int = 0
+    loose: int = 0
+    formula: str = ""
+    cell: PackedCell | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether structure and composition are valid."""
+        return self.structure_valid and self.composition_valid
+
+
+@dataclass
+class Assessment:
+    """Counts over a source.
+
+    Attributes
+    ----------
+    counts : collections.Counter
+        Records by property: ``records``, ``unreadable``, ``structure_valid``,
+        ``composition_valid``, ``valid``, ``accepted``, ``unique``, ``novel``, ``p1``,
+        ``symmetrised``.
+    classes : collections.Counter
+        Valid crystals by (class at the tight, class at the loose tolerance).
+    space_groups : collections.Counter
+        Valid crystals by space-group number at the loose tolerance.
+    failures : list of Failure
+        Records that are no crystals.
+    has_reference : bool
+        Whether novelty was asked for.
+    unique_cells : mapping from bytes to list of PackedCell
+        Valid crystals that repeat no earlier one, by composition.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    classes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    space_groups: Counter[int] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    has_reference: bool = False
+    unique_cells: dict[bytes, list[PackedCell]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def rates(self) -> dict[str, float | None]:
+        """Rates by name; None where there is nothing to count.
+
+        Validity is of all records; uniqueness, symmetry of the valid ones; novelty of the unique.
+        """
+        counts = self.counts
+        wholes = {
+            "structure_valid": "records",
+            "composition_valid": "records",
+            "valid": "records",
+            "accepted": "records",
+            "unique": "valid",
+            "novel": "unique",
+            "symmetrised": "p1",
+        }
+        rates = {n: counts[n] / counts[w] if counts[w] else None for n, w in wholes.items()}
+        return rates if self.has_reference else {**rates, "novel": None}
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        return {
+            "counts": dict(self.counts),
+            "rates": self.rates,
+            "classes": {f"{a} to {b}": n for (a, b), n in sorted(self.classes.items())},
+            "space_groups": {str(k): n for k, n in self.space_groups.most_common()},
+        }
+
+
+def assess_source(
+    source: Path,
+    reference: Path | None,
+    settings: AssessmentSettings,
+    *,
+    source_settings: SourceSettings | None = None,
+    read: Read = raw_records,
+    spread: Spread = map,
+    on_read: Callable[[int], None] = lambda _: None,
+) -> Assessment:
+    """Assess the crystals of a source, one at a time.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Anything that `tasks.sources.raw_records` reads.
+    reference : pathlib.Path or None
+        Known crystals, such as the training set; None leaves novelty out. They are read one at a
+        time; only the unique crystals of the source stay in memory.
+    settings : AssessmentSettings
+        Tolerances.
+    source_settings : SourceSettings, optional
+        Meaning of columns, limits.
+    read : callable
+        Like `raw_records`; may use another process.
+    spread : callable
+        Like `map`; may use other processes, and gives the results in order.
+    on_read : callable
+        Told the number of records so far, those of the reference included.
+
+    Returns
+    -------
+    Assessment
+        Counts and rates.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        When source or reference is missing or empty.
+    """
+    limits = source_settings or SourceSettings()
+    found, matcher = Assessment(has_reference=reference is not None), settings.matcher
+    told = _Told(on_read)
+    for item in spread(partial(generated, settings=settings), read(source, limits)):
+        _count(found, item, matcher)
+        told.one_more()
+    if reference is not None:
+        unknown = {name: list(cells) for name, cells in found.unique_cells.items()}
+        reduce = partial(_reduced, compositions=frozenset(unknown))
+        for cell in spread(reduce, read(reference, limits)):
+            _forget(unknown, cell, matcher)
+            told.one_more()
+        found.counts["novel"] = sum(map(len, unknown.values()))
+    return found
+
+
+def generated(record: RawRecord | Failure, settings: AssessmentSettings) -> Generated:
+    """Look at one record.
+
+    Parameters
+    ----------
+    record : RawRecord or Failure
+        As read.
+    settings : AssessmentSettings
+        Tolerances.
+
+    Returns
+    -------
+    Generated
+        Depends on nothing but the arguments, so that records can be looked at in any process.
+    """
+    if isinstance(record, Failure):
+        return Generated(record)
+    try:
+        atoms = parsed(record).atoms
+        formula = reduced_formula(atoms)
+        valid = is_structure_valid(atoms, settings.min_distance)
+        balanced = charge_balance(formula) != "none"
+        if not (valid and balanced):
+            return Generated(None, valid, balanced, formula=formula)
+        tight, loose = space_groups_at(atoms, (settings.tight, settings.loose))
+        cell = _reduced_cell(atoms)
+        return Generated(None, valid, balanced, _is_accepted(atoms), tight, loose, formula, cell)
+    except Exception as error:  # noqa: BLE001 - any defect of one record is counted, not an end
+        return Generated(read_failure(error, record.source_record))
+
+
+def is_structure_valid(atoms: Atoms, min_distance: float) -> bool:
+    """Tell whether atoms are apart and the cell is one.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        A crystal.
+    min_distance : float
+        Shortest distance in Å, between periodic images as well.
+
+    Returns
+    -------
+    bool
+        The structural validity of CDVAE.
+    """
+    values = np.append(atoms.cell.array, atoms.positions)
+    if not len(atoms) or not np.isfinite(values).all():
+        return False
+    if abs(np.linalg.det(atoms.cell.array)) < _SMALLEST_VOLUME:
+        return False
+    return not len(neighbour_list("d", atoms, min_distance))
+
+
+def _is_accepted(atoms: Atoms) -> bool:
+    """Whether a screening would accept a crystal."""
+    try:
+        check_crystal(atoms)
+    except RemediableError:
+        return False
+    return True
+
+
+def _count(found: Assessment, item: Generated, matcher: StructureMatcher) -> None:
+    """Count one record."""
+    found.counts["records"] += 1
+    found.counts["unreadable"] += item.failure is not None
+    if item.failure:
+        found.failures.append(item.failure)
+    for name in ("structure_valid", "composition_valid", "valid", "accepted"):
+        found.counts[name] += getattr(item, name)
+    if item.cell is None:
+        return
+    found.counts["p1"] += item.tight == 1
+    found.counts["symmetrised"] += item.tight == 1 and item.loose > 1
+    found.classes[_class(item.tight), _class(item.loose)] += 1
+    found.space_groups[item.loose] += 1
+    known = found.unique_cells[item.cell.composition]
+    if not _matches(known, item.cell, matcher):
+        known.append(item.cell)
+        found.counts["unique"] += 1
+
+
+def _class(number: int) -> str:
+    """Chirality class of a space group; none where no group was found."""
+    return classify_space_group(number).chirality_class if number else "none"
+
+
+def _reduced_cell(atoms: Atoms) -> PackedCell:
+    """Reduced primitive cell, as the matcher wants it."""
+    structure = AseAtomsAdaptor.get_structure(atoms).get_primitive_structure()
+    return PackedCell.of(AseAtomsAdaptor.get_atoms(structure.get_reduced_structure()))
+
+
+def _structure(cell: PackedCell) -> Structure:
+    return AseAtomsAdaptor.get_structure(cell.atoms)
+
+
+def _matches(
+    known: list[PackedCell], cell: PackedCell, matcher: StructureMatcher
+) -> list[PackedCell]:
+    """Cells among some that are the same crystal as another."""
+    if not known:
+        return []
+    structure = _structure(cell)
+    return [other for other in known if matcher.fit(_structure(other), structure)]
+
+
+def _reduced(record: RawRecord | Failure, compositions: frozenset[bytes]) -> PackedCell | None:
+    """Cell of a known crystal; None where it is unreadable or has no counterpart to compare."""
+    if isinstance(record, Failure):
+        return None
+    try:
+        cell = _reduced_cell(parsed(record).atoms)
+    except Exception:  # noqa: BLE001 - a record that is no crystal is not known
+        return None
+    return cell if cell.composition in compositions else None
+
+
+def _forget(
+    unknown: dict[bytes, list[PackedCell]], cell: PackedCell | None, matcher: StructureMatcher
+) -> None:
+    """Remove the crystals that are known."""
+    if cell is None or not (candidates := unknown.get(cell.composition)):
+        return
+    known = _matches(candidates, cell, matcher)
+    unknown[cell.composition] = [other for other in candidates if other not in known]
+
+
+@dataclass
+class _Told:
+    """Progress, told now and then."""
+
+    on_read: Callable[[int], None]
+    n: int = 0
+
+    def one_more(self) -> None:
+        """Count a record."""
+        self.n += 1
+        if self.n % _EVERY == 0:
+            self.on_read(self.n)

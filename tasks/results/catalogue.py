@@ -1,0 +1,269 @@
+"""Reading what a screening found."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+
+from tasks.failures import Failure
+from tasks.storage import CATALOG_TABLES, TableFolder
+
+# Written beside the catalogue at the end of each run.
+REPORT: Final = "report.html"
+
+_TOLD_LISTS: Final = frozenset(
+    {"circular_splitting", "splitting_linear", "tensor_components", "terms_left_out", "warnings"}
+)
+_LATER: Final = ("warnings", "same_crystal_as", "circular_splitting", "frequency_bar_90")
+_TOLD: Final = ("material_id", "explanation", "frequency_bar_90", "warnings")
+UNNAMED: Final = ("mesh", "path")
+"""Labels of q-points that have no name."""
+
+
+def read_catalog(folder: Path, table: str, material_id: str | None = None) -> pd.DataFrame:
+    """Read a table of the catalogue.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the dataset.
+    table : str
+        Name of the table.
+    material_id : str, optional
+        The material whose rows are wanted; all without it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its rows, with all columns of the schema. Columns that are not stored are empty, and so are
+        tables but that of the materials.
+    """
+    wanted = None if material_id is None else [material_id]
+    found: pd.DataFrame = TableFolder(folder).read(table, material_ids=wanted).to_pandas()
+    return found
+
+
+def read_material(folder: Path, material_id: str) -> dict[str, Any] | None:
+    """Read the row of a material in the catalogue.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the dataset.
+    material_id : str
+        The material.
+
+    Returns
+    -------
+    dict or None
+        All columns of ``chirality``; None where there is no such material.
+    """
+    rows = read_catalog(folder, "chirality", material_id).to_dict("records")
+    return {str(name): value for name, value in rows[0].items()} if rows else None
+
+
+def read_overview(folder: Path) -> pd.DataFrame:
+    """Read the catalogue of materials without its spectra and tensors, most of its memory.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the dataset.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per material; of the columns that hold lists those alone that tables tell.
+
+    Raises
+    ------
+    RemediableError
+        When the file is damaged.
+    """
+    told = [
+        column.name
+        for column in CATALOG_TABLES["chirality"].columns
+        if column.name in _TOLD_LISTS or not pa.types.is_list(column.type)
+    ]
+    found: pd.DataFrame = TableFolder(folder).read("chirality", columns=told).to_pandas()
+    return found
+
+
+def not_stored(folder: Path) -> tuple[str, ...]:
+    """Tell what a folder of tables lacks of what a screening computes.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of tables, as released or copied.
+
+    Returns
+    -------
+    tuple of str
+        One line each: tables, columns of each table, and modes.
+    """
+    return tuple(_missing(TableFolder(folder)))
+
+
+def _missing(tables: TableFolder) -> Iterator[str]:
+    """Tables that are not there, and what is not in those that are."""
+    for name, table in CATALOG_TABLES.items():
+        if not tables.holds(name):
+            yield f"table {name}: {table.description}"
+        elif missing := tables.missing_columns(name):
+            yield f"in table {name}: {', '.join(missing)}"
+    if tables.holds("modes"):
+        yield from _missing_modes(tables)
+
+
+def _missing_modes(tables: TableFolder) -> Iterator[str]:
+    """Crystals and q-points whose modes are not there."""
+    modes = tables.read("modes", columns=["material_id", "q_label"]).to_pandas()
+    outcomes = tables.read("chirality", columns=["outcome"]).to_pandas()["outcome"]
+    stored, screened = modes["material_id"].nunique(), int(outcomes.eq("screened").sum())
+    if stored < screened:
+        yield f"modes of {screened - stored} of the {screened} screened crystals"
+    # A coarse path may have named points alone, which then tell how far apart they are.
+    complete = "path_distance" not in tables.missing_columns("modes")
+    if not complete and not modes["q_label"].isin(UNNAMED).any():
+        yield "modes between the named q-points"
+
+
+def settings_of_run(folder: Path, run_id: str | None) -> dict[str, Any]:
+    """Settings recorded with a run.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the dataset or of tables.
+    run_id : str or None
+        Name of the run.
+
+    Returns
+    -------
+    dict
+        Groups and fields of `tasks.screening.settings.ScreenSettings`; empty where there are none.
+    """
+    runs = read_catalog(folder, "runs").set_index("run_id")["settings"]
+    settings = runs.get(run_id)
+    found: dict[str, Any] = json.loads(settings) if isinstance(settings, str) else {}
+    return found
+
+
+def ranked(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
+    """Materials with a score, the best first; warnings lower the rank.
+
+    Parameters
+    ----------
+    chirality : pandas.DataFrame
+        The catalogue of materials.
+    by : str
+        The score, or one by purpose: a name in `ranking.PURPOSES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per crystal: of those that became one by their relaxation the one that was changed
+        the least. Added are the columns ``circular`` (largest circular splitting, meV ħ; NaN
+        without an axis), ``largest_splitting`` (THz Å), and ``reasons``: why it stands there, what
+        to be warned of, and which other materials it stands for.
+    """
+    found = candidates(chirality, by)
+    whole = _with_later_columns(chirality)
+    others = whole.groupby("same_crystal_as")["material_id"].agg(sorted).to_dict()
+    reasons = [
+        _reasons(text, bar, warnings, others.get(name, ()))
+        for name, text, bar, warnings in zip(*(found[column] for column in _TOLD), strict=True)
+    ]
+    return found.assign(
+        circular=[_largest(values, float("nan")) for values in found["circular_splitting"]],
+        largest_splitting=[_largest(values, 0.0) for values in found["splitting_linear"]],
+        reasons=reasons,
+    )
+
+
+def candidates(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
+    """Rows of the materials with a score, the best first, each crystal once.
+
+    Parameters
+    ----------
+    chirality : pandas.DataFrame
+        The catalogue of materials.
+    by : str
+        The score, or one by purpose.
+
+    Returns
+    -------
+    pandas.DataFrame
+        None where an older program made the catalogue, without this score.
+    """
+    whole = _with_later_columns(chirality, by)
+    chosen = whole[by].notna() & whole["same_crystal_as"].isna()
+    return whole[chosen].sort_values([by, "material_id"], ascending=[False, True])
+
+
+def _with_later_columns(chirality: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """Table with columns that catalogues of older programs lack, empty there."""
+    missing = [name for name in (*_LATER, *names) if name not in chirality]
+    return chirality.assign(**dict.fromkeys(missing))
+
+
+def by_class(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Divide a ranking into chiral crystals and the others, which are no competitors.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        From `ranked`.
+
+    Returns
+    -------
+    dict
+        Rows by ``chiral`` and ``achiral``, in their order.
+    """
+    chiral = rows["chirality_class"].eq("II")
+    return {"chiral": rows[chiral], "achiral": rows[~chiral]}
+
+
+def _largest(values: Any, empty: float) -> float:  # noqa: ANN401 - a list or an empty cell
+    """Largest size in a list."""
+    return max(map(abs, values), default=empty) if pd.api.types.is_list_like(values) else empty
+
+
+def _reasons(
+    explanation: str,
+    bar: float | None,
+    warnings: Any,  # noqa: ANN401 - a list, or what stands for an empty cell
+    others: Sequence[str],
+) -> str:
+    """The verdict in words, with error bar, names of warnings and of the same crystal."""
+    parts = [explanation]
+    if bar is not None and not pd.isna(bar):
+        parts.append(f"frequencies to {bar:.2f} THz (90 %)")
+    if pd.api.types.is_list_like(warnings) and len(warnings):
+        parts.append(f"warnings: {', '.join(warnings)}")
+    if others:
+        parts.append(f"the same crystal: {', '.join(others)}")
+    return "; ".join(parts)
+
+
+def failures_in(failures: pd.DataFrame) -> list[Failure]:
+    """Failures of a catalogue as objects.
+
+    Parameters
+    ----------
+    failures : pandas.DataFrame
+        The table ``failures``.
+
+    Returns
+    -------
+    list of Failure
+        In the order of the table.
+    """
+    return [
+        Failure(**{str(name): value for name, value in row.items()})
+        for row in failures.to_dict("records")
+    ]

@@ -1,0 +1,76 @@
+"""Checked crystals of a source, one at a time."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from tasks.crystals.structures import Material, material_of
+from tasks.failures import Failure, RemediableError
+from tasks.sources import (
+    RawRecord,
+    Read,
+    SourceSettings,
+    Spread,
+    parsed,
+    raw_records,
+    read_failure,
+    require_new,
+)
+
+
+def read_materials(
+    source: Path,
+    symprec: float,
+    settings: SourceSettings | None = None,
+    *,
+    read: Read = raw_records,
+    spread: Spread = map,
+) -> Iterator[Material | Failure]:
+    """Read every structure of a file or folder, one at a time.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Anything that `tasks.sources.raw_records` reads.
+    symprec : float
+        Tolerance of the symmetry search in Å.
+    settings : SourceSettings, optional
+        Provenance, meaning of columns, limits.
+    read : callable
+        Like `raw_records`; may use another process.
+    spread : callable
+        Like `map`; may use other processes, and gives the results in order.
+
+    Yields
+    ------
+    Material or Failure
+        In the order of the sorted file names. A record that is unreadable, disordered, overlapping
+        or a repetition of an earlier identifier is a failure.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the source does not exist.
+    ValueError
+        When a folder holds no file of a known kind.
+    """
+    settings = settings or SourceSettings()
+    seen: dict[str, str] = {}
+    parse = partial(_material_in, symprec=symprec, max_atoms=settings.max_atoms)
+    for found in spread(parse, read(source, settings)):
+        try:
+            if isinstance(found, Material):
+                require_new(found.material_id, found.source_record, seen)
+            yield found
+        except RemediableError as error:
+            yield read_failure(error, found.source_record)
+
+
+def _material_in(record: RawRecord | Failure, symprec: float, max_atoms: int) -> Material | Failure:
+    """Crystal of a record; depends on nothing but the arguments, and may be made anywhere."""
+    if isinstance(record, Failure):
+        return record
+    try:
+        return material_of(parsed(record, max_atoms), symprec)
+    except Exception as error:  # noqa: BLE001 - any defect of one record is a row, not an end
+        return read_failure(error, record.source_record)

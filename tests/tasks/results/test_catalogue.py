@@ -1,0 +1,161 @@
+"""What people read: tables of the catalogue, the ranking, and failures as objects."""
+
+from dataclasses import asdict
+
+import pandas as pd
+import pytest
+
+from tasks.failures import Failure
+from tasks.results import ranked, read_catalog
+from tasks.results.building import build_catalog
+from tasks.results.catalogue import by_class, failures_in
+from tasks.results.trust import RULES
+from tasks.storage import CATALOG_TABLES, Dataset
+from tests.tasks.storage import samples
+
+# Score and linear splittings by material; material 4 has no score, 5 no verdict at all.
+VERDICTS = {
+    1: (0.2, [0.1, -0.7]),
+    2: (0.9, []),
+    3: (0.2, [3.0]),
+    4: (None, [9.0]),
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Dataset:
+    """Verdicts of four materials; a fifth one failed."""
+    found = Dataset(tmp_path_factory.mktemp("dataset"))
+    samples.commit_plan(found, [samples.plan_row(number) for number in (*VERDICTS, 5)])
+    samples.commit(found, "classification", [*VERDICTS, 5])
+    rows = [
+        samples.row(
+            "chirality",
+            number,
+            material_id=samples.material(number),
+            key=samples.key("chirality", number),
+            **samples.SOUND,
+            **dict.fromkeys(samples.TERMS, score),
+            splitting_linear=splittings,
+        )
+        for number, (score, splittings) in VERDICTS.items()
+    ]
+    found.commit("chirality", {"chirality": rows}, [row["key"] for row in rows])
+    samples.commit(found, "relaxation", [5], failures=[asdict(failure())])
+    build_catalog(found)
+    return found
+
+
+def failure() -> Failure:
+    return Failure(
+        material_id=samples.material(5),
+        key=samples.key("relaxation", 5),
+        stage="relaxation",
+        error_class="ValueError",
+        message="it broke",
+        remedy="mend it",
+        transient=True,
+        source_record="five.cif",
+    )
+
+
+@pytest.mark.parametrize("table", CATALOG_TABLES)
+def test_every_table_is_read_with_its_columns(dataset, table):
+    assert tuple(read_catalog(dataset.root, table).columns) == CATALOG_TABLES[table].names
+
+
+def test_ranking_holds_scored_materials_best_first(dataset):
+    """Equal scores come in the order of their names, so that the ranking is always the same."""
+    found = ranked(read_catalog(dataset.root, "chirality"))
+    assert found["material_id"].tolist() == [samples.material(n) for n in (2, 1, 3)]
+    # No measured volume is known of any.
+    [unchecked] = [rule.factor for rule in RULES if rule.code == "volume_unchecked"]
+    assert found["score"].tolist() == pytest.approx([unchecked * x for x in (0.9, 0.2, 0.2)])
+
+
+def test_ranking_tells_the_largest_splitting_of_either_sign(dataset):
+    found = ranked(read_catalog(dataset.root, "chirality")).set_index("material_id")
+    expected = {2: 0.0, 1: 0.7, 3: 3.0}
+    assert found["largest_splitting"].to_dict() == {
+        samples.material(number): value for number, value in expected.items()
+    }
+
+
+def test_ranking_tells_reasons_and_warnings(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    warned = table.assign(
+        warnings=[None if w is None else ["mesh", "volume"] for w in table["warnings"]]
+    )
+    plain, told = ranked(table)["reasons"].iloc[0], ranked(warned)["reasons"].iloc[0]
+    assert plain.endswith("; warnings: volume_unchecked")
+    assert told == plain.replace("volume_unchecked", "mesh, volume")
+    without = ranked(table.drop(columns="warnings"))["reasons"].iloc[0]
+    assert without == plain.removesuffix("; warnings: volume_unchecked")
+
+
+def test_ranking_tells_the_circular_splitting_and_nothing_where_there_is_none(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    sizes = {1: [0.1, -0.7], 2: [], 3: None}
+    names = [samples.material(number) for number in sizes]
+    told = table.set_index("material_id", drop=False).loc[names]
+    told["circular_splitting"] = pd.Series(list(sizes.values()), index=names, dtype=object)
+    found = ranked(told.reset_index(drop=True)).set_index("material_id")["circular"]
+    assert found[names].fillna(-1).tolist() == [0.7, -1, -1]
+
+
+def test_crystals_that_became_one_are_one_row_with_the_others_named(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    first, second, third = (samples.material(number) for number in (2, 1, 3))
+    table["same_crystal_as"] = table["material_id"].map({second: first, third: first})
+    found = ranked(table)
+    assert found["material_id"].tolist() == [first]
+    assert found["reasons"].iloc[0].endswith(f"; the same crystal: {second}, {third}")
+
+
+def test_rankings_of_a_purpose_hold_what_has_its_score(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    purpose = {samples.material(1): 0.1, samples.material(3): 0.3}
+    table["score_raman"] = table["material_id"].map(purpose)
+    found = ranked(table, "score_raman")
+    assert found["material_id"].tolist() == [samples.material(3), samples.material(1)]
+    assert ranked(table.drop(columns="score_raman"), "score_raman").empty
+
+
+def test_chiral_and_achiral_crystals_are_lists_of_their_own(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    chiral = samples.material(1)
+    table["chirality_class"] = ["II" if name == chiral else "III" for name in table["material_id"]]
+    lists = by_class(ranked(table))
+    assert lists["chiral"]["material_id"].tolist() == [chiral]
+    assert lists["achiral"]["material_id"].tolist() == [samples.material(n) for n in (2, 3)]
+
+
+def test_ranking_leaves_the_catalogue_as_it_is(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    before = table.copy()
+    ranked(table)
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_nothing_is_ranked_where_nothing_has_a_score(tmp_path):
+    dataset = Dataset(tmp_path)
+    samples.commit_plan(dataset, [samples.plan_row(1)])
+    samples.commit(dataset, "classification", [1])
+    build_catalog(dataset)
+    found = ranked(read_catalog(tmp_path, "chirality"))
+    assert len(found) == 0
+    assert "largest_splitting" in found.columns
+
+
+def test_failures_come_back_as_they_were_recorded(dataset):
+    assert failures_in(read_catalog(dataset.root, "failures")) == [failure()]
+
+
+def test_no_failures_are_an_empty_list(tmp_path):
+    build_catalog(samples.screened(tmp_path, [1]))
+    assert failures_in(read_catalog(tmp_path, "failures")) == []
+
+
+def test_a_catalogue_never_built_is_told_by_its_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="chirality"):
+        read_catalog(tmp_path, "chirality")
