@@ -149,13 +149,13 @@ def relaxed_originals(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def may_have_become_one(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Select crystals that share energy and space group with another one after the relaxation.
+    """Select crystals that share elements, energy and space group with another relaxed one.
 
     Parameters
     ----------
     rows : iterable of mapping
-        Columns ``key``, ``energy``, ``space_group_number_final`` and ``checkpoint_digest`` of
-        ``relaxations``.
+        Columns ``key``, ``numbers``, ``energy``, ``space_group_number_final`` and
+        ``checkpoint_digest`` of ``relaxations``.
 
     Returns
     -------
@@ -164,7 +164,8 @@ def may_have_become_one(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """
     kinds: dict[tuple[Any, ...], list[tuple[float, str]]] = defaultdict(list)
     for row in rows:
-        kinds[tuple(row[name] for name in _RELAXED_ALIKE)].append((row["energy"], row["key"]))
+        kind = (tuple(sorted(row["numbers"])), *(row[name] for name in _RELAXED_ALIKE))
+        kinds[kind].append((row["energy"], row["key"]))
     found: list[str] = []
     for members in kinds.values():
         energies, keys = zip(*sorted(members), strict=True)

@@ -109,7 +109,7 @@ def _settings_of_runs(snapshot: Snapshot) -> dict[str, RunSettings]:
 def _same_crystals(snapshot: Snapshot, plan: pa.Table, relaxed: pa.Table) -> dict[str, str]:
     """Material that stands for each one that became the same crystal by its relaxation."""
     computed = pc.is_valid(planned_rows(snapshot, plan, "chirality", [])["key"])
-    known = relaxed.drop_columns(["numbers", "cell"])
+    known = relaxed.drop_columns(["cell"])
     rows = known.filter(pc.and_(computed, pc.is_valid(known["key"]))).to_pylist()
     keys = may_have_become_one(rows)
     return relaxed_originals(snapshot.read("relaxations", keys=keys).to_pylist()) if keys else {}

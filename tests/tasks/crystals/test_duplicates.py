@@ -209,13 +209,16 @@ def test_the_least_changed_crystal_stands_for_the_others():
     assert relaxed_originals(rows) == {"a": "c", "b": "c"}
 
 
-def test_only_crystals_with_a_neighbour_in_energy_and_group_are_compared():
+def test_only_crystals_of_the_same_elements_energy_and_group_are_compared():
     atoms, other = random_crystal(152, 1), random_crystal(198, 1)
+    replaced = atoms.copy()
+    replaced.numbers[:] = 34
     rows = [
         relaxed("a", atoms),
         relaxed("b", atoms, energy=-5.001),
         relaxed("c", atoms, energy=-5.1),
         relaxed("d", other, energy=-5.0),
+        relaxed("e", replaced, energy=-5.0),
     ]
     assert sorted(may_have_become_one(rows)) == ["key of a", "key of b"]
     assert may_have_become_one([]) == []
