@@ -398,9 +398,9 @@ def _failure(chunk: Chunk, what: str, *, hung: bool) -> Failure:
     """Failure of a structure that ended its process, or never ended."""
     [work] = chunk.works
     remedy = (
-        "raise the time limit if the structure is worth it, then retry failures"
+        "raise the time limit if the structure is worth the time, then retry failures"
         if hung
-        else "look for a crash or want of memory in the system's log, then retry failures"
+        else "look in the system's log for a crash or a lack of memory, then retry failures"
     )
     return Failure(
         material_id=work.material_id,

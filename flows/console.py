@@ -60,7 +60,7 @@ Source = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of a dataset.")]
-Results = Annotated[Path, typer.Argument(help="Folder of a dataset, or of tables alone.")]
+Results = Annotated[Path, typer.Argument(help="Folder of a dataset, or of its tables only.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; one per CPU by default.")
 ]
@@ -220,8 +220,8 @@ def existing_dataset(folder: Path) -> Path:
     if receipts_folder(folder).is_dir():
         return folder
     if _has_tables(folder):
-        message = f"{folder} holds tables alone, without the parts and receipts of a dataset"
-        remedy = "give a whole one; status, plot, report, catalogue and export take tables alone"
+        message = f"{folder} holds only tables, without the parts and receipts of a dataset"
+        remedy = "give a whole dataset; status, plot, report, catalogue and export need only tables"
         raise RemediableError(message, remedy)
     message = f"{folder} holds no dataset"
     raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")

@@ -143,7 +143,7 @@ class IsolatedWorker(Generic[Item, Result]):
         """Pipe to the process, which is started unless it runs."""
         with self._lock:
             if self._is_closed:
-                raise RemediableError("the reading was ended", "read again")
+                raise RemediableError("reading was stopped", "read again")
             if self._pipe is None:
                 self._pipe, theirs = _CONTEXT.Pipe()
                 self._process = _CONTEXT.Process(
@@ -165,7 +165,7 @@ class IsolatedWorker(Generic[Item, Result]):
     def _death(self) -> RemediableError:
         """Say how the process ended."""
         if self._process is None:
-            return RemediableError("the reading was ended", "read again")
+            return RemediableError("reading was stopped", "read again")
         self._process.join()
         message = f"the process that read it died ({_cause(self._process.exitcode or 0)})"
         return RemediableError(f"{message}: too large, or damaged", self.limits.remedy)

@@ -46,7 +46,7 @@ def show(
         typer.Option(
             "--output",
             "-o",
-            help="Folder to write into; results/NAME of the file.",
+            help="Folder to write into; by default results/NAME, NAME being that of the file.",
             callback=judged(require_folder),
         ),
     ] = None,

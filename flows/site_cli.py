@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 def catalogue(
     folders: Annotated[
         list[Path],
-        typer.Argument(help="Folders of datasets, or of tables alone, one per potential."),
+        typer.Argument(help="Folders of datasets, or of their tables only, one per potential."),
     ],
     output: Annotated[
         Path,

@@ -50,10 +50,14 @@ def fetch(
         ),
     ] = "",
     page_limit: Annotated[int, typer.Option(min=1, max=1000, help="Structures per page.")] = 100,
-    max_pages: Annotated[int | None, typer.Option(min=1, help="Save at most so many.")] = None,
+    max_pages: Annotated[
+        int | None, typer.Option(min=1, help="Save at most this many structures.")
+    ] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option(help="Further field of OPTIMADE, such as `_mp_energy_above_hull`; repeat it."),
+        typer.Option(
+            help="Further field of OPTIMADE, such as `_mp_energy_above_hull`; may be repeated."
+        ),
     ] = None,
     charges: Annotated[
         bool, typer.Option(help="Ask the Materials Project for Born charges as well.")
@@ -61,11 +65,12 @@ def fetch(
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another host to which the provider may lead, as name[:port]; repeat it."
+            help="Another host to which the provider may link, as name[:port]; may be repeated."
         ),
     ] = None,
     hours: Annotated[
-        float, typer.Option(min=0.001, help="Stop after so long; the same command continues.")
+        float,
+        typer.Option(min=0.001, help="Stop after this many hours; the same command continues."),
     ] = 12.0,
 ) -> None:
     """Save the structures of a database on the web.
@@ -176,7 +181,12 @@ def substitute(
         ),
     ],
     threshold: Annotated[
-        float, typer.Option(min=1e-6, max=1.0, help="Smallest probability of all exchanges.")
+        float,
+        typer.Option(
+            min=1e-6,
+            max=1.0,
+            help="Smallest probability of the exchanges of one candidate together.",
+        ),
     ] = 0.001,
     limit: Annotated[int, typer.Option(min=1, help="Most candidates made from one crystal.")] = 20,
     config: Config = None,

@@ -288,7 +288,7 @@ def _require_known(config: Mapping[str, Any]) -> None:
     """Refuse networks of another kind."""
     for name, value in _EXPECTED.items():
         if config[name] != value:
-            raise ValueError(f"{name} is {config[name]}, and only {value} is known here")
+            raise ValueError(f"{name} is {config[name]}, but only {value} is implemented")
 
 
 def _array(stream: IO[bytes], *shape: int) -> FloatArray:

@@ -251,7 +251,7 @@ def _text(path: Path) -> str:
             content = stream.read(_MAX_BYTES + 1)
         text = content.decode()
     except FileNotFoundError as error:
-        raise RemediableError(f"no such file: {path.name}", "look at the path") from error
+        raise RemediableError(f"no such file: {path.name}", "check the path") from error
     except IsADirectoryError as error:
         message = f"{path.name} is a folder without {', '.join(_OWN_NAMES)}.yaml in it or below"
         raise RemediableError(message, "give YAML files of other names one by one") from error

@@ -130,7 +130,7 @@ class _Store:
             staged = stage_file(final.parent, lambda path: self.system.get_file(source, str(path)))
         try:
             if file_digest(staged) != part.sha256:
-                message = f"{self.url} has another {final.name} than was committed"
+                message = f"{self.url} has a {final.name} that differs from the committed one"
                 raise DatasetError(f"{message}: remove its receipt there and run again")
             publish(staged, final)
         finally:
