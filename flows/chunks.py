@@ -1,4 +1,4 @@
-"""Chunks: one task run per stage each, and what becomes of one whose process ends."""
+"""Chunks: one task run per stage, and what happens to a chunk whose process ends."""
 
 import faulthandler
 import platform

@@ -1,6 +1,6 @@
-"""What all commands share: the terminal, common options, exit codes, errors told plainly.
+"""What all commands share: the terminal, common options, exit codes, plain error messages.
 
-Names of outputs are judged here, before a command loads the libraries of its work.
+Names of outputs are checked here, before a command loads the libraries it works with.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Work in processes that may hang, eat memory or die without cost to others."""
+"""Work in processes that may hang, use up their memory or die without harm to others."""
 
 import atexit
 import ctypes

@@ -1,4 +1,4 @@
-"""What comes before the computation: a dataset to oneself, and a plan of what is left to do."""
+"""Before the computation: the lease of a dataset, and a plan of what is left to do."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Crystals that failed or were skipped, put together by what is told of them."""
+"""Crystals that failed or were skipped, grouped by their reasons."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What a forward pass takes of the memory, and how to tell that it took too much."""
+"""The memory that a forward pass needs, and errors that say that it was too much."""
 
 from dataclasses import dataclass
 

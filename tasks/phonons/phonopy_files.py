@@ -1,4 +1,4 @@
-"""Force constants in files of phonopy, of whatever age, and of the files beside them.
+"""Force constants in files of any version of phonopy, and in the files beside them.
 
 What comes in: a YAML file that phonopy or a program of its kind wrote. What goes out: force
 constants in eV/Å^2 of a crystal that obeys its space group, in a truly primitive cell. What a file

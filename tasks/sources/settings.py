@@ -1,4 +1,4 @@
-"""What a user may say of a source: where it is from, and what its columns mean."""
+"""What a user may state about a source: where it is from, and what its columns mean."""
 
 from typing import Final, Literal
 

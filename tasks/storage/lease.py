@@ -1,7 +1,7 @@
 """One run at a time decides what a dataset still needs.
 
 The operating system holds the lease: it ends with the process that took it, however that process
-ends, so that there is no expiry to choose and no clock to trust.
+ends. There is no time of expiry, and no clock is involved.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Parquet files of a dataset: writing them, and reading the rows one asks for."""
+"""Parquet files of a dataset: writing them, and reading selected rows."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence

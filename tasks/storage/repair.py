@@ -1,4 +1,4 @@
-"""Setting damaged chunks aside, so that the next run does their work again."""
+"""Moving damaged chunks away, so that the next run computes them again."""
 
 import re
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""Epochs, the best model of each stage, and the checkpoint from which a killed training goes on.
+"""Epochs, the best model of each stage, and the checkpoint from which a killed training continues.
 
-All chance of an epoch comes from the seed, the stage and the number of the epoch, so that a
+The seed, the stage and the number of the epoch decide all that is random in an epoch, so that a
 training that was killed and resumed takes the steps it would have taken.
 """
 

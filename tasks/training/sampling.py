@@ -1,4 +1,4 @@
-"""Cells around a crystal at which a teacher is asked: rattled, strained, displaced."""
+"""Cells around a crystal for a teacher to label: rattled, strained, displaced."""
 
 import hashlib
 from dataclasses import dataclass
