@@ -125,7 +125,7 @@ def run_chunk(
 ) -> StageReport:
     """Run one stage for one chunk in a worker process.
 
-    What has a result already is not computed again, whoever computed it.
+    Structures with a result are not computed again, whichever run computed it.
 
     Parameters
     ----------
@@ -415,7 +415,7 @@ def _failure(chunk: Chunk, what: str, *, hung: bool) -> Failure:
 
 
 def _tell_server(task_run: UUID, what: str) -> None:
-    """Mark the task run of a process that ended; it would seem to run for ever."""
+    """Mark the task run of a process that ended; it would count as running otherwise."""
     with (
         suppress(*UNREACHABLE),
         get_client(sync_client=True) as client,

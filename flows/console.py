@@ -25,7 +25,7 @@ DONE, DONE_WITH_FAILURES, UNUSABLE = 0, 1, 2
 
 
 class Terminal(Console):
-    """A console that prints texts as they stand, whoever wrote them.
+    """A console that prints all texts verbatim, those of strangers included.
 
     Brackets are no markup, control characters are spelled out, and what the encoding of the
     terminal lacks has a name in ASCII: "Ang." for Å.

@@ -138,7 +138,7 @@ def stop(reason: str, code: int, hurry: Callable[[], bool] = lambda: False) -> N
         return
     _bid_farewell(hurry)
     line = "; ".join(filter(None, (reason, STANDING.kept, STANDING.advice)))
-    # Across the change of programs: whoever is in a hurry shall not leave processes behind.
+    # Blocked while the program is replaced: a second Ctrl-C must not leave processes behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     program = [sys.executable, "-I", str(Path(ending.__file__)), str(code), line, STANDING.folder]
     os.execv(sys.executable, program)  # noqa: S606 - our own program

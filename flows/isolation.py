@@ -184,7 +184,7 @@ _RESULT, _END = "result", "end"
 
 
 def _serve(pipe: Connection, function: Callable[[Item], Iterable[object]], memory: float) -> None:
-    """Apply the function to what comes, and send what it gives, until nobody asks any more."""
+    """Apply the function to each item received and send the result, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     held = held_memory()

@@ -23,7 +23,7 @@ class Reason:
     count : int
         How many they are.
     message : str
-        The reason, as it is told of the first one.
+        The reason, in the words of the first one.
     names : str
         The first ones by name.
     stage : str

@@ -36,7 +36,7 @@ class MemoryModel:
 
 
 def is_out_of_memory(error: object) -> bool:
-    """Tell whether an error is want of memory, of the host or of a GPU.
+    """Tell whether an error is a lack of memory, of the host or of a GPU.
 
     Parameters
     ----------

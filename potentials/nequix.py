@@ -84,7 +84,7 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Network:
-    """Weights, and what the network is told of distances (Å), species and energies (eV)."""
+    """Weights, and the parameters of distances (Å), species and energies (eV)."""
 
     cutoff: float
     species: tuple[int, ...]

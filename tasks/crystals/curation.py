@@ -82,7 +82,7 @@ class CurationSettings(BaseModel):
     @field_validator("excluded_elements")
     @classmethod
     def _spelt_out(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Put symbols in the place of words."""
+        """Replace words by symbols."""
         found = (symbol for name in value for symbol in _WORDS.get(name, (name,)))
         return tuple(dict.fromkeys(found))
 

@@ -95,7 +95,7 @@ def at_work(root: Path, owner: str) -> Iterator[None]:
 
 
 def _lock(stream: IO[str], kind: int, tell: Callable[[str], None]) -> None:
-    """Take a lock; say first who has it, where somebody has."""
+    """Take a lock; if it is held, first say by whom."""
     try:
         fcntl.flock(stream, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -296,7 +296,7 @@ def _commit(
 
 
 def _metadata(settings: TrainingSettings, model: Facet, result: Epoch) -> dict[str, Any]:
-    """What a model file tells of its making."""
+    """What a model file says about its training."""
     return {
         "name": settings.name,
         "licence": settings.licence,
