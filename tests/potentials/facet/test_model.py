@@ -24,6 +24,8 @@ from tests.potentials.facet.structures import (
     variant,
 )
 
+pytestmark = pytest.mark.slow
+
 DEFAULT = FacetConfig()
 EXACT = {
     "default": DEFAULT,

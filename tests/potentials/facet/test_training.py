@@ -28,6 +28,8 @@ from potentials.facet.model import derivatives, derivatives_and_products
 from potentials.facet.training import errors_of, learning_rate, loss_of
 from tests.potentials.facet.structures import SMALL, crystals, hessian_columns, untrained
 
+pytestmark = pytest.mark.slow
+
 ALL = LossWeights(energy=1.0, force=1.0, stress=1.0, hessian=1.0)
 CPU = torch.device("cpu")
 

@@ -30,6 +30,8 @@ from tests.tasks.training.crystals import (
     tiny_settings,
 )
 
+pytestmark = pytest.mark.slow
+
 DRIVER = Path(__file__).parent / "driver.py"
 STAGES = (
     StageSettings(epochs=4, batch_atoms=48, optimizer=quick()),
