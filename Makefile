@@ -38,7 +38,7 @@ unit: setup
 	@# order, in which the slow ones, those of flows, come early, and no process waits for another at the end.
 	OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-fast: setup  ## The tests that take two minutes together: no server, no browser, no large crystal
+test-fast: setup  ## The tests that are not marked slow (no server, no browser, no real potential)
 	OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses 2 --dist loadfile -m "not slow"
 
 web-check:  ## Types, format, lint and tests of web/, and whether its bundle is the committed one (needs npm)
