@@ -156,9 +156,9 @@ def report(
     ] = 6,
     unit: Unit = UnitName.THZ,
 ) -> None:
-    """Write one HTML file that tells what was screened and what was found.
+    """Write one HTML file about what was screened and what was found.
 
-    Figures are inside the file: it can be sent as it is. Example:
+    The file contains its figures and can be sent to others. Example:
 
         chiralscreen report results/demo --output demo.html
     """

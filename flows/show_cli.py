@@ -63,7 +63,7 @@ def show(
 ) -> None:
     """Compute one crystal and draw it: structure, bands, modes, a page for the browser.
 
-    The same numbers as `screen` gives, in this process and without a server. Example:
+    It gives the same numbers as `screen`, in one process and without a server. Example:
 
         chiralscreen show te.cif
     """

@@ -36,7 +36,7 @@ def catalogue(
 ) -> None:
     """Write a static web site of the results: a table, and a page per material.
 
-    Any web server can serve it; nothing is fetched from elsewhere. Several datasets of the same
+    Any web server can serve it; its pages load nothing from elsewhere. Several datasets of the same
     crystals let readers switch between potentials. Examples:
 
         chiralscreen catalogue results/demo --output site

@@ -76,7 +76,7 @@ def fetch(
     """Save the structures of a database on the web.
 
     Calling it again continues where it stopped. The folder is a source for `classify` and
-    `screen`. The Materials Project wants a key in the environment variable MP_API_KEY. Examples:
+    `screen`. The Materials Project needs a key in the environment variable MP_API_KEY. Examples:
 
         chiralscreen fetch https://optimade.materialsproject.org --filter 'elements HAS "Te"' -o te
 
@@ -128,7 +128,7 @@ def assess(
     loose: Annotated[float, typer.Option(help="Tolerance of the parent symmetry (Å).")] = LOOSE,
     workers: Workers = None,
 ) -> None:
-    """Tell what generated crystals are worth: validity, uniqueness, novelty, symmetry, chirality.
+    """Assess generated crystals: validity, uniqueness, novelty, symmetry, chirality.
 
     Example:
 
@@ -195,8 +195,8 @@ def substitute(
 ) -> None:
     """Put other elements into known chiral crystals: new candidates to screen.
 
-    Charges stay balanced, and exchanges are those that known compounds make probable. The file is
-    a source for `classify` and `screen`. Example:
+    Charges stay balanced, and exchanges are those that are probable in known compounds. The file
+    is a source for `classify` and `screen`. Example:
 
         chiralscreen substitute demo -o candidates.jsonl
     """

@@ -63,7 +63,7 @@ class CurationSettings(BaseModel):
     max_energy_above_hull: float | None = Field(
         None,
         ge=0,
-        description="highest energy above the hull where the source tells it (eV/atom)",
+        description="highest energy above the hull, where the source states one (eV/atom)",
     )
     charge_balance: Literal["off", "uniform", "mixed"] = Field(
         "off",

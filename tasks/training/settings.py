@@ -90,7 +90,7 @@ class TrainingSettings(BaseModel):
         (StageSettings(),), min_length=1, description="one after the other, each from the best"
     )
     start: Path | None = Field(None, description="model to start from, in place of random weights")
-    seed: int = Field(0, ge=0, description="of weights, split and order")
+    seed: int = Field(0, ge=0, description="seed of weights, split and order")
     device: str = Field("cpu", description="where to train")
     dtype: Literal["float32", "float64"] = Field("float32", description="precision of the steps")
     milliseconds_per_atom: float = Field(1.0, gt=0, description="cost of the model, for its card")
