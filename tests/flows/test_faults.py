@@ -16,7 +16,7 @@ from tasks.results import read_catalog
 from tasks.screening.settings import ScreenSettings, read_settings
 from tasks.storage import Dataset
 from tests.flows.conftest import eventually
-from tests.flows.faulty import SETTINGS, write_crystals
+from tests.flows.faulty import SETTINGS, end, write_crystals
 
 STAGES = ("relaxation", "phonons", "chirality")
 
@@ -173,7 +173,7 @@ def test_a_clock_that_was_ahead_does_not_outlive_its_run(server, tmp_path, monke
     require_sound(Dataset(tmp_path / "out"))
 
 
-def test_two_runs_at_once_do_everything_once(environment, tmp_path):
+def test_two_runs_at_once_do_everything_once(environment, tmp_path, request):
     """The second says that it waits, which lets the first one end; then it finds nothing to do."""
     write_crystals(tmp_path / "source", "ZnS", "GaAs")
     settings_of(tmp_path, "Ga:wait")
@@ -190,8 +190,11 @@ def test_two_runs_at_once_do_everything_once(environment, tmp_path):
         text=True,
     )
     first = program()
+    request.addfinalizer(lambda: end(first))
     eventually(lambda: (tmp_path / "waiting").exists() or first.poll() is not None)
+    assert first.poll() is None, first.communicate()[0]
     second, told = program(), []
+    request.addfinalizer(lambda: end(second))
     for line in second.stdout:
         told.append(line)
         if "which writes into this dataset" in line:
