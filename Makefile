@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
-.PHONY: help setup screen test lint types unit docs audit lock demo-crystals clean
+.PHONY: help setup screen test test-fast lint types unit docs web-check audit lock demo-crystals clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | column -t -s:
@@ -37,6 +37,13 @@ unit: setup
 	@# Files stay whole: what a module sets up, a server or a potential, is set up once. They keep their
 	@# order, in which the slow ones, those of flows, come early, and no process waits for another at the end.
 	OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-fast: setup  ## The tests that are not marked slow (no server, no browser, no real potential)
+	OMP_NUM_THREADS=1 $(RUN) pytest --numprocesses 2 --dist loadfile -m "not slow"
+
+web-check:  ## Types, format, lint and tests of web/, and whether its bundle is the committed one (needs npm)
+	cd web && npm ci --no-audit --no-fund && npm run --silent check && node build.mjs ../build/web
+	diff --recursive --brief build/web tasks/site/assets
 
 docs: setup  ## Build the documentation into build/docs
 	$(RUN) sphinx --fail-on-warning --keep-going --jobs auto --doctree-dir build/doctrees docs build/docs

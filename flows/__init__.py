@@ -1,7 +1,7 @@
 """When and where: Prefect flows and the command line.
 
-Importing this package sets defaults in the environment, which libraries read once at their own
-import; what the user has set stays.
+Importing this package sets defaults in the environment, which libraries read once when they are
+imported. Variables that the user has set keep their values.
 """
 
 import os

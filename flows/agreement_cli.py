@@ -40,10 +40,10 @@ def compare(
         Path, typer.Argument(help="Dataset of the same crystals: another potential, or DFT.")
     ],
 ) -> None:
-    """Compare two potentials, or a potential with DFT, and warn where they contradict.
+    """Compare two potentials, or a potential with DFT, and warn where they disagree.
 
-    Crystals are matched by structure, by name, or by formula, space group and arrangement, whatever
-    their names. Adds the table `agreement` to the first dataset and renews its catalogue. Examples:
+    Crystals are matched by structure, by name, or by formula, space group and arrangement. The
+    first dataset gets the table `agreement`, and its catalogue is built again. Examples:
 
         chiralscreen compare results/7net-0 results/7net-l3i5
 

@@ -1,4 +1,4 @@
-"""What a run shows in the Prefect UI besides its progress."""
+"""Artifacts of a run in the Prefect UI, besides its progress."""
 
 import shlex
 from collections.abc import Sequence

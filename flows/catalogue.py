@@ -1,4 +1,4 @@
-"""The catalogue and the report of a dataset, made anew when something was committed."""
+"""Building the catalogue and the report of a dataset again after a commit."""
 
 from tasks.results.building import build_catalog
 from tasks.results.catalogue import REPORT

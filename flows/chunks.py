@@ -1,4 +1,4 @@
-"""Chunks: one task run per stage each, and what becomes of one whose process ends."""
+"""Chunks: one task run per stage, and what happens to a chunk whose process ends."""
 
 import faulthandler
 import platform
@@ -125,7 +125,7 @@ def run_chunk(
 ) -> StageReport:
     """Run one stage for one chunk in a worker process.
 
-    What has a result already is not computed again, whoever computed it.
+    Structures with a result are not computed again, whichever run computed it.
 
     Parameters
     ----------
@@ -398,9 +398,9 @@ def _failure(chunk: Chunk, what: str, *, hung: bool) -> Failure:
     """Failure of a structure that ended its process, or never ended."""
     [work] = chunk.works
     remedy = (
-        "raise the time limit if the structure is worth it, then retry failures"
+        "raise the time limit if the structure is worth the time, then retry failures"
         if hung
-        else "look for a crash or want of memory in the system's log, then retry failures"
+        else "look in the system's log for a crash or a lack of memory, then retry failures"
     )
     return Failure(
         material_id=work.material_id,
@@ -415,7 +415,7 @@ def _failure(chunk: Chunk, what: str, *, hung: bool) -> Failure:
 
 
 def _tell_server(task_run: UUID, what: str) -> None:
-    """Mark the task run of a process that ended; it would seem to run for ever."""
+    """Mark the task run of a process that ended; it would count as running otherwise."""
     with (
         suppress(*UNREACHABLE),
         get_client(sync_client=True) as client,

@@ -96,7 +96,7 @@ def classify(
     config: Config = None,
     workers: Workers = None,
 ) -> None:
-    """Tell from symmetry alone which crystals may host chiral phonons.
+    """Find from symmetry alone which crystals may host chiral phonons.
 
     No potential is loaded. Example:
 
@@ -136,18 +136,18 @@ def screen(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Compute every crystal with this potential as well, compare, and tell error bars.",
+            help="Compute every crystal with this potential as well, compare, and give error bars.",
         ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Compute at most so many.", rich_help_panel=_WHICH),
+        typer.Option(min=1, help="Compute at most this many structures.", rich_help_panel=_WHICH),
     ] = None,
     hours: Annotated[
         float | None,
         typer.Option(
             min=0.01,
-            help="Compute what is worth most within so many hours.",
+            help="Compute for this many hours, the most promising structures first.",
             rich_help_panel=_WHICH,
         ),
     ] = None,
@@ -165,7 +165,7 @@ def screen(
         bool,
         typer.Option(
             "--retry-failures",
-            help="Try again what failed in an earlier run.",
+            help="Compute again what failed in an earlier run.",
             rich_help_panel=_WHICH,
         ),
     ] = False,
@@ -173,7 +173,7 @@ def screen(
         bool,
         typer.Option(
             "--both-hands",
-            help="Compute both of two enantiomorphs, mirror none.",
+            help="Compute both of two enantiomorphs, in place of mirroring the first.",
             rich_help_panel=_WHICH,
         ),
     ] = False,
@@ -184,7 +184,7 @@ def screen(
     address: Annotated[
         str | None,
         typer.Option(
-            help="Scheduler of a Dask cluster; without it one starts here.",
+            help="Scheduler of a Dask cluster; by default a cluster of this machine is started.",
             rich_help_panel=_WHERE,
         ),
     ] = None,
@@ -192,7 +192,7 @@ def screen(
         float,
         typer.Option(
             min=1.0,
-            help="Seconds a structure's stage may exceed ten times the estimate.",
+            help="Seconds that a stage of a structure may take beyond ten times the estimate.",
             rich_help_panel=_WHERE,
         ),
     ] = 3600.0,
@@ -200,14 +200,14 @@ def screen(
         float | None,
         typer.Option(
             min=2.0,
-            help="Memory of a worker process (GiB); what needs more becomes a failure.",
+            help="Memory of a worker process (GiB); a structure that needs more becomes a failure.",
             rich_help_panel=_WHERE,
         ),
     ] = None,
     store: Annotated[
         str | None,
         typer.Option(
-            help="Object store that has and gets the dataset, as s3://bucket/folder.",
+            help="Object store to fetch the dataset from and to send it to, as s3://bucket/folder.",
             rich_help_panel=_WHERE,
         ),
     ] = None,
@@ -247,7 +247,7 @@ def screen(
     }
     with errors_told():
         settings = read_settings(config, overrides)
-        # Told here, before the flow starts, where they would end in its traceback.
+        # Errors are shown here: inside the flow they would end in its traceback.
         for name in filter(None, (settings.potential.name, settings.second_opinion)):
             require_known(name, device, settings.potential.dtype)
         source_files(located(source))
@@ -297,10 +297,10 @@ def analyze(
     overrides: Overrides,
     config: Config = None,
     workers: Workers = None,
-    time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds to read a file.")] = 3600.0,
-    memory: Annotated[
-        float, typer.Option(min=2.0, help="Memory of a process (GiB); a file may take no more.")
-    ] = 8.0,
+    time_limit: Annotated[
+        float, typer.Option(min=1.0, help="Most seconds to read a file.")
+    ] = 3600.0,
+    memory: Annotated[float, typer.Option(min=2.0, help="Most memory to read a file (GiB).")] = 8.0,
     unit: Unit = UnitName.THZ,
 ) -> None:
     """Analyse force constants from anywhere, DFT included.
@@ -332,7 +332,7 @@ def analyze(
 def print_settings(config: Config = None) -> None:
     """Print all settings of a screening with unit, meaning and default, as `--config` takes them.
 
-    With `--config` those of the file, completed. Example:
+    With `--config` print those of the file, completed by the defaults. Example:
 
         chiralscreen settings > settings.yaml
     """
@@ -351,7 +351,7 @@ def status(
     ] = None,
     unit: Unit = UnitName.THZ,
 ) -> None:
-    """Tell how far a dataset is, without a server. Chiral and achiral crystals are ranked apart.
+    """Show how far a dataset is, without a server. Chiral and achiral crystals are ranked apart.
 
     Examples
     --------
@@ -370,7 +370,7 @@ def status(
 def verify(folder: Folder) -> None:
     """Check every committed file against its receipt.
 
-    The next `screen` sets damaged chunks aside and does their work again. Example:
+    The next `screen` moves damaged chunks away and computes them again. Example:
 
         chiralscreen verify results/demo
     """
@@ -388,7 +388,7 @@ def verify(folder: Folder) -> None:
 def upgrade(folder: Folder) -> None:
     """Check and rewrite the receipts of a dataset that an older version wrote.
 
-    The next `screen` does the work of those again that are damaged. Example:
+    The next `screen` computes damaged chunks again. Example:
 
         chiralscreen upgrade results/demo
     """
@@ -406,7 +406,7 @@ def upgrade(folder: Folder) -> None:
 def compact(folder: Folder) -> None:
     """Merge small committed files into large ones, sorted by space group.
 
-    Safe while others read or write. Example:
+    Others may read and write meanwhile. Example:
 
         chiralscreen compact results/demo
     """
@@ -421,11 +421,14 @@ def compact(folder: Folder) -> None:
 @app.command()
 def sync(
     folder: Annotated[Path, typer.Argument(help="Folder of a dataset; made where it is missing.")],
-    url: Annotated[str, typer.Argument(help="Where it is, or shall be, in an object store.")],
+    url: Annotated[
+        str, typer.Argument(help="Address of the copy in an object store, as s3://bucket/folder.")
+    ],
 ) -> None:
     """Bring a dataset and its copy in an object store to the same state.
 
-    Each gets what it lacks, and the store the catalogue. Safe while others write into either.
+    Each gets the chunks it lacks, and the store gets the catalogue. Others may write meanwhile.
+
     Example:
 
         chiralscreen sync results/demo s3://bucket/demo
@@ -455,7 +458,7 @@ def export(
 ) -> None:
     """Write a relaxed crystal as CIF and its force constants as phonopy YAML.
 
-    Of a released catalogue, which holds no force constants, the crystal alone. Example:
+    Of a released catalogue, which holds no force constants, only the crystal is written. Example:
 
         chiralscreen export results/demo quartz-154 --output exported
     """

@@ -1,6 +1,6 @@
-"""What all commands share: the terminal, common options, exit codes, errors told plainly.
+"""What all commands share: the terminal, common options, exit codes, plain error messages.
 
-Names of outputs are judged here, before a command loads the libraries of its work.
+Names of outputs are checked here, before a command loads the libraries it works with.
 """
 
 import io
@@ -25,7 +25,7 @@ DONE, DONE_WITH_FAILURES, UNUSABLE = 0, 1, 2
 
 
 class Terminal(Console):
-    """A console that prints texts as they stand, whoever wrote them.
+    """A console that prints all texts verbatim, those of strangers included.
 
     Brackets are no markup, control characters are spelled out, and what the encoding of the
     terminal lacks has a name in ASCII: "Ang." for Å.
@@ -60,7 +60,7 @@ Source = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of a dataset.")]
-Results = Annotated[Path, typer.Argument(help="Folder of a dataset, or of tables alone.")]
+Results = Annotated[Path, typer.Argument(help="Folder of a dataset, or of its tables only.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; one per CPU by default.")
 ]
@@ -220,8 +220,8 @@ def existing_dataset(folder: Path) -> Path:
     if receipts_folder(folder).is_dir():
         return folder
     if _has_tables(folder):
-        message = f"{folder} holds tables alone, without the parts and receipts of a dataset"
-        remedy = "give a whole one; status, plot, report, catalogue and export take tables alone"
+        message = f"{folder} holds only tables, without the parts and receipts of a dataset"
+        remedy = "give a whole dataset; status, plot, report, catalogue and export need only tables"
         raise RemediableError(message, remedy)
     message = f"{folder} holds no dataset"
     raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")

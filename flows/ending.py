@@ -1,4 +1,4 @@
-"""The program that takes the place of a stopped run: ends its processes, tells what is kept."""
+"""The program that replaces a stopped run: it ends its processes and says what is kept."""
 
 import shutil
 import sys

@@ -144,7 +144,7 @@ def _processes(crew: Crew, server: int | None) -> Iterator[Engine]:
         try:
             yield engine
         except BaseException:
-            # A pool waits for its chunk, and nobody waits for the pool any more.
+            # A pool waits for its chunk, and this process waits for the pool no longer.
             engine.kill()
             raise
 

@@ -147,18 +147,18 @@ def report(
         typer.Option(
             "--output",
             "-o",
-            help="HTML file to write; report.html in the dataset.",
+            help="HTML file to write; by default report.html in the dataset.",
             callback=judged(partial(require_file, folder_is_made=True)),
         ),
     ] = None,
     materials: Annotated[
-        int, typer.Option(min=0, help="Draw figures of so many of the best candidates.")
+        int, typer.Option(min=0, help="Number of the best candidates whose figures are drawn.")
     ] = 6,
     unit: Unit = UnitName.THZ,
 ) -> None:
-    """Write one HTML file that tells what was screened and what was found.
+    """Write one HTML file about what was screened and what was found.
 
-    Figures are inside the file: it can be sent as it is. Example:
+    The file contains its figures and can be sent to others. Example:
 
         chiralscreen report results/demo --output demo.html
     """

@@ -1,9 +1,9 @@
-"""What Ctrl-C and SIGTERM do to a command: it ends within seconds, whatever it is busy with.
+"""Ctrl-C and SIGTERM end a command within seconds, whatever it computes.
 
 A thread waits for the signals, since the main thread may be in compiled code, or in Prefect, which
-has handlers of its own. It lets another program take the place of this process, which stops all
-threads at once, and which then ends the processes that this one has started. Datasets bear that:
-what is committed stays.
+has handlers of its own. It replaces this process by another program. This stops all threads at
+once, and the program then ends the processes that this one has started. Datasets are not damaged by
+that: committed rows stay.
 """
 
 import multiprocessing.resource_tracker
@@ -138,7 +138,7 @@ def stop(reason: str, code: int, hurry: Callable[[], bool] = lambda: False) -> N
         return
     _bid_farewell(hurry)
     line = "; ".join(filter(None, (reason, STANDING.kept, STANDING.advice)))
-    # Across the change of programs: whoever is in a hurry shall not leave processes behind.
+    # Blocked while the program is replaced: a second Ctrl-C must not leave processes behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     program = [sys.executable, "-I", str(Path(ending.__file__)), str(code), line, STANDING.folder]
     os.execv(sys.executable, program)  # noqa: S606 - our own program

@@ -1,4 +1,4 @@
-"""Work in processes that may hang, eat memory or die without cost to others."""
+"""Work in processes that may hang, use up their memory or die without harm to others."""
 
 import atexit
 import ctypes
@@ -143,7 +143,7 @@ class IsolatedWorker(Generic[Item, Result]):
         """Pipe to the process, which is started unless it runs."""
         with self._lock:
             if self._is_closed:
-                raise RemediableError("the reading was ended", "read again")
+                raise RemediableError("reading was stopped", "read again")
             if self._pipe is None:
                 self._pipe, theirs = _CONTEXT.Pipe()
                 self._process = _CONTEXT.Process(
@@ -165,7 +165,7 @@ class IsolatedWorker(Generic[Item, Result]):
     def _death(self) -> RemediableError:
         """Say how the process ended."""
         if self._process is None:
-            return RemediableError("the reading was ended", "read again")
+            return RemediableError("reading was stopped", "read again")
         self._process.join()
         message = f"the process that read it died ({_cause(self._process.exitcode or 0)})"
         return RemediableError(f"{message}: too large, or damaged", self.limits.remedy)
@@ -184,7 +184,7 @@ _RESULT, _END = "result", "end"
 
 
 def _serve(pipe: Connection, function: Callable[[Item], Iterable[object]], memory: float) -> None:
-    """Apply the function to what comes, and send what it gives, until nobody asks any more."""
+    """Apply the function to each item received and send the result, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     held = held_memory()

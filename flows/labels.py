@@ -1,4 +1,4 @@
-"""Names, tags and last words by which runs are told apart in the Prefect UI."""
+"""Names, tags and final messages that distinguish runs in the Prefect UI."""
 
 import hashlib
 import re

@@ -1,7 +1,7 @@
-"""Runs from the terminal, without Prefect up to the first structure that is to be computed.
+"""Runs from the terminal, without Prefect until the first structure has to be computed.
 
-Then its temporary server and a worker process start, while the planning goes on. Who has a server
-sees the whole run in it, planning included.
+Then Prefect's temporary server and a worker process start, while planning continues. Where a server
+is configured, it shows the whole run, planning included.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Where a run tells what it does: to Prefect inside of a flow run, to the terminal before it."""
+"""Where log lines of a run go: to Prefect inside a flow run, to the terminal before it."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""A bound on the memory of a process, so that one structure does not take the machine's."""
+"""A bound on the memory of a process, so that one structure does not use up the machine's."""
 
 import resource
 from collections.abc import Iterator

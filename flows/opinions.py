@@ -1,4 +1,4 @@
-"""Second opinions: what another potential says of the crystals of a run."""
+"""Second opinions: the crystals of a run, computed by another potential."""
 
 from collections.abc import Sequence
 from dataclasses import replace

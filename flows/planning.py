@@ -1,4 +1,4 @@
-"""What comes before the computation: a dataset to oneself, and a plan of what is left to do."""
+"""Before the computation: the lease of a dataset, and a plan of what is left to do."""
 
 import os
 import platform
@@ -113,7 +113,7 @@ def alone(intake: Intake, store: str | None = None) -> Iterator[None]:
     dataset, logger = intake.dataset, run_logger()
     with leased(dataset.root, owner_of(intake), logger.warning):
         for path in set_aside(dataset.root, dataset.verify()):
-            logger.warning("%s is damaged: set aside, its work is done again", path)
+            logger.warning("%s is damaged: it is moved away and computed again", path)
         _fetch(intake, store)
         yield
 

@@ -1,4 +1,4 @@
-"""What Prefect needs, asked before anything is loaded or computed."""
+"""What Prefect needs, checked before anything is loaded or computed."""
 
 import os
 import tempfile

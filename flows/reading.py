@@ -1,4 +1,4 @@
-"""Records of a source, cut in a process that may hang, eat memory or die of a file."""
+"""Records of a source, cut in a process that may hang, use up its memory or die of a file."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Crystals that failed or were skipped, put together by what is told of them."""
+"""Crystals that failed or were skipped, grouped by their reasons."""
 
 import re
 from collections import defaultdict
@@ -23,7 +23,7 @@ class Reason:
     count : int
         How many they are.
     message : str
-        The reason, as it is told of the first one.
+        The reason, in the words of the first one.
     names : str
         The first ones by name.
     stage : str

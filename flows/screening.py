@@ -1,7 +1,7 @@
 """The screening as a Prefect flow: plan, chunks in a sliding window, catalogue.
 
 Prefect orchestrates chunks; the dataset remembers structures. A chunk is one task run per stage;
-what a chunk has committed is never computed again, whatever becomes of the run.
+what a chunk has committed is never computed again, however the run ends.
 """
 
 import itertools

@@ -91,7 +91,7 @@ def screen_in_shards(
     """
     settings = settings or ScreenSettings()
     if settings.second_opinion:
-        message = "a screening in shards gives one opinion"
+        message = "a screening in shards takes no second opinion"
         remedy = "screen with the other potential into another folder, then `chiralscreen compare`"
         raise RemediableError(message, remedy)
     intake = intake_of(source, output, settings, device)

@@ -46,7 +46,7 @@ def show(
         typer.Option(
             "--output",
             "-o",
-            help="Folder to write into; results/NAME of the file.",
+            help="Folder to write into; by default results/NAME, NAME being that of the file.",
             callback=judged(require_folder),
         ),
     ] = None,
@@ -63,7 +63,7 @@ def show(
 ) -> None:
     """Compute one crystal and draw it: structure, bands, modes, a page for the browser.
 
-    The same numbers as `screen` gives, in this process and without a server. Example:
+    It gives the same numbers as `screen`, in one process and without a server. Example:
 
         chiralscreen show te.cif
     """

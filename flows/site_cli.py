@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 def catalogue(
     folders: Annotated[
         list[Path],
-        typer.Argument(help="Folders of datasets, or of tables alone, one per potential."),
+        typer.Argument(help="Folders of datasets, or of their tables only, one per potential."),
     ],
     output: Annotated[
         Path,
@@ -36,7 +36,7 @@ def catalogue(
 ) -> None:
     """Write a static web site of the results: a table, and a page per material.
 
-    Any web server can serve it; nothing is fetched from elsewhere. Several datasets of the same
+    Any web server can serve it; its pages load nothing from elsewhere. Several datasets of the same
     crystals let readers switch between potentials. Examples:
 
         chiralscreen catalogue results/demo --output site

@@ -50,10 +50,14 @@ def fetch(
         ),
     ] = "",
     page_limit: Annotated[int, typer.Option(min=1, max=1000, help="Structures per page.")] = 100,
-    max_pages: Annotated[int | None, typer.Option(min=1, help="Save at most so many.")] = None,
+    max_pages: Annotated[
+        int | None, typer.Option(min=1, help="Save at most this many structures.")
+    ] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option(help="Further field of OPTIMADE, such as `_mp_energy_above_hull`; repeat it."),
+        typer.Option(
+            help="Further field of OPTIMADE, such as `_mp_energy_above_hull`; may be repeated."
+        ),
     ] = None,
     charges: Annotated[
         bool, typer.Option(help="Ask the Materials Project for Born charges as well.")
@@ -61,17 +65,18 @@ def fetch(
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another host to which the provider may lead, as name[:port]; repeat it."
+            help="Another host to which the provider may link, as name[:port]; may be repeated."
         ),
     ] = None,
     hours: Annotated[
-        float, typer.Option(min=0.001, help="Stop after so long; the same command continues.")
+        float,
+        typer.Option(min=0.001, help="Stop after this many hours; the same command continues."),
     ] = 12.0,
 ) -> None:
     """Save the structures of a database on the web.
 
     Calling it again continues where it stopped. The folder is a source for `classify` and
-    `screen`. The Materials Project wants a key in the environment variable MP_API_KEY. Examples:
+    `screen`. The Materials Project needs a key in the environment variable MP_API_KEY. Examples:
 
         chiralscreen fetch https://optimade.materialsproject.org --filter 'elements HAS "Te"' -o te
 
@@ -123,7 +128,7 @@ def assess(
     loose: Annotated[float, typer.Option(help="Tolerance of the parent symmetry (Å).")] = LOOSE,
     workers: Workers = None,
 ) -> None:
-    """Tell what generated crystals are worth: validity, uniqueness, novelty, symmetry, chirality.
+    """Assess generated crystals: validity, uniqueness, novelty, symmetry, chirality.
 
     Example:
 
@@ -176,7 +181,12 @@ def substitute(
         ),
     ],
     threshold: Annotated[
-        float, typer.Option(min=1e-6, max=1.0, help="Smallest probability of all exchanges.")
+        float,
+        typer.Option(
+            min=1e-6,
+            max=1.0,
+            help="Smallest probability of the exchanges of one candidate together.",
+        ),
     ] = 0.001,
     limit: Annotated[int, typer.Option(min=1, help="Most candidates made from one crystal.")] = 20,
     config: Config = None,
@@ -185,8 +195,8 @@ def substitute(
 ) -> None:
     """Put other elements into known chiral crystals: new candidates to screen.
 
-    Charges stay balanced, and exchanges are those that known compounds make probable. The file is
-    a source for `classify` and `screen`. Example:
+    Charges stay balanced, and exchanges are those that are probable in known compounds. The file
+    is a source for `classify` and `screen`. Example:
 
         chiralscreen substitute demo -o candidates.jsonl
     """

@@ -1,7 +1,7 @@
 """Training and distillation as Prefect flows.
 
-A killed flow goes on when it is started again: frames are read once, labels are kept chunk by
-chunk, and a stage continues from the checkpoint of its last epoch.
+A killed flow continues when it is started again: it reads the frames once, keeps labels chunk by
+chunk, and continues a stage from the checkpoint of its last epoch.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ Log = Logger | LoggerAdapter[Any]
 
 @flow(name="train", flow_run_name="train {output}")
 def train(settings: TrainingSettings, output: Path) -> Path:
-    """Train a potential of our own.
+    """Train a potential.
 
     Parameters
     ----------

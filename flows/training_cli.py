@@ -24,12 +24,12 @@ Output = Annotated[
 
 @app.command()
 def train(config: Settings, output: Output) -> None:
-    """Train a potential of our own on labelled frames.
+    """Train a potential on labelled frames.
 
-    Running it again continues from the last epoch. The model is used by
-    `--potential facet:results/aln/model.pt`. Example:
+    Running it again continues from the last epoch. Use the model with
+    `--potential facet:results/elements/model.pt`. Example:
 
-        chiralscreen train --config data/training/aln.yaml --output results/aln
+        chiralscreen train --config data/training/elements.yaml --output results/elements
     """
     with errors_told():
         STANDING.advice = CONTINUES
@@ -51,7 +51,7 @@ def distill(source: Source, config: Settings, output: Output) -> None:
 
     Running it again continues where it stopped. Example:
 
-        chiralscreen distill structures/ --config distill.yaml --output results/student
+        chiralscreen distill demo --config data/training/distill.yaml --output results/student
     """
     with errors_told():
         STANDING.advice = CONTINUES

@@ -1,4 +1,4 @@
-"""What a command is busy with before its work can be counted, told on a terminal."""
+"""A line in the terminal that says what a command does before its work can be counted."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

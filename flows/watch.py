@@ -1,4 +1,4 @@
-"""The end of processes that hang, and what they were busy with."""
+"""Ending processes that hang, and recording what they were computing."""
 
 import faulthandler
 import time

@@ -1,4 +1,4 @@
-"""What a worker process is told before its first chunk."""
+"""What a worker process gets before its first chunk."""
 
 import contextlib
 import os

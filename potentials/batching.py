@@ -45,7 +45,7 @@ class Budget:
         return min(_free_bytes(self.device), self.ceiling)
 
     def lower(self, size: float) -> None:
-        """Learn that a batch did not fit, and give memory back that nobody uses.
+        """Learn that a batch did not fit, and free unused memory.
 
         Parameters
         ----------

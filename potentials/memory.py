@@ -1,4 +1,4 @@
-"""What a forward pass takes of the memory, and how to tell that it took too much."""
+"""The memory that a forward pass needs, and errors that say that it was too much."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class MemoryModel:
 
 
 def is_out_of_memory(error: object) -> bool:
-    """Tell whether an error is want of memory, of the host or of a GPU.
+    """Tell whether an error is a lack of memory, of the host or of a GPU.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Network:
-    """Weights, and what the network is told of distances (Å), species and energies (eV)."""
+    """Weights, and the parameters of distances (Å), species and energies (eV)."""
 
     cutoff: float
     species: tuple[int, ...]
@@ -288,7 +288,7 @@ def _require_known(config: Mapping[str, Any]) -> None:
     """Refuse networks of another kind."""
     for name, value in _EXPECTED.items():
         if config[name] != value:
-            raise ValueError(f"{name} is {config[name]}, and only {value} is known here")
+            raise ValueError(f"{name} is {config[name]}, but only {value} is implemented")
 
 
 def _array(stream: IO[bytes], *shape: int) -> FloatArray:

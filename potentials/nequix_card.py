@@ -1,4 +1,4 @@
-"""What a checkpoint of Nequix is: told from its head, without torch."""
+"""What a checkpoint of Nequix is: read from its head, without torch."""
 
 import json
 from functools import cache

@@ -1,7 +1,7 @@
 """Potentials by name.
 
 torch and the packages of the models take seconds to import; they are imported by the functions that
-need them, so that whoever only asks for an error message does not wait.
+need them, so that an error message comes at once.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the SevenNet models of the ``sevenn`` wheel are: told without torch or sevenn."""
+"""What the SevenNet models of the ``sevenn`` wheel are, without importing torch or sevenn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

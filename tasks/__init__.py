@@ -1,1 +1,1 @@
-"""Science: one stage of the screening per module, pure and typed."""
+"""Science: one package (room) per subject, typed functions without Prefect."""

@@ -1,4 +1,4 @@
-"""What could not be done, as data."""
+"""Failures as data: what could not be done, why, and what to do."""
 
 import errno
 import traceback
@@ -53,8 +53,8 @@ class RemediableError(ValueError):
 def panics_as_errors() -> Iterator[None]:
     """Turn the panic of a library written in Rust, such as phonopy's eigensolver, into an error.
 
-    A panic is no `Exception`: it would pass by all that keeps a structure from costing others
-    theirs, and Prefect would wait for ever for the task that raised it.
+    A panic is no `Exception`: no handler that turns an error of one structure into a failure would
+    catch it, and Prefect would wait endlessly for the task that raised it.
 
     Yields
     ------

@@ -1,6 +1,6 @@
 """Text of strangers, such that terminals, tables of failures and spreadsheets can have it.
 
-Names, formulas, paths and messages come from files and servers that nobody has read. What they say
+Names, formulas, paths and messages come from files and servers of strangers. What they say
 is shown as it stands; what would act instead of being read is spelled out.
 """
 

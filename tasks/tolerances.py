@@ -1,10 +1,9 @@
 """Tolerances of symmetry and of frequencies: each is decided here, once, with its reason.
 
-Defaults of settings and of functions are taken from here. A number that guards one formula against
-rounding is no such tolerance: it stands where the formula is, and says what it guards. None of them
-can be varied without changing what a stage finds, so that one that changes raises the number of the
-stages in `tasks.screening.planning.STAGE_VERSIONS`, except where it is a setting, which enters
-their keys.
+Defaults of settings and of functions are taken from here. A number that protects one formula
+against rounding is not among them: it is defined beside the formula. Each of these tolerances
+changes what a stage finds: whoever changes one raises the number of the stages in
+`tasks.screening.planning.STAGE_VERSIONS`, except where it is a setting, which enters their keys.
 """
 
 from typing import Final

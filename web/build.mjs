@@ -1,9 +1,11 @@
-// Bundles src/ into tasks/site/assets/, with the licences of what is inside.
-import { build } from "esbuild";
-import { createHash } from "node:crypto";
-import { cp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+// Bundles src/ into tasks/site/assets/, or into the folder that is named, with the licences of what is inside.
 
-const target = new URL("../tasks/site/assets/", import.meta.url).pathname;
+import { createHash } from "node:crypto";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { build } from "esbuild";
+
+const target = `${resolve(process.argv[2] ?? "../tasks/site/assets")}/`;
 for (const name of await readdir(target).catch(() => [])) {
   await rm(target + name, { recursive: true });
 }

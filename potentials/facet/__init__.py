@@ -8,7 +8,7 @@ derivatives of the sum of all energies, in one backward pass.
 """
 
 from potentials.facet.checkpoint import read_facet, save_facet
-from potentials.facet.config import FacetConfig
+from potentials.facet.config import FacetConfig, Product, Radial, Update
 from potentials.facet.frames import Batch, Frame, make_batch, mean_neighbours
 from potentials.facet.graph import Graph, build_graph
 from potentials.facet.model import Facet, derivatives, hessian_products
@@ -36,6 +36,9 @@ __all__ = [
     "Learner",
     "LossWeights",
     "OptimizerSettings",
+    "Product",
+    "Radial",
+    "Update",
     "begin",
     "build_graph",
     "derivatives",

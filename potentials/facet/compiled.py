@@ -117,7 +117,9 @@ def convolution_of(product: object, radial: Callable[[Tensor], Tensor]) -> Convo
         For another product.
     """
     if not isinstance(product, ClebschGordan):
-        raise KernelUnavailableError("it is made for the exact product only, not for gaunt and cp")
+        raise KernelUnavailableError(
+            "the compiled kernel computes the product cg only, not gaunt and cp"
+        )
     degrees = [round(size**0.5) - 1 for size in product.coupling.shape[1:]]
     paths = natural_paths(*degrees)
     parts = tuple(_paths_from(product, paths, l_in) for l_in in range(degrees[0] + 1))

@@ -15,7 +15,7 @@ from potentials.checkpoint import sha256_of_file
 from potentials.devices import to_host
 from potentials.facet.checkpoint import read_facet
 from potentials.facet.compiled import CompiledFacet, compile_facet
-from potentials.facet.graph import IntArray, build_graph, positions_of
+from potentials.facet.graph import build_graph, positions_of
 from potentials.facet.model import Facet, derivatives, hessian_products
 from potentials.forces import differentiate
 from potentials.graphs import Graph, graphs_of, union
@@ -78,24 +78,6 @@ class FacetPotential:
         else:
             results = [self._evaluate_batch([structures[i] for i in batch]) for batch in batches]
         return Evaluation.joined(results, time.perf_counter() - start)
-
-    def hessian_columns(self, atoms: Atoms, indices: Sequence[int] | IntArray) -> FloatArray:
-        """Compute columns of the matrix of second derivatives, without finite differences.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
-            A periodic structure.
-        indices : sequence of int, length n_columns
-            Degrees of freedom, ``3 atom + axis``.
-
-        Returns
-        -------
-        ndarray, shape (n_columns, n_atoms, 3)
-            ``d^2 E / dx_column dx_atom`` in eV/Å^2.
-        """
-        directions = np.eye(3 * len(atoms))[np.asarray(indices)]
-        return self.hessian_products(atoms, directions.reshape(-1, len(atoms), 3))
 
     def hessian_products(self, atoms: Atoms, directions: FloatArray) -> FloatArray:
         """Multiply the matrix of second derivatives with displacements of all atoms.

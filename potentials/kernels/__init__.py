@@ -1,7 +1,7 @@
-"""Compiled kernels for CPUs: what a network spends its time with, in C++.
+"""Compiled kernels for CPUs: the convolutions of a network, in C++.
 
-A potential hands over its convolutions and gets the same ones back, compiled; where that cannot be
-done, an error says why, and the potential stays with torch.
+A potential hands over its convolutions and gets compiled ones back, which compute the same. Where
+they cannot be compiled, an error says why, and the potential computes with torch.
 """
 
 from potentials.compiler import COMPILED, KernelUnavailableError

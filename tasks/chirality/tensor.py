@@ -187,12 +187,6 @@ class TensorResult:
         antisymmetric = (self.response - self.response.swapaxes(1, 2)) / 2
         return np.asarray(antisymmetric[:, (1, 2, 0), (2, 0, 1)])
 
-    @property
-    def symmetric_traceless(self) -> FloatArray:
-        """Symmetric part without its trace, shape (n_temperatures, 3, 3)."""
-        symmetric = (self.response + self.response.swapaxes(1, 2)) / 2
-        return symmetric - self.pseudoscalar[:, None, None] * np.eye(3)
-
 
 def thermal_sample(
     phonon: Crystal,

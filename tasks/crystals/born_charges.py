@@ -1,7 +1,7 @@
-"""Born charges judged, and carried to the cell that is computed.
+"""Born charges: checked, and carried over to the cell that is computed.
 
-Positions turn with the crystal and so do these tensors: T -> R T R^T. Which atom is which is told
-by spglib, whose standard cell is that of `tasks.crystals.structures.standardize`.
+Positions turn with the crystal and so do these tensors: T -> R T R^T. Spglib says which atom is
+which; its standard cell is that of `tasks.crystals.structures.standardize`.
 """
 
 import warnings

@@ -63,7 +63,7 @@ class CurationSettings(BaseModel):
     max_energy_above_hull: float | None = Field(
         None,
         ge=0,
-        description="highest energy above the hull where the source tells it (eV/atom)",
+        description="highest energy above the hull, where the source states one (eV/atom)",
     )
     charge_balance: Literal["off", "uniform", "mixed"] = Field(
         "off",
@@ -82,7 +82,7 @@ class CurationSettings(BaseModel):
     @field_validator("excluded_elements")
     @classmethod
     def _spelt_out(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Put symbols in the place of words."""
+        """Replace words by symbols."""
         found = (symbol for name in value for symbol in _WORDS.get(name, (name,)))
         return tuple(dict.fromkeys(found))
 

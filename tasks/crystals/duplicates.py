@@ -1,8 +1,8 @@
 """Repetitions: the same crystal under another name, in the same or another database.
 
-Four sieves, the cheap ones first: the digest of the idealised cell; formula, space group and
-occupied sites; within such a bucket the nearest distances between each two elements; and the
-mapping of one crystal onto the other. The mapping is blind to the hand of a crystal where its
+Four comparisons, the cheap ones first: the digest of the idealised cell; formula, space group and
+occupied sites; among crystals equal in these, the nearest distances between each two elements; and
+the mapping of one crystal onto the other. The mapping is blind to the hand of a crystal where its
 operation is improper, so that for chiral crystals only a proper one counts: a mirror image is no
 repetition.
 """

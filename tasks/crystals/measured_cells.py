@@ -1,8 +1,9 @@
-"""Measured volumes of crystals: what a relaxed crystal is compared with, whoever's file it was.
+"""Measured volumes of crystals, with which relaxed crystals are compared.
 
-A crystal is told by its formula, its space group (the two of an enantiomorphic pair are one) and
-the number of atoms in its primitive cell. Known are the cells of the demo, published facts that
-travel with the package, and those of the same dataset whose records say that they are measured.
+A crystal is identified by its formula, its space group (the two of an enantiomorphic pair count as
+one) and the number of atoms in its primitive cell. Two sources are used: the published cells of the
+demo, which travel with the package, and cells of the same dataset whose records say that they are
+measured.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""What a source says of a crystal, before it is checked."""
+"""A crystal as its source gives it, before it is checked."""
 
 import hashlib
 import re

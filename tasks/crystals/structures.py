@@ -20,8 +20,8 @@ from tasks.symmetry import find_dataset, idealised_primitive, species_labels
 # Atoms closer than this share of the sum of their covalent radii are on top of each other.
 _OVERLAP = 0.5
 _VOLUME_PER_ATOM = (1.0, 1000.0)  # Å^3; no crystal under ordinary conditions lies outside
-# Å between opposite faces. Searches of neighbours and symmetry take for ever in a needle or a sheet
-# that is thinner, and whoever describes a crystal has a better cell for it.
+# Å between opposite faces. Searches of neighbours and symmetry do not end in a needle or a sheet
+# that is thinner, and every crystal has a cell that is not.
 _THINNEST = 0.05
 _HASH_DECIMALS = 6
 

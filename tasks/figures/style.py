@@ -1,8 +1,8 @@
 """Appearance of all figures: sizes, colours, the style sheet, files.
 
 Figures are made without pyplot, so that nothing is left open and no display is needed; a notebook
-shows a returned figure as it shows one of pyplot. Red means right-handed or positive, blue the
-opposite, grey zero; the map is told apart with all common colour deficiencies.
+shows a returned figure as it shows one of pyplot. Orange means right-handed or positive, blue the
+opposite, grey zero; readers with any of the common colour deficiencies can tell them apart.
 """
 
 import io
@@ -25,7 +25,7 @@ SINGLE_COLUMN: Final = 3.4  # inches
 DOUBLE_COLUMN: Final = 7.0
 FORMATS: Final = ("pdf", "svg", "png")
 
-# Blue and orange-red of equal lightness; grey, not white, so that lines without colour are seen.
+# Blue and orange of equal lightness; grey, not white, so that lines without colour are seen.
 DIVERGING: Final = LinearSegmentedColormap.from_list(
     "chiralscreen", ["#0b3c8c", "#2f7fd1", "#c9c9c9", "#e06a2b", "#8f1d0c"]
 )

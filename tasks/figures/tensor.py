@@ -1,9 +1,9 @@
 """The velocity-angular-momentum tensor as a glyph.
 
 The surface has the radius |n . α n| in the direction n of the temperature gradient: the angular
-momentum along the gradient, red where it is parallel and blue where it is opposite. A pseudoscalar
-response is a sphere, the symmetric part makes lobes. The antisymmetric part, J = (gradient) x g
-with its polar vector g, has no component along the gradient; it is the arrow.
+momentum along the gradient, orange where it is parallel and blue where it is opposite. A
+pseudoscalar response is a sphere, the symmetric part makes lobes. The antisymmetric part,
+J = (gradient) x g with its polar vector g, has no component along the gradient; it is the arrow.
 """
 
 from dataclasses import dataclass

@@ -325,7 +325,7 @@ def _in_place_of(
 
 
 def _caught(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Exception:
-    """Value of a function, or what it raised; want of memory is a matter of all crystals."""
+    """Value of a function, or what it raised; a lack of memory concerns all and is raised."""
     try:
         with panics_as_errors():
             return function(*args, **kwargs)

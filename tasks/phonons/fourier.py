@@ -207,7 +207,7 @@ class FourierSeries:
 class Interpolation:
     """A crystal whose dynamical matrices are known at all q-points: what modes are made of.
 
-    It takes the place of a phonopy object without Born charges, whose supercell would be large.
+    It replaces a phonopy object without Born charges, whose supercell would be large.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Force constants in files of phonopy, of whatever age, and of the files beside them.
+"""Force constants in files of any version of phonopy, and in the files beside them.
 
 What comes in: a YAML file that phonopy or a program of its kind wrote. What goes out: force
 constants in eV/Å^2 of a crystal that obeys its space group, in a truly primitive cell. What a file
@@ -251,7 +251,7 @@ def _text(path: Path) -> str:
             content = stream.read(_MAX_BYTES + 1)
         text = content.decode()
     except FileNotFoundError as error:
-        raise RemediableError(f"no such file: {path.name}", "look at the path") from error
+        raise RemediableError(f"no such file: {path.name}", "check the path") from error
     except IsADirectoryError as error:
         message = f"{path.name} is a folder without {', '.join(_OWN_NAMES)}.yaml in it or below"
         raise RemediableError(message, "give YAML files of other names one by one") from error

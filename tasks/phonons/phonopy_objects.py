@@ -1,4 +1,4 @@
-"""Objects of phonopy: made, symmetrised, and asked."""
+"""Objects of phonopy: making, symmetrising and evaluating them."""
 
 from functools import cached_property
 

@@ -1,4 +1,4 @@
-"""Force constants between commensurate q-points: interpolated so that sound is what it must be.
+"""Force constants between commensurate q-points: interpolated by the sum rules of rotations.
 
 A supercell gives, of each pair of atoms, the sum of the force constants over all periodic images of
 the pair. The sum fixes the dynamical matrix at the q-points commensurate with the supercell; how it

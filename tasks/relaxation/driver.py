@@ -42,7 +42,7 @@ class RelaxationSettings(BaseModel):
     )
     max_force: float = Field(1e-4, gt=0, description="largest force on an atom (eV/Å)")
     max_stress: float = Field(1e-5, gt=0, description="largest stress component (eV/Å^3)")
-    max_evaluations: int = Field(200, ge=1, description="evaluations before giving up")
+    max_evaluations: int = Field(200, ge=1, description="most evaluations")
 
 
 @dataclass(frozen=True)

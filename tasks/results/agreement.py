@@ -1,4 +1,4 @@
-"""Two potentials about one crystal: where they disagree, at least one of them is wrong.
+"""Comparison of two potentials on one crystal: where they disagree, at least one of them is wrong.
 
 Modes of both at the same q-points are paired by the overlap of their eigenvectors. What is compared
 is what a user would act on: frequencies, the side to which angular momenta point, the sign of the

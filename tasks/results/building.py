@@ -1,4 +1,4 @@
-"""The catalogue of a dataset, with what the numbers of each material are worth."""
+"""The catalogue of a dataset, with warnings and scores of each material."""
 
 import json
 from collections.abc import Callable, Mapping

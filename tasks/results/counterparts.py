@@ -1,7 +1,7 @@
-"""Which crystal of one dataset is which of another one, whoever named them.
+"""Which crystal of one dataset is which of another one, under any name.
 
 The same structure comes first, then the same name, then formula, space group (or that of the mirror
-image) and arrangement. Nothing is guessed: a crystal that several could be has no counterpart.
+image) and arrangement. A crystal with several possible counterparts gets none.
 """
 
 from collections import defaultdict

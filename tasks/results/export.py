@@ -54,7 +54,7 @@ def export_material(tables: TableSource, material_id: str, folder: Path) -> list
     if row and isinstance(tables, TableFolder):
         return [_write_crystal(stored_crystal(tables, "relaxations", row), start)]
     message = f"{tables.root} has no force constants of {material_id!r}"
-    raise RemediableError(message, "see `chiralscreen status` for what became of it")
+    raise RemediableError(message, "`chiralscreen status` says what happened to it")
 
 
 def _write_force_constants(row: Row, start: Path) -> list[Path]:

@@ -10,8 +10,6 @@ from ase.formula import Formula
 from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.physical_units import get_physical_units
-from pymatgen.core import Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from tasks.chirality.brillouin import BandPath, band_path
 from tasks.chirality.modes import modes_at
@@ -21,22 +19,6 @@ Json = dict[str, Any]
 
 _OPTIMADE = "1.2.0"
 _REPETITIONS = 3
-
-
-def pymatgen_structure(atoms: Atoms) -> Structure:
-    """Crystal as an object of pymatgen.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        Periodic crystal.
-
-    Returns
-    -------
-    pymatgen.core.Structure
-        The same cell and order of atoms.
-    """
-    return AseAtomsAdaptor.get_structure(atoms)
 
 
 def phononwebsite(phonon: Phonopy, name: str, spacing: float = 0.03) -> Json:

@@ -1,6 +1,6 @@
 """How far the results of a material can be trusted: the only place where a warning is declared.
 
-Each rule looks at one row of the catalogue, and sees nothing but what it names in `Rule.reads`:
+Each rule gets one row of the catalogue, and of it only what it names in `Rule.reads`:
 columns, and settings of the run by dotted names, such as ``score.stability_tolerance``. A threshold
 that a setting has already is that setting's. What a warning costs is a judgement, the other
 thresholds are measured; docs/trust.md tells both. A *grave* warning means that class, stability or

@@ -71,7 +71,7 @@ class ScreenSettings(BaseModel):
     def of_second_opinion(self) -> Self:
         """The same settings with the other potential in place of the first; it must be named."""
         if self.second_opinion is None:
-            raise ValueError("no second opinion is wanted")
+            raise ValueError("second_opinion is not set")
         other = PotentialSettings(name=self.second_opinion, dtype=self.potential.dtype)
         return self.model_copy(update={"potential": other, "second_opinion": None})
 

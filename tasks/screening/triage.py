@@ -1,4 +1,4 @@
-"""What to compute first when not everything can be: the most expected value for the time.
+"""Which crystals come first when time is limited: those of the largest expected value per second.
 
 The value of a crystal is a judgement, not a measurement; it orders work and enters no result.
 """

@@ -1,4 +1,4 @@
-"""What a reader of one material's numbers should be warned of."""
+"""Warnings for readers of one material's numbers."""
 
 from typing import Final
 

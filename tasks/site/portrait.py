@@ -122,7 +122,7 @@ def modes_at_special_points(modes: pd.DataFrame, unit: FrequencyUnit = THZ) -> p
 
 
 def _set_row(label: str, rows: pd.DataFrame, unit: FrequencyUnit) -> dict[str, str]:
-    """What is told of a degenerate set."""
+    """Numbers of a degenerate set."""
     first, last = int(rows["band"].min()), int(rows["band"].max())
     mean = rows.mean(numeric_only=True)
     axis = rows["pam_order"].iloc[0]

@@ -48,7 +48,7 @@ def site_server(folder: Path, port: int = 8000) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((_LOOPBACK, port), handler)
     except OSError as error:
-        message = f"port {port} cannot be had: {error.strerror}"
+        message = f"port {port} cannot be used: {error.strerror}"
         raise RemediableError(message, "choose another one, as in --port 8001") from error
 
 

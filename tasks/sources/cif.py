@@ -46,7 +46,7 @@ _CELL: Final = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta",
 _AXES: Final = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 _STRUCTURAL: Final = "_chemical_formula_structural"
 _MODULATED: Final = ("_cell_modulation_dimension", "_cell_wave_vector_x")
-# What only an experiment can tell; the crystal's density and the journal can be told of any cell.
+# Items that only an experiment gives; a density and a journal can be stated of any cell.
 _EXPERIMENT: Final = ("_cell_measurement_", "_diffrn_", "_refine_ls_", "_reflns_", "_pd_")
 _REMEDY: Final = "correct the file"
 

@@ -1,7 +1,7 @@
 """Data blocks of a CIF, cut as the format defines them, and their values by name.
 
-Names and keywords have no case. A defect of a part that nobody asks for, such as the list of the
-authors, costs nothing: it is told when a value of that part is wanted.
+Names and keywords have no case. A defect is an error only when a value of the defective part is
+needed: a broken list of authors, for example, does no harm.
 """
 
 import re

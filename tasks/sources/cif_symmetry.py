@@ -5,7 +5,7 @@ metric as it is,
 
     R^T G R = G.
 
-Where that leaves more than one, nothing is guessed. Only the short symbol of a monoclinic group
+If more than one setting is left, the file is refused. Only the short symbol of a monoclinic group
 means the unique axis b, as International Tables have it.
 """
 

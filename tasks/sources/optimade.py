@@ -117,7 +117,7 @@ def _next_url(page: Mapping[str, Any], url: str) -> str | None:
 
 
 def _require_all(page: Mapping[str, Any], shelf: Shelf) -> None:
-    """Refuse an end of the pages where the provider tells of more."""
+    """Refuse an end of the pages where the provider announces more."""
     meta = page.get("meta")
     told = meta if isinstance(meta, Mapping) else {}
     more, total = told.get("more_data_available"), told.get("data_returned")
@@ -125,5 +125,5 @@ def _require_all(page: Mapping[str, Any], shelf: Shelf) -> None:
         more = total > shelf.count()
     if more is True:
         number = total if isinstance(total, int) else "more"
-        message = f"the provider tells of {number} structures but gives no next page"
+        message = f"the provider announces {number} structures but gives no next page"
         raise RemediableError(message, "ask for larger pages, or tell the provider")

@@ -520,7 +520,7 @@ def _within(seconds: float, action: Callable[[], bytes]) -> bytes:
         except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
             results.put(error)
 
-    # Left behind where it hangs: even headers can come byte by byte for ever.
+    # It is abandoned if it hangs: even headers can come byte by byte without end.
     threading.Thread(target=act, daemon=True).start()
     try:
         result = results.get(timeout=seconds)

@@ -1,4 +1,4 @@
-"""POSCAR files of VASP, read line by line: what a line does not say is not guessed."""
+"""POSCAR files of VASP, read line by line; an incomplete line is an error."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat

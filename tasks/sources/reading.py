@@ -236,7 +236,7 @@ def _leads_out(folder: Path, source: Path) -> bool:
 
 
 def _may_hold_structures(path: Path) -> bool:
-    """Whether a file is to be read, or to be told of: a link that leads nowhere, another format."""
+    """Whether a file is read or reported, such as a link that leads nowhere or another format."""
     if is_hidden(path.name):
         return False
     wanted = bool(kind_of(path.name)) or is_foreign(path.name)

@@ -24,7 +24,7 @@ class Reading:
     space_group : int or None
         Number that the text states.
     measured : bool
-        Whether it tells of the experiment that gave the crystal.
+        Whether it names the experiment that gave the crystal.
     """
 
     atoms: Atoms

@@ -1,4 +1,4 @@
-"""What a user may say of a source: where it is from, and what its columns mean."""
+"""What a user may state about a source: where it is from, and what its columns mean."""
 
 from typing import Final, Literal
 
@@ -44,8 +44,8 @@ class SourceSettings(BaseModel):
     functional: str | None = Field(None, description="density functional of their relaxation")
     cell_origin: CellOrigin | None = Field(
         None,
-        description="whether cells are measured or computed; by default the record tells, by its "
-        "functional, or a CIF by its experiment",
+        description="whether cells are measured or computed; by default computed if the record "
+        "names a functional, measured if a CIF names an experiment",
     )
     url: str | None = Field(
         None, description="page of a structure; {id} stands for its name in the database"

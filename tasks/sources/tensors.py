@@ -1,4 +1,4 @@
-"""Crystals from generators that save tensors, as CDVAE and its kin do.
+"""Crystals from generators that save tensors, such as CDVAE.
 
 The file is unpickled by torch with ``weights_only=True``, which admits tensors and plain containers
 and refuses everything that could run.

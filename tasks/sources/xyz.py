@@ -1,4 +1,4 @@
-"""Extended XYZ: frames one after the other, each of which stands for itself."""
+"""Extended XYZ: frames one after the other, each a record."""
 
 import io
 import re

@@ -1,7 +1,7 @@
 """The catalogue: what people read.
 
-The newest plan row of each material decides which keys hold. Rows of other keys stay in the parts
-and are not shown.
+The newest plan row of each material decides which keys are valid. Rows of other keys stay in the
+parts and are not shown.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,8 +1,8 @@
 """Exchange of a dataset with its copy in an object store.
 
 Chunks are named after their content and never change, so two copies come to the same state when
-each gets the chunks it lacks. An object store knows no rename and needs none: a file is there
-once its upload has ended, parts are uploaded first and receipts last. Nothing has to be locked:
+each gets the chunks it lacks. An object store has no rename, and none is needed: a file appears
+when its upload has ended, parts are uploaded first and receipts last. Nothing has to be locked:
 programs on many machines may send and fetch at once.
 """
 
@@ -130,7 +130,7 @@ class _Store:
             staged = stage_file(final.parent, lambda path: self.system.get_file(source, str(path)))
         try:
             if file_digest(staged) != part.sha256:
-                message = f"{self.url} has another {final.name} than was committed"
+                message = f"{self.url} has a {final.name} that differs from the committed one"
                 raise DatasetError(f"{message}: remove its receipt there and run again")
             publish(staged, final)
         finally:

@@ -1,7 +1,7 @@
 """One run at a time decides what a dataset still needs.
 
 The operating system holds the lease: it ends with the process that took it, however that process
-ends, so that there is no expiry to choose and no clock to trust.
+ends. There is no time of expiry, and no clock is involved.
 """
 
 import errno
@@ -95,7 +95,7 @@ def at_work(root: Path, owner: str) -> Iterator[None]:
 
 
 def _lock(stream: IO[str], kind: int, tell: Callable[[str], None]) -> None:
-    """Take a lock; say first who has it, where somebody has."""
+    """Take a lock; if it is held, first say by whom."""
     try:
         fcntl.flock(stream, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Parquet files of a dataset: writing them, and reading the rows one asks for."""
+"""Parquet files of a dataset: writing them, and reading selected rows."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -152,7 +152,7 @@ def require_committed(path: Path, part: PartFile) -> None:
     if _known_as(path, part, _state_of(path)) in _COMPARED:
         return
     if difference := difference_of(path, part):
-        remedy = "the next screening sets it aside and does its work again"
+        remedy = "the next screening moves it away and computes it again"
         raise DatasetError(f"{path} is damaged ({difference}): {remedy}")
 
 

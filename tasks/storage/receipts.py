@@ -1,4 +1,4 @@
-"""Receipts: what vouches for the parts of a chunk.
+"""Receipts: they list the parts of a chunk with their digests.
 
 A chunk is named after its stage, its keys and its content. Repeating a commit therefore writes
 the same names and bytes, another outcome makes another chunk, and no committed file is ever

@@ -1,4 +1,4 @@
-"""Setting damaged chunks aside, so that the next run does their work again."""
+"""Moving damaged chunks away, so that the next run computes them again."""
 
 import re
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ def set_aside(root: Path, problems: Iterable[Problem]) -> list[Path]:
     chunks = {_chunk(problem.path) for problem in damaged}
     moved: list[Path] = []
     for chunk in sorted(filter(_CHUNK.fullmatch, chunks)):
-        # The receipt goes first: without it nobody looks at the parts.
+        # The receipt goes first: without it readers ignore the parts.
         receipts = [receipts_folder(root) / receipt_name(chunk, n) for n in _FORMATS]
         for path in [*receipts, *sorted(root.glob(f"parts/*/{chunk}.parquet"))]:
             if path.exists():

@@ -114,7 +114,7 @@ def _read_all(root: Path) -> tuple[list[Receipt], list[Problem]]:
 
 def _check_part(path: Path, part: PartFile) -> list[Problem]:
     """Compare a file with what its receipt says of it."""
-    remedy = "remove its receipt and run again to redo its work"
+    remedy = "remove its receipt and run again to compute it again"
     if not path.is_file():
         return [Problem("missing part", path, f"{path} is missing: {remedy}")]
     try:

@@ -1,4 +1,4 @@
-"""Training of potentials of our own: frames, reference energies, epochs, samples, labels.
+"""Training of potentials: frames, reference energies, epochs, samples, labels.
 
 What comes in: labelled structures, or crystals and a teacher. What goes out: a checkpoint of
 Facet with its metrics. From outside import the names below, `labelling` and `curves`. It knows

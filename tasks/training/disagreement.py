@@ -1,4 +1,4 @@
-"""Active learning: where two potentials disagree, a label is worth its price."""
+"""Active learning: the cells on which two potentials disagree most are labelled."""
 
 from collections.abc import Sequence
 

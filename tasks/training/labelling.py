@@ -48,7 +48,9 @@ class DistillationSettings(BaseModel):
         max_force=1e-3, max_stress=1e-4, max_evaluations=60
     )
     sampling: SamplingSettings = SamplingSettings()
-    referees: RefereeSettings | None = Field(None, description="default: label what comes")
+    referees: RefereeSettings | None = Field(
+        None, description="default: label all cells that are drawn"
+    )
     symprec: float = Field(AS_GIVEN, gt=0, description="tolerance of the symmetry search (Å)")
     chunk_size: int = Field(16, ge=1, description="crystals that are labelled together")
     training: TrainingSettings = TrainingSettings()

@@ -1,4 +1,4 @@
-"""Energies of the elements, of which a network learns the differences only."""
+"""Energies of the elements; a network learns only the differences from them."""
 
 from collections.abc import Sequence
 

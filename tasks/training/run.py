@@ -1,10 +1,11 @@
-"""Epochs, the best model of each stage, and the checkpoint from which a killed training goes on.
+"""Epochs, the best model of each stage, and the checkpoint from which a killed training continues.
 
-All chance of an epoch comes from the seed, the stage and the number of the epoch, so that a
+The seed, the stage and the number of the epoch decide all that is random in an epoch, so that a
 training that was killed and resumed takes the steps it would have taken.
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,13 @@ from tasks.failures import RemediableError
 from tasks.storage.durable import write_durably
 from tasks.training.datasets import read_frames, split_frames, write_frames
 from tasks.training.reference_energies import fit_reference_energies
-from tasks.training.settings import StageSettings, TrainingSettings, settle, settled
+from tasks.training.settings import (
+    SETTINGS_FILE,
+    StageSettings,
+    TrainingSettings,
+    settle,
+    settled,
+)
 
 CHECKPOINT, METRICS, MODEL = "checkpoint.pt", "metrics.parquet", "model.pt"
 _TRAINING, _VALIDATION = "training.parquet", "validation.parquet"
@@ -289,7 +296,7 @@ def _commit(
 
 
 def _metadata(settings: TrainingSettings, model: Facet, result: Epoch) -> dict[str, Any]:
-    """What a model file tells of its making."""
+    """What a model file says about its training."""
     return {
         "name": settings.name,
         "licence": settings.licence,
@@ -305,8 +312,11 @@ def _metadata(settings: TrainingSettings, model: Facet, result: Epoch) -> dict[s
 
 
 def _identity(settings: TrainingSettings, folder: Path) -> str:
-    """Digest of settings and data."""
-    content = hashlib.sha256(settings.model_dump_json().encode())
+    """Digest of the data and of the settings as they were when the folder was begun."""
+    settled(folder, settings)
+    begun = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
+    text = json.dumps(begun, separators=(",", ":"), ensure_ascii=False)
+    content = hashlib.sha256(text.encode())
     for name in (_TRAINING, _VALIDATION):
         content.update((folder / name).read_bytes())
     return content.hexdigest()

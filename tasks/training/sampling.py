@@ -1,4 +1,4 @@
-"""Cells around a crystal at which a teacher is asked: rattled, strained, displaced."""
+"""Cells around a crystal for a teacher to label: rattled, strained, displaced."""
 
 import hashlib
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class SamplingSettings(BaseModel):
     displacement: float = Field(0.01, gt=0, description="step of the central difference (Å)")
     min_length: float = Field(6.0, gt=0, description="wanted distance between images (Å)")
     max_atoms: int = Field(24, ge=1, description="largest cell (atoms)")
-    seed: int = Field(0, ge=0, description="of all samples")
+    seed: int = Field(0, ge=0, description="seed of all samples")
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,22 @@
 """All settings of a training."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from potentials.facet import LossWeights, OptimizerSettings
+from potentials.facet import (
+    FacetConfig,
+    LossWeights,
+    OptimizerSettings,
+    Product,
+    Radial,
+    Update,
+)
 from tasks.failures import RemediableError
 from tasks.storage.durable import write_durably
 
-_TOLD = "settings.json"
+SETTINGS_FILE = "settings.json"
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
@@ -42,9 +49,22 @@ class ModelSettings(BaseModel):
     layers: int = Field(2, ge=1, description="rounds of message passing")
     l_max: int = Field(2, ge=0, description="largest degree of harmonics and messages")
     l_hidden: int = Field(1, ge=0, description="largest degree of what atoms send")
+    radial: Radial = Field("spline", description="kind of the functions of the distance")
     n_radial: int = Field(8, ge=1, description="functions of the distance")
-    correlation: int = Field(3, ge=1, description="factors of the node update")
+    product: Product = Field("cg", description="how features are coupled to harmonics")
+    rank: int = Field(24, ge=1, description="terms of the product `cp`")
+    update: Update = Field("grid_product", description="how the features of an atom are combined")
+    correlation: int = Field(3, ge=1, description="factors of the update `grid_product`")
+    grid_degree: int | None = Field(
+        None, ge=1, description="degree to which its grid is exact; default: what products need"
+    )
     energy_scale: float = Field(1.0, gt=0, description="energy of an atom per unit output (eV)")
+
+    @model_validator(mode="after")
+    def _make_a_model(self) -> Self:
+        """Refuse what `FacetConfig` refuses, before any frame is read."""
+        FacetConfig(**self.model_dump())
+        return self
 
 
 class StageSettings(BaseModel):
@@ -70,7 +90,7 @@ class TrainingSettings(BaseModel):
         (StageSettings(),), min_length=1, description="one after the other, each from the best"
     )
     start: Path | None = Field(None, description="model to start from, in place of random weights")
-    seed: int = Field(0, ge=0, description="of weights, split and order")
+    seed: int = Field(0, ge=0, description="seed of weights, split and order")
     device: str = Field("cpu", description="where to train")
     dtype: Literal["float32", "float64"] = Field("float32", description="precision of the steps")
     milliseconds_per_atom: float = Field(1.0, gt=0, description="cost of the model, for its card")
@@ -98,7 +118,7 @@ def settled(folder: Path, settings: BaseModel) -> bool:
     RemediableError
         When it was begun with others.
     """
-    told = folder / _TOLD
+    told = folder / SETTINGS_FILE
     if not told.exists():
         return False
     # Settings that came later have their defaults in a folder that was begun before.
@@ -127,4 +147,4 @@ def settle(folder: Path, settings: BaseModel) -> None:
     def write(path: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
-    write_durably(folder / _TOLD, write)
+    write_durably(folder / SETTINGS_FILE, write)

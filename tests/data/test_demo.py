@@ -20,6 +20,8 @@ from pymatgen.io.cif import CifFile, CifParser
 
 from data import make_demo
 
+pytestmark = pytest.mark.slow
+
 DEMO = make_demo.DEMO
 
 

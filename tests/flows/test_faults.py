@@ -2,10 +2,9 @@
 
 import subprocess
 import sys
-import threading
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from tasks.results import read_catalog
 from tasks.screening.settings import ScreenSettings, read_settings
 from tasks.storage import Dataset
 from tests.flows.conftest import eventually
-from tests.flows.faulty import SETTINGS, write_crystals
+from tests.flows.faulty import SETTINGS, end, write_crystals
 
 STAGES = ("relaxation", "phonons", "chirality")
 
@@ -174,27 +173,40 @@ def test_a_clock_that_was_ahead_does_not_outlive_its_run(server, tmp_path, monke
     require_sound(Dataset(tmp_path / "out"))
 
 
-def test_two_runs_at_once_do_everything_once(environment, tmp_path):
-    """The second waits until the first has ended; then it finds nothing to do."""
+def test_two_runs_at_once_do_everything_once(environment, tmp_path, request):
+    """The second says that it waits, which lets the first one end; then it finds nothing to do."""
     write_crystals(tmp_path / "source", "ZnS", "GaAs")
-    settings = settings_of(tmp_path, "Ga:wait")
+    settings_of(tmp_path, "Ga:wait")
     command = [
         *(sys.executable, "-m", "flows.cli", "screen", tmp_path / "source"),
         *("--output", tmp_path / "out", "--config", tmp_path / "settings.yaml", "--workers", "1"),
     ]
-    first = subprocess.Popen(
-        list(map(str, command)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    program = partial(
+        subprocess.Popen,
+        list(map(str, command)),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    while not (tmp_path / "waiting").exists():
-        assert first.poll() is None
-        time.sleep(0.1)
-    go_on = threading.Timer(5.0, (tmp_path / "go").touch)
-    go_on.start()
-    second = screen(tmp_path / "source", tmp_path / "out", settings, workers=1)
-    assert first.communicate(timeout=600)
-    assert first.returncode == 0
-    assert second.plan.n_open == 0
-    require_sound(Dataset(tmp_path / "out"))
+    first = program()
+    request.addfinalizer(lambda: end(first))
+    eventually(lambda: (tmp_path / "waiting").exists() or first.poll() is not None)
+    assert first.poll() is None, first.communicate()[0]
+    second, told = program(), []
+    request.addfinalizer(lambda: end(second))
+    for line in second.stdout:
+        told.append(line)
+        if "which writes into this dataset" in line:
+            assert first.poll() is None
+            (tmp_path / "go").touch()
+    assert (tmp_path / "go").exists(), told
+    assert first.communicate(timeout=600)[0].count("screened")
+    assert (first.returncode, second.wait()) == (0, 0)
+    assert "nothing to compute" in "".join(told)
+    dataset = Dataset(tmp_path / "out")
+    assert len(computations(dataset)) == 2 * len(STAGES)
+    require_sound(dataset)
 
 
 def test_a_structure_that_wants_too_much_memory_fails_alone(server, tmp_path):

@@ -14,15 +14,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from playwright import sync_api as playwright
 from typer.testing import CliRunner
 
 from flows.site_cli import app
 from tasks.site.server import site_server
 from tasks.site.table import write_table
+from tests.conftest import NO_BROWSER
 from tests.tasks.alloys import EMT
 from tests.tasks.site.datasets import two_datasets
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 FIRST, SECOND = (quote(f"{EMT} ({name})", safe="") for name in ("first", "second"))
@@ -42,7 +42,7 @@ def browser() -> Iterator:
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
     if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
+        pytest.skip(NO_BROWSER)
     with playwright.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=chromium, args=FLAGS)
         yield running

@@ -49,7 +49,7 @@ def test_candidates_keep_names_symbols_and_scores_and_the_rest_is_named(folder):
     assert {f"{score:.3f}" for score in best["score"]} <= {cell for row in rows for cell in row}
     assert set(best["space_group_symbol"]) <= {cell for row in rows for cell in row}
     assert max(cell_len(line) for line in lines if "│" in line or "━" in line) <= 80
-    left = [line for line in lines if line.startswith("left out, for want of width:")]
+    left = [line for line in lines if line.startswith("left out, terminal too narrow:")]
     assert len(left) == 2
     assert "splitting (meV ħ)" in left[0]
     assert "all columns: catalog/chirality.parquet" in text
@@ -99,5 +99,5 @@ def test_the_table_of_a_classification_leaves_out_by_rank(tmp_path):
     _, text = printed_in_terminal(tmp_path, "classify", ".")
     assert f"│ {LONG[:40]} │" in text
     assert "P3_121 (152)" in text
-    assert "left out, for want of width: wave, tensor, hand" in text
+    assert "left out, terminal too narrow: wave, tensor, hand" in text
     assert "all columns: --output FILE.csv" in text

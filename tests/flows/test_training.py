@@ -14,6 +14,7 @@ from flows.training import label_source
 from flows.training_cli import app
 from potentials import load_potential
 from potentials.facet import read_facet
+from tasks.training.labelling import DistillationSettings
 from tests.tasks.training.crystals import ELEMENTS
 
 SMALL = {"channels": 4, "cutoff": 3.5, "correlation": 2}
@@ -97,5 +98,10 @@ def test_wrong_settings_are_told(tmp_path):
 
 
 def test_labels_that_are_there_need_no_teacher(tmp_path):
-    (tmp_path / "labels.parquet").write_bytes(b"")
-    label_source(tmp_path, None, tmp_path)
+    """The named teacher does not exist, and the labels stay as they are."""
+    settings = DistillationSettings(teacher={"name": "facet:none.pt"})
+    with pytest.raises(ValueError, match="no such file"):
+        label_source(tmp_path, settings, tmp_path)
+    (tmp_path / "labels.parquet").write_bytes(b"labels")
+    label_source(tmp_path, settings, tmp_path)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"labels"]

@@ -11,6 +11,8 @@ from potentials import Evaluation, batching, load_potential
 from potentials.batching import Budget, pack, run_in_batches
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
+pytestmark = pytest.mark.slow
+
 RELATIVE = {"float32": 1e-6, "float64": 1e-12}
 
 

@@ -16,6 +16,8 @@ from potentials.kernels import library
 from potentials.nequix import load_nequix
 from tests.potentials.crystals import rattled
 
+pytestmark = pytest.mark.slow
+
 NAME = "nequix-mp-1-pft"
 CHECKPOINT = Path("potentials/checkpoints") / f"{NAME}.nqx"
 TELL = f"from potentials import load_potential; print(load_potential({NAME!r}).card.kernel)"

@@ -17,6 +17,8 @@ from potentials.graphs import Graph, Union, union
 from potentials.kernels import CompiledConnection, KernelUnavailableError, make_intervals
 from potentials.sevennet import EDGES, ConvolutionModule, convolution_of
 
+pytestmark = pytest.mark.slow
+
 NEIGHBOURS = (0, 2, 2, 3, 5)  # of each atom
 CUTOFF = 5.0
 

@@ -6,6 +6,8 @@ import torch
 from potentials import load_potential, sevennet
 from potentials.devices import device_name
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=[0, 2])
 def n_gpus(request, monkeypatch):

@@ -12,6 +12,8 @@ from potentials import graphs, inverted, load_potential
 from potentials.graphs import graphs_of, union
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
+pytestmark = pytest.mark.slow
+
 CUTOFF = 5.0
 
 

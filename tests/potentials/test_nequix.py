@@ -13,6 +13,8 @@ from potentials import Equivariance, load_potential
 from potentials.registry import nequix_names
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
+pytestmark = pytest.mark.slow
+
 NAME, NAMES = "nequix-mp-1-pft", ("nequix-mp-1-pft", "nequix-oam-1-pft")
 FIXTURES = Path(__file__).parent / "fixtures"
 CHECKPOINT = Path("potentials/checkpoints") / f"{NAME}.nqx"

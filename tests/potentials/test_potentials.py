@@ -11,6 +11,8 @@ from potentials import Equivariance, inverted, load_card, load_potential, requir
 from potentials.registry import nequix_names
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("7net-0", "7net-l3i5")
 
 

@@ -7,6 +7,8 @@ from ase.io import read
 from benchmarks.precision import SUPERCELLS, errors_of
 from potentials import load_potential
 
+pytestmark = pytest.mark.slow
+
 # eV/Å (root mean square) and THz, by precision.
 NEQUIX = {"float32": (1e-6, 5e-4), "float64": (5e-9, 1e-6)}
 # The softest mode of quartz is softer by this potential, and follows rounding more.

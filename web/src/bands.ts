@@ -3,7 +3,7 @@ import uPlot from "uplot";
 import { diverging, rgb } from "./colours";
 import { css, h, onColours, save, say } from "./dom";
 import { number, unit } from "./format";
-import { length, type Bands } from "./model";
+import { type Bands, length } from "./model";
 
 export const SHADES = { helicity: "helicity h", x: "l_x", y: "l_y", z: "l_z" } as const;
 const DIGITS = "₀₁₂₃₄₅₆₇₈₉";
@@ -19,12 +19,21 @@ export interface BandChart {
   close(): void;
 }
 
-interface Options { choose?: (row: number, band: number) => void; other?: Bands; height?: number }
+interface Options {
+  choose?: (row: number, band: number) => void;
+  other?: Bands;
+  height?: number;
+}
 
 export function bandChart(bands: Bands, options: Options = {}): BandChart {
   const stop = new AbortController();
   const tip = h("div", { class: "tip", hidden: true });
-  const box = h("div", { class: "chart", tabindex: 0, role: "application", "aria-label": "Phonon bands; arrow keys walk along the path and through the bands, Enter chooses a mode" });
+  const box = h("div", {
+    class: "chart",
+    tabindex: 0,
+    role: "application",
+    "aria-label": "Phonon bands; arrow keys walk along the path and through the bands, Enter chooses a mode",
+  });
   let shade: Shade = "helicity";
   let marked: [number, number] | null = null;
   let spot: [number, number] | null = null;
@@ -34,19 +43,42 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
   const extremes = options.other?.frequencies.flat() ?? [];
   const last = bands.distances.length - 1;
   const held: (number | null)[][] = extremes.length
-    ? [bands.distances.map((_, i) => (i === 0 ? Math.min(...extremes) : i === last ? Math.max(...extremes) : null))] : [];
+    ? [bands.distances.map((_, i) => (i === 0 ? Math.min(...extremes) : i === last ? Math.max(...extremes) : null))]
+    : [];
   let plot: uPlot | null = null;
 
   function options_(width: number): uPlot.Options {
     const [ink, line] = [css("--ink-2"), css("--line")];
     return {
-      width, height: options.height ?? 420, legend: { show: false },
+      width,
+      height: options.height ?? 420,
+      legend: { show: false },
       cursor: { points: { show: false }, drag: { x: false, y: true, setScale: true }, y: false },
-      scales: { x: { time: false, range: [bands.distances[0], bands.distances[bands.distances.length - 1]] }, y: { range: (_, low, high) => [Math.min(0, low) - 0.02 * high, 1.02 * high] } },
+      scales: {
+        x: { time: false, range: [bands.distances[0], bands.distances[bands.distances.length - 1]] },
+        y: { range: (_, low, high) => [Math.min(0, low) - 0.02 * high, 1.02 * high] },
+      },
       axes: [
-        { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "13px system-ui", size: 28, gap: 6,
-          splits: () => bands.ticks.map(([at]) => at), values: () => labels(bands, width) },
-        { stroke: ink, grid: { show: false }, ticks: { stroke: line, size: 4 }, font: "12px system-ui", label: `frequency (${unit("THz")})`, labelFont: "12px system-ui", labelSize: 20, size: 44 },
+        {
+          stroke: ink,
+          grid: { stroke: line, width: 1 },
+          ticks: { show: false },
+          font: "13px system-ui",
+          size: 28,
+          gap: 6,
+          splits: () => bands.ticks.map(([at]) => at),
+          values: () => labels(bands, width),
+        },
+        {
+          stroke: ink,
+          grid: { show: false },
+          ticks: { stroke: line, size: 4 },
+          font: "12px system-ui",
+          label: `frequency (${unit("THz")})`,
+          labelFont: "12px system-ui",
+          labelSize: 20,
+          size: 44,
+        },
       ],
       series: [{}, ...[...ys, ...held].map(() => ({ paths: () => null, points: { show: false } }))],
       hooks: {
@@ -71,7 +103,10 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
       ctx.strokeStyle = options.other ? css("--right") : rgb(colour(value));
       ctx.beginPath();
       ctx.moveTo(u.valToPos(bands.distances[row], "x", true), u.valToPos(bands.frequencies[row][band], "y", true));
-      ctx.lineTo(u.valToPos(bands.distances[row + 1], "x", true), u.valToPos(bands.frequencies[row + 1][band], "y", true));
+      ctx.lineTo(
+        u.valToPos(bands.distances[row + 1], "x", true),
+        u.valToPos(bands.frequencies[row + 1][band], "y", true),
+      );
       ctx.stroke();
     }
     if (marked) dot(u, marked, 5, css("--ink"));
@@ -101,7 +136,8 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
       ctx.beginPath();
       other.frequencies.forEach((row, i) => {
         const [x, y] = [u.valToPos(at[i], "x", true), u.valToPos(row[band], "y", true)];
-        if (i > 0 && other.segments[i] === other.segments[i - 1]) ctx.lineTo(x, y); else ctx.moveTo(x, y);
+        if (i > 0 && other.segments[i] === other.segments[i - 1]) ctx.lineTo(x, y);
+        else ctx.moveTo(x, y);
       });
       ctx.stroke();
     }
@@ -110,7 +146,13 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
 
   function dot(u: uPlot, [row, band]: [number, number], radius: number, colour: string): void {
     u.ctx.beginPath();
-    u.ctx.arc(u.valToPos(bands.distances[row], "x", true), u.valToPos(bands.frequencies[row][band], "y", true), radius * devicePixelRatio, 0, 2 * Math.PI);
+    u.ctx.arc(
+      u.valToPos(bands.distances[row], "x", true),
+      u.valToPos(bands.frequencies[row][band], "y", true),
+      radius * devicePixelRatio,
+      0,
+      2 * Math.PI,
+    );
     u.ctx.fillStyle = css("--paper");
     u.ctx.fill();
     u.ctx.lineWidth = 2 * devicePixelRatio;
@@ -119,7 +161,11 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
   }
 
   function hover(left: number, top: number): void {
-    if (!plot || left < 0) { spot = null; tip.hidden = true; return; }
+    if (!plot || left < 0) {
+      spot = null;
+      tip.hidden = true;
+      return;
+    }
     const row = plot.cursor.idx ?? 0;
     const frequency = plot.posToVal(top, "y");
     let band = 0;
@@ -143,43 +189,101 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
 
   function make(): void {
     plot?.destroy();
-    plot = new uPlot(options_(Math.max(box.clientWidth, 240)), [bands.distances, ...ys, ...held] as uPlot.AlignedData, box);
+    plot = new uPlot(
+      options_(Math.max(box.clientWidth, 240)),
+      [bands.distances, ...ys, ...held] as uPlot.AlignedData,
+      box,
+    );
     box.append(tip);
   }
 
-  box.addEventListener("click", () => { if (spot) options.choose?.(...spot); });
-  box.addEventListener("mouseleave", () => { spot = null; tip.hidden = true; plot?.redraw(false, false); });
-  box.addEventListener("blur", () => { spot = null; tip.hidden = true; plot?.redraw(false, false); });
+  box.addEventListener("click", () => {
+    if (spot) options.choose?.(...spot);
+  });
+  box.addEventListener("mouseleave", () => {
+    spot = null;
+    tip.hidden = true;
+    plot?.redraw(false, false);
+  });
+  box.addEventListener("blur", () => {
+    spot = null;
+    tip.hidden = true;
+    plot?.redraw(false, false);
+  });
   box.addEventListener("keydown", (event) => {
     const [row, band] = spot ?? marked ?? [0, 0];
-    const steps: Record<string, [number, number]> = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    const steps: Record<string, [number, number]> = {
+      ArrowRight: [1, 0],
+      ArrowLeft: [-1, 0],
+      ArrowUp: [0, 1],
+      ArrowDown: [0, -1],
+    };
     if (event.key in steps) {
       event.preventDefault();
       const [a, b] = steps[event.key];
       point(Math.min(Math.max(row + a, 0), bands.distances.length - 1), Math.min(Math.max(band + b, 0), nBands - 1));
+      // biome-ignore lint/performance/useDomNodeTextContent: innerText keeps the lines of the tip apart.
       say(tip.innerText);
     } else if (event.key === "Enter" && spot) options.choose?.(...spot);
   });
-  const select = h("select", { "aria-label": "Colour by", change: () => { shade = select.value as Shade; plot?.redraw(false, false); } },
-    ...Object.entries(SHADES).map(([name, title]) => h("option", { value: name }, title)));
-  const tools = h("div", { class: "tools" },
+  const select = h(
+    "select",
+    {
+      "aria-label": "Colour by",
+      change: () => {
+        shade = select.value as Shade;
+        plot?.redraw(false, false);
+      },
+    },
+    ...Object.entries(SHADES).map(([name, title]) => h("option", { value: name }, title)),
+  );
+  const tools = h(
+    "div",
+    { class: "tools" },
     options.other ? null : h("label", {}, "colour by ", select),
     options.other ? null : scaleBar(),
-    options.other ? null : h("button", { type: "button", click: () => save("bands.svg", figure(bands, shade), "image/svg+xml") }, "Figure (SVG)"));
+    options.other
+      ? null
+      : h(
+          "button",
+          { type: "button", click: () => save("bands.svg", figure(bands, shade), "image/svg+xml") },
+          "Figure (SVG)",
+        ),
+  );
   const observer = new ResizeObserver(() => {
-    if (!plot) make(); else if (plot.width !== box.clientWidth) make();
+    if (!plot) make();
+    else if (plot.width !== box.clientWidth) make();
   });
   observer.observe(box);
   onColours(make, stop.signal);
   return {
-    element: h("div", { class: "bands" }, tools, box, h("p", { class: "hint" }, "Drag up or down to zoom, double-click to zoom out.")),
-    mark: (row, band) => { marked = [row, band]; plot?.redraw(false, false); },
-    close: () => { stop.abort(); observer.disconnect(); plot?.destroy(); },
+    element: h(
+      "div",
+      { class: "bands" },
+      tools,
+      box,
+      h("p", { class: "hint" }, "Drag up or down to zoom, double-click to zoom out."),
+    ),
+    mark: (row, band) => {
+      marked = [row, band];
+      plot?.redraw(false, false);
+    },
+    close: () => {
+      stop.abort();
+      observer.disconnect();
+      plot?.destroy();
+    },
   };
 }
 
 function scaleBar(): HTMLElement {
-  return h("span", { class: "scale", role: "img", "aria-label": "Colours from minus one, blue, left, to plus one, orange, right" }, "−1", h("i"), "+1 ħ");
+  return h(
+    "span",
+    { class: "scale", role: "img", "aria-label": "Colours from minus one, blue, left, to plus one, orange, right" },
+    "−1",
+    h("i"),
+    "+1 ħ",
+  );
 }
 
 // Names that would overlap are left out, every other first.
@@ -227,7 +331,9 @@ function stretched(from: Bands, to: Bands): number[] {
 export function describe(bands: Bands, row: number, band: number): Node[] {
   const q = bands.q_points[row].map((part) => number(Number(part.toFixed(3)), 3)).join(", ");
   const pam = bands.pam[row][band];
-  const axis = bands.pam_order[row] ? `${bands.pam_order[row]}${bands.pam_screw[row] ? DIGITS[bands.pam_screw[row]] : ""}` : "";
+  const axis = bands.pam_order[row]
+    ? `${bands.pam_order[row]}${bands.pam_screw[row] ? DIGITS[bands.pam_screw[row]] : ""}`
+    : "";
   const lines: [string, string][] = [
     ["q", `${bands.labels[row] ? `${bands.labels[row]} ` : ""}(${q})`],
     ["band", String(band + 1)],
@@ -250,16 +356,33 @@ function figure(bands: Bands, shade: Shade): string {
   const y = (frequency: number) => top + ((high - frequency) / (high - low)) * (height - top - bottom);
   const colour = diverging();
   const f = (value: number) => value.toFixed(1);
-  const lines = [...strokes(bands, shade)].map(([row, band, value]) =>
-    `<path stroke="${rgb(colour(value))}" d="M${f(x(bands.distances[row]))} ${f(y(bands.frequencies[row][band]))}L${f(x(bands.distances[row + 1]))} ${f(y(bands.frequencies[row + 1][band]))}"/>`);
-  const escape = (text: string) => text.replace(/[&<>]/g, (letter) => `&#${letter.charCodeAt(0)};`);
+  const lines = [...strokes(bands, shade)].map(
+    ([row, band, value]) =>
+      `<path stroke="${rgb(colour(value))}" d="M${f(x(bands.distances[row]))} ${f(y(bands.frequencies[row][band]))}L${f(x(bands.distances[row + 1]))} ${f(y(bands.frequencies[row + 1][band]))}"/>`,
+  );
+  const escaped = (text: string) => text.replace(/[&<>]/g, (letter) => `&#${letter.charCodeAt(0)};`);
   const step = [0.5, 1, 2, 5, 10, 20, 50, 100, 200].find((size) => (high - low) / size <= 8) ?? 500;
-  const levels = Array.from({ length: Math.floor(high / step) - Math.ceil(low / step) + 1 }, (_, i) => (Math.ceil(low / step) + i) * step);
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="14">`
-    + `<rect width="${width}" height="${height}" fill="#fff"/>`
-    + bands.ticks.map(([at, name]) => `<path stroke="#ccc" d="M${f(x(at))} ${top}V${height - bottom}"/><text x="${f(x(at))}" y="${height - 12}" text-anchor="middle">${escape(name)}</text>`).join("")
-    + levels.map((level) => `<path stroke="#888" d="M${left - 4} ${f(y(level))}h4"/><text x="${left - 8}" y="${f(y(level) + 5)}" text-anchor="end">${level}</text>`).join("")
-    + `<text transform="translate(18 ${height / 2}) rotate(-90)" text-anchor="middle">frequency (${unit("THz")})</text>`
-    + `<g fill="none" stroke-width="1.8" stroke-linecap="round">${lines.join("")}</g>`
-    + `<path fill="none" stroke="#888" d="M${left} ${top}H${width - 14}V${height - bottom}H${left}Z"/></svg>`;
+  const levels = Array.from(
+    { length: Math.floor(high / step) - Math.ceil(low / step) + 1 },
+    (_, i) => (Math.ceil(low / step) + i) * step,
+  );
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="14">` +
+    `<rect width="${width}" height="${height}" fill="#fff"/>` +
+    bands.ticks
+      .map(
+        ([at, name]) =>
+          `<path stroke="#ccc" d="M${f(x(at))} ${top}V${height - bottom}"/><text x="${f(x(at))}" y="${height - 12}" text-anchor="middle">${escaped(name)}</text>`,
+      )
+      .join("") +
+    levels
+      .map(
+        (level) =>
+          `<path stroke="#888" d="M${left - 4} ${f(y(level))}h4"/><text x="${left - 8}" y="${f(y(level) + 5)}" text-anchor="end">${level}</text>`,
+      )
+      .join("") +
+    `<text transform="translate(18 ${height / 2}) rotate(-90)" text-anchor="middle">frequency (${unit("THz")})</text>` +
+    `<g fill="none" stroke-width="1.8" stroke-linecap="round">${lines.join("")}</g>` +
+    `<path fill="none" stroke="#888" d="M${left} ${top}H${width - 14}V${height - bottom}H${left}Z"/></svg>`
+  );
 }

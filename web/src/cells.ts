@@ -1,7 +1,8 @@
 // How a cell of the table reads.
-import { h, svg } from "./dom";
+
 import type { ColumnInfo, Table } from "./data";
 import { num, text } from "./data";
+import { h, svg } from "./dom";
 import { formula, number, spaceGroup } from "./format";
 import { link, scale } from "./units";
 
@@ -33,16 +34,34 @@ export function cell(table: Table, column: ColumnInfo, row: number): Node | stri
 }
 
 function score(value: number): HTMLElement {
-  return h("span", { class: "score" },
-    svg("svg", { viewBox: "0 0 40 6", width: 40, height: 6, "aria-hidden": "true" },
-      svg("rect", { class: "rail", width: 40, height: 6, rx: 1.5 }), svg("rect", { class: "fill", width: 40 * value, height: 6, rx: 1.5 })),
-    value.toFixed(3));
+  return h(
+    "span",
+    { class: "score" },
+    svg(
+      "svg",
+      { viewBox: "0 0 40 6", width: 40, height: 6, "aria-hidden": "true" },
+      svg("rect", { class: "rail", width: 40, height: 6, rx: 1.5 }),
+      svg("rect", { class: "fill", width: 40 * value, height: 6, rx: 1.5 }),
+    ),
+    value.toFixed(3),
+  );
 }
 
 // Widths in characters of the table's digits.
 const WIDTHS: Record<string, number> = {
-  material_id: 19, formula: 10, elements: 12, score: 15, stable: 9, nac: 7, space_group_symbol: 12, chirality_class: 8, helicity_wave: 8,
-  tensor_components: 19, potential: 13, reason: 46, licence: 16,
+  material_id: 19,
+  formula: 10,
+  elements: 12,
+  score: 15,
+  stable: 9,
+  nac: 7,
+  space_group_symbol: 12,
+  chirality_class: 8,
+  helicity_wave: 8,
+  tensor_components: 19,
+  potential: 13,
+  reason: 46,
+  licence: 16,
 };
 
 export function width({ name, kind, title }: ColumnInfo): number {

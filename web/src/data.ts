@@ -1,5 +1,5 @@
 // The table in memory: columns of numbers, flags and dictionary-coded texts.
-import { parquetMetadata, parquetRead, type AsyncBuffer } from "hyparquet";
+import { type AsyncBuffer, parquetMetadata, parquetRead } from "hyparquet";
 
 export type Kind = "text" | "number" | "flag";
 
@@ -28,11 +28,21 @@ export interface Site {
 }
 
 // Missing numbers and flags are NaN; missing texts have code 0, which is the empty text.
-export interface Numbers { kind: "number" | "flag"; values: Float64Array }
-export interface Texts { kind: "text"; codes: Uint32Array; words: string[] }
+export interface Numbers {
+  kind: "number" | "flag";
+  values: Float64Array;
+}
+export interface Texts {
+  kind: "text";
+  codes: Uint32Array;
+  words: string[];
+}
 export type Column = Numbers | Texts;
 
-export interface Table { n: number; columns: Map<string, Column> }
+export interface Table {
+  n: number;
+  columns: Map<string, Column>;
+}
 
 export async function fetchJson<T>(path: string): Promise<T> {
   const answer = await fetch(path);
@@ -113,7 +123,7 @@ export function num(table: Table, name: string, row: number): number {
 // Distinct values of a text column with their counts, the most frequent first.
 export function counts(table: Table, name: string): [string, number][] {
   const column = table.columns.get(name);
-  if (!column || column.kind !== "text") return [];
+  if (column?.kind !== "text") return [];
   const found = new Uint32Array(column.words.length);
   for (const code of column.codes) found[code]++;
   return column.words

@@ -1,6 +1,7 @@
 // The selection as CSV or Parquet, written in the browser.
-import { save } from "./dom";
+
 import type { ColumnInfo, Table } from "./data";
+import { save } from "./dom";
 
 function cell(table: Table, { name, kind }: ColumnInfo, row: number): string | number | boolean | null {
   const column = table.columns.get(name)!;
@@ -20,10 +21,14 @@ export function quoted(text: string): string {
 export function saveCsv(table: Table, columns: ColumnInfo[], rows: Uint32Array): void {
   const lines = [columns.map(({ name }) => name).join(",")];
   for (const row of rows) {
-    lines.push(columns.map((column) => {
-      const content = cell(table, column, row);
-      return content === null ? "" : typeof content === "string" ? quoted(content) : String(content);
-    }).join(","));
+    lines.push(
+      columns
+        .map((column) => {
+          const content = cell(table, column, row);
+          return content === null ? "" : typeof content === "string" ? quoted(content) : String(content);
+        })
+        .join(","),
+    );
   }
   save("materials.csv", `${lines.join("\n")}\n`, "text/csv");
 }

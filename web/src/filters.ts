@@ -1,23 +1,41 @@
 // The panel of filters. Every control writes into the query; the table follows.
-import { h } from "./dom";
+
 import { counts, type Site, type Table } from "./data";
+import { h } from "./dom";
 import { spaceGroup, unit, words } from "./format";
 import type { Query } from "./query";
 import { scale } from "./units";
 
-export interface FilterPanel { element: HTMLElement; show(query: Query): void }
+export interface FilterPanel {
+  element: HTMLElement;
+  show(query: Query): void;
+}
 
 type Change = (edit: (query: Query) => void) => void;
 
-const RANGES = ["score", "largest_circular_splitting", "largest_splitting", "mean_optical_angular_momentum", "mean_optical_helicity", "tensor_norm", "min_frequency_commensurate"];
+const RANGES = [
+  "score",
+  "largest_circular_splitting",
+  "largest_splitting",
+  "mean_optical_angular_momentum",
+  "mean_optical_helicity",
+  "tensor_norm",
+  "min_frequency_commensurate",
+];
 
 export function filterPanel(site: Site, table: Table, change: Change): FilterPanel {
   const shows: ((query: Query) => void)[] = [];
   const later = debounced(change);
-  const element = h("form", { class: "filters", "aria-label": "Filters", submit: (event: Event) => event.preventDefault() },
+  const element = h(
+    "form",
+    { class: "filters", "aria-label": "Filters", submit: (event: Event) => event.preventDefault() },
     search(later, shows),
     elements(site, change, later, shows),
-    choice("Class", "chirality_class", table, change, shows, { I: "I centrosymmetric", II: "II chiral", III: "III neither" }),
+    choice("Class", "chirality_class", table, change, shows, {
+      I: "I centrosymmetric",
+      II: "II chiral",
+      III: "III neither",
+    }),
     choice("Helicity wave", "helicity_wave", table, change, shows),
     flags(change, shows),
     groups(later, shows),
@@ -28,9 +46,27 @@ export function filterPanel(site: Site, table: Table, change: Change): FilterPan
     choice("Hand", "hand", table, change, shows),
     choice("Database", "database", table, change, shows),
     choice("Outcome", "outcome", table, change, shows),
-    h("button", { type: "button", class: "quiet", click: () => change((query) => {
-      Object.assign(query, { search: "", including: [], excluding: [], choices: {}, flags: {}, tensor: [], groups: "", ranges: {} });
-    }) }, "Clear all filters"),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        click: () =>
+          change((query) => {
+            Object.assign(query, {
+              search: "",
+              including: [],
+              excluding: [],
+              choices: {},
+              flags: {},
+              tensor: [],
+              groups: "",
+              ranges: {},
+            });
+          }),
+      },
+      "Clear all filters",
+    ),
   );
   return { element, show: (query) => shows.forEach((show) => show(query)) };
 }
@@ -47,48 +83,98 @@ function debounced(change: Change): Change {
 }
 
 function search(change: Change, shows: ((query: Query) => void)[]): HTMLElement {
-  const input = h("input", { type: "search", id: "search", placeholder: "name or formula", autocomplete: "off",
-    input: () => { const typed = input.value.trim(); change((query) => { query.search = typed; }); } });
-  shows.push((query) => { if (document.activeElement !== input) input.value = query.search; });
+  const input = h("input", {
+    type: "search",
+    id: "search",
+    placeholder: "name or formula",
+    autocomplete: "off",
+    input: () => {
+      const typed = input.value.trim();
+      change((query) => {
+        query.search = typed;
+      });
+    },
+  });
+  shows.push((query) => {
+    if (document.activeElement !== input) input.value = query.search;
+  });
   return h("div", { class: "field" }, h("label", { for: "search" }, "Search"), input);
 }
 
 // Rows of the periodic table; a dot is an empty place.
 const PERIODIC = [
-  "H . . . . . . . . . . . . . . . . He", "Li Be . . . . . . . . . . B C N O F Ne",
-  "Na Mg . . . . . . . . . . Al Si P S Cl Ar", "K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr",
-  "Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe", "Cs Ba La Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn",
-  "Fr Ra Ac Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og", ". . . Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu .",
+  "H . . . . . . . . . . . . . . . . He",
+  "Li Be . . . . . . . . . . B C N O F Ne",
+  "Na Mg . . . . . . . . . . Al Si P S Cl Ar",
+  "K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr",
+  "Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe",
+  "Cs Ba La Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn",
+  "Fr Ra Ac Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og",
+  ". . . Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu .",
   ". . . Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr .",
 ].map((row) => row.split(" "));
 
 function elements(site: Site, change: Change, later: Change, shows: ((query: Query) => void)[]): HTMLElement {
   const known = new Set(site.symbols);
-  const parse = (content: string) => content.split(/[\s,;]+/)
-    .map((part) => part.charAt(0).toUpperCase() + part.slice(1).toLowerCase()).filter((part) => known.has(part));
+  const parse = (content: string) =>
+    content
+      .split(/[\s,;]+/)
+      .map((part) => part.charAt(0).toUpperCase() + part.slice(1).toLowerCase())
+      .filter((part) => known.has(part));
   const input = (id: string, key: "including" | "excluding", label: string) => {
-    const field = h("input", { id, autocomplete: "off", spellcheck: "false", placeholder: key === "including" ? "Si, O" : "Pb",
-      input: () => { const typed = parse(field.value); later((query) => { query[key] = typed; }); } });
-    shows.push((query) => { if (document.activeElement !== field) field.value = query[key].join(", "); });
+    const field = h("input", {
+      id,
+      autocomplete: "off",
+      spellcheck: "false",
+      placeholder: key === "including" ? "Si, O" : "Pb",
+      input: () => {
+        const typed = parse(field.value);
+        later((query) => {
+          query[key] = typed;
+        });
+      },
+    });
+    shows.push((query) => {
+      if (document.activeElement !== field) field.value = query[key].join(", ");
+    });
     return h("div", { class: "field" }, h("label", { for: id }, label), field);
   };
   const buttons = new Map<string, HTMLButtonElement>();
-  const grid = h("div", { class: "periodic", role: "group", "aria-label": "Periodic table: press once to require an element, twice to exclude it" });
-  PERIODIC.forEach((row) => row.forEach((symbol) => {
-    if (symbol === ".") { grid.append(h("span")); return; }
-    const button = h("button", { type: "button", "data-symbol": symbol, click: () => change((query) => cycle(query, symbol)) }, symbol);
-    button.disabled = !(symbol in site.elements);
-    buttons.set(symbol, button);
-    grid.append(button);
-  }));
-  shows.push((query) => buttons.forEach((button, symbol) => {
-    const state = query.including.includes(symbol) ? "with" : query.excluding.includes(symbol) ? "without" : "any";
-    button.dataset.state = state;
-    button.setAttribute("aria-label", state === "any" ? symbol : `${symbol}: ${state}`);
-  }));
-  return h("fieldset", {}, h("legend", {}, "Elements"),
+  const grid = h("div", {
+    class: "periodic",
+    role: "group",
+    "aria-label": "Periodic table: press once to require an element, twice to exclude it",
+  });
+  PERIODIC.forEach((row) =>
+    row.forEach((symbol) => {
+      if (symbol === ".") {
+        grid.append(h("span"));
+        return;
+      }
+      const button = h(
+        "button",
+        { type: "button", "data-symbol": symbol, click: () => change((query) => cycle(query, symbol)) },
+        symbol,
+      );
+      button.disabled = !(symbol in site.elements);
+      buttons.set(symbol, button);
+      grid.append(button);
+    }),
+  );
+  shows.push((query) =>
+    buttons.forEach((button, symbol) => {
+      const state = query.including.includes(symbol) ? "with" : query.excluding.includes(symbol) ? "without" : "any";
+      button.dataset.state = state;
+      button.setAttribute("aria-label", state === "any" ? symbol : `${symbol}: ${state}`);
+    }),
+  );
+  return h(
+    "fieldset",
+    {},
+    h("legend", {}, "Elements"),
     h("div", { class: "pair" }, input("with", "including", "with"), input("without", "excluding", "without")),
-    h("details", {}, h("summary", {}, "Periodic table"), grid));
+    h("details", {}, h("summary", {}, "Periodic table"), grid),
+  );
 }
 
 function cycle(query: Query, symbol: string): void {
@@ -100,21 +186,50 @@ function cycle(query: Query, symbol: string): void {
   else if (!excluded) query.including.push(symbol);
 }
 
-function choice(title: string, name: string, table: Table, change: Change, shows: ((query: Query) => void)[], labels: Record<string, string> = {}): HTMLElement | null {
+function choice(
+  title: string,
+  name: string,
+  table: Table,
+  change: Change,
+  shows: ((query: Query) => void)[],
+  labels: Record<string, string> = {},
+): HTMLElement | null {
   if (counts(table, name).length < 2) return null;
   return h("fieldset", {}, h("legend", {}, title), choiceBoxes(name, table, change, shows, labels));
 }
 
-function choiceBoxes(name: string, table: Table, change: Change, shows: ((query: Query) => void)[], labels: Record<string, string> = {}): HTMLElement {
+function choiceBoxes(
+  name: string,
+  table: Table,
+  change: Change,
+  shows: ((query: Query) => void)[],
+  labels: Record<string, string> = {},
+): HTMLElement {
   const boxes = counts(table, name).map(([word, count]) => {
-    const box = h("input", { type: "checkbox", name, value: word, change: () => change((query) => {
-      const chosen = new Set(query.choices[name] ?? []);
-      if (box.checked) chosen.add(word); else chosen.delete(word);
-      if (chosen.size) query.choices[name] = [...chosen]; else delete query.choices[name];
-    }) });
-    shows.push((query) => { box.checked = query.choices[name]?.includes(word) ?? false; });
-    const label = name === "point_group" ? spaceGroup(word) : labels[word] ?? word;
-    return h("label", { class: "box" }, box, h("span", {}, label), h("span", { class: "count" }, count.toLocaleString("en")));
+    const box = h("input", {
+      type: "checkbox",
+      name,
+      value: word,
+      change: () =>
+        change((query) => {
+          const chosen = new Set(query.choices[name] ?? []);
+          if (box.checked) chosen.add(word);
+          else chosen.delete(word);
+          if (chosen.size) query.choices[name] = [...chosen];
+          else delete query.choices[name];
+        }),
+    });
+    shows.push((query) => {
+      box.checked = query.choices[name]?.includes(word) ?? false;
+    });
+    const label = name === "point_group" ? spaceGroup(word) : (labels[word] ?? word);
+    return h(
+      "label",
+      { class: "box" },
+      box,
+      h("span", {}, label),
+      h("span", { class: "count" }, count.toLocaleString("en")),
+    );
   });
   return h("div", { class: "boxes" }, ...boxes);
 }
@@ -124,21 +239,37 @@ function tensorBoxes(table: Table, change: Change, shows: ((query: Query) => voi
   for (const [word, count] of counts(table, "tensor_components")) {
     for (const part of word.split(", ")) found.set(part, (found.get(part) ?? 0) + count);
   }
-  const boxes = [...found].sort((a, b) => b[1] - a[1]).map(([word, count]) => {
-    const box = h("input", { type: "checkbox", name: "tensor", value: word, change: () => change((query) => {
-      query.tensor = query.tensor.filter((other) => other !== word);
-      if (box.checked) query.tensor.push(word);
-    }) });
-    shows.push((query) => { box.checked = query.tensor.includes(word); });
-    return h("label", { class: "box" }, box, h("span", {}, word), h("span", { class: "count" }, count.toLocaleString("en")));
-  });
+  const boxes = [...found]
+    .sort((a, b) => b[1] - a[1])
+    .map(([word, count]) => {
+      const box = h("input", {
+        type: "checkbox",
+        name: "tensor",
+        value: word,
+        change: () =>
+          change((query) => {
+            query.tensor = query.tensor.filter((other) => other !== word);
+            if (box.checked) query.tensor.push(word);
+          }),
+      });
+      shows.push((query) => {
+        box.checked = query.tensor.includes(word);
+      });
+      return h(
+        "label",
+        { class: "box" },
+        box,
+        h("span", {}, word),
+        h("span", { class: "count" }, count.toLocaleString("en")),
+      );
+    });
   return h("div", { class: "boxes" }, ...boxes);
 }
 
 function fold(title: string, content: HTMLElement, name: string, shows: ((query: Query) => void)[]): HTMLElement {
   const mark = h("span", { class: "count" });
   shows.push((query) => {
-    const chosen = name === "tensor" ? query.tensor : query.choices[name] ?? [];
+    const chosen = name === "tensor" ? query.tensor : (query.choices[name] ?? []);
     mark.textContent = chosen.length ? `${chosen.length} chosen` : "";
   });
   return h("details", { class: "fold" }, h("summary", {}, title, " ", mark), content);
@@ -147,20 +278,56 @@ function fold(title: string, content: HTMLElement, name: string, shows: ((query:
 function flags(change: Change, shows: ((query: Query) => void)[]): HTMLElement {
   const row = (name: string, title: string) => {
     const id = `flag-${name}`;
-    const input = h("select", { id, change: () => change((query) => {
-      if (input.value === "") delete query.flags[name]; else query.flags[name] = input.value === "yes";
-    }) }, h("option", { value: "" }, "any"), h("option", { value: "yes" }, "yes"), h("option", { value: "no" }, "no"));
-    shows.push((query) => { input.value = name in query.flags ? (query.flags[name] ? "yes" : "no") : ""; });
+    const input = h(
+      "select",
+      {
+        id,
+        change: () =>
+          change((query) => {
+            if (input.value === "") delete query.flags[name];
+            else query.flags[name] = input.value === "yes";
+          }),
+      },
+      h("option", { value: "" }, "any"),
+      h("option", { value: "yes" }, "yes"),
+      h("option", { value: "no" }, "no"),
+    );
+    shows.push((query) => {
+      input.value = name in query.flags ? (query.flags[name] ? "yes" : "no") : "";
+    });
     return h("div", { class: "field" }, h("label", { for: id }, title), input);
   };
-  return h("fieldset", {}, h("legend", {}, "Verdict"),
-    h("div", { class: "pair" }, row("stable", "stable"), row("reliable", "reliable"), row("shortlisted", "shortlist"), row("nac", "NAC")));
+  return h(
+    "fieldset",
+    {},
+    h("legend", {}, "Verdict"),
+    h(
+      "div",
+      { class: "pair" },
+      row("stable", "stable"),
+      row("reliable", "reliable"),
+      row("shortlisted", "shortlist"),
+      row("nac", "NAC"),
+    ),
+  );
 }
 
 function groups(change: Change, shows: ((query: Query) => void)[]): HTMLElement {
-  const input = h("input", { id: "groups", autocomplete: "off", spellcheck: "false", placeholder: "152-154, P6_3mc",
-    input: () => { const typed = input.value.trim(); change((query) => { query.groups = typed; }); } });
-  shows.push((query) => { if (document.activeElement !== input) input.value = query.groups; });
+  const input = h("input", {
+    id: "groups",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "152-154, P6_3mc",
+    input: () => {
+      const typed = input.value.trim();
+      change((query) => {
+        query.groups = typed;
+      });
+    },
+  });
+  shows.push((query) => {
+    if (document.activeElement !== input) input.value = query.groups;
+  });
   return h("div", { class: "field" }, h("label", { for: "groups" }, "Space group: numbers or symbols"), input);
 }
 
@@ -173,31 +340,51 @@ function ranges(site: Site, change: Change, later: Change, shows: ((query: Query
     if (!column || present.has(name)) return;
     present.add(name);
     const bound = (index: 0 | 1) => {
-      const field = h("input", { type: "number", step: "any", "aria-label": `${column.title}, ${index ? "at most" : "at least"}`,
-        placeholder: index ? "max" : "min", "data-range": `${name}-${index ? "max" : "min"}`,
+      const field = h("input", {
+        type: "number",
+        step: "any",
+        "aria-label": `${column.title}, ${index ? "at most" : "at least"}`,
+        placeholder: index ? "max" : "min",
+        "data-range": `${name}-${index ? "max" : "min"}`,
         input: () => {
           const typed = field.value === "" ? null : field.valueAsNumber / scale(column.unit);
           later((query) => {
             const range: [number | null, number | null] = [...(query.ranges[name] ?? [null, null])];
             range[index] = typed;
-            if (range[0] === null && range[1] === null) delete query.ranges[name]; else query.ranges[name] = range;
+            if (range[0] === null && range[1] === null) delete query.ranges[name];
+            else query.ranges[name] = range;
           });
-        } });
+        },
+      });
       shows.push((query) => {
         const value = query.ranges[name]?.[index] ?? null;
-        if (document.activeElement !== field) field.value = value === null ? "" : String(Number((value * scale(column.unit)).toPrecision(7)));
+        if (document.activeElement !== field)
+          field.value = value === null ? "" : String(Number((value * scale(column.unit)).toPrecision(7)));
       });
       return field;
     };
     const dimension = h("small");
-    shows.push(() => { dimension.textContent = column.unit ? ` ${unit(column.unit)}` : ""; });
+    shows.push(() => {
+      dimension.textContent = column.unit ? ` ${unit(column.unit)}` : "";
+    });
     const label = h("span", { title: column.description }, column.title, dimension);
     rows.append(h("div", { class: "range" }, label, bound(0), bound(1)));
   };
   RANGES.forEach(add);
-  const more = h("select", { "aria-label": "Add a range of another column", change: () => { add(more.value); more.value = ""; } },
+  const more = h(
+    "select",
+    {
+      "aria-label": "Add a range of another column",
+      change: () => {
+        add(more.value);
+        more.value = "";
+      },
+    },
     h("option", { value: "" }, "Another column …"),
-    ...numeric.filter(({ name }) => !RANGES.includes(name)).map(({ name, title }) => h("option", { value: name }, `${title} (${words(name)})`)));
+    ...numeric
+      .filter(({ name }) => !RANGES.includes(name))
+      .map(({ name, title }) => h("option", { value: name }, `${title} (${words(name)})`)),
+  );
   shows.push((query) => {
     const missing = Object.keys(query.ranges).filter((name) => !present.has(name));
     missing.forEach(add);

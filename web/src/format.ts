@@ -31,18 +31,21 @@ export function unit(text: string): string {
 
 export function formula(text: string): HTMLElement {
   const parts = text.split(/(\d+(?:\.\d+)?)/).filter((part) => part !== "");
-  return h("span", { class: "formula" },
-    ...parts.map((part) => (/^\d/.test(part) ? h("sub", {}, part) : part)));
+  return h("span", { class: "formula" }, ...parts.map((part) => (/^\d/.test(part) ? h("sub", {}, part) : part)));
 }
 
 // "P3_121" has a screw axis as a subscript, "I-42d" a bar over the 4.
 export function spaceGroup(text: string): HTMLElement {
   const parts = text.match(/_\d|-\d|[^_-]+|./g) ?? [];
-  return h("span", { class: "symbol", title: text }, ...parts.map((part) => {
-    if (/^_\d$/.test(part)) return h("sub", {}, part[1]);
-    if (/^-\d$/.test(part)) return h("span", { class: "bar" }, part[1]);
-    return part;
-  }));
+  return h(
+    "span",
+    { class: "symbol", title: text },
+    ...parts.map((part) => {
+      if (/^_\d$/.test(part)) return h("sub", {}, part[1]);
+      if (/^-\d$/.test(part)) return h("span", { class: "bar" }, part[1]);
+      return part;
+    }),
+  );
 }
 
 export function value(content: unknown): string {

@@ -9,9 +9,16 @@ import { chooseUnit, learnUnits, link } from "./units";
 const content = document.getElementById("content")!;
 let leave: () => void = () => undefined;
 let tableHash = "#/";
-const home = h("a", { class: "home", href: "#/", click: (event: Event) => {
-  if (document.body.classList.contains("page") && tableHash !== "#/") { event.preventDefault(); location.hash = tableHash; }
-} });
+const home = h("a", {
+  class: "home",
+  href: "#/",
+  click: (event: Event) => {
+    if (document.body.classList.contains("page") && tableHash !== "#/") {
+      event.preventDefault();
+      location.hash = tableHash;
+    }
+  },
+});
 const unitMenu = h("select", { id: "unit", "aria-label": "Unit of frequencies", change: () => showIn(unitMenu.value) });
 
 async function start(): Promise<void> {
@@ -19,8 +26,7 @@ async function start(): Promise<void> {
   const site = await fetchJson<Site>("site.json");
   drawBar(site, learnUnits(site));
   let view: Promise<TableView> | null = null;
-  const table = () => (view ??= (early ?? fetchBytes("materials.parquet"))
-    .then((bytes) => stagedTable(site, bytes)));
+  const table = () => (view ??= (early ?? fetchBytes("materials.parquet")).then((bytes) => stagedTable(site, bytes)));
   const go = () => void route(site, table).catch(fail);
   addEventListener("hashchange", go);
   go();
@@ -33,8 +39,15 @@ async function stagedTable(site: Site, bytes: ArrayBuffer): Promise<TableView> {
   const early = site.columns.filter(({ name, initial }) => initial || FACETS.has(name));
   const found = await readTable(bytes, early);
   const rest = new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)))
-    .then(() => readTable(bytes, site.columns.filter((column) => !early.includes(column))))
-    .then(({ columns }) => { for (const [name, column] of columns) found.columns.set(name, column); });
+    .then(() =>
+      readTable(
+        bytes,
+        site.columns.filter((column) => !early.includes(column)),
+      ),
+    )
+    .then(({ columns }) => {
+      for (const [name, column] of columns) found.columns.set(name, column);
+    });
   return new TableView(site, found, rest);
 }
 
@@ -50,7 +63,10 @@ async function route(site: Site, table: () => Promise<TableView>): Promise<void>
     const page = material
       ? await module.materialPage(site, decodeURIComponent(material[1]), parameters)
       : await module.comparePage(site, parameters);
-    if (location.hash !== here) { page.close(); return; }
+    if (location.hash !== here) {
+      page.close();
+      return;
+    }
     leave();
     leave = page.close;
     show(page.element, true);
@@ -60,7 +76,10 @@ async function route(site: Site, table: () => Promise<TableView>): Promise<void>
     if (location.hash !== here) return;
     leave();
     show(view.element, false);
-    leave = () => { tableHash = view.hash; view.hide(); };
+    leave = () => {
+      tableHash = view.hash;
+      view.hide();
+    };
     view.show(parameters);
     firstTable();
   }
@@ -92,19 +111,34 @@ function drawBar(site: Site, units: string[]): void {
   document.title = site.title;
   unitMenu.replaceChildren(...units.map((name) => h("option", { value: name }, site.units[name].text)));
   home.append(h("img", { src: "app/favicon.svg", alt: "", width: 20, height: 20 }), site.title);
-  document.getElementById("bar")!.replaceChildren(home,
-    h("nav", { "aria-label": "Whole catalogue" },
-      h("label", {}, "ν in ", unitMenu),
-      h("a", { href: "materials.parquet", download: "materials.parquet" }, "Data"),
-      h("a", { href: "CITATION.cff" }, "Cite"),
-      h("a", { href: "app/LICENSES.txt" }, "Licences"),
-      h("span", { class: "version" }, `chiralscreen ${site.version}`)));
+  document
+    .getElementById("bar")!
+    .replaceChildren(
+      home,
+      h(
+        "nav",
+        { "aria-label": "Whole catalogue" },
+        h("label", {}, "ν in ", unitMenu),
+        h("a", { href: "materials.parquet", download: "materials.parquet" }, "Data"),
+        h("a", { href: "CITATION.cff" }, "Cite"),
+        h("a", { href: "app/LICENSES.txt" }, "Licences"),
+        h("span", { class: "version" }, `chiralscreen ${site.version}`),
+      ),
+    );
 }
 
 function fail(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  show(h("div", { class: "sorry" }, h("h1", {}, "This page cannot be shown"), h("p", {}, message),
-    h("p", {}, h("a", { href: "#/" }, "Back to the table"))), true);
+  show(
+    h(
+      "div",
+      { class: "sorry" },
+      h("h1", {}, "This page cannot be shown"),
+      h("p", {}, message),
+      h("p", {}, h("a", { href: "#/" }, "Back to the table")),
+    ),
+    true,
+  );
 }
 
 start().catch(fail);

@@ -21,9 +21,20 @@ export interface Bands {
   pam_screw: number[];
 }
 
-export interface Special { label: string; row: number; axis: Vector; circulation: number[]; pam: (number | null)[]; channels: string[] }
+export interface Special {
+  label: string;
+  row: number;
+  axis: Vector;
+  circulation: number[];
+  pam: (number | null)[];
+  channels: string[];
+}
 
-export interface Structure { cell: [Vector, Vector, Vector]; numbers: number[]; positions: Vector[] }
+export interface Structure {
+  cell: [Vector, Vector, Vector];
+  numbers: number[];
+  positions: Vector[];
+}
 
 export interface Material {
   material_id: string;
@@ -33,8 +44,12 @@ export interface Material {
   convergence: Record<string, Record<string, unknown>>;
   warnings: string[];
   provenance: {
-    citation: string; licence: string; limits: string[]; started_at: string | null;
-    settings: Record<string, unknown>; versions: Record<string, string>;
+    citation: string;
+    licence: string;
+    limits: string[];
+    started_at: string | null;
+    settings: Record<string, unknown>;
+    versions: Record<string, string>;
   };
   twins: [string, string][];
   downloads: [string, string][];

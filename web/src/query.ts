@@ -15,15 +15,22 @@ export interface Query {
   columns: string[] | null;
 }
 
-export const CHOICES = [
-  "chirality_class", "helicity_wave", "point_group", "outcome", "potential", "hand", "database",
-];
+export const CHOICES = ["chirality_class", "helicity_wave", "point_group", "outcome", "potential", "hand", "database"];
 export const FLAGS = ["stable", "reliable", "nac", "shortlisted", "significant", "symmetry_changed"];
 
 export function emptyQuery(): Query {
   return {
-    search: "", including: [], excluding: [], choices: {}, flags: {}, tensor: [], groups: "",
-    ranges: {}, sort: "score", descending: true, columns: null,
+    search: "",
+    including: [],
+    excluding: [],
+    choices: {},
+    flags: {},
+    tensor: [],
+    groups: "",
+    ranges: {},
+    sort: "score",
+    descending: true,
+    columns: null,
   };
 }
 
@@ -131,8 +138,9 @@ function testsOf(table: Table, query: Query): Test[] {
     const excluding = query.excluding.map((symbol) => ` ${symbol} `);
     words("elements", (word) => {
       const padded = ` ${word} `;
-      return including.every((symbol) => padded.includes(symbol))
-        && !excluding.some((symbol) => padded.includes(symbol));
+      return (
+        including.every((symbol) => padded.includes(symbol)) && !excluding.some((symbol) => padded.includes(symbol))
+      );
     });
   }
   if (query.tensor.length) {
@@ -211,11 +219,14 @@ function sortKeys(table: Table, name: string, descending: boolean): Float64Array
   const column = table.columns.get(name);
   if (!column) return null;
   const sign = descending ? -1 : 1;
-  if (column.kind !== "text") return column.values.map((value) => (Number.isNaN(value) ? Number.MAX_VALUE : sign * value));
+  if (column.kind !== "text")
+    return column.values.map((value) => (Number.isNaN(value) ? Number.MAX_VALUE : sign * value));
   const codes = Uint32Array.from(column.words, (_, code) => code);
   const { words } = column;
   codes.sort((a, b) => (words[a] < words[b] ? -1 : words[a] > words[b] ? 1 : 0));
   const ranks = new Float64Array(words.length);
-  codes.forEach((code, rank) => { ranks[code] = words[code] === "" ? Number.MAX_VALUE : sign * rank; });
+  codes.forEach((code, rank) => {
+    ranks[code] = words[code] === "" ? Number.MAX_VALUE : sign * rank;
+  });
   return Float64Array.from(column.codes, (code) => ranks[code]);
 }

@@ -57,3 +57,9 @@ def transformed(atoms: Atoms, operation: np.ndarray) -> Atoms:
 def dimer(distance: float) -> Atoms:
     """Two atoms in a cell so large that images do not see each other."""
     return Atoms("ZnS", positions=[[0, 0, 0], [0, 0, distance]], cell=[30, 30, 30], pbc=True)
+
+
+def hessian_columns(potential: FacetPotential, atoms: Atoms, indices: list[int]) -> np.ndarray:
+    """Columns of the matrix of second derivatives, for degrees of freedom ``3 atom + axis``."""
+    directions = np.eye(3 * len(atoms))[indices].reshape(-1, len(atoms), 3)
+    return potential.hessian_products(atoms, directions)

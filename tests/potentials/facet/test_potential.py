@@ -20,6 +20,8 @@ from tests.potentials.facet.structures import (
     variant,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path):

@@ -14,6 +14,8 @@ from tests.crystals import quartz
 from tests.potentials.crystals import rattled
 from tests.potentials.facet.structures import MIRROR, ROTATION, transformed
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = Path(potentials.facet.__file__).parent / "weights"
 STUDENT = "facet-tetrahedra"
 TERAHERTZ = 15.633302  # of the root of one eV/(Å^2 u)

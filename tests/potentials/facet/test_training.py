@@ -26,7 +26,9 @@ from potentials.facet import (
 )
 from potentials.facet.model import derivatives, derivatives_and_products
 from potentials.facet.training import errors_of, learning_rate, loss_of
-from tests.potentials.facet.structures import SMALL, crystals, untrained
+from tests.potentials.facet.structures import SMALL, crystals, hessian_columns, untrained
+
+pytestmark = pytest.mark.slow
 
 ALL = LossWeights(energy=1.0, force=1.0, stress=1.0, hessian=1.0)
 CPU = torch.device("cpu")
@@ -149,7 +151,7 @@ def test_a_model_has_no_error_on_its_own_labels():
     """Signs of forces, stress and columns are those of the potential's evaluation."""
     atoms = crystals()[2]
     found = untrained().evaluate([atoms])
-    columns = untrained().hessian_columns(atoms, [1, 4])
+    columns = hessian_columns(untrained(), atoms, [1, 4])
     labels = {
         "energy": found.energies[0],
         "forces": found.forces[0],

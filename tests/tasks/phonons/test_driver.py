@@ -37,6 +37,8 @@ from tests.crystals import random_crystal, sampled_groups
 from tests.flows.conftest import DEMO
 from tests.tasks.alloys import emt
 
+pytestmark = pytest.mark.slow
+
 O3, SO3 = Equivariance.O3, Equivariance.SO3
 SMALL = PhononSettings(min_supercell_length=6.0, max_atoms=64, max_enlargements=0)
 SMALLER = PhononSettings(min_supercell_length=4.0, max_atoms=20, max_enlargements=0)

@@ -22,6 +22,8 @@ from tasks.phonons.elasticity import (
 from tasks.relaxation import RelaxationSettings, relax
 from tests.crystals import random_crystal
 
+pytestmark = pytest.mark.slow
+
 SMALL = PhononSettings(min_supercell_length=6.0, max_atoms=64)
 TIGHT = RelaxationSettings(max_force=1e-6, max_stress=1e-7)
 

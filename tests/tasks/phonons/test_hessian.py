@@ -19,6 +19,8 @@ from tests.flows.conftest import DEMO
 from tests.potentials.facet.structures import untrained
 from tests.tasks.alloys import emt
 
+pytestmark = pytest.mark.slow
+
 SMALL = PhononSettings(min_supercell_length=6.0, max_atoms=48, max_enlargements=0)
 Q_POINTS = np.random.default_rng(0).uniform(-0.5, 0.5, size=(20, 3))
 

@@ -21,6 +21,8 @@ from tasks.symmetry import analyze_symmetry
 from tests.crystals import quartz, spring_phonon, tellurium, to_phonopy, zincblende
 from tests.tasks.alloys import face_centred_phonon
 
+pytestmark = pytest.mark.slow
+
 Q_POINTS = [[0.1, 0.2, 0.3], [0.5, 0.0, 0.0], [0.02, 0.0, 0.01]]
 NOTHING = {"force_constants": False, "force_sets": False, "displacements": False, "born": False}
 # What Python says, and no user should read.

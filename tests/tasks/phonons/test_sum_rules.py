@@ -29,6 +29,8 @@ from tasks.sources.materials import read_materials
 from tests import crystals
 from tests.crystals import random_crystal, spring_crystal, spring_phonon
 
+pytestmark = pytest.mark.slow
+
 QUARTZ = Path(__file__).parents[3] / "data" / "demo" / "quartz-152.cif"
 GROUPS = (1, 4, 8, 36, 82, 146, 152)
 # The point groups of these allow an axial vector linear in q.

@@ -23,6 +23,8 @@ from tasks.symmetry.site_permutations import space_group_of
 from tests.crystals import random_crystal
 from tests.potentials.crystals import trigonal_tellurium
 
+pytestmark = pytest.mark.slow
+
 POTENTIAL = "7net-0"
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 

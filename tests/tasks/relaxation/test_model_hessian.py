@@ -15,6 +15,8 @@ from tasks.relaxation.model_hessian import newton_step, spring_hessian, updated_
 from tasks.symmetry.site_permutations import space_group_of
 from tests.crystals import random_crystal
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 UNIFORM = np.eye(3)[None] / np.sqrt(3)
 

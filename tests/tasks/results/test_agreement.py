@@ -28,6 +28,8 @@ from tasks.storage import Dataset
 from tests.crystals import spring_phonon, tellurium, zincblende
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of, write_alloys
 
+pytestmark = pytest.mark.slow
+
 AGREED = {"helicity_wave_found": "s", "stable": True}
 HERE = {"material_id": "te", "chirality_key": "c", "potential": "one", **AGREED}
 THERE = {"material_id": "te", "potential": "another", **AGREED}

@@ -13,7 +13,6 @@ from tasks.results.interchange import (
     optimade_response,
     optimade_structure,
     phononwebsite,
-    pymatgen_structure,
 )
 from tests.crystals import quartz, spring_phonon
 
@@ -59,13 +58,6 @@ def test_positions_agree(website):
     expected = np.array(website["atom_pos_red"]) @ np.array(website["lattice"])
     assert np.allclose(website["atom_pos_car"], expected)
     assert len(website["atom_types"]) == website["natoms"] == len(website["atom_numbers"])
-
-
-def test_pymatgen_gets_the_same_crystal():
-    atoms = quartz()
-    structure = pymatgen_structure(atoms)
-    assert [site.specie.Z for site in structure] == atoms.numbers.tolist()
-    assert np.allclose(structure.frac_coords, atoms.get_scaled_positions())
 
 
 def test_optimade_formulas_and_ratios():

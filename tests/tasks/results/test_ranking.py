@@ -38,6 +38,8 @@ from tests.crystals import (
     twisted_rocksalt,
 )
 
+pytestmark = pytest.mark.slow
+
 COARSE = ChiralitySettings(mesh_spacing=0.05, path_spacing=1.0)
 SETTINGS = ScoreSettings()
 SOUND = Trust((), 1.0, reliable=True)

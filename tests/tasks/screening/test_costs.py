@@ -35,6 +35,8 @@ from tasks.symmetry.site_permutations import space_group_of
 from tests.crystals import random_crystal, wurtzite
 from tests.tasks.alloys import SETTINGS, carry_out, emt, intake_of, write_alloys
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 DEFAULTS = ScreenSettings()
 FINER = read_settings(None, {"chirality.mesh_spacing": 0.01 / 20 ** (1 / 3)})

@@ -27,6 +27,8 @@ from tasks.sources import safe_id
 from tests.crystals import spring_phonon, tellurium, to_phonopy, zincblende
 from tests.tasks.alloys import carry_out, face_centred_phonon, intake_of, no_card, write_alloys
 
+pytestmark = pytest.mark.slow
+
 Q_POINTS = [[0.1, 0.2, 0.3], [0.5, 0.0, 0.0], [0.02, 0.0, 0.01]]
 SETTINGS = read_settings(None, {"chirality.mesh_spacing": 0.1, "chirality.path_spacing": 0.2})
 NOTHING = {"force_constants": False, "force_sets": False, "displacements": False, "born": False}

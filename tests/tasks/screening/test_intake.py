@@ -26,6 +26,8 @@ from tests.bad_inputs import (
 )
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of, no_card, write_alloys
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 ALL = SETTINGS.model_copy(update={"include_centrosymmetric": True})
 OTHER_MESH = read_settings(

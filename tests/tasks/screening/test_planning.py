@@ -38,6 +38,8 @@ from tasks.screening.settings import ScreenSettings, read_settings
 from tests.crystals import wurtzite
 from tests.tasks.alloys import emt, intake_of
 
+pytestmark = pytest.mark.slow
+
 # Keys that datasets have: the first digits, of tellurium and quartz with the default settings.
 KNOWN_KEYS = {
     "te": ("31d666ce86def317", "88de706893333950", "faab713219a4407b"),

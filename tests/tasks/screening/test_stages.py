@@ -39,6 +39,8 @@ from tests.tasks.alloys import (
     write_alloys,
 )
 
+pytestmark = pytest.mark.slow
+
 SUCCEEDED = ("helix", "zincblende")
 Q_POINTS = [[0.1, 0.2, 0.3], [0.5, 0.0, 0.0], [0.02, 0.0, 0.01]]
 

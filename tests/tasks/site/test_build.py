@@ -22,6 +22,8 @@ from tasks.site.sources import catalogue_batches, details, open_sources
 from tasks.storage import CATALOG_TABLES, Dataset
 from tests.tasks.alloys import EMT, emt
 
+pytestmark = pytest.mark.slow
+
 Q_POINTS = [[0.1, 0.2, 0.3], [0.5, 0.0, 0.0]]
 LARGEST_BUNDLE = 2_000_000
 

@@ -35,6 +35,8 @@ from tests.tasks.alloys import (
     write_alloys,
 )
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 2, 3, 4, 5, tzinfo=UTC)
 VERSIONS = {"chiralscreen": "0.0.1", "phonopy": "4.10"}
 SCRIPT = "<script>alert(1)</script>"

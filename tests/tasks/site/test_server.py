@@ -90,7 +90,7 @@ def test_port_80_is_left_out_by_browsers(port, host):
 
 
 def test_a_port_that_others_have_is_told(port, site):
-    with pytest.raises(RemediableError, match=f"port {port} cannot be had") as error:
+    with pytest.raises(RemediableError, match=f"port {port} cannot be used") as error:
         site_server(site, port)
     assert "--port" in error.value.remedy
 

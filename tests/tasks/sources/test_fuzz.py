@@ -14,6 +14,8 @@ from tasks.failures import Failure, RemediableError
 from tasks.sources import RawRecord, SourceSettings, parsed, raw_records, safe_id
 from tests.tasks.sources.containers import CRYSTALS, WRITERS, cif_of, pymatgen_entry
 
+pytestmark = pytest.mark.slow
+
 LIMITS = SourceSettings(max_record_bytes=2**20, max_members=100)
 TEXTS = {
     "cif": cif_of(CRYSTALS["blende"]),

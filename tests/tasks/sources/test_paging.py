@@ -22,9 +22,9 @@ __all__ = ["serve", "url"]
         ("ring", "sent a page again", 3),
         ("same", "sent a page again", 1),
         ("empty", "sent 3 empty pages in turn", 1),
-        ("more", "tells of more structures but gives no next page", 1),
-        ("counted", "tells of 500 structures but gives no next page", 1),
-        ("misspelt", "tells of 2 structures but gives no next page", 1),
+        ("more", "announces more structures but gives no next page", 1),
+        ("counted", "announces 500 structures but gives no next page", 1),
+        ("misspelt", "announces 2 structures but gives no next page", 1),
         ("file", "no web address", 1),
     ],
 )

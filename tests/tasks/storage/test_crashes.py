@@ -14,6 +14,8 @@ from tasks.storage import CATALOG_TABLES, Dataset, DatasetError
 from tasks.storage.durable import TEMPORARY_SUFFIX
 from tests.tasks.storage import crash_driver, samples
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[3]
 
 

@@ -15,6 +15,8 @@ from tasks.storage import Dataset, DatasetError, compact, prune, set_aside, upgr
 from tasks.storage.exchange import pull, push
 from tests.tasks.storage import samples
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def s3():

@@ -11,6 +11,8 @@ import pytest
 from tasks.storage import Dataset, DatasetError, compact, prune
 from tests.tasks.storage import samples
 
+pytestmark = pytest.mark.slow
+
 
 def flips(content: bytes) -> Iterator[bytes]:
     """Copies of some bytes that differ in one bit each."""

@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+import queue
+import select
 import signal
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage import DatasetError, at_work, leased
+from tasks.storage import DatasetError, leased
 
 HOLD = """
 import sys, time
@@ -28,7 +30,7 @@ def holder(kind: str, root: Path) -> subprocess.Popen[str]:
     """A process that holds the lease, or computes, until it is killed."""
     command = [sys.executable, "-c", HOLD, kind, str(root)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
+    assert select.select([process.stdout], [], [], 60)[0], "it has to wait"
     assert process.stdout.readline() == "held\n"
     return process
 
@@ -39,26 +41,32 @@ def test_next_run_waits_for_the_end_of_a_killed_one(tmp_path, kind, owner):
     with leased(tmp_path / "data", "nobody", print):
         pass
     process = holder(kind, tmp_path / "data")
-    told: list[str] = []
+    told: queue.Queue[str] = queue.Queue()
     entered = threading.Event()
 
     def enter() -> None:
-        with leased(tmp_path / "data", "the second", told.append):
+        with leased(tmp_path / "data", "the second", told.put):
             entered.set()
 
     thread = threading.Thread(target=enter)
     thread.start()
+    assert told.get(timeout=60) == f"waiting for {owner}, which writes into this dataset"
     assert not entered.wait(0.5)
-    assert told == [f"waiting for {owner}, which writes into this dataset"]
     os.kill(process.pid, signal.SIGKILL)
     assert entered.wait(10)
+    assert told.empty()
     thread.join()
     process.wait()
 
 
 def test_processes_of_one_run_compute_side_by_side(tmp_path):
-    with leased(tmp_path, "a run", print), at_work(tmp_path, "a"), at_work(tmp_path, "b"):
+    with leased(tmp_path, "a run", print):
         pass
+    workers = [holder("work", tmp_path) for _ in range(2)]
+    assert [worker.poll() for worker in workers] == [None, None]
+    for worker in workers:
+        worker.kill()
+        worker.wait()
 
 
 def test_shares_have_leases_of_their_own(tmp_path):

@@ -8,12 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.results.building import build_catalog
 from tasks.storage import Dataset, compact, prune
 from tests.tasks.storage import samples
+
+pytestmark = pytest.mark.slow
 
 NUMBERS = st.sets(st.integers(0, 5), min_size=1, max_size=4)
 AT_ONCE = timedelta(seconds=-1)

@@ -15,7 +15,7 @@ from tasks.training.labelling import Crystal, DistillationSettings, label_crysta
 from tasks.training.sampling import SamplingSettings
 
 # 24 small cells of the mlearn data set (BSD-3-Clause): Li, Mo, Si and Ge, PBE.
-ELEMENTS = Path(__file__).parent / "data" / "elements.extxyz.xz"
+ELEMENTS = Path(__file__).parents[3] / "data" / "training" / "elements.extxyz.xz"
 TINY = ModelSettings(cutoff=3.5, channels=4, n_radial=5, correlation=2)
 
 

@@ -26,6 +26,8 @@ from tasks.training.labelling import (
 from tasks.training.sampling import SamplingSettings, sample_crystal, spring_motion
 from tests.tasks.training.crystals import silicon_labels
 
+pytestmark = pytest.mark.slow
+
 ZINC_SULFIDE = bulk("ZnS", "zincblende", a=5.4)
 SMALL = SamplingSettings(n_rattled=2, n_columns=2, min_length=5.0, max_atoms=16)
 

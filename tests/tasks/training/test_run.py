@@ -1,5 +1,7 @@
 """A training goes on exactly where it was killed, keeps its best, and refuses what is not its."""
 
+import hashlib
+import json
 import os
 import pickle
 import signal
@@ -20,12 +22,15 @@ from tasks.training.curves import draw_curves
 from tasks.training.run import CHECKPOINT, MODEL, batches_of, read_metrics
 from tests.tasks.training.crystals import (
     ELEMENTS,
+    TINY,
     phonon_stage,
     quick,
     real_frames,
     silicon_labels,
     tiny_settings,
 )
+
+pytestmark = pytest.mark.slow
 
 DRIVER = Path(__file__).parent / "driver.py"
 STAGES = (
@@ -148,6 +153,46 @@ def test_other_settings_are_refused(tmp_path):
     prepare(tiny_settings(ELEMENTS), tmp_path)
     with pytest.raises(RemediableError, match="other settings"):
         prepare(tiny_settings(ELEMENTS, seed=5), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"product": "gaunt"},
+        {"product": "cp", "rank": 12},
+        {"update": "gate", "radial": "bessel"},
+        {"update": "grid_mlp", "grid_degree": 8, "radial": "mlp"},
+    ],
+    ids=lambda choice: "-".join(map(str, choice.values())),
+)
+def test_a_training_makes_the_architecture_of_its_settings(tmp_path, choice):
+    model = TINY.model_dump() | choice
+    settings = tiny_settings(ELEMENTS, model=model, stages=(StageSettings(epochs=1),))
+    prepare(settings, tmp_path)
+    run_stage(settings, tmp_path, 1)
+    made = vars(read_facet(tmp_path / MODEL)[0].config)
+    assert {name: made[name] for name in model} == model
+    found = load_potential(f"facet:{tmp_path / MODEL}").evaluate([real_frames()[0].atoms])
+    assert np.isfinite(found.forces[0]).all()
+
+
+def test_a_training_begun_before_a_setting_existed_goes_on(tmp_path):
+    settings = tiny_settings(ELEMENTS)
+    prepare(settings, tmp_path)
+    path = tmp_path / "settings.json"
+    older = json.loads(path.read_text())
+    del older["model"]["product"]
+    path.write_text(json.dumps(older))
+    text = json.dumps(older, separators=(",", ":")).encode()
+    data = b"".join(
+        (tmp_path / f"{name}.parquet").read_bytes() for name in ("training", "validation")
+    )
+    run_stage(settings, tmp_path, 1)
+    notes = read_notes(tmp_path / CHECKPOINT)
+    assert notes["identity"] == hashlib.sha256(text + data).hexdigest()
+    again: list[Epoch] = []
+    run_stage(settings, tmp_path, 1, again.append)
+    assert not again
 
 
 def test_checkpoint_of_other_data_is_refused(tmp_path):

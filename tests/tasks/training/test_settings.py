@@ -1,13 +1,15 @@
 """Settings that mean nothing are told before anything is computed."""
 
+import dataclasses
 import json
 
 import pytest
 from pydantic import BaseModel
 
+from potentials.facet import FacetConfig
 from tasks.failures import RemediableError
 from tasks.screening.settings import read_settings_of
-from tasks.training import TrainingSettings, prepare
+from tasks.training import ModelSettings, TrainingSettings, prepare
 from tasks.training.labelling import DistillationSettings
 from tasks.training.settings import settle, settled
 from tests.tasks.training.crystals import ELEMENTS, tiny_settings
@@ -23,6 +25,8 @@ from tests.tasks.training.crystals import ELEMENTS, tiny_settings
         ("stages: [{loss: {force: -1}}]", "stages.0.loss.force"),
         ("[1", "cannot read the settings file"),
         ("model: {channels: 0}", "model.channels"),
+        ("model: {l_hidden: 3}", "must lie in order"),
+        ("model: {update: grid}", "model.update"),
     ],
 )
 def test_wrong_settings_are_told(content, word, tmp_path):
@@ -56,6 +60,11 @@ def test_a_folder_begun_before_a_setting_existed_goes_on_with_its_default(tmp_pa
     told.write_text(json.dumps(older | {"unknown": 1}))
     with pytest.raises(RemediableError, match="other settings"):
         settled(tmp_path, settings)
+
+
+def test_every_part_of_the_architecture_is_a_setting_but_those_the_data_decide():
+    fields = {field.name for field in dataclasses.fields(FacetConfig)}
+    assert fields - set(ModelSettings.model_fields) == {"elements", "average_neighbours"}
 
 
 def test_no_frames_are_told(tmp_path):
