@@ -26,13 +26,13 @@ _MAX_ROWS = 20
 _COLUMNS = {
     "material_id": ("material", 0),
     "other_material_id": ("compared with", 1),
-    "other_found_by": ("matched by", 3),
-    "frequency_difference": ("mean |Δν|\n(THz)", 4),
+    "other_found_by": ("matched by", 9),
+    "frequency_difference": ("mean |Δν|\n(THz)", 3),
     "frequency_disagreement": ("of the\nhighest", 5),
-    "sign_agreement": ("l to the\nsame side", 6),
-    "leading_sign_agrees": ("same sign of\nlargest h", 7),
-    "wave_agrees": ("same\nwave", 8),
-    "stability_agrees": ("same\nstability", 9),
+    "sign_agreement": ("l to the\nsame side", 4),
+    "leading_sign_agrees": ("same sign of\nlargest h", 6),
+    "wave_agrees": ("same\nwave", 7),
+    "stability_agrees": ("same\nstability", 8),
     "potentials_disagree": ("contradict", 2),
 }
 
