@@ -1,5 +1,6 @@
 """Command that compares the results of two potentials, or of a potential and DFT."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,11 +11,14 @@ from flows.console import (
     DONE,
     DONE_WITH_FAILURES,
     Folder,
+    Unit,
     console,
     errors,
     errors_told,
     existing_dataset,
+    print_next,
 )
+from tasks.units import UNITS, FrequencyUnit, UnitName
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 _MAX_ROWS = 20
@@ -22,13 +26,13 @@ _MAX_ROWS = 20
 _COLUMNS = {
     "material_id": ("material", 0),
     "other_material_id": ("compared with", 1),
-    "other_found_by": ("matched by", 3),
-    "frequency_difference": ("mean |Δν|\n(THz)", 4),
+    "other_found_by": ("matched by", 9),
+    "frequency_difference": ("mean |Δν|\n(THz)", 3),
     "frequency_disagreement": ("of the\nhighest", 5),
-    "sign_agreement": ("l to the\nsame side", 6),
-    "leading_sign_agrees": ("same sign of\nlargest h", 7),
-    "wave_agrees": ("same\nwave", 8),
-    "stability_agrees": ("same\nstability", 9),
+    "sign_agreement": ("l to the\nsame side", 4),
+    "leading_sign_agrees": ("same sign of\nlargest h", 6),
+    "wave_agrees": ("same\nwave", 7),
+    "stability_agrees": ("same\nstability", 8),
     "potentials_disagree": ("contradict", 2),
 }
 
@@ -39,6 +43,7 @@ def compare(
     other: Annotated[
         Path, typer.Argument(help="Dataset of the same crystals: another potential, or DFT.")
     ],
+    unit: Unit = UnitName.THZ,
 ) -> None:
     """Compare two potentials, or a potential with DFT, and warn where they disagree.
 
@@ -66,7 +71,7 @@ def compare(
         if rows:
             commit_agreement(first, rows)
             build_catalog(first)
-    _print_rows(rows)
+    _print_rows(rows, UNITS[unit])
     problems += [f"{item.material_id}: {item.reason}" for item in unmatched if item.ambiguous]
     for problem in problems:
         console.print(f"not compared: {problem}")
@@ -76,10 +81,12 @@ def compare(
     console.print(f"{len(rows)} {noun} compared, {n_disagree or 'none'} contradicted")
     if rows:
         console.print(f"written: {folder / 'catalog' / 'agreement.parquet'}")
+        both = shlex.join([str(folder), "--compare", str(other)])
+        print_next(console, (f"chiralscreen plot {both}", "parity plots"))
     raise typer.Exit(DONE_WITH_FAILURES if problems else DONE)
 
 
-def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+def _print_rows(rows: Sequence[Mapping[str, Any]], unit: FrequencyUnit) -> None:
     """Print what was compared with what, those that contradict first."""
     from flows.reasons import some_of
     from flows.tables import Column, print_table
@@ -87,7 +94,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     shown = sorted(rows, key=lambda row: not row["potentials_disagree"])[:_MAX_ROWS]
     if shown:
         columns = [
-            Column.of(header, [row.get(name) for row in shown], rank)
+            Column.of(unit.told(header), [row.get(name) for row in shown], rank, unit.scale(header))
             for name, (header, rank) in _COLUMNS.items()
         ]
         print_table(console, columns, elsewhere="all columns: catalog/agreement.parquet")

@@ -25,6 +25,8 @@ from flows.console import (
     existing_results,
     judged,
     located,
+    print_next,
+    require_existing,
     require_file,
     require_folder,
 )
@@ -121,6 +123,9 @@ def classify(
             write_table(rows, output)
             console.print(f"written: {output}")
         print_failures(console, failures, output and write_failures(failures, output))
+    if len(rows):
+        command = f"chiralscreen screen {shlex.quote(str(source))} -o results/first --dry-run"
+        print_next(console, (command, "the plan"))
     raise typer.Exit(DONE_WITH_FAILURES if failures else DONE)
 
 
@@ -229,16 +234,6 @@ def screen(
     start_server(READERS)
     if not dry_run:
         STANDING.advice = CONTINUES
-        with errors_told():
-            require_prefect()
-    with waiting("starting"):
-        from flows.planning import intakes_of, plans_for
-        from flows.summary import print_plan, print_screening
-        from flows.workers import worker_count
-        from potentials import require_known
-        from tasks.screening.settings import read_settings
-        from tasks.sources import source_files
-
     overrides |= {
         "potential.name": potential,
         "second_opinion": second_opinion,
@@ -246,11 +241,22 @@ def screen(
         "both_hands": both_hands or None,
     }
     with errors_told():
-        settings = read_settings(config, overrides)
-        # Errors are shown here: inside the flow they would end in its traceback.
-        for name in filter(None, (settings.potential.name, settings.second_opinion)):
-            require_known(name, device, settings.potential.dtype)
-        source_files(located(source))
+        with waiting("starting"):
+            from potentials import require_known
+            from tasks.screening.settings import read_settings
+            from tasks.sources import source_files
+
+            settings = read_settings(config, overrides)
+            # Errors are shown here: inside the flow they would end in its traceback.
+            for name in filter(None, (settings.potential.name, settings.second_opinion)):
+                require_known(name, device, settings.potential.dtype)
+            source_files(located(source))
+            if not dry_run:
+                require_prefect()
+            from flows.planning import intakes_of, plans_for
+            from flows.summary import print_plan, print_screening
+            from flows.workers import worker_count
+
         n_workers = worker_count(workers, device)
         if dry_run:
             intakes = intakes_of(located(source), output, settings, device)
@@ -313,11 +319,13 @@ def analyze(
     """
     STANDING.advice = CONTINUES
     with errors_told():
-        require_prefect()
+        for path in files:
+            require_existing(path)
         with waiting("starting"):
             from tasks.screening.settings import read_settings
 
             settings = read_settings(config, overrides)
+            require_prefect()
             from flows.screening import analyze as flow
             from flows.server import any_api
             from flows.summary import print_screening
@@ -472,6 +480,11 @@ def export(
     if len(paths) == 1:
         console.print(f"not written: force constants, which are not stored in {folder}")
         console.print(f"to compute them: chiralscreen show {shlex.quote(str(paths[0]))}")
+        return
+    print_next(
+        console,
+        (f"chiralscreen analyze {shlex.quote(str(paths[1]))} -o results/again", "the same verdict"),
+    )
 
 
 if __name__ == "__main__":

@@ -181,6 +181,20 @@ Output = Annotated[
 ]
 
 
+def print_next(terminal: Console, *steps: tuple[str, str]) -> None:
+    """Print commands that go on from here.
+
+    Parameters
+    ----------
+    terminal : rich.console.Console
+        Where to print.
+    *steps : tuple of str
+        Command, and what it gives.
+    """
+    for start, (command, purpose) in zip(("next:", *[" " * 5] * len(steps)), steps, strict=False):
+        terminal.print(f"{start} {command}    ({purpose})")
+
+
 def located(source: Path) -> Path:
     """Path of a source; the word ``demo`` stands for the crystals of the package.
 
@@ -197,6 +211,23 @@ def located(source: Path) -> Path:
     if str(source) == "demo" and not source.exists():
         return Path(str(files("chiralscreen_data") / "demo"))
     return source
+
+
+def require_existing(path: Path) -> None:
+    """Refuse a name under which nothing is.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File or folder, as given by the user.
+
+    Raises
+    ------
+    FileNotFoundError
+        With the name.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
 
 
 def existing_dataset(folder: Path) -> Path:

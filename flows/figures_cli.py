@@ -170,6 +170,7 @@ def report(
         path = output or folder / "report.html"
         path = write_report(tables, path, n_drawn=materials, unit=UNITS[unit])
     console.print(f"written: {path}")
+    console.print(f"look at it: open {path} in a browser")
 
 
 if __name__ == "__main__":

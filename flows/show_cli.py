@@ -19,6 +19,8 @@ from flows.console import (
     errors,
     errors_told,
     judged,
+    print_next,
+    require_existing,
     require_folder,
 )
 from flows.setting_flags import FLAGS, Overrides, SettingsCommand, with_settings
@@ -71,16 +73,12 @@ def show(
         if file.is_dir():
             remedy = f"give a file, or screen all it holds: chiralscreen screen {file} -o FOLDER"
             raise RemediableError(f"{file} is a folder", remedy)
-        if not file.exists():
-            raise FileNotFoundError(f"{file}: no such file or folder")
+        require_existing(file)
         output = output or Path("results") / file.name.split(".")[0]
         require_folder(output)
         with errors.status("starting") as status:
-            from flows.showing import compute_crystal
             from potentials import require_known
             from tasks.screening.settings import read_settings
-            from tasks.site.portrait import draw_portrait
-            from tasks.storage import Dataset
 
             overrides |= {
                 "potential.name": potential,
@@ -88,6 +86,10 @@ def show(
             }
             settings = read_settings(config, overrides)
             require_known(settings.potential.name, device, settings.potential.dtype)
+            from flows.showing import compute_crystal
+            from tasks.site.portrait import draw_portrait
+            from tasks.storage import Dataset
+
             material_id, failure = compute_crystal(file, output, settings, device, status.update)
             if failure is None:
                 status.update("drawing")
@@ -122,9 +124,12 @@ def _print_portrait(portrait: "Portrait", output: Path) -> None:
         console.print(f"written: {path}")
     site, name = shlex.quote(str(output)), shlex.join([str(output), portrait.row["material_id"]])
     console.print(f"look at it: open {portrait.page} in a browser")
-    console.print(f"next: chiralscreen plot {name}    (all figures)")
-    console.print(f"      chiralscreen export {name}    (force constants for phonopy)")
-    console.print(f"      chiralscreen catalogue {site} -o site    (a web site, modes that move)")
+    print_next(
+        console,
+        (f"chiralscreen plot {name}", "all figures"),
+        (f"chiralscreen export {name}", "force constants for phonopy"),
+        (f"chiralscreen catalogue {site} -o site", "a web site, modes that move"),
+    )
 
 
 def _has_browser() -> bool:

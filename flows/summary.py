@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from flows.reasons import Reason, reasons_of_failures, reasons_of_skipped
+from flows.console import print_next
+from flows.reasons import Reason, reasons_of_failures, reasons_of_skipped, some_of
 from flows.result import ScreenResult, stage_seconds
 from flows.tables import Column, print_table
 from tasks.crystals.curation import CENTROSYMMETRIC
@@ -127,6 +128,7 @@ def print_plan(console: Console, plan: Plan, workers: int) -> None:
         f"to compute: {_counted(plan.n_open, 'structure')}, about "
         f"{seconds / 60:.1f} min with {_counted(workers, 'worker')}; nothing was written"
     )
+    console.print("next: the same command without --dry-run")
 
 
 def print_screening(
@@ -179,11 +181,12 @@ def _print_next(console: Console, folder: Path) -> None:
     name = shlex.quote(str(folder))
     first = pd.concat(by_class(ranked(read_overview(folder))).values())
     for best in first["material_id"].head(1):
-        console.print(
-            f"next: chiralscreen plot {name} {shlex.quote(best)}    (figures of the best)"
+        print_next(
+            console,
+            (f"chiralscreen plot {name} {shlex.quote(best)}", "figures of the best"),
+            (f"chiralscreen report {name}", "one page about all"),
+            (f"chiralscreen catalogue {name} -o site", "a web site"),
         )
-        console.print(f"      chiralscreen report {name}    (one page about all)")
-        console.print(f"      chiralscreen catalogue {name} -o site    (a web site)")
 
 
 def print_status(
@@ -214,8 +217,8 @@ def print_status(
     print_candidates(console, chirality, catalogue, unit, purpose)
     console.print(_counts("class", chirality["chirality_class"].dropna()))
     console.print(_counts("outcome", chirality["outcome"]))
-    unstable = chirality["stable"].eq(False).fillna(False)
-    console.print(f"unstable: {int(unstable.sum())}")
+    unstable = list(chirality.loc[chirality["stable"].eq(False).fillna(False), "material_id"])
+    console.print(f"unstable: {len(unstable)}" + (f" ({some_of(unstable)})" if unstable else ""))
     _print_second_opinion(console, chirality)
     skipped = chirality[chirality["outcome"] == "skipped"]
     reasons = list(zip(skipped["material_id"], skipped["reason"], strict=True))

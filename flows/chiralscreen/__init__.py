@@ -6,7 +6,9 @@
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from flows.screening import screen
@@ -16,6 +18,22 @@ if TYPE_CHECKING:
     from tasks.screening.settings import ScreenSettings, read_settings
     from tasks.symmetry import analyze_symmetry, classify_space_group
 
+# A module of each package, by which one knows it.
+_PACKAGES: Final = {"flows": "screening", "potentials": "registry", "tasks": "notebook"}
+
+
+def _require_own_packages() -> None:
+    """Refuse files and folders of the user that Python would take for packages of ours."""
+    for name, module in _PACKAGES.items():
+        found = find_spec(name)
+        places = (found and found.submodule_search_locations) or []
+        if not any((Path(place) / f"{module}.py").is_file() for place in places):
+            foreign = (found and found.origin) or ", ".join(places) or f"no package {name}"
+            message = f"{foreign} stands in the place of chiralscreen's package {name}"
+            raise ImportError(f"{message}: rename it, or work in another folder")
+
+
+_require_own_packages()
 # Sets the environment that libraries read at their own import.
 import_module("flows")
 

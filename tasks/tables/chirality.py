@@ -301,7 +301,10 @@ class ChiralityRecord:
     )
     splitting_other: tuple[float, ...] | None = field(
         default=None,
-        metadata=_stored("THz Å", "splitting_linear of the other division, along each axis."),
+        metadata=_stored(
+            "THz Å",
+            "splitting_linear of the other division, along each axis, per k in 1/Å with 2π.",
+        ),
     )
     splitting_spread: tuple[float, ...] | None = field(
         default=None,

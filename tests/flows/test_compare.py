@@ -12,6 +12,13 @@ from tests.flows.terminals import printed_in_terminal
 from tests.tasks import alloys
 
 
+def _stiffer(phonon, factor):
+    """The same crystal with all frequencies times a factor."""
+    copy = mirror_image(mirror_image(phonon))
+    copy.force_constants = factor**2 * copy.force_constants
+    return copy
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Datasets: of a potential, of a reference of the other hand, and of another crystal."""
@@ -22,6 +29,7 @@ def folder(tmp_path_factory):
     for name, phonons in {
         "reference": {"POSCAR-unit": mirror_image(helix)},
         "several": {"one": helix, "other": mirror_image(mirror_image(helix))},
+        "stiffer": {"helix": _stiffer(helix, 1.1)},
     }.items():
         (folder / name).mkdir()
         alloys.analysed(folder / name, **phonons)
@@ -46,6 +54,17 @@ def test_the_counterpart_the_match_and_the_hand_are_told(folder):
     assert row["other_material_id"] == "POSCAR-unit"
     assert row["other_mirrored"]
     assert read_catalog(folder / "potential" / "out", "chirality")["other_mirrored"].item()
+
+
+def test_differences_are_told_in_the_unit_that_is_asked_for(folder):
+    result = told(
+        "compare", folder / "potential" / "out", folder / "stiffer" / "out", "--unit", "cm-1"
+    )
+    assert result.returncode == 0, result.stderr
+    row = read_catalog(folder / "potential" / "out", "agreement").iloc[0]
+    assert row["frequency_difference"] == pytest.approx(0.1 * row["mean_frequency"], rel=0.02)
+    [line] = [line for line in result.stdout.splitlines() if line.startswith("mean |Δν| (cm⁻¹)")]
+    assert float(line.split()[-1]) == pytest.approx(33.356 * row["frequency_difference"], abs=1e-3)
 
 
 def test_a_comparison_of_nothing_is_an_error_that_says_why(folder):

@@ -52,6 +52,24 @@ def test_importing_it_loads_no_library_of_the_work(tmp_path):
     assert done.stdout.strip() == f"[] {chiralscreen.__version__}"
 
 
+@pytest.mark.parametrize("name", ["flows.py", "potentials.py", "tasks.py", "tasks/__init__.py"])
+def test_a_file_that_shadows_a_package_is_named_and_not_run(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("print('it ran')")
+    done = subprocess.run(
+        [sys.executable, "-c", "import chiralscreen"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert str(path) in done.stderr.splitlines()[-1]
+    assert "rename it, or work in another folder" in done.stderr.splitlines()[-1]
+
+
 def test_a_dataset_is_a_mapping_of_its_crystals(results):
     assert set(results) == {"helix", "copper", "carbide"}
     assert len(results) == 3

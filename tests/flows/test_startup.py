@@ -81,6 +81,37 @@ def test_help_and_plans_load_neither_potentials_nor_prefect(tmp_path, arguments)
     assert not (tmp_path / "home").exists()
 
 
+WRONG = ("--config", "wrong.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["screen", "te.cif", "-o", "out", *WRONG], "did you mean displacement?"),
+        (["show", "te.cif", *WRONG], "did you mean displacement?"),
+        (["analyze", "te.cif", "-o", "out", *WRONG], "did you mean displacement?"),
+        (["analyze", "te.cif", "te.yaml", "-o", "out"], "te.yaml: no such file or folder"),
+        (["screen", "te.cif", "-o", "out", "--potential", "nequix"], "unknown potential 'nequix'"),
+        (["screen", "there-is-none.cif", "-o", "out"], "there-is-none.cif"),
+    ],
+)
+def test_what_is_wrong_is_told_before_potentials_and_prefect_are_loaded(tmp_path, arguments, told):
+    shutil.copy(DEMO / "te.cif", tmp_path)
+    (tmp_path / "wrong.yaml").write_text("phonons: {displacment: 0.02}")
+    result = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments],
+        cwd=tmp_path,
+        env=without_server(tmp_path / "home"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert told in result.stderr
+    assert not set(HEAVY) & set(result.stdout.split("loaded:")[1].split())
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_temporary_server_records_the_run(folder):
     assert (read_catalog(folder / "out", "chirality")["outcome"] == "screened").all()
     with sqlite3.connect(folder / "home" / "prefect.db") as records:
