@@ -105,13 +105,14 @@ class Computed:
         """Lowest frequency at the q-points of the supercell (THz)."""
         return float(commensurate_frequencies(self.phonon).min())
 
-    def min_frequency_between(self) -> float:
-        """Lowest frequency (THz) of the whole zone, by force constants as they come.
+    def extremes_between(self) -> tuple[float, float]:
+        """Lowest and highest frequency (THz) of the whole zone, by force constants as they come.
 
         That is what databases list, with the false instabilities of interpolation.
         """
         self.phonon.run_mesh(MESH_LENGTH, is_gamma_center=True)
-        return float(self.phonon.mesh.frequencies.min())
+        frequencies = self.phonon.mesh.frequencies
+        return float(frequencies.min()), float(frequencies.max())
 
     def least_stiffness(self) -> float:
         """Smallest eigenvalue of the elastic constants (GPa)."""
@@ -125,7 +126,12 @@ class Computed:
         )
 
 
-def compute(start: Atoms, potential: Potential, settings: PhononSettings) -> Computed:
+def compute(
+    start: Atoms,
+    potential: Potential,
+    settings: PhononSettings,
+    relaxation: RelaxationSettings | None = None,
+) -> Computed:
     """Relax a crystal and compute its force constants.
 
     Parameters
@@ -136,6 +142,8 @@ def compute(start: Atoms, potential: Potential, settings: PhononSettings) -> Com
         Gives forces and stresses.
     settings : PhononSettings
         Displacements and supercell.
+    relaxation : RelaxationSettings, optional
+        The defaults if left out.
 
     Returns
     -------
@@ -147,7 +155,7 @@ def compute(start: Atoms, potential: Potential, settings: PhononSettings) -> Com
     ValueError
         When the crystal does not relax.
     """
-    [relaxed] = relax([start], potential, RelaxationSettings())
+    [relaxed] = relax([start], potential, relaxation or RelaxationSettings())
     if not relaxed.converged:
         raise ValueError(f"not relaxed: {relaxed.reason}")
     phonon = force_constants(relaxed.atoms, potential, settings).phonon

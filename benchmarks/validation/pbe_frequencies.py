@@ -36,6 +36,7 @@ from benchmarks.validation.crystals import (
 )
 from tasks.chirality import modes_at
 from tasks.crystals.cells import atoms_of_cell, cell_of_atoms
+from tasks.symmetry.zone import zone_images
 
 FREQUENCIES = "phonondb103_pbe_frequencies.json.gz"
 N_SAMPLED = 40
@@ -73,6 +74,7 @@ def measured(job: Job) -> Row:
         "structure_type": entry["structure_type"],
         **cell_errors(start, computed.atoms),
         **frequency_numbers(found, entry),
+        **top_shifts(found, entry, start),
         **stability_numbers(computed, entry),
     }
 
@@ -100,10 +102,26 @@ def frequency_numbers(found: FloatArray, entry: Entry) -> Row:
         "spectrum_distance": float(
             wasserstein_distance(found.ravel(), expected.ravel(), spread, spread)
         ),
+        "min_frequency_mesh": float(found.min()),
         "max_frequency": float(found.max()),
         "max_frequency_dft": float(expected.max()),
         "sampled_frequencies": found.ravel()[some],
         "sampled_frequencies_dft": expected.ravel()[some],
+    }
+
+
+def top_shifts(found: FloatArray, entry: Entry, start: Atoms) -> Row:
+    """Shift of the highest branch as a share of its top, near the zone centre and beyond.
+
+    Near are the q-points no farther from it than half the farthest one.
+    """
+    expected, weights = np.array(entry["frequencies_nonac_thz"]), np.array(entry["weights"])
+    shift = (found.max(axis=1) - expected.max(axis=1)) / expected.max()
+    radius = np.linalg.norm(zone_images(entry["qpoints"], start.cell).vectors[:, 0], axis=1)
+    near = radius <= radius.max() / 2
+    return {
+        f"top_shift_{name}": float(np.average(shift[chosen], weights=weights[chosen]))
+        for name, chosen in (("near", near), ("beyond", ~near))
     }
 
 
