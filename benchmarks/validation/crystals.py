@@ -37,6 +37,7 @@ Job = Mapping[str, Any]
 KEY = ("potential", "material_id")
 POTENTIALS = ("nequix-mp-1-pft", "nequix-oam-1-pft", "7net-l3i5", "7net-0")
 MAX_ATOMS = 130
+LENGTH = PhononSettings().min_supercell_length  # Å
 MESH_LENGTH = 60.0  # of phonopy, Å: 12 points along an axis of 5 Å
 SYMPREC = SymmetrySettings().symprec  # Å
 STABILITY_TOLERANCE = ScoreSettings().stability_tolerance  # THz
@@ -74,9 +75,9 @@ def load(name: str, dtype: str = "float32") -> Potential:
     return load_potential(name, dtype=dtype)
 
 
-def phonon_settings(max_atoms: int = MAX_ATOMS) -> PhononSettings:
+def phonon_settings(max_atoms: int = MAX_ATOMS, length: float = LENGTH) -> PhononSettings:
     """Settings of the screening but for smaller supercells, which are not enlarged."""
-    return PhononSettings(max_atoms=max_atoms, max_enlargements=0)
+    return PhononSettings(max_atoms=max_atoms, min_supercell_length=length, max_enlargements=0)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def test_figures_of_the_field_are_means_over_crystals():
             "mean_shift": [-0.3, 0.1],
             "max_frequency": [9.0, 5.5],
             "max_frequency_dft": [10.0, 5.0],
-            "min_frequency_mesh": [-0.06, 0.0],
+            "min_frequency": [-0.06, 2.0],
             "min_frequency_dft": [0.0, 0.0],
         }
     )
