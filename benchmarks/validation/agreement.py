@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float64]
 WIDE = 0.5  # THz
 CONFIDENCE = 0.95
 N_SAMPLED = 40
-SAME_SITE = 0.2  # Å
+OTHER_ELEMENT = 1e6  # Å²
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,13 @@ class Alignment:
         Atom of the second crystal that lies on each atom of the first.
     inverted : bool
         Whether the second crystal has to be inverted first.
+    farthest : float
+        Largest distance of two atoms of a site (Å), the crystals laid on each other in the mean.
     """
 
     order: NDArray[np.int64]
     inverted: bool
+    farthest: float
 
     def carried(self, modes: Modes) -> Modes:
         """Modes of the second crystal as those of the first, at the same q-points.
@@ -57,45 +60,43 @@ class Alignment:
         )
 
 
-def align(first: Atoms, second: Atoms, tolerance: float = SAME_SITE) -> Alignment:
+def align(first: Atoms, second: Atoms) -> Alignment:
     """Lay one crystal on another of the same cell, by a shift of the origin and the inversion.
 
     Parameters
     ----------
     first, second : ase.Atoms
         Primitive cells with nearly equal cell vectors.
-    tolerance : float
-        Largest distance of two atoms that are the same (Å).
 
     Returns
     -------
     Alignment
-        Without inversion where both would do.
+        Of the least distances, however large these are; without inversion where both would do.
 
     Raises
     ------
     ValueError
-        When neither lays the atoms on each other.
+        When the crystals have other atoms.
     """
-    cell = np.asarray(first.cell)
-    for inverted in (False, True):
-        positions = second.get_scaled_positions() * (-1 if inverted else 1)
-        for shift in first.get_scaled_positions()[0] - positions:
-            order = _same_sites(first, second.numbers, positions + shift, cell, tolerance)
-            if order is not None:
-                return Alignment(order, inverted)
-    raise ValueError("the crystals differ by more than a shift of the origin and the inversion")
+    if sorted(first.numbers) != sorted(second.numbers):
+        raise ValueError("the crystals have other atoms")
+    origins = np.flatnonzero(second.numbers == first.numbers[0])
+    laid = [_laid(first, second, atom, inverted) for inverted in (False, True) for atom in origins]
+    return min(laid, key=lambda found: (round(found.farthest, 2), found.inverted))
 
 
-def _same_sites(
-    first: Atoms, numbers: ArrayLike, positions: FloatArray, cell: FloatArray, tolerance: float
-) -> NDArray[np.int64] | None:
-    """Index of the atom on each site of the first crystal; None where one is missing."""
-    offset = first.get_scaled_positions()[:, None] - positions
-    distance = np.linalg.norm((offset - np.rint(offset)) @ cell, axis=-1)
-    distance[first.numbers[:, None] != np.asarray(numbers)] = np.inf
-    rows, order = linear_sum_assignment(np.minimum(distance, 1e6))
-    return order if (distance[rows, order] < tolerance).all() else None
+def _laid(first: Atoms, second: Atoms, origin: int, inverted: bool) -> Alignment:
+    """Lay one atom of the second crystal on the first of the first, and all others as they come."""
+    here = first.get_scaled_positions()
+    there = second.get_scaled_positions() * (-1 if inverted else 1)
+    offset = (here - here[0])[:, None] - (there - there[origin])
+    vectors = (offset - np.rint(offset)) @ np.asarray(first.cell)
+    squares = np.sum(vectors**2, axis=-1)
+    squares[first.numbers[:, None] != second.numbers] = OTHER_ELEMENT
+    sites, order = linear_sum_assignment(squares)
+    moves = vectors[sites, order]
+    farthest = np.linalg.norm(moves - moves.mean(axis=0), axis=-1).max()
+    return Alignment(order, inverted, float(farthest))
 
 
 def mode_agreement(expected: Modes, found: Modes, cell: ArrayLike) -> dict[str, Any]:
@@ -215,6 +216,12 @@ class Verdicts:
     precision: Share
     recall: Share
     accuracy: Share
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; NaN where nothing is positive on either side."""
+        positive = self.precision.trials + self.recall.trials
+        return 2 * self.recall.successes / positive if positive else np.nan
 
 
 def compare_verdicts(expected: ArrayLike, found: ArrayLike) -> Verdicts:

@@ -37,6 +37,7 @@ Job = Mapping[str, Any]
 KEY = ("potential", "material_id")
 POTENTIALS = ("nequix-mp-1-pft", "nequix-oam-1-pft", "7net-l3i5", "7net-0")
 MAX_ATOMS = 130
+LENGTH = PhononSettings().min_supercell_length  # Å
 MESH_LENGTH = 60.0  # of phonopy, Å: 12 points along an axis of 5 Å
 SYMPREC = SymmetrySettings().symprec  # Å
 STABILITY_TOLERANCE = ScoreSettings().stability_tolerance  # THz
@@ -74,9 +75,9 @@ def load(name: str, dtype: str = "float32") -> Potential:
     return load_potential(name, dtype=dtype)
 
 
-def phonon_settings(max_atoms: int = MAX_ATOMS) -> PhononSettings:
+def phonon_settings(max_atoms: int = MAX_ATOMS, length: float = LENGTH) -> PhononSettings:
     """Settings of the screening but for smaller supercells, which are not enlarged."""
-    return PhononSettings(max_atoms=max_atoms, max_enlargements=0)
+    return PhononSettings(max_atoms=max_atoms, min_supercell_length=length, max_enlargements=0)
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,14 @@ class Computed:
         """Lowest frequency at the q-points of the supercell (THz)."""
         return float(commensurate_frequencies(self.phonon).min())
 
-    def min_frequency_between(self) -> float:
-        """Lowest frequency (THz) of the whole zone, by force constants as they come.
+    def extremes_between(self) -> tuple[float, float]:
+        """Lowest and highest frequency (THz) of the whole zone, by force constants as they come.
 
         That is what databases list, with the false instabilities of interpolation.
         """
         self.phonon.run_mesh(MESH_LENGTH, is_gamma_center=True)
-        return float(self.phonon.mesh.frequencies.min())
+        frequencies = self.phonon.mesh.frequencies
+        return float(frequencies.min()), float(frequencies.max())
 
     def least_stiffness(self) -> float:
         """Smallest eigenvalue of the elastic constants (GPa)."""
@@ -125,7 +127,12 @@ class Computed:
         )
 
 
-def compute(start: Atoms, potential: Potential, settings: PhononSettings) -> Computed:
+def compute(
+    start: Atoms,
+    potential: Potential,
+    settings: PhononSettings,
+    relaxation: RelaxationSettings | None = None,
+) -> Computed:
     """Relax a crystal and compute its force constants.
 
     Parameters
@@ -136,6 +143,8 @@ def compute(start: Atoms, potential: Potential, settings: PhononSettings) -> Com
         Gives forces and stresses.
     settings : PhononSettings
         Displacements and supercell.
+    relaxation : RelaxationSettings, optional
+        The defaults if left out.
 
     Returns
     -------
@@ -147,7 +156,7 @@ def compute(start: Atoms, potential: Potential, settings: PhononSettings) -> Com
     ValueError
         When the crystal does not relax.
     """
-    [relaxed] = relax([start], potential, RelaxationSettings())
+    [relaxed] = relax([start], potential, relaxation or RelaxationSettings())
     if not relaxed.converged:
         raise ValueError(f"not relaxed: {relaxed.reason}")
     phonon = force_constants(relaxed.atoms, potential, settings).phonon

@@ -2,10 +2,11 @@
 
     python -m benchmarks.validation.dft_modes --reference DIR
 
-DIR holds ``dft_phonons/*.yaml.xz``, phonopy files with forces or force constants. Each crystal is
-relaxed by the potential; modes of both sides at the same random q-points (fractional, in the
-primitive reciprocal basis) are matched by the overlap of their eigenvectors. Force constants of
-both sides obey the sum rules. The analysis of the screening gives waves, harmonics and tensors.
+DIR holds ``dft_phonons/*.yaml.xz`` and ``chiral_phonons/*.yaml.xz``, phonopy files with forces or
+force constants. Each crystal is relaxed by the potential; modes of both sides at the same random
+q-points (fractional, in the primitive reciprocal basis) are matched by the overlap of their
+eigenvectors. Force constants of both sides obey the sum rules. The analysis of the screening gives
+waves, harmonics and tensors. Atoms may lie anywhere: how far the farthest has moved is told.
 
 Where the reference has Born charges, three comparisons are made: without the non-analytical term
 on either side; with it on both (``_nac``; the potential borrows the charges of the reference), and
@@ -38,9 +39,11 @@ from tasks.crystals.cells import atoms_of_cell
 from tasks.phonons import commensurate_frequencies
 from tasks.phonons.phonopy_files import read_phonopy
 from tasks.phonons.sum_rules import impose_sum_rules
+from tasks.relaxation import RelaxationSettings
 from tasks.screening.stages import space_group_number
 from tasks.symmetry import classify_space_group
 
+FOLDERS = ("dft_phonons", "chiral_phonons")
 N_Q_POINTS = 60
 ANALYSIS = ChiralitySettings(mesh_spacing=0.015, temperatures=(300.0,))
 # Two independent calculations of one compound.
@@ -78,6 +81,7 @@ def compared(reference: Phonopy, own: Phonopy) -> Row:
     tensors = np.array(first.tensor), np.array(second.tensor) * (-1 if laid.inverted else 1)
     allowed = classify_space_group(space_group_number(start, SYMPREC)).n_tensor_components
     return numbers | {
+        "site_shift": laid.farthest,
         "wave_dft": first.helicity_wave_found,
         "wave": second.helicity_wave_found,
         "helicity_ratios_dft": list(first.helicity_ratios),
@@ -131,7 +135,8 @@ def own_of(job: Job, reference: Phonopy) -> Computed | Phonopy:
     if job["potential"] == "dft":
         return without_charges(read_phonopy(job["other"]).phonon)
     start = atoms_of_cell(reference.primitive)
-    return compute(start, load(job["potential"]), phonon_settings(job["max_atoms"]))
+    relaxation = RelaxationSettings(cell=job.get("cell", "relaxed"))
+    return compute(start, load(job["potential"]), phonon_settings(job["max_atoms"]), relaxation)
 
 
 def verdict_numbers(reference: Phonopy, own: Computed | Phonopy) -> dict[str, Any]:
@@ -154,9 +159,10 @@ def verdict_numbers(reference: Phonopy, own: Computed | Phonopy) -> dict[str, An
     }
 
 
-def jobs(names: list[str], folder: Path, only: str, max_atoms: int) -> list[Job]:
+def jobs(names: list[str], reference: Path, only: str, max_atoms: int) -> list[Job]:
     """Each crystal with each potential, small files first."""
-    files = sorted(folder.glob("*.yaml.xz"), key=lambda path: path.stat().st_size)
+    found = (path for folder in FOLDERS for path in (reference / folder).glob("*.yaml.xz"))
+    files = sorted(found, key=lambda path: path.stat().st_size)
     paths = {path.name.removesuffix(".yaml.xz"): path for path in files}
     repeated: list[Job] = [
         {"potential": "dft", "material_id": one, "path": paths[one], "other": paths[other]}
@@ -176,8 +182,7 @@ def main() -> None:
     parser = command_line_of_reference(__doc__, "dft_modes")
     parser.add_argument("--only", default="", help="crystals whose name holds this text")
     options = parser.parse_args()
-    folder = options.reference / "dft_phonons"
-    todo = jobs(options.potentials, folder, options.only, options.max_atoms)
+    todo = jobs(options.potentials, options.reference, options.only, options.max_atoms)
     rows = extend(options.output, todo, measured, workers=options.workers, limit=options.limit)
     shown = ["potential", "material_id", "frequency_mae", "momentum_mae", "wave_dft", "wave"]
     print(rows[shown].round(3).to_markdown(index=False))

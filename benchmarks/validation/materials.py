@@ -23,6 +23,7 @@ silicon carbide and zinc sulphide are found, and those that are stable here, uns
 unstable here too when judged as there (`min_frequency_between`).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,11 @@ COLUMNS = (
 )
 
 
-def read_results(folder: Path = RESULTS) -> dict[str, pd.DataFrame]:
+def read_results(
+    folder: Path = RESULTS, names: Sequence[str] = REFERENCES
+) -> dict[str, pd.DataFrame]:
     """Rows with numbers of each script that has run."""
-    paths = {name: folder / f"{name}.parquet" for name in REFERENCES}
+    paths = {name: folder / f"{name}.parquet" for name in names}
     tables = {name: pd.read_parquet(path) for name, path in paths.items() if path.exists()}
     return {name: table[table["error"].isna()] for name, table in tables.items()}
 

@@ -115,6 +115,25 @@ def rows(
             }
 
 
+def lines_table(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per line: mode and wave number for each potential and cell."""
+    modes = table["irrep"] + " " + table["computed"].round().astype(int).astype(str)
+    shown = table.assign(measured=table["measured"].astype(int), mode=modes)
+    wide = shown.pivot(index=["crystal", "measured"], columns=["potential", "cell"], values="mode")
+    wide.columns = pd.Index([f"{potential}, {cell}" for potential, cell in wide.columns])
+    return wide.fillna("-")
+
+
+def means_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Change of the volume, mean error (cm^-1) and mean shift (%) of the lines."""
+    shift = table["computed"] - table["measured"]
+    numbers = table.assign(error=shift.abs(), shift=100 * shift / table["measured"])
+    groups = numbers.groupby(["crystal", "potential", "cell"], sort=False)
+    means = groups[["volume", "error", "shift"]].mean()
+    units = {"volume": "volume (%)", "error": "error (cm⁻¹)", "shift": "shift (%)"}
+    return means.rename(columns=units).reset_index()
+
+
 def main() -> None:
     """Print all lines, and mean deviations."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -123,12 +142,8 @@ def main() -> None:
     parser.add_argument("--potentials", nargs="+", default=list(PAIR))
     options = parser.parse_args()
     table = pd.DataFrame(rows(options.reference, options.crystals, options.potentials))
-    wide = table.pivot_table("computed", ["crystal", "irrep", "measured"], ["potential", "cell"])
-    print(wide.round(0).to_markdown())
-    table["error"] = (table["computed"] - table["measured"]).abs()
-    table["shift (%)"] = 100 * (table["computed"] / table["measured"] - 1)
-    groups = table.groupby(["crystal", "potential", "cell"], sort=False)
-    print(groups[["volume", "error", "shift (%)"]].mean().round(1).to_markdown())
+    print(lines_table(table).reset_index().to_markdown(index=False))
+    print(means_table(table).to_markdown(index=False, floatfmt=".1f"))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from phonopy.structure.cells import get_primitive
 from scipy.stats import wasserstein_distance
 
 from benchmarks.validation.crystals import (
+    LENGTH,
     Computed,
     Job,
     Row,
@@ -36,6 +37,7 @@ from benchmarks.validation.crystals import (
 )
 from tasks.chirality import modes_at
 from tasks.crystals.cells import atoms_of_cell, cell_of_atoms
+from tasks.symmetry.zone import zone_images
 
 FREQUENCIES = "phonondb103_pbe_frequencies.json.gz"
 N_SAMPLED = 40
@@ -62,7 +64,8 @@ def primitive_cell(entry: Entry) -> Atoms:
 def measured(job: Job) -> Row:
     """Numbers of one compound with one potential."""
     entry, start = job["entry"], primitive_cell(job["entry"])
-    computed = compute(start, load(job["potential"]), phonon_settings(job["max_atoms"]))
+    settings = phonon_settings(job["max_atoms"], job["length"])
+    computed = compute(start, load(job["potential"]), settings)
     as_given = cell_of_atoms(computed.atoms).scaled_positions
     if not np.allclose(computed.phonon.primitive.scaled_positions, as_given):
         raise ValueError("phonopy chose another primitive cell")
@@ -73,6 +76,7 @@ def measured(job: Job) -> Row:
         "structure_type": entry["structure_type"],
         **cell_errors(start, computed.atoms),
         **frequency_numbers(found, entry),
+        **top_shifts(found, entry, start),
         **stability_numbers(computed, entry),
     }
 
@@ -107,6 +111,21 @@ def frequency_numbers(found: FloatArray, entry: Entry) -> Row:
     }
 
 
+def top_shifts(found: FloatArray, entry: Entry, start: Atoms) -> Row:
+    """Shift of the highest branch as a share of its top, near the zone centre and beyond.
+
+    Near are the q-points no farther from it than half the farthest one.
+    """
+    expected, weights = np.array(entry["frequencies_nonac_thz"]), np.array(entry["weights"])
+    shift = (found.max(axis=1) - expected.max(axis=1)) / expected.max()
+    radius = np.linalg.norm(zone_images(entry["qpoints"], start.cell).vectors[:, 0], axis=1)
+    near = radius <= radius.max() / 2
+    return {
+        f"top_shift_{name}": float(np.average(shift[chosen], weights=weights[chosen]))
+        for name, chosen in (("near", near), ("beyond", ~near))
+    }
+
+
 def stability_numbers(computed: Computed, entry: Entry) -> Row:
     """Lowest frequencies, and the verdict."""
     lowest = float(np.min(entry["frequencies_nonac_thz"]))
@@ -120,12 +139,22 @@ def stability_numbers(computed: Computed, entry: Entry) -> Row:
 
 
 def jobs(
-    names: Sequence[str], found: Mapping[str, Entry], only: Sequence[str], max_atoms: int
+    names: Sequence[str],
+    found: Mapping[str, Entry],
+    only: Sequence[str],
+    max_atoms: int,
+    length: float = LENGTH,
 ) -> list[Job]:
     """Each compound with each potential, in random order: what has run is a random sample."""
     keys = np.random.default_rng(0).permutation(sorted(found))
     return [
-        {"potential": name, "material_id": str(key), "entry": found[key], "max_atoms": max_atoms}
+        {
+            "potential": name,
+            "material_id": str(key),
+            "entry": found[key],
+            "max_atoms": max_atoms,
+            "length": length,
+        }
         for name in names
         for key in keys
         if not only or found[key]["name"] in only
@@ -136,10 +165,13 @@ def main() -> None:
     """Compute what is missing and write it."""
     parser = command_line_of_reference(__doc__, "pbe_frequencies")
     parser.add_argument("--only", nargs="+", default=(), help="formulas")
+    parser.add_argument("--length", type=float, default=LENGTH, help="of a supercell (Å)")
     options = parser.parse_args()
-    todo = jobs(options.potentials, entries(options.reference), options.only, options.max_atoms)
+    limits = options.max_atoms, options.length
+    todo = jobs(options.potentials, entries(options.reference), options.only, *limits)
     rows = extend(options.output, todo, measured, workers=options.workers, limit=options.limit)
-    print(rows.groupby("potential")["frequency_mae"].describe().round(3).to_markdown())
+    shown = ["frequency_mae", "top_shift_near", "top_shift_beyond"]
+    print(rows.groupby("potential")[shown].mean().round(3).to_markdown())
 
 
 if __name__ == "__main__":

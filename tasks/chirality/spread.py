@@ -1,10 +1,9 @@
 """How much the numbers depend on the division of force constants among periodic images.
 
-The supercell leaves the division open (`tasks.phonons.sum_rules`): two divisions that both obey the
-sum
-rules are two guesses at one crystal, and where they differ nothing is known. Numbers of the zone
-are compared at some q-points of the mesh, drawn evenly by their weights, where the modes of the
-first division are there already; splittings along the axes are compared as they are.
+The supercell leaves the division open (`tasks.phonons.sum_rules`): two divisions that both obey
+the sum rules are two guesses at one crystal, and where they differ nothing is known. Numbers of the
+zone are compared at some q-points of the mesh, drawn evenly by their weights, where the modes of
+the first division are there already; splittings along the axes are compared as they are.
 """
 
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Share of the q-points that are drawn, and the least number: benchmarks/spread_points.py.
+# Share of the q-points that are drawn, and the least number: docs/trust.md tells the error.
 _SHARE: Final = 1 / 12
 _LEAST: Final = 8
 # A quantity below this fraction of its scale is rounding noise.

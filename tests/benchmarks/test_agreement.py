@@ -1,5 +1,7 @@
 """Agreement of two calculations: matching of modes, signs, verdicts, alignment of crystals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.validation.agreement import (
-    Alignment,
     Share,
     align,
     compare_verdicts,
@@ -115,14 +116,28 @@ def test_modes_of_an_inverted_crystal_are_carried_back():
     row = mode_agreement(expected, align(atoms, image).carried(modes), atoms.cell)
     assert row["overlap"] == pytest.approx(1, abs=1e-8)
     assert row["momentum_mae"] == pytest.approx(0, abs=1e-8)
-    unturned = Alignment(align(atoms, image).order, inverted=False).carried(modes)
+    unturned = replace(align(atoms, image), inverted=False).carried(modes)
     wrong = mode_agreement(expected, unturned, atoms.cell)
     assert wrong["overlap"] < 0.9
     assert wrong["momentum_mae"] > 0.1
 
 
-def test_crystals_that_differ_are_not_aligned():
-    with pytest.raises(ValueError, match="differ by more"):
+@pytest.mark.parametrize("size", [0.0, 0.05, 0.3])
+def test_sites_that_moved_far_are_found_all_the_same(size):
+    """The distances are those after the mean one is taken away, as the origin is a choice."""
+    atoms, order = quartz(152), np.array([4, 2, 0, 1, 3, 5, 8, 6, 7])
+    moves = size * np.random.default_rng(0).normal(size=(9, 3)) / np.sqrt(3)
+    moves -= moves.mean(axis=0)
+    moved = atoms.copy()
+    moved.positions += moves + np.array([0.4, 0.1, 0.2])
+    found = align(atoms, moved[order])
+    assert (order[found.order] == np.arange(9)).all()
+    assert not found.inverted
+    assert found.farthest == pytest.approx(np.linalg.norm(moves, axis=1).max(), abs=1e-9)
+
+
+def test_crystals_of_other_atoms_are_not_aligned():
+    with pytest.raises(ValueError, match="other atoms"):
         align(quartz(152), wurtzite())
 
 

@@ -106,6 +106,7 @@ def numeric_settings():
     [
         *numeric_settings(),
         ("potential.dtype", "float32", ALL),
+        ("relaxation.cell", "fixed", ALL),
         ("phonons.method", "hessian", BELOW_RELAXATION),
     ],
 )

@@ -21,6 +21,7 @@ from tasks.failures import Failure
 from tasks.phonons import commensurate_frequencies
 from tasks.phonons.elasticity import GPA, elastic_constants, voigt_matrix
 from tasks.phonons.rows import interpolation_of, phonon_columns, phonon_of, response_of
+from tasks.phonons.sum_rules import OTHER_WEIGHTS, impose_sum_rules
 from tasks.results import read_catalog
 from tasks.results.building import build_catalog
 from tasks.screening.intake import plan_screening
@@ -275,6 +276,20 @@ def test_angular_momentum_is_that_of_force_constants_that_obey_the_sum_rules(dat
     assert pd.isna(chirality.loc["helix", "sum_rules_skipped"])
     found = analyze_force_constants(rules.phonon, SETTINGS.chirality).record
     assert chirality.loc["helix", "mean_angular_momentum"] == found.mean_angular_momentum
+
+
+def test_the_other_division_is_what_a_computation_of_its_own_gives(dataset, chirality):
+    """Splittings are exact; the mesh is so coarse here that all its points are compared."""
+    row, found = rows(dataset, "force_constants")["helix"], chirality.loc["helix"]
+    phonon, response = phonon_of(row), response_of(row)
+    other = impose_sum_rules(phonon, response).divide(OTHER_WEIGHTS).phonon
+    expected = analyze_force_constants(other, SETTINGS.chirality).record
+    assert found["splitting_other"] == pytest.approx(expected.splitting_linear, rel=1e-6)
+    assert found["helicity_other"] == pytest.approx(expected.mean_optical_helicity, rel=1e-6)
+    least = 1e-5 * np.abs(expected.tensor).max()
+    np.testing.assert_allclose(found["tensor_other"], expected.tensor, atol=least)
+    assert found["helicity_spread"] > 1e-3
+    assert min(found["tensor_spread"]) > 1e-2
 
 
 def test_running_a_chunk_again_changes_nothing(screened, chirality):
