@@ -20,7 +20,7 @@ from prefect.states import Crashed
 from flows.engines import Crew, Engine
 from flows.interruption import shielded
 from flows.labels import ended
-from flows.logs import leave_terminal
+from flows.logs import leave_terminal, log_remediable_errors_in_words
 from flows.memory import bounded_memory
 from flows.reasons import some_of
 from flows.runs import potential_of
@@ -157,6 +157,7 @@ def run_chunk(
     """
     use_one_thread()
     leave_terminal()
+    log_remediable_errors_in_words()
     logger = get_run_logger()
     logger.info("stage=%s chunk=%s materials=%s", stage, name, _ids(works))
     dataset, index = Dataset(output), STAGE_NAMES.index(stage)

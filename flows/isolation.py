@@ -31,8 +31,8 @@ SECONDS_PER_FILE, GIB_PER_FILE = 3600.0, 8.0
 """What the reading of one file of force constants may take."""
 # Threads of libraries reserve memory for each CPU, and these processes have work for one.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# Tells the server that forks which folder its socket is in.
-_FOLDER_OF_SOCKETS = "CHIRALSCREEN_FOLDER_OF_SOCKETS"
+# Tells the server that forks whose it is, and which folder its socket is in.
+_RUN_AND_FOLDER = "CHIRALSCREEN_RUN_AND_FOLDER"
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 # A process that has kept so much of what it may take makes room for a new one.
 _KEPT = 0.5
@@ -51,7 +51,8 @@ def start_server(*preload: str) -> None:
     """
     _CONTEXT.set_forkserver_preload([__name__, *preload])
     STANDING.folder = multiprocessing.util.get_temp_dir()
-    with _environment({**_ONE_THREAD, _FOLDER_OF_SOCKETS: STANDING.folder}), shielded():
+    of_run = {_RUN_AND_FOLDER: f"{os.getpid()} {STANDING.folder}"}
+    with _environment(_ONE_THREAD | of_run), shielded():
         forkserver.ensure_running()
 
 
@@ -61,9 +62,11 @@ def _remove_after(run: int, folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-if _FOLDER_OF_SOCKETS in os.environ:
-    # This is the server, which ends orderly when its run is gone; what it forks never does.
-    atexit.register(_remove_after, os.getppid(), os.environ.pop(_FOLDER_OF_SOCKETS))
+if _RUN_AND_FOLDER in os.environ:
+    # This is the server, which ends orderly when its run is gone; what it forks never does. The run
+    # may be gone already.
+    _run, _folder = os.environ.pop(_RUN_AND_FOLDER).split(" ", 1)
+    atexit.register(_remove_after, int(_run), _folder)
 
 
 @dataclass(frozen=True)

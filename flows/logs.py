@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from logging import Logger, LoggerAdapter
 from typing import TYPE_CHECKING, Any
 
+from tasks.failures import DatasetError, RemediableError
+
 if TYPE_CHECKING:
     from prefect.logging.handlers import PrefectConsoleHandler
 
@@ -40,6 +42,18 @@ def log_to_terminal() -> None:
     _PROGRAM.handlers = [handler]
     _PROGRAM.propagate = False
     _PROGRAM.setLevel(os.environ.get("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO"))
+
+
+def log_remediable_errors_in_words() -> None:
+    """Leave tracebacks of errors that say it all, as of a full disk, out of Prefect's log."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    if record.exc_info and isinstance(record.exc_info[1], RemediableError | DatasetError):
+        record.exc_info = None
+    return True
 
 
 @contextmanager

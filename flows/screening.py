@@ -23,6 +23,7 @@ from flows.engines import Crew, Engine, EngineName, started
 from flows.interruption import STANDING
 from flows.isolation import GIB_PER_FILE, SECONDS_PER_FILE, isolated
 from flows.labels import analysis_name, artifact_key, ended, label_run, run_name
+from flows.logs import log_remediable_errors_in_words
 from flows.opinions import confer
 from flows.planning import (
     all_alone,
@@ -250,6 +251,7 @@ def execute(
     ScreenResult
         Decisions, reports and lost chunks.
     """
+    log_remediable_errors_in_words()
     if catalog:
         # What draws the report is imported while the workers compute.
         Thread(target=import_module, args=("tasks.site.report",), daemon=True).start()

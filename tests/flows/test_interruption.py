@@ -36,6 +36,13 @@ def _take_terminal() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def catches_sigterm(pid: int) -> bool:
+    """Whether a program handles signals itself, which it does before it loads anything."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
 class InTerminal:
     """The installed program, with a terminal of its own that controls its process group."""
 
@@ -73,7 +80,7 @@ class InTerminal:
     def until(self, moment: str) -> None:
         """Wait for a moment of a run with a structure that waits."""
         reached = {
-            "loading": lambda: True,
+            "loading": lambda: catches_sigterm(self.pid),
             "planning": (Path(psutil.Process(self.pid).cwd()) / "out" / ".lease").exists,
             "server": lambda: servers_of(self.pid),
             "chunk": (Path(psutil.Process(self.pid).cwd()) / "waiting").exists,
@@ -146,8 +153,6 @@ def test_a_screening_is_stopped_in_one_line_and_nothing_is_left(run, folder, mom
     (folder / "out" / ".lease").unlink(missing_ok=True)
     program = run(folder, *SCREEN)
     program.until(moment)
-    # Python itself takes a moment before it can be told anything.
-    time.sleep(0.2 if moment == "loading" else 0)
     family = program.family()
     code, seconds = program.stop(how)
     assert code == (143 if how == "SIGTERM" else 130)
@@ -195,6 +200,40 @@ def test_nothing_is_left_in_the_temporary_folder(run, tmp_path):
         program.process.send_signal(signal.SIGTERM)
         program.process.wait()
         eventually(lambda: not list(folder.iterdir()), 10)
+
+
+def test_a_run_killed_at_its_start_leaves_nothing_in_the_temporary_folder(tmp_path):
+    """The server that forks removes the folder, even where its run is gone before it looks."""
+    write_crystals(tmp_path / "source", "GaAs")
+    settings_of(tmp_path)
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        environment = without_server(tmp_path / "home") | {"PYTHONPATH": str(ROOT), "TMPDIR": name}
+        program = subprocess.Popen([PROGRAM, *SCREEN], cwd=tmp_path, env=environment)
+        main = psutil.Process(program.pid)
+        eventually(lambda: forking_servers(main), 20)
+        [server] = forking_servers(main)
+        server.suspend()
+        program.kill()
+        program.wait()
+        assert list(folder.glob("*/listener-*"))
+        server.resume()
+        eventually(lambda: not list(folder.iterdir()), 20)
+
+
+def forking_servers(main: psutil.Process) -> list[psutil.Process]:
+    """The server of a run that forks the processes that read."""
+    return [child for child in main.children() if "forkserver" in " ".join(child.cmdline())]
+
+
+def test_a_full_disk_is_told_in_words(run, tmp_path):
+    write_crystals(tmp_path / "source", "GaAs")
+    settings_of(tmp_path, "Ga:full")
+    program = run(tmp_path, *SCREEN)
+    assert program.process.wait(120) == 1
+    told = program.screen()
+    assert "the disk is full" in told
+    assert "Traceback" not in told
 
 
 def test_a_run_whose_server_is_gone_ends_and_says_so(run, tmp_path):
