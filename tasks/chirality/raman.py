@@ -101,16 +101,12 @@ class Splitting:
         Axis of order 3, 4 or 6.
     maximum : float
         Largest |nu(+l) - nu(-l)|, in THz, among partners with real frequencies.
-    maximum_position : float
-        Where it is, as a fraction of the zone boundary.
     labels : ndarray of int, shape (n_doublets,)
         Label l > 0 of each optical doublet.
     frequencies : ndarray, shape (n_doublets,)
         Frequency at Gamma in THz, negative for imaginary ones.
     linear : ndarray, shape (n_doublets,)
         d(nu(+l) - nu(-l)) / dk at Gamma in THz Å, k in Å^-1 with 2 pi; NaN for imaginary doublets.
-    doublet_maxima : ndarray, shape (n_doublets,)
-        Largest splitting of each doublet along the line, with its sign, in THz.
     acoustic_quadratic : float
         Coefficient of k^2 in the splitting of the transverse acoustic pair, in THz Å^2, k as above,
         extrapolated from a tenth and a fifth of the zone boundary; NaN where the pair is
@@ -124,11 +120,9 @@ class Splitting:
 
     axis: RotationAxis
     maximum: float
-    maximum_position: float
     labels: IntArray
     frequencies: FloatArray
     linear: FloatArray
-    doublet_maxima: FloatArray
     acoustic_quadratic: float
     circular: FloatArray
     weights: FloatArray
@@ -250,7 +244,7 @@ def axis_splitting(
     )
     factor = float(phonon.unit_conversion_factor)
     weights = _circular_weights(matrices[_PROBE], axis, factor, lines.linewidth)
-    return _measure(axis, fractions, 2 * np.pi * length * fractions, joined, weights, factor)
+    return _measure(axis, 2 * np.pi * length * fractions, joined, weights, factor)
 
 
 def _circular_weights(
@@ -311,7 +305,6 @@ def _pairs(matrices: ComplexArray, slope: ComplexArray, axis: RotationAxis, labe
 
 def _measure(
     axis: RotationAxis,
-    fractions: FloatArray,
     wave_numbers: FloatArray,
     pairs: _Pairs,
     weights: FloatArray,
@@ -321,8 +314,6 @@ def _measure(
     real = (pairs.plus > 0) & (pairs.minus > 0)
     plus, minus = (factor * _signed_root(squares) for squares in (pairs.plus, pairs.minus))
     difference = np.where(real, plus - minus, 0.0)
-    row, _ = np.unravel_index(np.abs(difference).argmax(), difference.shape)
-    peak = np.abs(difference).argmax(axis=0)
     acoustic = np.where(pairs.labels == 1, np.abs(pairs.plus[0]), np.inf).argmin()
     optical = np.delete(np.arange(len(pairs.labels)), acoustic)
     order = [*optical, acoustic]
@@ -333,11 +324,9 @@ def _measure(
     return Splitting(
         axis=axis,
         maximum=float(np.abs(difference).max()),
-        maximum_position=float(fractions[row]),
         labels=pairs.labels[optical],
         frequencies=plus[0, optical],
         linear=linear[optical],
-        doublet_maxima=difference[peak, np.arange(len(peak))][optical],
         # Value at 0 of an even function known at x and 2 x, to fourth order.
         acoustic_quadratic=float((4 * near[0] - near[1]) / 3),
         circular=(weights * difference[_PROBE])[order],

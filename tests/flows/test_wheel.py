@@ -58,7 +58,7 @@ def test_the_wheel_holds_each_file_of_the_packages(wheel):
     wanted = {str(path.relative_to(REPOSITORY)) for path in files if path.is_file()}
     moved = {name.replace("flows/chiralscreen/", "chiralscreen/") for name in wanted}
     assert {name for name in moved if "__pycache__" not in name} <= inside
-    assert "chiralscreen_data/demo/te.cif" in inside
+    assert {f"chiralscreen_data/{name}" for name in ("demo/te.cif", "measured_cells.csv")} <= inside
 
 
 def test_what_the_wheel_installs_screens_a_crystal_and_shows_it_in_a_catalogue(
