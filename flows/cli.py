@@ -480,7 +480,7 @@ def export(
         return
     print_next(
         console,
-        (f"chiralscreen analyze {shlex.quote(str(paths[1]))} -o results/again", "the same verdict"),
+        (f"chiralscreen analyze {shlex.quote(str(paths[1]))} -o results/again", "the same modes"),
     )
 
 
