@@ -241,22 +241,23 @@ def screen(
         "both_hands": both_hands or None,
     }
     with errors_told():
+        require_existing(located(source))
         with waiting("starting"):
             from potentials import require_known
             from tasks.screening.settings import read_settings
-            from tasks.sources import source_files
 
             settings = read_settings(config, overrides)
             # Errors are shown here: inside the flow they would end in its traceback.
             for name in filter(None, (settings.potential.name, settings.second_opinion)):
                 require_known(name, device, settings.potential.dtype)
-            source_files(located(source))
             if not dry_run:
                 require_prefect()
             from flows.planning import intakes_of, plans_for
             from flows.summary import print_plan, print_screening
             from flows.workers import worker_count
+            from tasks.sources import source_files
 
+            source_files(located(source))
         n_workers = worker_count(workers, device)
         if dry_run:
             intakes = intakes_of(located(source), output, settings, device)
@@ -483,7 +484,7 @@ def export(
         return
     print_next(
         console,
-        (f"chiralscreen analyze {shlex.quote(str(paths[1]))} -o results/again", "the same verdict"),
+        (f"chiralscreen analyze {shlex.quote(str(paths[1]))} -o results/again", "the same modes"),
     )
 
 

@@ -26,9 +26,10 @@ def _require_own_packages() -> None:
     """Refuse files and folders of the user that Python would take for packages of ours."""
     for name, module in _PACKAGES.items():
         found = find_spec(name)
-        places = (found and found.submodule_search_locations) or []
+        places = (found.submodule_search_locations if found else None) or []
         if not any((Path(place) / f"{module}.py").is_file() for place in places):
-            foreign = (found and found.origin) or ", ".join(places) or f"no package {name}"
+            origin = found.origin if found else None
+            foreign = origin or ", ".join(places) or f"no package {name}"
             message = f"{foreign} stands in the place of chiralscreen's package {name}"
             raise ImportError(f"{message}: rename it, or work in another folder")
 

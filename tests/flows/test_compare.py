@@ -49,6 +49,7 @@ def test_the_counterpart_the_match_and_the_hand_are_told(folder):
     assert facts["contradict"] == "no"
     assert "of the other hand there, its mirror image compared: helix" in text
     assert "1 crystal compared, none contradicted" in text
+    assert "next: chiralscreen plot potential/out --compare reference/out" in text
     assert max(map(cell_len, text.replace("\r", "\n").splitlines())) <= 80
     row = read_catalog(folder / "potential" / "out", "agreement").iloc[0]
     assert row["other_material_id"] == "POSCAR-unit"

@@ -218,7 +218,9 @@ def test_the_folder_is_a_dataset_and_showing_again_computes_nothing(shown, coars
 def test_force_constants_of_a_file_are_shown_and_have_the_modes_they_had(shown, coarse, tmp_path):
     """At Γ, which every supercell determines; a file lacks the response to strain."""
     _, folder = shown
-    assert told("export", folder, "te", "-o", tmp_path).returncode == 0
+    exported = told("export", folder, "te", "-o", tmp_path)
+    assert exported.returncode == 0, exported.stderr
+    assert f"next: chiralscreen analyze {tmp_path / 'te-phonopy.yaml'} -o" in exported.stdout
     result = told("show", tmp_path / "te-phonopy.yaml", "-o", tmp_path / "out", "--config", coarse)
     assert result.returncode == 0, result.stderr
     assert "force constants from a file" in result.stdout

@@ -53,6 +53,7 @@ def test_candidates_keep_names_symbols_and_scores_and_the_rest_is_named(folder):
     assert len(left) == 2
     assert "splitting (meV ħ)" in left[0]
     assert "all columns: catalog/chirality.parquet" in text
+    assert "unstable: 127 (mp-1096523, mp-1179886, mp-2227025 and 124 more)" in text
     assert "…" not in text
 
 
@@ -79,6 +80,7 @@ def test_one_crystal_is_a_list_of_names_and_values(tmp_path):
     assert found["material"] == "cdal2s4"
     assert found["tensor"] == "xx = -yy, xy = yx"
     assert "left out" not in text
+    assert "next: chiralscreen screen cdal2s4.cif -o results/first --dry-run" in text
 
 
 def test_names_that_fill_the_terminal_are_whole(tmp_path):
@@ -91,6 +93,7 @@ def test_names_that_fill_the_terminal_are_whole(tmp_path):
     _, plan = printed_in_terminal(tmp_path, "screen", ".", "-o", "out", "--dry-run")
     assert LONG in plan.replace("\n", "")
     assert "to compute: 2 structures" in plan
+    assert "next: the same command without --dry-run" in plan
 
 
 def test_the_table_of_a_classification_leaves_out_by_rank(tmp_path):
