@@ -9,7 +9,8 @@ Columns: relative amplitudes A_L of the helicity harmonics at the bin width give
 and the one of the point group, parts of alpha / tau at 300 K (J s m^-2 K^-1 per s), the violation
 of its symmetry and the largest share of one q-point, and, along the principal axis, the lowest
 purity of the labels, the largest difference between Tr T(g) and the sum of exp(-2 pi i l_ph / n),
-the range of l along the axis among modes of label 0, and the largest splitting of opposite hands.
+the range of l along the axis among modes of label 0, the largest splitting of opposite hands, and
+the linear coefficients of the optical doublets (THz Å).
 
 The force constants are used as published, not symmetrised, and the whole mesh is summed, so that
 what symmetry forbids is seen. The exit status is 1 where a wave differs from that of the point
@@ -50,13 +51,14 @@ VIOLATION_LIMIT = 0.05
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """Labels on the principal axis: purity, trace residual, l of label-0 modes, splitting."""
+    """Labels on the principal axis: purity, trace residual, l of label-0 modes, splittings."""
 
     axis: str
     purity: float
     residual: float
     momentum_of_zero: tuple[float, float]
     splitting: float
+    linear: tuple[float, ...]
 
 
 def check_labels(phonon: Phonopy) -> LabelCheck:
@@ -79,6 +81,7 @@ def check_labels(phonon: Phonopy) -> LabelCheck:
         residual=float(np.abs(traces - expected).max()),
         momentum_of_zero=(float(zero.min()), float(zero.max())),
         splitting=found[0].maximum if found else 0.0,
+        linear=tuple(found[0].linear.tolist()) if found else (),
     )
 
 
@@ -110,6 +113,7 @@ def show(tag: str, phonon: Phonopy, divisions: int) -> bool:
         f"l of label 0 from {labels.momentum_of_zero[0]:.3f} to {labels.momentum_of_zero[1]:.3f}, "
         f"splitting {labels.splitting:.3f} THz"
     )
+    print("  linear splittings of doublets:", " ".join(f"{value:.2f}" for value in labels.linear))
     violation = float(np.nanmax(tensor.violation))
     return spectra[0].agrees and violation < VIOLATION_LIMIT and labels.purity > 0.9
 

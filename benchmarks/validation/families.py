@@ -3,9 +3,10 @@
     python -m benchmarks.validation.families --reference DIR
 
 DIR holds what `stability` reads. Taken are all crystals of the list, of any symmetry, whose
-elements are metals, or metals and one of silicon and carbon. They carry no Born charges, so that
-the list's highest frequencies can be compared, too. Its lowest ones are those of the whole zone,
-interpolated; so are those here (`min_frequency_between`). Part of the deviation is the functional.
+elements are metals, or metals and one of silicon and carbon. Few are polar, so that the list's
+highest frequencies, which hold the non-analytical term, can be compared, too. Its lowest ones are
+those of the whole zone, interpolated; so are those here (`min_frequency_between`). Part of the
+deviation is the functional.
 Rows that are in the output already are not computed again.
 """
 

@@ -54,7 +54,7 @@ FIELD_COLUMNS = {
 }
 TOP_REMARK = (
     "Mean shift of the highest branch, as a share of its top in the reference, at q-points no "
-    "farther from Γ than half the farthest one, and at the others."
+    "farther from Γ than half the farthest one, and at the others. Compounds drawn at random."
 )
 FIELD_REMARK = (
     "Named as in ML-PEG (ω_max, ω_avg, ω_min, Avg BZ MAE, stability F1 at -0.05 THz), which takes "
@@ -155,6 +155,18 @@ def frequency_summary(rows: pd.DataFrame) -> pd.DataFrame:
         "a": "a MAE (%)",
         "c": "c MAE (%)",
     }
+    return table.reset_index().rename(columns=names)
+
+
+def top_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where in the zone the highest branch is too low, one line per potential and structure."""
+    known = rows.dropna(subset="top_shift_near").groupby(["potential", "structure_type"])
+    table = known.agg(
+        compounds=("formula", "size"),
+        near=("top_shift_near", lambda shifts: 100 * shifts.mean()),
+        beyond=("top_shift_beyond", lambda shifts: 100 * shifts.mean()),
+    )
+    names = {"structure_type": "structure", "near": "near Γ (%)", "beyond": "beyond (%)"}
     return table.reset_index().rename(columns=names)
 
 
@@ -266,19 +278,19 @@ def modes_table(rows: pd.DataFrame, suffix: str = "") -> pd.DataFrame:
 
 
 def analysis_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Wave, R, mean angular momentum and tensor of both sides."""
+    """Wave, amplitude of it, mean angular momentum and tensor of both sides."""
     waves = rows["wave_dft"] + " / " + rows["wave"]
     return pd.DataFrame(
         {
             "potential": rows["potential"],
             "crystal": rows["material_id"],
             "wave, DFT / here": waves,
-            "R, DFT": [
-                _ratio(*pair)
+            "A, DFT": [
+                _amplitude(*pair)
                 for pair in zip(rows["helicity_ratios_dft"], rows["wave_dft"], strict=True)
             ],
-            "R": [
-                _ratio(*pair)
+            "A": [
+                _amplitude(*pair)
                 for pair in zip(rows["helicity_ratios"], rows["wave_dft"], strict=True)
             ],
             "mean l, DFT (ħ)": rows["mean_momentum_dft"],
@@ -291,10 +303,10 @@ def analysis_table(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _ratio(ratios: Sequence[float], wave: str) -> float:
-    """R of the wave the reference has; NaN for none."""
+def _amplitude(amplitudes: Sequence[float], wave: str) -> float:
+    """Relative amplitude of the wave the reference has; NaN for none."""
     order = {"s": 0, "d": 1, "g": 2, "i": 3}.get(wave)
-    return float("nan") if order is None else float(ratios[order])
+    return float("nan") if order is None else float(amplitudes[order])
 
 
 def charges_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -437,10 +449,7 @@ def frequency_sections(rows: pd.DataFrame, others: pd.DataFrame) -> list[Section
     script = "pbe_frequencies"
     found = [Section("Frequencies of binary compounds", script, remark, frequency_summary(rows))]
     if "top_shift_near" in rows:
-        near = rows.dropna(subset="top_shift_near").groupby("potential")
-        columns = {"top_shift_near": "near Γ (%)", "top_shift_beyond": "beyond (%)"}
-        lines = (100 * near[list(columns)].mean()).rename(columns=columns).reset_index()
-        found.append(Section("The highest branch", script, TOP_REMARK, lines))
+        found.append(Section("The highest branch", script, TOP_REMARK, top_table(rows)))
     if len(others):
         same = (
             "The 78 compounds, published: matbench-discovery, kappa-103 (MIT). The published "
@@ -461,7 +470,7 @@ def mode_sections(rows: pd.DataFrame) -> list[Section]:
         "Farthest site: how far the potential moves an atom."
     )
     analysis_remark = (
-        "Helicity waves, harmonic ratio R of the wave of the reference, means over the zone, "
+        "Helicity waves, relative amplitude A of that of the reference, means over the zone, "
         "tensor at 300 K (of one component here: the cosine is its sign). Mesh spacing 0.015 1/Å, "
         "without 2π."
     )
