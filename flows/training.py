@@ -25,7 +25,7 @@ from flows.workers import n_processes
 from potentials import Potential, load_potential
 from tasks.screening.settings import PotentialSettings
 from tasks.training import Epoch, TrainingSettings, prepare, run_stage
-from tasks.training.charge_errors import charge_error_table
+from tasks.training.charge_errors import charge_error_table, summarise
 from tasks.training.charge_run import (
     ERRORS,
     WHOLE,
@@ -120,7 +120,9 @@ def train_charges(settings: ChargeTrainingSettings, output: Path) -> Path:
     table = charge_error_table(errors)
     markdown = f"{table}\n\nModel: `{model}`, errors of all atoms: `{output / ERRORS}`"
     create_markdown_artifact(key=artifact_key("metrics", output), markdown=markdown)
-    return ended(model, f"errors on crystals left out:\n{table}")
+    found = summarise(errors)
+    told = f"{found['error']:.3f} e, dielectric tensor {found['dielectric']:.1%}"
+    return ended(model, f"errors on crystals left out: {told}")
 
 
 @flow(name="distill", flow_run_name="distill {source}")
