@@ -1,9 +1,12 @@
 """What is wrong in the results of a crystal whose Born charges are left out.
 
     python benchmarks/missing_charges.py --reference DIR
+    python -m benchmarks.missing_charges --reference DIR --training results/charges
 
 DIR holds phonopy files (``*.yaml.xz``) of force constants with Born charges. Each is analysed with
-and without them, and modes of both are compared as two potentials are.
+and without them, and modes of both are compared as two potentials are. With the folder of a
+training of a charge model, a second table compares predicted charges: each crystal is predicted by
+the ensemble of the fold in which its formula was left out.
 """
 
 import argparse
@@ -13,18 +16,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from phonopy import Phonopy
+from pymatgen.core import Composition
 
+from potentials.charges import ChargePrediction, read_charge_model
 from tasks.chirality import (
     ChiralityRecord,
     ChiralitySettings,
     ScoreSettings,
     analyze_force_constants,
 )
+from tasks.chirality.modes import modes_at
+from tasks.crystals.cells import atoms_of_cell
 from tasks.phonons.phonopy_files import read_phonopy
 from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.results.agreement import agreement
 from tasks.results.ranking import raw_score, response_norm
+from tasks.training.charge_data import read_table
+from tasks.training.charge_run import WHOLE, fold_path
+from tasks.training.charge_settings import ChargeTrainingSettings
 
 TEMPERATURE = 300.0  # K
 
@@ -53,6 +64,64 @@ def compared(path: Path, settings: ChiralitySettings) -> dict[str, Any] | None:
         "score without": _score(second),
         "forbidden": max(map(abs, first.tensor_violation), default=0.0),
     }
+
+
+def predicted(path: Path, settings: ChiralitySettings, training: Path) -> dict[str, Any] | None:
+    """Numbers of one crystal with predicted charges and with none; None for one without charges."""
+    phonon = read_phonopy(path).phonon
+    if phonon.nac_params is None:
+        return None
+    told = phonon.nac_params
+    charged = impose_sum_rules(phonon).phonon
+    first = analyze_force_constants(charged, settings).record
+    found = _predict(phonon, training)
+    phonon.nac_params = told | {"born": found.born, "dielectric": found.dielectric}
+    guessed = impose_sum_rules(phonon).phonon
+    second = analyze_force_constants(guessed, settings).record
+    neutral = _without_charges(phonon)
+    third = analyze_force_constants(neutral, settings).record
+    dielectric = np.trace(found.dielectric) / np.trace(told["dielectric"]) - 1
+    return {
+        "crystal": path.name.removesuffix(".yaml.xz"),
+        "Z* error (e)": float(np.abs(found.born - told["born"]).mean()),
+        "bar (e)": found.uncertainty,
+        "ε error": float(dielectric),
+        "ω² LO - TO": _strength(guessed, neutral) / _strength(charged, neutral) - 1,
+        "frequency (THz)": agreement(charged, guessed).frequency_difference,
+        "without": agreement(charged, neutral).frequency_difference,
+        "mean l": _change(first, second, "mean_optical_angular_momentum"),
+        "l without": _change(first, third, "mean_optical_angular_momentum"),
+        "tensor": _tensor_change(first, second),
+        "tensor without": _tensor_change(first, third),
+    }
+
+
+def _predict(phonon: Phonopy, training: Path) -> ChargePrediction:
+    """Charges of the primitive cell, by an ensemble that did not see its formula."""
+    atoms = atoms_of_cell(phonon.primitive)
+    settings = ChargeTrainingSettings.model_validate_json((training / "settings.json").read_text())
+    table = read_table(settings)
+    same = table["formula"].map(_reduced) == _reduced(atoms.get_chemical_formula())
+    fold = int(table[same]["fold"].iloc[0]) if same.any() else WHOLE
+    return read_charge_model(fold_path(training, fold)).predict(atoms)
+
+
+def _reduced(formula: str) -> str:
+    """Formula that all cells of a composition share."""
+    return Composition(formula).reduced_formula
+
+
+def _strength(charged: Phonopy, neutral: Phonopy) -> float:
+    """What charges add to the squared frequencies at Γ, summed over modes and three directions."""
+    gamma, lattice = np.zeros(3), charged.primitive.cell
+    limits = [modes_at(charged, gamma, nac_direction=lattice @ axis) for axis in np.eye(3)]
+    before = _squares(modes_at(neutral, gamma).frequencies)
+    return sum(_squares(modes.frequencies) - before for modes in limits)
+
+
+def _squares(frequencies: NDArray[np.float64]) -> float:
+    """Sum of squares, those of imaginary frequencies negative."""
+    return float((np.abs(frequencies) * frequencies).sum())
 
 
 def _without_charges(phonon: Phonopy) -> Phonopy:
@@ -89,13 +158,15 @@ def main() -> None:
     parser.add_argument(
         "--mesh-spacing", type=float, default=0.02, help="of the q-mesh (1/Å, without 2π)"
     )
+    parser.add_argument("--training", type=Path, help="folder of a training of a charge model")
     options = parser.parse_args()
     found = options.reference.glob("*.yaml.xz")
     paths = sorted((path for path in found if options.only in path.name), key=_size)
     settings = ChiralitySettings(mesh_spacing=options.mesh_spacing, temperatures=(TEMPERATURE,))
     rows = []
     for path in paths:
-        row = compared(path, settings)
+        training = options.training
+        row = predicted(path, settings, training) if training else compared(path, settings)
         if row:
             rows.append(row)
             print(row, file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ from typer.cli import get_docs_for_click
 from flows.cli import app
 from flows.setting_flags import SettingsCommand
 from tasks.screening.settings import ScreenSettings
+from tasks.training.charge_settings import ChargeTrainingSettings
 from tasks.training.labelling import DistillationSettings
 from tasks.training.settings import TrainingSettings
 
@@ -59,6 +60,7 @@ class Settings(SphinxDirective):
     models: ClassVar[dict[str, type[BaseModel]]] = {
         "screen": ScreenSettings,
         "train": TrainingSettings,
+        "charges": ChargeTrainingSettings,
         "distill": DistillationSettings,
     }
 

@@ -25,6 +25,16 @@ from flows.workers import n_processes
 from potentials import Potential, load_potential
 from tasks.screening.settings import PotentialSettings
 from tasks.training import Epoch, TrainingSettings, prepare, run_stage
+from tasks.training.charge_errors import charge_error_table, summarise
+from tasks.training.charge_run import (
+    ERRORS,
+    WHOLE,
+    finish,
+    fit_fold,
+    measure_errors,
+    prepare_charges,
+)
+from tasks.training.charge_settings import ChargeTrainingSettings
 from tasks.training.curves import draw_curves
 from tasks.training.labelling import (
     Crystal,
@@ -73,6 +83,46 @@ def train(settings: TrainingSettings, output: Path) -> Path:
     markdown = f"{told}\n\n{_errors(best)}\n\nModel: `{output / MODEL}`, figure: `{figure}`"
     create_markdown_artifact(key=artifact_key("metrics", output), markdown=markdown)
     return ended(output / MODEL, f"{told}, loss {best['validation_loss']:.4g}")
+
+
+@flow(name="train charges", flow_run_name="train charges {output}")
+def train_charges(settings: ChargeTrainingSettings, output: Path) -> Path:
+    """Train a model of Born charges, and measure its errors on crystals left out.
+
+    Parameters
+    ----------
+    settings : ChargeTrainingSettings
+        All settings.
+    output : pathlib.Path
+        Folder of the training; made where it is missing, continued where it exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The model that learned from all crystals.
+
+    Raises
+    ------
+    RemediableError
+        When data or settings cannot be used.
+    """
+    parts = [*range(settings.folds), WHOLE]
+    with metered(len(parts), artifact_key("training", output), "describing crystals") as meter:
+        _task(prepare_charges, "prepare")(settings, output)
+        for number in parts:
+            name = "all crystals" if number == WHOLE else f"fold {number + 1}"
+            _task(fit_fold, name.replace(" ", "-"))(settings, output, number)
+            meter.advance(1, f"{name} learned")
+            STANDING.kept = f"{name} kept"
+        meter.finish("trained")
+    errors = _task(measure_errors, "errors")(settings, output)
+    model: Path = _task(finish, "finish")(settings, output, errors)
+    table = charge_error_table(errors)
+    markdown = f"{table}\n\nModel: `{model}`, errors of all atoms: `{output / ERRORS}`"
+    create_markdown_artifact(key=artifact_key("metrics", output), markdown=markdown)
+    found = summarise(errors)
+    told = f"{found['error']:.3f} e, dielectric tensor {found['dielectric']:.1%}"
+    return ended(model, f"errors on crystals left out: {told}")
 
 
 @flow(name="distill", flow_run_name="distill {source}")

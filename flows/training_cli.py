@@ -24,10 +24,11 @@ Output = Annotated[
 
 @app.command()
 def train(config: Settings, output: Output) -> None:
-    """Train a potential on labelled frames.
+    """Train a potential on labelled frames, or a model of Born charges on calculated ones.
 
-    Running it again continues from the last epoch. Use the model with
-    `--potential facet:results/elements/model.pt`. Example:
+    Running it again continues from the last epoch, or fold. Use a potential with
+    `--potential facet:results/elements/model.pt`. Settings with `kind: charges` train a model of
+    Born charges and tell its errors on crystals left out. Example:
 
         chiralscreen train --config data/training/elements.yaml --output results/elements
     """
@@ -35,13 +36,21 @@ def train(config: Settings, output: Output) -> None:
         STANDING.advice = CONTINUES
         require_prefect()
         from flows.server import any_api
-        from flows.training import train as flow
-        from tasks.screening.settings import read_settings_of
+        from flows.training import train as train_potential
+        from flows.training import train_charges
+        from tasks.screening.settings import read_settings_by_kind
+        from tasks.training.charge_settings import ChargeTrainingSettings
         from tasks.training.settings import TrainingSettings
 
-        settings = read_settings_of(TrainingSettings, config)
+        kinds: dict[str, type[TrainingSettings | ChargeTrainingSettings]] = {
+            "charges": ChargeTrainingSettings
+        }
+        settings = read_settings_by_kind(kinds, TrainingSettings, config)
         with any_api():
-            model = flow(settings, output)
+            if isinstance(settings, ChargeTrainingSettings):
+                model = train_charges(settings, output)
+            else:
+                model = train_potential(settings, output)
         console.print(f"written: {model}")
 
 

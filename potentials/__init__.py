@@ -1,4 +1,4 @@
-"""Energies: batches of atoms in; energies, forces and stresses out."""
+"""Energies: batches of atoms in; energies, forces and stresses out. And Born charges, predicted."""
 
 from potentials.interface import (
     DifferentiablePotential,
@@ -9,7 +9,7 @@ from potentials.interface import (
 )
 from potentials.memory import is_out_of_memory
 from potentials.parity import inverted, unaveraged
-from potentials.registry import load_card, load_potential, require_known
+from potentials.registry import load_card, load_charge_model, load_potential, require_known
 
 __all__ = [
     "DifferentiablePotential",
@@ -20,6 +20,7 @@ __all__ = [
     "inverted",
     "is_out_of_memory",
     "load_card",
+    "load_charge_model",
     "load_potential",
     "require_known",
     "unaveraged",

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +25,7 @@ from potentials.compiler import COMPILED, TORCH
 from potentials.convolution import Connect, Connection, Convolution, Convolve, Paths
 from potentials.devices import to_device, to_host
 from potentials.forces import differentiate
-from potentials.graphs import Union, evaluate_in_batches
+from potentials.graphs import Union, evaluate_in_batches, graphs_of, union
 from potentials.interface import Evaluation, FloatArray, PotentialCard
 from potentials.kernels import (
     INTERVALS,
@@ -145,6 +145,33 @@ class Nequix:
             structures, self.cutoff, self.memory, self.budget, self._evaluate_batch
         )
 
+    def describe(self, atoms: Atoms) -> tuple[FloatArray, ...]:
+        """Features of the atoms in all layers, as they go into other models.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            Periodic structure.
+
+        Returns
+        -------
+        tuple of ndarray, each of shape (n_atoms, 2 l + 1, n_features)
+            By degree l from 0, of natural parity and in the components of e3nn, layer by layer.
+        """
+        batch = union(graphs_of([atoms], self.cutoff))
+        kinds = to_device(
+            np.searchsorted(self.network.species, batch.numbers), self.device, torch.float64
+        )
+        vectors = to_device(batch.vectors, self.device, torch.float64)
+        with torch.no_grad():
+            layers = _features(self.network, kinds, vectors, batch)
+        # The last layer has scalars only.
+        by_degree = zip_longest(*layers)
+        return tuple(
+            to_host(torch.cat([x for x in features if x is not None], dim=2))[batch.places[0]]
+            for features in by_degree
+        )
+
     def _evaluate_batch(self, batch: Union) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Run one forward and backward pass over a disjoint union of graphs."""
         kinds = np.searchsorted(self.network.species, batch.numbers)
@@ -222,11 +249,21 @@ def _compile_layer(layer: _Layer, intervals: Intervals, dtype: torch.dtype) -> _
 
 def _energies(network: _Network, kinds: Tensor, vectors: Tensor, batch: Union) -> Tensor:
     """Energies (n_atoms,) of the atoms, but for the offsets of their species."""
+    scalars = _features(network, kinds, vectors, batch)[-1][0]
+    return (scalars @ network.readout).flatten()
+
+
+def _features(
+    network: _Network, kinds: Tensor, vectors: Tensor, batch: Union
+) -> list[list[Tensor]]:
+    """Features of all layers, each a list by irrep of (n_atoms, dimension, channels)."""
     edges = network.connect(vectors, batch)
     features = [one_hot(kinds, len(network.species)).to(network.readout.dtype).unsqueeze(1)]
+    layers = []
     for layer in network.layers:
         features = _layered(layer, features, edges)
-    return (features[0] @ network.readout).flatten()
+        layers.append(features)
+    return layers
 
 
 def _radial(

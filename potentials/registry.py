@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
 from potentials.compiler import expected_kernel
@@ -16,8 +17,13 @@ from potentials.nequix_card import nequix_card
 from potentials.parity import InversionAverage, averaged_card
 from potentials.sevennet_card import MODELS, sevennet_card
 
+if TYPE_CHECKING:
+    from potentials.charges import ChargeModel
+
 # Packages that come as an extra of this one, each with the name of its extra.
 _EXTRAS = {"chgnet": ("chgnet", "chgnet")} | dict.fromkeys(MODELS, ("sevenn", "sevennet"))
+_CHARGES_FILE = "charges:"
+_CHARGES_WEIGHTS = Path(__file__).parent / "charges" / "weights"
 _DTYPES = ("float32", "float64")
 _FACET_FILE = "facet:"
 _FACET_WEIGHTS = Path(__file__).parent / "facet" / "weights"
@@ -114,6 +120,39 @@ def load_card(
     return load_potential(name, device, dtype, options=options).card
 
 
+def load_charge_model(name: str = "default") -> "ChargeModel":
+    """Load a model of Born charges, once per process.
+
+    Parameters
+    ----------
+    name : str
+        ``default``, or ``charges:path`` for a model of one's own training.
+
+    Returns
+    -------
+    ChargeModel
+        With ``card`` and ``predict``; on the CPU and in float64.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a file that is no such model.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> from potentials import load_charge_model
+    >>> load_charge_model("default").predict(bulk("MgO", "rocksalt", 4.21)).born.shape
+    (2, 3, 3)
+    """
+    shipped = sorted(path.stem for path in _CHARGES_WEIGHTS.glob("*.pt"))
+    path = _checkpoint(name, _CHARGES_WEIGHTS / f"{name}.pt")
+    if not path.is_file() or not name.startswith((*shipped, _CHARGES_FILE)):
+        choices = ", ".join([*shipped, "charges:model.pt"])
+        raise ValueError(f"unknown charge model {name!r}; choose one of {choices}")
+    return _charge_model(path)
+
+
 def require_known(name: str, device: str, dtype: str) -> None:
     """Refuse what `load_potential` would refuse, without loading anything.
 
@@ -173,6 +212,13 @@ def nequix_names() -> tuple[str, ...]:
         Names for `load_potential`.
     """
     return tuple(sorted(path.stem for path in _NEQUIX_WEIGHTS.glob("*.nqx")))
+
+
+@cache
+def _charge_model(path: Path) -> "ChargeModel":
+    from potentials.charges.checkpoint import read_charge_model  # noqa: PLC0415 - as above
+
+    return read_charge_model(path)
 
 
 @cache

@@ -126,6 +126,32 @@ def read_settings_of(kind: type[M], path: Path) -> M:
     return _checked(_read_yaml(path), kind)
 
 
+def read_settings_by_kind(kinds: Mapping[str, type[M]], usual: type[M], path: Path) -> M:
+    """Read settings whose file tells by ``kind`` what they are of.
+
+    Parameters
+    ----------
+    kinds : mapping from str to type
+        Settings by the values of ``kind``.
+    usual : type
+        Those of a file without it.
+    path : pathlib.Path
+        YAML file.
+
+    Returns
+    -------
+    BaseModel
+        Of one of these kinds, checked.
+
+    Raises
+    ------
+    RemediableError
+        As `read_settings_of`.
+    """
+    tree = _read_yaml(path)
+    return _checked(tree, kinds.get(str(tree.get("kind")), usual))
+
+
 def _checked(tree: Mapping[str, object], kind: type[M]) -> M:
     """Settings of a tree of mappings, or all that is wrong with it."""
     try:

@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from flows.training import label_source
 from flows.training_cli import app
-from potentials import load_potential
+from potentials import load_charge_model, load_potential
 from potentials.facet import read_facet
 from tasks.training.labelling import DistillationSettings
+from tests.tasks.training.charged import SMALL as SMALL_CHARGES
 from tests.tasks.training.crystals import ELEMENTS
 
 SMALL = {"channels": 4, "cutoff": 3.5, "correlation": 2}
@@ -54,6 +55,18 @@ def test_train_makes_a_potential(command, tmp_path):
     assert (output / "learning_curves.png").stat().st_size > 1000
     found = load_potential(f"facet:{output / 'model.pt'}").evaluate([bulk("Si")])
     assert np.isfinite(found.energies).all()
+
+
+def test_train_makes_a_charge_model(command, tmp_path):
+    config = write(tmp_path / "c.yaml", SMALL_CHARGES.model_dump(mode="json"))
+    output = tmp_path / "charges"
+    result = command("train", "--config", config, "--output", output)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "model.pt" in result.stdout
+    assert pd.read_parquet(output / "errors.parquet")["crystal"].nunique() == 19
+    model = load_charge_model(f"charges:{output / 'model.pt'}")
+    found = model.predict(bulk("NaCl", "rocksalt", 5.6))
+    assert np.trace(found.born[0]) > 0 > np.trace(found.born[1])
 
 
 def test_distill_teaches_a_student(command, tmp_path):

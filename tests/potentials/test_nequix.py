@@ -174,3 +174,18 @@ def test_other_files_are_refused(content, word, tmp_path):
 def test_a_missing_file_is_told():
     with pytest.raises(ValueError, match="no such file"):
         load_potential("nequix:/no/such/model.nqx")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_features_are_those_of_which_energies_are_made(name):
+    """With and without the compiled kernel, in the order of the atoms."""
+    atoms = trigonal_tellurium()
+    atoms.rattle(0.02, seed=3)
+    potential, plain = (load_potential(name, compiled=compiled) for compiled in (True, False))
+    features = potential.describe(atoms)
+    assert [x.shape for x in features] == [(3, 1, 512), (3, 3, 192), (3, 5, 96), (3, 7, 96)]
+    for mine, other in zip(features, plain.describe(atoms), strict=True):
+        assert np.abs(mine - other).max() < 1e-6
+    last = features[0][:, 0, -128:] @ plain.network.readout.numpy()
+    energy = last.sum() + plain.network.offsets[plain.network.species.index(52)] * 3
+    assert energy == pytest.approx(potential.evaluate([atoms]).energies[0], abs=1e-6)
