@@ -85,5 +85,5 @@ def test_what_the_wheel_installs_screens_a_crystal_and_shows_it_in_a_catalogue(
         assert done.returncode == 0, done.stdout + done.stderr
     rows = pd.read_parquet(tmp_path / "results" / "catalog" / "chirality.parquet")
     assert rows["material_id"].tolist() == ["te"]
-    assert rows["mean_abs_helicity"].item() > 0.05
+    assert rows["mean_helicity"].item() > 0.05
     assert (tmp_path / "site" / "app" / "main.js").is_file()
