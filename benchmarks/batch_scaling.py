@@ -17,9 +17,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read
 
-from flows.console import located
+from flows.console import locate_source
 from potentials import load_potential
-from potentials.graphs import graphs_of
+from potentials.graphs import build_graphs
 from potentials.memory import is_out_of_memory
 from potentials.nequix import Nequix
 from potentials.sevennet import SevenNet
@@ -40,7 +40,7 @@ class Fixed:
 
 def main() -> None:
     """Measure and print."""
-    arguments = parsed()
+    arguments = parse_arguments()
     torch.set_num_threads(1)
     potential = load_potential(arguments.potential, arguments.device, arguments.dtype, parity=False)
     print(f"{arguments.potential}, {arguments.dtype}, {potential.device}: structures per second\n")
@@ -49,10 +49,10 @@ def main() -> None:
     print(f"|---{'|---:' * (len(batches) + 2)}|")
     for name, atoms in crystals().items():
         rates = [rate(potential, atoms, count, arguments.seconds) for count in batches]
-        print(f"| {name} | {len(atoms)} | {' | '.join(rates)} | {chosen(potential, atoms)} |")
+        print(f"| {name} | {len(atoms)} | {' | '.join(rates)} | {choose_count(potential, atoms)} |")
 
 
-def parsed() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--potential", default="nequix-mp-1-pft", help="of SevenNet or Nequix")
@@ -65,7 +65,7 @@ def parsed() -> argparse.Namespace:
 
 def crystals() -> dict[str, Atoms]:
     """Cells of 2 to 72 atoms."""
-    demo = located(Path("demo"))
+    demo = locate_source(Path("demo"))
     quartz = read(demo / "quartz-154.cif")
     tellurium = read(demo / "te.cif")
     return {
@@ -85,10 +85,10 @@ def copies(atoms: Atoms, count: int) -> list[Atoms]:
     return result
 
 
-def chosen(potential: SevenNet | Nequix, atoms: Atoms) -> int:
+def choose_count(potential: SevenNet | Nequix, atoms: Atoms) -> int:
     """How many copies the potential would put into one forward pass."""
-    [graph] = graphs_of([atoms], potential.cutoff)
-    size = potential.memory.bytes_of(len(atoms), len(graph.vectors))
+    [graph] = build_graphs([atoms], potential.cutoff)
+    size = potential.memory.estimate_bytes(len(atoms), len(graph.vectors))
     return max(int(potential.budget.limit() // size), 1)
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import Symmetry
 
-from tasks.crystals.born_charges import require_sound
+from tasks.crystals.born_charges import require_sound_charges
 from tasks.crystals.dielectric import DielectricResponse
 from tasks.failures import RemediableError
 from tasks.phonons.driver import FloatArray
@@ -29,7 +29,7 @@ SYMPREC = 0.01  # Å
 SAME = 0.1  # e; an exchange that changes no charge by more is none
 
 
-def judged(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def judge_row(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What was done to the charges of one crystal, and what came of it."""
     cell = PhonopyAtoms(
         numbers=row["atomic_numbers"],
@@ -42,7 +42,7 @@ def judged(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield group, _outcome(charges, dielectric, cell)
     if not row["good"]:
         return
-    exchanged = _exchanged(charges, cell)
+    exchanged = _exchange_charges(charges, cell)
     if np.abs(exchanged - charges).max() > SAME:
         yield "exchanged", _outcome(exchanged, dielectric, cell)
     transposed = charges.transpose(0, 2, 1)
@@ -53,14 +53,14 @@ def judged(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _outcome(charges: FloatArray, dielectric: FloatArray, cell: PhonopyAtoms) -> str:
     """Which of the tests refuses the charges, if one does."""
     try:
-        require_sound(DielectricResponse(charges, dielectric), cell, SYMPREC, "charges")
+        require_sound_charges(DielectricResponse(charges, dielectric), cell, SYMPREC, "charges")
     except RemediableError as error:
         words = {"add up": "sum", "violates": "symmetry", "is positive": "sign"}
         return next((name for word, name in words.items() if word in str(error)), "other")
     return "accepted"
 
 
-def _exchanged(charges: FloatArray, cell: PhonopyAtoms) -> FloatArray:
+def _exchange_charges(charges: FloatArray, cell: PhonopyAtoms) -> FloatArray:
     """Charges whose inequivalent atoms have one another's tensors."""
     symmetry = Symmetry(cell, symprec=SYMPREC)
     independent = symmetry.get_independent_atoms()
@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--charges", type=Path, required=True)
     rows = pd.read_parquet(parser.parse_args().charges).to_dict("records")
-    counts = Counter(pair for row in rows for pair in judged(row))
+    counts = Counter(pair for row in rows for pair in judge_row(row))
     table = pd.Series(counts).unstack(fill_value=0)
     sys.stdout.write(f"{table.to_string()}\n")
 

@@ -21,7 +21,12 @@ from phonopy import Phonopy
 from rich.console import Console
 from rich.table import Table
 
-from tasks.chirality import ChiralitySettings, analyze_force_constants, angular_momentum, modes_at
+from tasks.chirality import (
+    ChiralitySettings,
+    analyze_force_constants,
+    angular_momentum,
+    compute_modes,
+)
 from tasks.phonons.phonopy_files import read_phonopy
 
 FloatArray = NDArray[np.float64]
@@ -32,7 +37,7 @@ for _a, _b, _c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
     GENERATORS[_a, _b, _c], GENERATORS[_a, _c, _b] = -1j, 1j
 
 
-def momentum_by_loop(eigenvectors: NDArray[np.complex128]) -> FloatArray:
+def compute_angular_momentum_by_loop(eigenvectors: NDArray[np.complex128]) -> FloatArray:
     """Angular momentum (nb, 3) at one q-point, one mode, atom and component at a time."""
     n_bands = len(eigenvectors)
     result = np.zeros((n_bands, 3))
@@ -47,12 +52,12 @@ def momentum_by_loop(eigenvectors: NDArray[np.complex128]) -> FloatArray:
 def by_loop(phonon: Phonopy, q_points: FloatArray) -> FloatArray:
     """Angular momentum (nq, nb, 3), one q-point after the other."""
     found = (phonon.run_qpoints([q], with_eigenvectors=True).eigenvectors[0] for q in q_points)
-    return np.array([momentum_by_loop(eigenvectors) for eigenvectors in found])
+    return np.array([compute_angular_momentum_by_loop(eigenvectors) for eigenvectors in found])
 
 
 def in_bulk(phonon: Phonopy, q_points: FloatArray) -> FloatArray:
     """Angular momentum (nq, nb, 3), all at once."""
-    return angular_momentum(modes_at(phonon, q_points).eigenvectors)
+    return angular_momentum(compute_modes(phonon, q_points).eigenvectors)
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
@@ -77,8 +82,8 @@ def main() -> None:
     assert np.allclose(by_loop(phonon, q_points[:20]), in_bulk(phonon, q_points[:20]), atol=1e-10)
     loop = seconds(lambda: by_loop(phonon, q_points), 1)
     bulk = seconds(lambda: in_bulk(phonon, q_points), options.repeats)
-    vectors = modes_at(phonon, q_points).eigenvectors
-    loop_alone = seconds(lambda: [momentum_by_loop(e) for e in vectors], 1)
+    vectors = compute_modes(phonon, q_points).eigenvectors
+    loop_alone = seconds(lambda: [compute_angular_momentum_by_loop(e) for e in vectors], 1)
     bulk_alone = seconds(lambda: angular_momentum(vectors), options.repeats)
     stage = seconds(lambda: analyze_force_constants(phonon, ChiralitySettings()), options.repeats)
     mesh = analyze_force_constants(phonon, ChiralitySettings()).record

@@ -37,28 +37,28 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from benchmarks.stage_overhead import SOURCES, TimedPotential, settings_of, works_of
-from flows.runs import potential_of
+from flows.runs import load_run_potential
 from potentials import PotentialCard
 from tasks.chirality import analyze_force_constants
-from tasks.crystals.rows import atoms_of
-from tasks.phonons.rows import phonon_of, response_of
+from tasks.crystals.rows import read_atoms
+from tasks.phonons.rows import read_phonon, read_strain_response
 from tasks.phonons.sum_rules import impose_sum_rules
-from tasks.screening.classification import classified
+from tasks.screening.classification import classify_record
 from tasks.screening.costs import (
     CONSTANTS_FILE,
-    Constants,
-    Counts,
+    CostConstants,
     ModeCounts,
-    analysis_seconds,
-    constants,
-    count,
+    WorkCounts,
+    count_work,
+    estimate_analysis_seconds,
     estimate_seconds,
-    seconds_per_atom,
+    estimate_seconds_per_atom,
+    read_constants,
 )
-from tasks.screening.planning import STAGE_NAMES, Work
+from tasks.screening.planning import STAGE_NAMES, WorkItem
 from tasks.screening.settings import ScreenSettings
 from tasks.screening.stages import run_stage
-from tasks.sources import raw_records
+from tasks.sources import read_raw_records
 from tasks.storage import Dataset
 
 TOGETHER = {"relaxation": 6, "phonons": 1, "chirality": 1}
@@ -79,7 +79,7 @@ class Sample:
     ----------
     stage : str
         Which.
-    counts : list of Counts
+    counts : list of WorkCounts
         Of each crystal, from the input alone.
     card : PotentialCard
         Of the potential.
@@ -90,28 +90,28 @@ class Sample:
     """
 
     stage: str
-    counts: list[Counts]
+    counts: list[WorkCounts]
     card: PotentialCard
     n_structures: int
     n_atoms: int
     inside: float
     besides: float
 
-    def estimate(self, known: Constants) -> float:
+    def estimate(self, known: CostConstants) -> float:
         """Seconds that the model gives."""
         found = (estimate_seconds(one, self.card, known) for one in self.counts)
         return sum(seconds.of(self.stage) for seconds in found)
 
-    def ratio(self, known: Constants) -> float:
+    def ratio(self, known: CostConstants) -> float:
         """Estimated over measured seconds."""
         return self.estimate(known) / (self.inside + self.besides)
 
-    def ratio_inside(self, known: Constants) -> float:
+    def ratio_inside(self, known: CostConstants) -> float:
         """Estimated over measured seconds in the potential, for what was evaluated."""
         density = statistics.mean(one.density for one in self.counts)
         extra = known.atoms_per_evaluation if self.stage == "relaxation" else 0.0
         n_atoms = self.n_atoms + extra * self.n_structures
-        return n_atoms * seconds_per_atom(density, self.card, known) / self.inside
+        return n_atoms * estimate_seconds_per_atom(density, self.card, known) / self.inside
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Screening:
     def of(cls, folder: Path) -> "Screening":
         """Open a dataset and load its potential."""
         settings = settings_of(Dataset(folder))
-        potential = TimedPotential(potential_of(settings.potential, "cpu"))
+        potential = TimedPotential(load_run_potential(settings.potential, "cpu"))
         return cls(Dataset(folder), settings, potential)
 
     def samples(self, repeats: int) -> Iterator[Sample]:
@@ -147,12 +147,12 @@ class Screening:
         chirality = self.settings.chirality.model_copy(update=changed)
         return replace(self, settings=self.settings.model_copy(update={"chirality": chirality}))
 
-    def least(self, stage: str, works: Sequence[Work], repeats: int) -> Sample:
+    def least(self, stage: str, works: Sequence[WorkItem], repeats: int) -> Sample:
         """The fastest of some repeats."""
         found = (self.timed(stage, works) for _ in range(repeats))
         return min(found, key=lambda sample: sample.inside + sample.besides)
 
-    def timed(self, stage: str, works: Sequence[Work]) -> Sample:
+    def timed(self, stage: str, works: Sequence[WorkItem]) -> Sample:
         """Run a stage for some crystals."""
         index, potential = STAGE_NAMES.index(stage), self.potential
         keys = [work.keys[index - 1] if index else work.material_key for work in works]
@@ -176,21 +176,21 @@ class Screening:
             taken - inside,
         )
 
-    def counted(self, work: Work) -> Counts:
+    def counted(self, work: WorkItem) -> WorkCounts:
         """Counts of a crystal as it was given."""
         [row] = self.dataset.read("materials", keys=[work.material_key]).to_pylist()
-        return count(atoms_of(row), self.settings)
+        return count_work(read_atoms(row), self.settings)
 
     def charged(self) -> Iterator[tuple[ModeCounts, float]]:
         """Counts and seconds of analyses of some crystals with charges that are made up."""
         works = {work.keys[1]: work for work in works_of(self.dataset)[::EVERY]}
         for row in self.dataset.read("force_constants", keys=list(works)).to_pylist():
-            phonon, modes = phonon_of(row), self.counted(works[row["key"]]).modes
+            phonon, modes = read_phonon(row), self.counted(works[row["key"]]).modes
             ions = np.where(phonon.primitive.numbers == phonon.primitive.numbers.max(), 1.0, 0.0)
             born = (ions - ions.mean())[:, None, None] * np.eye(3)
             phonon.nac_params = MADE_UP | {"born": born}
             start = time.process_time()
-            rules = impose_sum_rules(phonon, response_of(row))
+            rules = impose_sum_rules(phonon, read_strain_response(row))
             analyze_force_constants(rules.crystal, self.settings.chirality)
             yield replace(modes, has_charges=True), time.process_time() - start
 
@@ -202,30 +202,32 @@ class Screening:
             yield self.counted(work).n_coordinates, taken[work.keys[0]]
 
 
-def fitted(screenings: Sequence[Screening], samples: Sequence[Sample]) -> Constants:
+def fit_constants(screenings: Sequence[Screening], samples: Sequence[Sample]) -> CostConstants:
     """Constants that suit all samples best."""
     of = {stage: [one for one in samples if one.stage == stage] for stage in STAGE_NAMES}
     pairs = np.array([pair for screening in screenings for pair in screening.evaluations()])
     slope, first = np.polyfit(pairs[:, 0], pairs[:, 1], 1)
     known = replace(
-        constants(),
+        read_constants(),
         first_evaluations=float(first),
         evaluations_per_coordinate=float(slope),
         structure=statistics.median(one.besides / len(one.counts) for one in of["relaxation"]),
         enlargement=_enlargement(of["phonons"]),
     )
     forces, charged = of["relaxation"] + of["phonons"], [p for s in screenings for p in s.charged()]
-    known = _adjusted(known, ("crowding", "atoms_per_evaluation"), forces, Sample.ratio_inside)
-    known = _adjusted(known, ("pair",), of["phonons"], Sample.ratio)
+    known = _adjust_constants(
+        known, ("crowding", "atoms_per_evaluation"), forces, Sample.ratio_inside
+    )
+    known = _adjust_constants(known, ("pair",), of["phonons"], Sample.ratio)
     analysis = ("analysis", "rules", "path", "mode", "power")
-    known = _adjusted(known, analysis, of["chirality"], Sample.ratio)
-    return _adjusted(known, ("charges",), charged, _ratio_charged)
+    known = _adjust_constants(known, analysis, of["chirality"], Sample.ratio)
+    return _adjust_constants(known, ("charges",), charged, _ratio_charged)
 
 
-def _ratio_charged(pair: tuple[ModeCounts, float], known: Constants) -> float:
+def _ratio_charged(pair: tuple[ModeCounts, float], known: CostConstants) -> float:
     """Estimated over measured seconds of an analysis."""
     modes, seconds = pair
-    return analysis_seconds(modes, known) / seconds
+    return estimate_analysis_seconds(modes, known) / seconds
 
 
 def _enlargement(samples: Sequence[Sample]) -> float:
@@ -238,15 +240,15 @@ def _enlargement(samples: Sequence[Sample]) -> float:
     return sum(sample.n_atoms for sample in samples) / expected
 
 
-def _adjusted(
-    known: Constants,
+def _adjust_constants(
+    known: CostConstants,
     names: Sequence[str],
     samples: Sequence[S],
-    ratio: Callable[[S, Constants], float],
-) -> Constants:
+    ratio: Callable[[S, CostConstants], float],
+) -> CostConstants:
     """Constants of some names such that the logarithms of ratios are least."""
 
-    def changed(logarithms: Array) -> Constants:
+    def changed(logarithms: Array) -> CostConstants:
         return replace(known, **dict(zip(names, np.exp(logarithms).tolist(), strict=True)))
 
     def deviations(logarithms: Array) -> list[float]:
@@ -259,11 +261,13 @@ def _adjusted(
 def per_record(source: Path) -> float:
     """Processor seconds of reading and classifying a record."""
     settings, start = ScreenSettings(), time.process_time()
-    found = [classified(raw, source, settings) for raw in raw_records(source, settings.source)]
+    found = [
+        classify_record(raw, source, settings) for raw in read_raw_records(source, settings.source)
+    ]
     return (time.process_time() - start) / len(found)
 
 
-def with_command(source: Path, known: Constants) -> Constants:
+def with_command(source: Path, known: CostConstants) -> CostConstants:
     """Start and chunks of a run with one worker: what it takes beyond its stages."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "flows.cli", "screen", str(source), "-o", folder]
@@ -279,7 +283,7 @@ def with_command(source: Path, known: Constants) -> Constants:
     return replace(known, chunk=chunk, start=taken - sum(walls) - chunk * len(walls))
 
 
-def report(samples: Sequence[Sample], known: Constants) -> pd.DataFrame:
+def report(samples: Sequence[Sample], known: CostConstants) -> pd.DataFrame:
     """Estimated over measured seconds: quantiles of the samples, and of all together."""
     rows = []
     for stage in STAGE_NAMES:
@@ -305,8 +309,8 @@ def main() -> None:
     screenings = [Screening.of(folder) for folder in options.datasets]
     samples = [one for screening in screenings for one in screening.samples(options.repeats)]
     print("Estimated over measured seconds, with the constants of the file\n")
-    print(report(samples, constants()).round(2).to_markdown(index=False))
-    known = replace(fitted(screenings, samples), record=per_record(options.source))
+    print(report(samples, read_constants()).round(2).to_markdown(index=False))
+    known = replace(fit_constants(screenings, samples), record=per_record(options.source))
     known = with_command(options.run, known) if options.run else known
     print("\nThe same with those of these samples\n")
     print(report(samples, known).round(2).to_markdown(index=False))

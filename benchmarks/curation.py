@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from flows.classification import classified_rows
+from flows.classification import classify_records
 from tasks.failures import Failure
 from tasks.screening.settings import ScreenSettings, read_settings
 from tasks.symmetry import classify_space_group
@@ -32,7 +32,7 @@ def main() -> None:
     settings = read_settings(arguments.config, {"symmetry.symprec": arguments.symprec})
     expected = _expected(arguments.source, arguments.expected)
     began = time.perf_counter()
-    rows = classified_rows(arguments.source, settings, arguments.workers)
+    rows = classify_records(arguments.source, settings, arguments.workers)
     report = count(islice(rows, arguments.limit), expected, settings)
     report["wall_seconds"] = round(time.perf_counter() - began, 1)
     text = json.dumps(report, indent=1)

@@ -26,14 +26,14 @@ from ase.io import read
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
-from flows.console import located
+from flows.console import locate_source
 from potentials import Potential, load_potential
-from tasks.chirality import ChiralitySettings, analyze_force_constants, modes_at
-from tasks.crystals.cells import atoms_of_cell
+from tasks.chirality import ChiralitySettings, analyze_force_constants, compute_modes
+from tasks.crystals.cells import make_atoms
 from tasks.crystals.structures import standardize
-from tasks.phonons import PhononSettings, force_constants
-from tasks.phonons.elasticity import StrainResponse, strain_responses
-from tasks.phonons.fourier import Crystal
+from tasks.phonons import PhononSettings, compute_force_constants
+from tasks.phonons.elasticity import StrainResponse, measure_strain_responses
+from tasks.phonons.fourier import HarmonicCrystal
 from tasks.phonons.sum_rules import WEIGHTS, impose_sum_rules
 from tasks.relaxation import RelaxationSettings, relax
 from tasks.screening.settings import PotentialSettings
@@ -62,28 +62,28 @@ class Computed:
     response: StrainResponse
 
 
-def computed(name: str, potential: Potential) -> Computed:
+def compute_crystal(name: str, potential: Potential) -> Computed:
     """Relax a crystal of the demo and compute its force constants twice."""
-    start = standardize(read(located(Path("demo")) / f"{name}.cif"), 0.01)
+    start = standardize(read(locate_source(Path("demo")) / f"{name}.cif"), 0.01)
     [relaxed] = relax([start], potential, RelaxationSettings())
     small, large = (
-        force_constants(
+        compute_force_constants(
             relaxed.atoms,
             potential,
             PhononSettings(min_supercell_length=length, max_atoms=most, max_enlargements=0),
         ).phonon
         for length, most in zip(LENGTHS, MAX_ATOMS, strict=True)
     )
-    [response] = strain_responses([atoms_of_cell(small.primitive)], potential)
+    [response] = measure_strain_responses([make_atoms(small.primitive)], potential)
     return Computed(small, large, response)
 
 
-def divisions(found: Computed) -> Iterator[tuple[str, Crystal]]:
+def divisions(found: Computed) -> Iterator[tuple[str, HarmonicCrystal]]:
     """Crystals by the name of their division."""
     yield "nearest", found.small
     rules = impose_sum_rules(found.small, found.response)
     for power in POWERS:
-        yield f"r^-{power:g}", rules.divide(power)
+        yield f"r^-{power:g}", rules.distribute(power)
 
 
 def q_points(scale: float) -> FloatArray:
@@ -91,10 +91,12 @@ def q_points(scale: float) -> FloatArray:
     return scale * np.random.default_rng(0).uniform(-0.5, 0.5, (N_Q_POINTS, 3))
 
 
-def errors(crystal: Crystal, exact: Crystal, scale: float) -> dict[str, float]:
+def errors(crystal: HarmonicCrystal, exact: HarmonicCrystal, scale: float) -> dict[str, float]:
     """Mean errors of acoustic and optical frequencies (THz)."""
     points = q_points(scale)
-    wrong = np.abs(modes_at(crystal, points).frequencies - modes_at(exact, points).frequencies)
+    wrong = np.abs(
+        compute_modes(crystal, points).frequencies - compute_modes(exact, points).frequencies
+    )
     return {"acoustic": float(wrong[:, :3].mean()), "optical": float(wrong[:, 3:].mean())}
 
 
@@ -109,7 +111,7 @@ def numbers(record: ChiralityRecord) -> dict[str, FloatArray]:
 
 def rows(name: str, potential: Potential) -> Iterator[dict[str, Any]]:
     """One row per division of one crystal."""
-    found = computed(name, potential)
+    found = compute_crystal(name, potential)
     exact = impose_sum_rules(found.large, found.response).crystal
     wanted = numbers(analyze_force_constants(exact, ANALYSIS).record)
     kinds = dict(divisions(found))
@@ -125,12 +127,14 @@ def rows(name: str, potential: Potential) -> Iterator[dict[str, Any]]:
             "division": division,
             **{f"{k}, zone": v for k, v in errors(crystal, exact, 1.0).items()},
             **{f"{k}, near Γ": v for k, v in errors(crystal, exact, NEAR).items()},
-            **compared(records[division], wanted),
-            "spread": compared(records[division], records[MAIN]),
+            **compare_numbers(records[division], wanted),
+            "spread": compare_numbers(records[division], records[MAIN]),
         }
 
 
-def compared(found: dict[str, FloatArray], wanted: dict[str, FloatArray]) -> dict[str, float]:
+def compare_numbers(
+    found: dict[str, FloatArray], wanted: dict[str, FloatArray]
+) -> dict[str, float]:
     """Relative difference of each quantity."""
     return {name: relative(found[name], value) for name, value in wanted.items()}
 

@@ -28,12 +28,12 @@ from tasks.training import (
     ModelSettings,
     StageSettings,
     TrainingSettings,
-    prepare,
-    run_stage,
+    prepare_training,
+    train_stage,
     write_frames,
 )
 from tasks.training.datasets import read_frames
-from tasks.training.disagreement import most_disputed
+from tasks.training.disagreement import select_most_disputed
 from tasks.training.run import MODEL
 
 N_KEPT = 2
@@ -99,7 +99,7 @@ def disputed(rattled: Sequence[Frame], referees: tuple[Potential, Potential]) ->
     """Frames of the cells on which two students disagree most."""
     frames: dict[int, Frame] = {id(frame.atoms): frame for frame in rattled}
     cells: list[Atoms] = [frame.atoms for frame in rattled]
-    return [frames[id(atoms)] for atoms in most_disputed(cells, referees, N_KEPT)]
+    return [frames[id(atoms)] for atoms in select_most_disputed(cells, referees, N_KEPT)]
 
 
 def size_of(frame: Frame) -> float:
@@ -119,8 +119,8 @@ def train(folder: Path, frames: Sequence[Frame], seed: int, epochs: int) -> Path
     })  # fmt: skip
     model = ModelSettings(channels=32, n_radial=10)
     settings = TrainingSettings(data=data, model=model, stages=(stage,), seed=seed)
-    prepare(settings, folder)
-    run_stage(settings, folder, 1)
+    prepare_training(settings, folder)
+    train_stage(settings, folder, 1)
     return folder / MODEL
 
 

@@ -29,11 +29,11 @@ from potentials.facet import (
     Frame,
     LossWeights,
     OptimizerSettings,
-    begin,
+    begin_training,
+    count_mean_neighbours,
     make_batch,
-    mean_neighbours,
-    new_model,
-    step,
+    make_model,
+    take_step,
     validate,
 )
 from tasks.training.datasets import read_frames, split_frames
@@ -76,15 +76,15 @@ def steps_within(seconds: float, count: int, take: Callable[[int, float], object
 def facet_errors(training: Sequence[Frame], validation: Sequence[Frame], seconds: float) -> Errors:
     """Steps, and errors of the averaged network."""
     numbers = tuple(sorted({int(z) for z in training[0].atoms.numbers}))
-    neighbours = mean_neighbours(training[:5], CUTOFF)
+    neighbours = count_mean_neighbours(training[:5], CUTOFF)
     config = FacetConfig(numbers, CUTOFF, CHANNELS, l_hidden=1, average_neighbours=neighbours)
-    model = new_model(config, fit_reference_energies(training), seed=0)
+    model = make_model(config, fit_reference_energies(training), seed=0)
     settings = OptimizerSettings(average_decay=DECAY, final_learning_rate=0.0)
-    learner = begin(model, WEIGHTS, settings, "cpu", "float32")
+    learner = begin_training(model, WEIGHTS, settings, "cpu", "float32")
     generator = np.random.default_rng(0)
 
     def take(index: int, progress: float) -> None:
-        step(learner, make_batch([training[index]], learner.model, generator), progress)
+        take_step(learner, make_batch([training[index]], learner.model, generator), progress)
 
     done = steps_within(seconds, len(training), take)
     batches = [make_batch([frame], learner.average, generator) for frame in validation]
@@ -140,7 +140,7 @@ def mace_model(training: Sequence[Frame]) -> Any:
         hidden_irreps=o3.Irreps(f"{CHANNELS}x0e+{CHANNELS}x1o"),
         MLP_irreps=o3.Irreps("16x0e"),
         atomic_energies=np.array([*energies.values()]),
-        avg_num_neighbors=mean_neighbours(training[:5], CUTOFF),
+        avg_num_neighbors=count_mean_neighbours(training[:5], CUTOFF),
         atomic_numbers=[*energies],
         correlation=3,
         gate=torch.nn.functional.silu,

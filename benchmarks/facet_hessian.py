@@ -18,11 +18,11 @@ import torch
 from ase import Atoms
 from ase.io import read
 
-from flows.console import located
+from flows.console import locate_source
 from potentials import Equivariance, Potential, PotentialCard, load_potential
 from potentials.facet import Facet, FacetConfig, FacetPotential
 from tasks.crystals.structures import standardize
-from tasks.phonons import ForceConstants, PhononSettings, force_constants
+from tasks.phonons import ForceConstants, PhononSettings, compute_force_constants
 
 CRYSTALS = ("aln", "si", "zno", "quartz-154", "te")
 MOST_ATOMS = 200
@@ -46,7 +46,7 @@ def main() -> None:
 def rows(repeats: int) -> Iterable[tuple[object, ...]]:
     """Rows of the table."""
     for name in CRYSTALS:
-        atoms = standardize(read(located(Path("demo")) / f"{name}.cif"), 1e-3)
+        atoms = standardize(read(locate_source(Path("demo")) / f"{name}.cif"), 1e-3)
         for dtype in ("float32", "float64"):
             trained = name == "aln"
             potential = load_potential("facet-aln", dtype=dtype) if trained else untrained(dtype)
@@ -74,7 +74,7 @@ def measured(
     times = []
     for _ in range(repeats):
         start = time.process_time()
-        found = force_constants(atoms, potential, settings)
+        found = compute_force_constants(atoms, potential, settings)
         times.append(time.process_time() - start)
     return found, min(times)
 

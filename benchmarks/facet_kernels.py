@@ -20,11 +20,11 @@ from ase.build import bulk
 from ase.io import read
 from scipy.spatial.transform import Rotation
 
-from flows.console import located
+from flows.console import locate_source
 from potentials import load_potential
-from potentials.facet import Facet, FacetConfig, build_graph, derivatives
-from potentials.facet.products import cp_factors
-from potentials.facet.sphere import couplings, sphere_grid
+from potentials.facet import Facet, FacetConfig, build_graph, compute_derivatives
+from potentials.facet.products import fit_cp_factors
+from potentials.facet.sphere import compute_couplings, make_sphere_grid
 
 CPU = torch.device("cpu")
 DEFAULT = FacetConfig()
@@ -96,16 +96,16 @@ def resolutions(repeats: int) -> Iterable[tuple[object, ...]]:
     for degree in (4, 6, 8, 12, 16, 24, 32):
         config = replace(DEFAULT, grid_degree=degree)
         errors = [rotation_error(config), rotation_error(replace(config, update="grid_mlp"))]
-        points = len(sphere_grid(degree)[1])
+        points = len(make_sphere_grid(degree)[1])
         costs = f"{facet_cost(config, quartz(), repeats):.2f}"
         yield degree, points, *(f"{error:.1e}" for error in errors), costs
 
 
 def ranks() -> Iterable[tuple[object, ...]]:
     """Error by rank of the decomposition at l_max 2."""
-    target = couplings(2, 2, 2).sum(0)
+    target = compute_couplings(2, 2, 2).sum(0)
     for rank in (8, 12, 16, 20, 22, 24, 32):
-        fit = torch.einsum("rx,ry,zr->xyz", *cp_factors(2, 2, 2, rank))
+        fit = torch.einsum("rx,ry,zr->xyz", *fit_cp_factors(2, 2, 2, rank))
         error = (fit - target).norm() / target.norm()
         energy = rotation_error(replace(DEFAULT, product="cp", rank=rank))
         yield rank, f"{error:.1e}", f"{energy:.1e}"
@@ -115,7 +115,9 @@ def facet_cost(config: FacetConfig, atoms: Atoms, repeats: int) -> float:
     """Milliseconds per atom of a model with random weights, neighbour search included."""
     model = Facet(config).float().requires_grad_(requires_grad=False)
     return cost(
-        lambda: derivatives(model, build_graph([atoms], config, CPU, torch.float32)), atoms, repeats
+        lambda: compute_derivatives(model, build_graph([atoms], config, CPU, torch.float32)),
+        atoms,
+        repeats,
     )
 
 
@@ -133,14 +135,14 @@ def rotation_error(config: FacetConfig) -> float:
     """Root mean square change of the energy by rotations, in meV per atom."""
     torch.manual_seed(0)
     model = Facet(config).requires_grad_(requires_grad=False)
-    atoms = read(located(Path("demo")) / "quartz-154.cif")
+    atoms = read(locate_source(Path("demo")) / "quartz-154.cif")
     atoms.rattle(0.1, seed=0)
     turns = [np.eye(3), *Rotation.random(6, random_state=0).as_matrix()]
     images = [
         Atoms(atoms.numbers, atoms.positions @ turn.T, cell=atoms.cell.array @ turn.T, pbc=True)
         for turn in turns
     ]
-    energies = derivatives(model, build_graph(images, config, CPU, torch.float64))[0]
+    energies = compute_derivatives(model, build_graph(images, config, CPU, torch.float64))[0]
     return 1000 * (energies[1:] - energies[0]).square().mean().sqrt().item() / len(atoms)
 
 
@@ -155,7 +157,7 @@ def crystals() -> Iterable[tuple[str, Atoms]]:
 
 def quartz(multiples: tuple[int, int, int] = (2, 2, 2)) -> Atoms:
     """Supercell of quartz."""
-    return read(located(Path("demo")) / "quartz-154.cif") * multiples
+    return read(locate_source(Path("demo")) / "quartz-154.cif") * multiples
 
 
 def print_table(heads: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:

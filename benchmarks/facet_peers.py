@@ -131,12 +131,14 @@ def facet_evaluator(channels: int) -> Callable[[Atoms], object]:
     """Default network of 64 channels, or that of facet-aln, which has 32 and sends l up to 1."""
     import torch
 
-    from potentials.facet import Facet, FacetConfig, build_graph, derivatives
+    from potentials.facet import Facet, FacetConfig, build_graph, compute_derivatives
 
     config = FacetConfig(channels=channels, l_hidden=2 if channels == 64 else 1)
     model = Facet(config).float().requires_grad_(requires_grad=False)
     place = torch.device("cpu")
-    return lambda atoms: derivatives(model, build_graph([atoms], config, place, torch.float32))
+    return lambda atoms: compute_derivatives(
+        model, build_graph([atoms], config, place, torch.float32)
+    )
 
 
 def calculator_evaluator(calculator: Calculator) -> Callable[[Atoms], object]:

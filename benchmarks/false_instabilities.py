@@ -38,14 +38,19 @@ from phonopy.harmonic.force_constants import full_fc_to_compact_fc
 
 from potentials import Potential, load_potential
 from tasks.chirality import ChiralitySettings, analyze_force_constants
-from tasks.crystals.cells import atoms_of_cell, cell_of_atoms
-from tasks.phonons import PhononSettings, commensurate_frequencies, force_constants, phonopy_of
+from tasks.crystals.cells import make_atoms, make_phonopy_cell
+from tasks.phonons import (
+    PhononSettings,
+    compute_commensurate_frequencies,
+    compute_force_constants,
+    make_phonopy,
+)
 from tasks.phonons.elasticity import (
     MANDEL,
-    elastic_constants,
-    in_mandel_basis,
-    least_stiffness,
-    strain_responses,
+    compute_elastic_constants,
+    find_smallest_elastic_eigenvalue,
+    measure_strain_responses,
+    transform_to_mandel_basis,
 )
 from tasks.phonons.phonopy_objects import symmetrize
 from tasks.phonons.sum_rules import SumRules, impose_sum_rules
@@ -83,10 +88,10 @@ def relaxed_crystal(name: str) -> Atoms:
 
 def phonon_in(atoms: Atoms, matrix: NDArray[np.int64]) -> Phonopy:
     """Force constants in a given supercell."""
-    phonon = phonopy_of(cell_of_atoms(atoms), matrix)
+    phonon = make_phonopy(make_phonopy_cell(atoms), matrix)
     phonon.generate_displacements(distance=0.01)
-    cells = [atoms_of_cell(cell) for cell in phonon.supercells_with_displacements]
-    found = potential_used().evaluate([atoms_of_cell(phonon.supercell), *cells])
+    cells = [make_atoms(cell) for cell in phonon.supercells_with_displacements]
+    found = potential_used().evaluate([make_atoms(phonon.supercell), *cells])
     phonon.forces = np.array(found.forces[1:]) - found.forces[0]
     phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     symmetrize(phonon)
@@ -121,15 +126,16 @@ def survey(only: str) -> None:
         if only not in path.stem or path.stem in CENTROSYMMETRIC:
             continue
         atoms = relaxed_crystal(path.stem)
-        phonon = force_constants(atoms, potential_used(), SURVEY).phonon
-        response = strain_responses([atoms], potential_used())[0]
+        phonon = compute_force_constants(atoms, potential_used(), SURVEY).phonon
+        response = measure_strain_responses([atoms], potential_used())[0]
         rules, sound = (impose_sum_rules(phonon, known) for known in (None, response))
+        stiffness = find_smallest_elastic_eigenvalue(compute_elastic_constants(phonon, response))
         change = max(commensurate_change(phonon, found) for found in (rules, sound))
         print(
             f"{path.stem:16s} {len(phonon.supercell):4d}  {rules.rotational_before:6.2f} "
-            f"{rules.huang_before:6.2f} | {commensurate_frequencies(phonon).min():7.3f} "
+            f"{rules.huang_before:6.2f} | {compute_commensurate_frequencies(phonon).min():7.3f} "
             f"{lowest(phonon):7.3f} {lowest(rules.phonon):7.3f} {lowest(sound.phonon):7.3f} | "
-            f"{change:.0e} {least_stiffness(elastic_constants(phonon, response)):6.1f}",
+            f"{change:.0e} {stiffness:6.1f}",
             flush=True,
         )
 
@@ -159,8 +165,8 @@ def chains(only: str) -> None:
         if only not in name:
             continue
         atoms = relaxed_crystal(name)
-        phonon = force_constants(atoms, potential_used(), SURVEY).phonon
-        response = strain_responses([atoms], potential_used())[0]
+        phonon = compute_force_constants(atoms, potential_used(), SURVEY).phonon
+        response = measure_strain_responses([atoms], potential_used())[0]
         divided = [phonon, *(impose_sum_rules(phonon, known).phonon for known in (None, response))]
         for axis, length in zip((0, 2), lengths, strict=True):
             if length:
@@ -173,7 +179,7 @@ def chains(only: str) -> None:
 def supercells() -> None:
     """Print the tensor of quartz for several supercells."""
     atoms = relaxed_crystal("quartz-152")
-    response = strain_responses([atoms], potential_used())[0]
+    response = measure_strain_responses([atoms], potential_used())[0]
     print("supercell | usual: xx zz, imaginary modes | rules | sound")
     for repeats in QUARTZ_SUPERCELLS:
         phonon = phonon_in(atoms, np.diag(repeats))
@@ -196,9 +202,11 @@ def softest(only: str) -> None:
         if only not in path.stem or path.stem in CENTROSYMMETRIC:
             continue
         atoms = relaxed_crystal(path.stem)
-        phonon = force_constants(atoms, potential_used(), SURVEY).phonon
-        constants = elastic_constants(phonon, strain_responses([atoms], potential_used())[0])
-        values, vectors = np.linalg.eigh(in_mandel_basis(constants))
+        phonon = compute_force_constants(atoms, potential_used(), SURVEY).phonon
+        constants = compute_elastic_constants(
+            phonon, measure_strain_responses([atoms], potential_used())[0]
+        )
+        values, vectors = np.linalg.eigh(transform_to_mandel_basis(constants))
         strain = np.einsum("p,pab->ab", vectors[:, 0], MANDEL)
         for size in (0.002, 0.005, 0.01, 0.02):
             for signed in (size, -size):
@@ -242,7 +250,7 @@ def reference(folder: Path, only: str) -> None:
         charges = "yes" if phonon.nac_params is not None else "no"
         print(
             f"{tag:36s} {len(phonon.supercell):5d} {charges:7s} {rules.rotational_before:7.2f} "
-            f"{rules.huang_before:6.1f} | {commensurate_frequencies(phonon).min():7.3f} "
+            f"{rules.huang_before:6.1f} | {compute_commensurate_frequencies(phonon).min():7.3f} "
             f"{lowest(phonon):7.3f} {lowest(rules.phonon):7.3f} {rules.skipped}",
             flush=True,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.results.catalogue import by_class
+from tasks.results.catalogue import split_by_class
 
 _STABILITY = {True: "stable", False: "unstable"}
 _STAGES = ("relaxations", "phonons")
@@ -176,7 +176,7 @@ def sections(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataF
     yield "Classes and waves", outcomes(chirality)
     yield "Shares", ratios(chirality)
     yield "Warnings", warnings(chirality)
-    for name, rows in by_class(tables["candidates"]).items():
+    for name, rows in split_by_class(tables["candidates"]).items():
         yield f"Best {name} candidates", top(rows)
     yield "One crystal", one_crystal(chirality)
     yield "Failures", failures(tables["failures"])

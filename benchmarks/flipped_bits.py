@@ -29,7 +29,7 @@ from tasks.results import read_catalog
 from tasks.results.building import build_catalog
 from tasks.storage import TABLES, Dataset, DatasetError, Receipt
 from tasks.storage.parts import Selection, scan_part
-from tasks.storage.snapshot import part_path
+from tasks.storage.snapshot import get_part_path
 from tasks.storage.verification import check_parts
 from tasks.tables.columns import Table as TableOfRows
 
@@ -50,7 +50,7 @@ def parts_of(root: Path) -> Iterator[Target]:
     """All parts of a dataset."""
     for receipt in Dataset(root).receipts():
         for table, file in receipt.files.items():
-            path = part_path(root, table, receipt.chunk)
+            path = get_part_path(root, table, receipt.chunk)
             alone = replace(receipt, files={table: file})
             read = partial(_rows_of_part, TABLES[table], Selection(path, part=file))
             yield Target(table, path, read, partial(_is_found, root, alone))

@@ -22,13 +22,13 @@ from phonopy.interface.symfc import SymfcFCSolver
 from rich.console import Console
 from rich.table import Table
 
-from flows.console import located
-from potentials import Equivariance, Potential, load_potential, unaveraged
-from tasks.crystals.cells import cell_of_atoms
+from flows.console import locate_source
+from potentials import Equivariance, Potential, load_potential, remove_average
+from tasks.crystals.cells import make_phonopy_cell
 from tasks.crystals.structures import standardize
-from tasks.phonons import PhononSettings, force_constants, phonopy_of
-from tasks.phonons.displaced import DisplacedCrystal, count_evaluations
-from tasks.phonons.supercells import choose_supercell, nearest_image_distance
+from tasks.phonons import PhononSettings, compute_force_constants, make_phonopy
+from tasks.phonons.displaced_supercells import DisplacedCrystal, count_evaluations
+from tasks.phonons.supercells import choose_supercell, find_nearest_image_distance
 from tasks.relaxation import RelaxationSettings, relax
 
 SETTINGS = PhononSettings(max_enlargements=0)
@@ -54,14 +54,14 @@ def main() -> None:
 
 def demo(name: str) -> Atoms:
     """Primitive cell of a crystal of the demo."""
-    return standardize(read(located(Path("demo")) / f"{name}.cif"), 1e-3)
+    return standardize(read(locate_source(Path("demo")) / f"{name}.cif"), 1e-3)
 
 
 def counts() -> Table:
     """Evaluations of each crystal of the demo, and CPU time of counting them."""
     table = Table("crystal", "atoms", "SO(3)", "O(3)", "phonopy, SO(3)", "phonopy, O(3)", "ms")
     totals = np.zeros(4, dtype=int)
-    for path in sorted(located(Path("demo")).glob("*.cif")):
+    for path in sorted(locate_source(Path("demo")).glob("*.cif")):
         atoms = demo(path.stem)
         start = time.process_time()
         counted, n_atoms = count_evaluations(atoms, SETTINGS)
@@ -77,7 +77,7 @@ def counts() -> Table:
 def phonopy_default(atoms: Atoms) -> Phonopy:
     """Phonopy's own displacements in the same supercell."""
     length, limit = SETTINGS.min_supercell_length, SETTINGS.max_atoms
-    phonon = phonopy_of(cell_of_atoms(atoms), choose_supercell(atoms, length, limit))
+    phonon = make_phonopy(make_phonopy_cell(atoms), choose_supercell(atoms, length, limit))
     phonon.generate_displacements(distance=SETTINGS.displacement)
     return phonon
 
@@ -87,12 +87,12 @@ def convergence(names: list[str]) -> Table:
     table = Table("crystal", "atoms", "distance", "boundary shift", "change to 14 Å")
     larger = SETTINGS.model_copy(update={"min_supercell_length": 14.0, "max_atoms": 500})
     for name, atoms, potential in relaxed(names):
-        found = force_constants(atoms, potential, SETTINGS)
-        best = force_constants(atoms, potential, larger).phonon
+        found = compute_force_constants(atoms, potential, SETTINGS)
+        best = compute_force_constants(atoms, potential, larger).phonon
         difference = mesh_frequencies(found.phonon) - mesh_frequencies(best)
         change = np.sqrt((difference**2).mean()) / mesh_frequencies(best).max()
         cell = found.phonon.supercell
-        distance = f"{nearest_image_distance(cell.cell):.2f}"
+        distance = f"{find_nearest_image_distance(cell.cell):.2f}"
         shifts = f"{found.boundary_shift:.4f}", f"{change:.4f}"
         table.add_row(name, str(len(cell)), distance, *shifts)
     return table
@@ -102,10 +102,12 @@ def fits(names: list[str]) -> Table:
     """Fits to random displacements of all atoms against displacements of one atom."""
     table = Table("crystal", "factor", "evaluations", "displacements'", "MAE (THz)", "max (THz)")
     for name, atoms, potential in relaxed(names):
-        wanted = force_constants(atoms, potential, SETTINGS)
+        wanted = compute_force_constants(atoms, potential, SETTINGS)
         right = mesh_frequencies(wanted.phonon)
         for factor in FACTORS:
-            phonon, count = random_fit(wanted.phonon, atoms, unaveraged(potential).evaluate, factor)
+            phonon, count = random_fit(
+                wanted.phonon, atoms, remove_average(potential).evaluate, factor
+            )
             error = np.abs(mesh_frequencies(phonon) - right)
             numbers = f"{factor:.1f}", str(count), str(wanted.n_evaluations)
             table.add_row(name, *numbers, f"{error.mean():.4f}", f"{error.max():.4f}")
@@ -118,12 +120,12 @@ def random_fit(
     """Force constants fitted by symfc, and the evaluations they took."""
     basis = SymfcFCSolver(like.supercell, symmetry=like.symmetry).estimate_basis_size(orders=[2])[2]
     n_snapshots = math.ceil(factor * basis / (3 * len(like.supercell)))
-    phonon = phonopy_of(like.unitcell, like.supercell_matrix)
+    phonon = make_phonopy(like.unitcell, like.supercell_matrix)
     phonon.generate_displacements(
         distance=SETTINGS.displacement, number_of_snapshots=n_snapshots, random_seed=0
     )
     crystal = DisplacedCrystal(atoms, phonon, np.ones(n_snapshots, dtype=bool), averaged=True)
-    phonon.forces = crystal.odd_forces(evaluate(crystal.structures()).forces)
+    phonon.forces = crystal.take_odd_forces(evaluate(crystal.list_structures()).forces)
     phonon.produce_force_constants(
         calculate_full_force_constants=False, fc_calculator="symfc", show_drift=False
     )

@@ -36,7 +36,7 @@ from ase import Atoms
 from ase.db import connect
 from ase.spacegroup import crystal
 
-from tasks.crystals.structures import reduced_formula
+from tasks.crystals.structures import reduce_formula
 from tasks.failures import Failure
 from tasks.sources import SourceSettings
 from tasks.sources.materials import read_materials
@@ -190,7 +190,7 @@ def _outcome(path: Path) -> tuple[Outcome, str]:
     """Outcome of reading, and what it tells."""
     items = list(read_materials(path, SYMPREC, LIMITS))
     failures = [item.message for item in items if isinstance(item, Failure)]
-    formulas = {reduced_formula(item.atoms) for item in items if not isinstance(item, Failure)}
+    formulas = {reduce_formula(item.atoms) for item in items if not isinstance(item, Failure)}
     told = "; ".join([*sorted(formulas), *failures])
     if formulas - {"SiO2"}:
         return "other", told

@@ -18,7 +18,7 @@ from ase.build import bulk
 from torch.profiler import ProfilerActivity, profile
 
 from potentials import load_potential
-from potentials.graphs import graphs_of
+from potentials.graphs import build_graphs
 from potentials.nequix import Nequix
 from potentials.sevennet import SevenNet
 
@@ -56,7 +56,7 @@ def main() -> None:
 
 def peak(potential: SevenNet | Nequix, cell: Atoms) -> Peak:
     """Evaluate a crystal and look at the memory."""
-    [graph] = graphs_of([cell], potential.cutoff)
+    [graph] = build_graphs([cell], potential.cutoff)
     measure = peak_on_gpu if potential.device.type == "cuda" else peak_on_cpu
     return Peak(len(cell), len(graph.vectors), measure(potential, cell))
 

@@ -27,12 +27,12 @@ from tasks.chirality import (
     ScoreSettings,
     analyze_force_constants,
 )
-from tasks.chirality.modes import modes_at
-from tasks.crystals.cells import atoms_of_cell
+from tasks.chirality.modes import compute_modes
+from tasks.crystals.cells import make_atoms
 from tasks.phonons.phonopy_files import read_phonopy
 from tasks.phonons.sum_rules import impose_sum_rules
-from tasks.results.agreement import agreement
-from tasks.results.ranking import raw_score, response_norm
+from tasks.results.agreement import compare_modes
+from tasks.results.ranking import compute_raw_score, compute_response_norm
 from tasks.training.charge_data import read_table
 from tasks.training.charge_run import WHOLE, fold_path
 from tasks.training.charge_settings import ChargeTrainingSettings
@@ -49,7 +49,7 @@ def compared(path: Path, settings: ChiralitySettings) -> dict[str, Any] | None:
     first = analyze_force_constants(charged, settings).record
     neutral = _without_charges(phonon)
     second = analyze_force_constants(neutral, settings).record
-    found = agreement(charged, neutral)
+    found = compare_modes(charged, neutral)
     return {
         "crystal": path.name.removesuffix(".yaml.xz"),
         "frequency (THz)": found.frequency_difference,
@@ -87,8 +87,8 @@ def predicted(path: Path, settings: ChiralitySettings, training: Path) -> dict[s
         "bar (e)": found.uncertainty,
         "ε error": float(dielectric),
         "ω² LO - TO": _strength(guessed, neutral) / _strength(charged, neutral) - 1,
-        "frequency (THz)": agreement(charged, guessed).frequency_difference,
-        "without": agreement(charged, neutral).frequency_difference,
+        "frequency (THz)": compare_modes(charged, guessed).frequency_difference,
+        "without": compare_modes(charged, neutral).frequency_difference,
         "mean l": _change(first, second, "mean_optical_angular_momentum"),
         "l without": _change(first, third, "mean_optical_angular_momentum"),
         "tensor": _tensor_change(first, second),
@@ -98,7 +98,7 @@ def predicted(path: Path, settings: ChiralitySettings, training: Path) -> dict[s
 
 def _predict(phonon: Phonopy, training: Path) -> ChargePrediction:
     """Charges of the primitive cell, by an ensemble that did not see its formula."""
-    atoms = atoms_of_cell(phonon.primitive)
+    atoms = make_atoms(phonon.primitive)
     settings = ChargeTrainingSettings.model_validate_json((training / "settings.json").read_text())
     table = read_table(settings)
     same = table["formula"].map(_reduced) == _reduced(atoms.get_chemical_formula())
@@ -114,8 +114,8 @@ def _reduced(formula: str) -> str:
 def _strength(charged: Phonopy, neutral: Phonopy) -> float:
     """What charges add to the squared frequencies at Γ, summed over modes and three directions."""
     gamma, lattice = np.zeros(3), charged.primitive.cell
-    limits = [modes_at(charged, gamma, nac_direction=lattice @ axis) for axis in np.eye(3)]
-    before = _squares(modes_at(neutral, gamma).frequencies)
+    limits = [compute_modes(charged, gamma, nac_direction=lattice @ axis) for axis in np.eye(3)]
+    before = _squares(compute_modes(neutral, gamma).frequencies)
     return sum(_squares(modes.frequencies) - before for modes in limits)
 
 
@@ -132,7 +132,7 @@ def _without_charges(phonon: Phonopy) -> Phonopy:
 
 def _score(record: ChiralityRecord) -> float | None:
     """Raw score, were the crystal stable."""
-    return raw_score(vars(record) | {"stable": True, "significant": True}, ScoreSettings())
+    return compute_raw_score(vars(record) | {"stable": True, "significant": True}, ScoreSettings())
 
 
 def _change(first: ChiralityRecord, second: ChiralityRecord, name: str) -> float:
@@ -142,7 +142,7 @@ def _change(first: ChiralityRecord, second: ChiralityRecord, name: str) -> float
 
 def _tensor_change(first: ChiralityRecord, second: ChiralityRecord) -> float | None:
     """Norm of the difference of the tensors, relative to the first; None where they vanish."""
-    size = response_norm(vars(first), TEMPERATURE)
+    size = compute_response_norm(vars(first), TEMPERATURE)
     if not size or not np.isfinite(first.tensor_violation).all():
         return None
     index = first.temperatures.index(TEMPERATURE)

@@ -44,16 +44,16 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows import chunks, planning, screening
-from flows.engines import Crew
+from flows.engines import WorkerOptions
+from flows.parallel_map import map_records
 from flows.reading import read_records
-from flows.spread import spread
 from potentials import load_potential
 from tasks.screening import stages
-from tasks.screening.classification import classified
-from tasks.screening.intake import plan_screening
+from tasks.screening.classification import classify_record
+from tasks.screening.plan import plan_screening
 from tasks.screening.planning import STAGE_NAMES
 from tasks.screening.settings import ScreenSettings
-from tasks.sources import raw_records
+from tasks.sources import read_raw_records
 from tasks.storage import Dataset
 
 EMT = "ase:ase.calculators.emt:EMT"
@@ -97,28 +97,30 @@ def template(folder: Path) -> dict[str, Rows]:
     """Rows of one crystal that really went through all stages."""
     source = folder / "template.extxyz"
     write(source, polar_crystal("Cu", "Au", "Pd"), format="extxyz")
-    intake = planning.intake_of(source, folder / "template", SETTINGS, "cpu")
-    plan = plan_screening(intake)
+    context = planning.make_run_context(source, folder / "template", SETTINGS, "cpu")
+    plan = plan_screening(context)
     [work] = plan.open["relaxation"]
     for stage in STAGE_NAMES:
-        stages.run_stage(stage, [work], intake.dataset, SETTINGS, partial(load_potential, EMT))
+        stages.run_stage(stage, [work], context.dataset, SETTINGS, partial(load_potential, EMT))
     names = [name for tables in TABLES.values() for name in tables if name != "modes"]
-    rows: dict[str, Rows] = {name: intake.dataset.read(name).to_pylist()[0] for name in names}
-    modes = intake.dataset.read("modes").drop_columns(["material_id", "key"])
+    rows: dict[str, Rows] = {name: context.dataset.read(name).to_pylist()[0] for name in names}
+    modes = context.dataset.read("modes").drop_columns(["material_id", "key"])
     return rows | {"modes": {"table": modes}}
 
 
 def repeated(
-    stage: str, rows: Mapping[str, Rows], tasks: Sequence[stages.Task]
-) -> list[stages.Outcome]:
+    stage: str, rows: Mapping[str, Rows], tasks: Sequence[stages.StageInput]
+) -> list[stages.StageOutcome]:
     """Outcome of a stage that repeats the template."""
     return [
-        stages.Outcome({name: _with_identity(name, rows[name], task) for name in TABLES[stage]})
+        stages.StageOutcome(
+            {name: _with_identity(name, rows[name], task) for name in TABLES[stage]}
+        )
         for task in tasks
     ]
 
 
-def _with_identity(name: str, row: Rows, of: stages.Task) -> Rows | pa.Table:
+def _with_identity(name: str, row: Rows, of: stages.StageInput) -> Rows | pa.Table:
     if name == "relaxations":
         # With the elements of the template all crystals would be one, and compared with each other.
         return {**row, **of.identity, "numbers": of.row["numbers"]}
@@ -173,15 +175,17 @@ def size_of(paths: Iterator[Path]) -> float:
 @flow(name="orchestration")
 def measured(source: Path, output: Path, rows: Mapping[str, Rows], workers: int) -> list[float]:
     """Seconds of the planning and of all the rest, and the number of crystals to compute."""
-    intake = planning.intake_of(source, output, SETTINGS, "cpu")
+    context = planning.make_run_context(source, output, SETTINGS, "cpu")
     start = time.perf_counter()
     plan = plan_screening(
-        intake, read=read_records, spread=partial(spread, workers=workers, limits=SETTINGS.source)
+        context,
+        read=read_records,
+        parallel_map=partial(map_records, workers=workers, limits=SETTINGS.source),
     )
     planned = time.perf_counter()
-    submit = chunks.Errand.submit
+    submit = chunks.ChunkContext.submit
 
-    def submit_null(errand, chunk, engine, place):  # noqa: ANN001, ANN202
+    def submit_null(context, chunk, engine, place):  # noqa: ANN001, ANN202
         runner = engine.places[place]
         original = runner.submit
 
@@ -190,19 +194,19 @@ def measured(source: Path, output: Path, rows: Mapping[str, Rows], workers: int)
             return original(null_chunk, {**wanted, "rows": rows})
 
         with patch.object(runner, "submit", null):
-            return submit(errand, chunk, engine, place)
+            return submit(context, chunk, engine, place)
 
-    with patch.object(chunks.Errand, "submit", submit_null):
-        screening.execute(intake, plan, Crew(workers, "cpu"))
+    with patch.object(chunks.ChunkContext, "submit", submit_null):
+        screening.compute_plan(context, plan, WorkerOptions(workers, "cpu"))
     return [planned - start, time.perf_counter() - planned, plan.n_open]
 
 
 def classification_seconds(source: Path, count: int) -> float:
     """Seconds of one process for parsing and classifying a crystal of the source."""
-    raw = list(itertools.islice(raw_records(source), count))
+    raw = list(itertools.islice(read_raw_records(source), count))
     start = time.perf_counter()
     for record in raw:
-        classified(record, source, SETTINGS)
+        classify_record(record, source, SETTINGS)
     return (time.perf_counter() - start) / len(raw)
 
 

@@ -18,7 +18,7 @@ from ase.io import read
 from rich.console import Console
 from rich.table import Table
 
-from flows.console import located
+from flows.console import locate_source
 from potentials import Potential, load_potential
 
 NAMES = ("nequix-mp-1-pft", "nequix-oam-1-pft", "7net-0", "7net-l3i5")
@@ -48,7 +48,7 @@ def main() -> None:
 
 def displaced_copies(crystal: str, repeats: tuple[int, int, int]) -> list[Atoms]:
     """Three copies of a supercell of a demo crystal, their atoms a little displaced."""
-    cell = read(located(Path("demo")) / f"{crystal}.cif") * repeats
+    cell = read(locate_source(Path("demo")) / f"{crystal}.cif") * repeats
     rng = np.random.default_rng(1)
     copies = [cell.copy() for _ in range(3)]
     for copy in copies:

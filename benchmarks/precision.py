@@ -23,7 +23,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from rich.console import Console
 from rich.table import Table
 
-from flows.console import located
+from flows.console import locate_source
 from potentials import Evaluation, Potential, load_potential
 
 NAMES = ("nequix-mp-1-pft", "nequix-oam-1-pft", "7net-0", "7net-l3i5")
@@ -116,7 +116,7 @@ def errors_between(phonon: Phonopy, found: Evaluation, exact: Evaluation) -> Err
 
 def displaced(crystal: str) -> Phonopy:
     """Supercell of a demo crystal with the displacements of a phonon calculation."""
-    atoms = read(located(Path("demo")) / f"{crystal}.cif")
+    atoms = read(locate_source(Path("demo")) / f"{crystal}.cif")
     cell = PhonopyAtoms(
         numbers=atoms.numbers, cell=atoms.cell.array, scaled_positions=atoms.get_scaled_positions()
     )

@@ -21,8 +21,8 @@ import phonopy
 from numpy.typing import NDArray
 
 from tasks.chirality.angular_momentum import angular_momentum
-from tasks.chirality.degeneracy import degenerate_sets, near_degenerate, set_mean
-from tasks.chirality.modes import Modes, modes_at
+from tasks.chirality.degeneracy import average_over_sets, find_degenerate_sets, flag_near_degenerate
+from tasks.chirality.modes import Modes, compute_modes
 
 FREQUENCY_LIMIT = 1e-6
 MOMENTUM_LIMIT = 1e-5
@@ -36,7 +36,7 @@ class Comparison:
     n_modes: int
     n_left_out: int
     frequency: float
-    momentum: float
+    angular_momentum: float
     formula: float
     largest: float
     load_time: float
@@ -50,24 +50,24 @@ def compare(path: Path, reference: Path) -> Comparison:
     loaded = time.perf_counter()
     with np.load(reference) as data:
         expected = {name: np.asarray(data[name]) for name in data.files}
-    modes = modes_at(phonon, expected["q"])
+    modes = compute_modes(phonon, expected["q"])
     done = time.perf_counter()
-    sets = degenerate_sets(expected["frequencies_thz"])
-    sharp = ~near_degenerate(expected["frequencies_thz"], sets)
-    momentum = set_mean(expected["pam_hbar"], sets)
+    sets = find_degenerate_sets(expected["frequencies_thz"])
+    sharp = ~flag_near_degenerate(expected["frequencies_thz"], sets)
+    angular_momenta = average_over_sets(expected["pam_hbar"], sets)
     return Comparison(
         tag=reference.stem,
         n_modes=modes.frequencies.size,
         n_left_out=int((~sharp).sum()),
         frequency=float(np.abs(modes.frequencies - expected["frequencies_thz"]).max()),
-        momentum=_deviation(modes, sets, momentum, sharp),
+        angular_momentum=_deviation(modes, sets, angular_momenta, sharp),
         formula=float(
             np.abs(
-                set_mean(angular_momentum(expected["eigenvectors"].astype(complex)), sets)
-                - momentum
+                average_over_sets(angular_momentum(expected["eigenvectors"].astype(complex)), sets)
+                - angular_momenta
             ).max()
         ),
-        largest=float(np.linalg.norm(momentum, axis=-1).max()),
+        largest=float(np.linalg.norm(angular_momenta, axis=-1).max()),
         load_time=loaded - start,
         modes_time=done - loaded,
     )
@@ -80,7 +80,7 @@ def _deviation(
     sharp: NDArray[np.bool_],
 ) -> float:
     """Largest deviation among modes that no other set approaches."""
-    found = set_mean(angular_momentum(modes.eigenvectors), sets)
+    found = average_over_sets(angular_momentum(modes.eigenvectors), sets)
     return float(np.abs(found - expected)[sharp].max())
 
 
@@ -105,10 +105,10 @@ def main() -> int:
     exceeded = 0
     for reference in references:
         row = compare(_yaml(arguments.reference, reference), reference)
-        exceeded += row.frequency > FREQUENCY_LIMIT or row.momentum > MOMENTUM_LIMIT
+        exceeded += row.frequency > FREQUENCY_LIMIT or row.angular_momentum > MOMENTUM_LIMIT
         print(
             f"{row.tag:40s} {row.n_modes:5d}  {row.n_left_out:8d}   {row.frequency:.1e}   "
-            f"{row.momentum:.1e}   {row.formula:.1e}   {row.largest:.3f}  "
+            f"{row.angular_momentum:.1e}   {row.formula:.1e}   {row.largest:.3f}  "
             f"{row.load_time:6.1f} {row.modes_time:7.2f}",
             flush=True,
         )

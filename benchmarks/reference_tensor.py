@@ -28,16 +28,20 @@ import numpy as np
 import phonopy
 from phonopy import Phonopy
 
-from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.axes import principal_axes, rotate_modes
-from tasks.chirality.brillouin import irreducible_mesh
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.harmonics import HelicitySpectrum, helicity_spectrum
-from tasks.chirality.magnetic import magnetization_tensor
-from tasks.chirality.modes import modes_at
-from tasks.chirality.pam import pseudo_angular_momentum
-from tasks.chirality.raman import splittings
-from tasks.chirality.tensor import TensorResult, thermal_sample, velocity_angular_momentum_tensor
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
+from tasks.chirality.axes import rotate_modes, select_principal_axes
+from tasks.chirality.brillouin import make_irreducible_mesh
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.harmonics import HelicitySpectrum, compute_helicity_spectrum
+from tasks.chirality.magnetic import compute_magnetization_tensor
+from tasks.chirality.modes import compute_modes
+from tasks.chirality.pam import compute_pseudo_angular_momentum
+from tasks.chirality.raman import measure_branch_splittings
+from tasks.chirality.tensor import (
+    TensorResult,
+    compute_velocity_angular_momentum_tensor,
+    make_thermal_sample,
+)
 
 TAGS = (
     "symfc_152_SiO2_quartz_221",
@@ -63,18 +67,20 @@ class LabelCheck:
 
 def check_labels(phonon: Phonopy) -> LabelCheck:
     """Label the modes at nine points inside the principal axis and check them against T(g)."""
-    axis = principal_axes(phonon)[0]
+    axis = select_principal_axes(phonon)[0]
     length = np.linalg.norm(axis.lattice_vector @ phonon.primitive.cell)
     fractions = np.linspace(0.05, 0.45, 9)
-    modes = modes_at(phonon, np.outer(fractions / length, phonon.primitive.cell @ axis.direction))
-    sets = degenerate_sets(modes.frequencies)
-    labels = pseudo_angular_momentum(modes, axis, sets)
+    modes = compute_modes(
+        phonon, np.outer(fractions / length, phonon.primitive.cell @ axis.direction)
+    )
+    sets = find_degenerate_sets(modes.frequencies)
+    labels = compute_pseudo_angular_momentum(modes, axis, sets)
     turned = rotate_modes(axis, modes.q_points, modes.eigenvectors)
     traces = np.einsum("qkb,qkb->q", modes.eigenvectors.conj(), turned)
     expected = np.exp(-2j * np.pi * labels.raw / axis.order).sum(axis=1)
-    momentum = mean_angular_momentum(modes.eigenvectors, sets) @ axis.direction
-    zero = momentum[labels.integer == 0]
-    found = splittings(phonon)
+    angular_momentum = compute_mean_angular_momentum(modes.eigenvectors, sets) @ axis.direction
+    zero = angular_momentum[labels.integer == 0]
+    found = measure_branch_splittings(phonon)
     return LabelCheck(
         axis=f"{axis.order}_{axis.screw}",
         purity=float(labels.purity.min()),
@@ -89,14 +95,14 @@ def show(tag: str, phonon: Phonopy, divisions: int) -> bool:
     """Analyse one compound, print its rows, and tell whether it is as it should be."""
     start = time.perf_counter()
     spacing = np.linalg.norm(np.linalg.inv(phonon.primitive.cell), axis=0).max() / divisions
-    mesh = irreducible_mesh(phonon, spacing)
-    modes = modes_at(phonon, mesh.full_q_points)
-    sets = degenerate_sets(modes.frequencies)
+    mesh = make_irreducible_mesh(phonon, spacing)
+    modes = compute_modes(phonon, mesh.full_q_points)
+    sets = find_degenerate_sets(modes.frequencies)
     weights = np.ones(len(modes))
-    sample = thermal_sample(phonon, modes, sets, weights, irreducible=False)
-    tensor = velocity_angular_momentum_tensor(sample)
+    sample = make_thermal_sample(phonon, modes, sets, weights, irreducible=False)
+    tensor = compute_velocity_angular_momentum_tensor(sample)
     spectra = [
-        helicity_spectrum(phonon, modes, sets, weights, irreducible=False, bin_width=width)
+        compute_helicity_spectrum(phonon, modes, sets, weights, irreducible=False, bin_width=width)
         for width in BIN_WIDTHS
     ]
     labels = check_labels(phonon)
@@ -107,7 +113,7 @@ def show(tag: str, phonon: Phonopy, divisions: int) -> bool:
     show_spectra(spectra)
     show_tensor("alpha/tau", tensor)
     if charges:
-        show_tensor("beta/tau", magnetization_tensor(phonon, sample))
+        show_tensor("beta/tau", compute_magnetization_tensor(phonon, sample))
     print(
         f"  axis {labels.axis}: purity {labels.purity:.4f}, trace residual {labels.residual:.1e}, "
         f"l of label 0 from {labels.momentum_of_zero[0]:.3f} to {labels.momentum_of_zero[1]:.3f}, "

@@ -26,13 +26,13 @@ from ase.calculators.calculator import Calculator
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 
-from flows.console import located
-from potentials import Evaluation, Potential, PotentialCard, load_potential, unaveraged
+from flows.console import locate_source
+from potentials import Evaluation, Potential, PotentialCard, load_potential, remove_average
 from tasks.crystals import Material
 from tasks.relaxation import RelaxationSettings, relax
 from tasks.sources.materials import read_materials
 from tasks.symmetry import analyze_symmetry, find_dataset
-from tasks.symmetry.site_permutations import space_group_of
+from tasks.symmetry.site_permutations import find_space_group
 
 SYMPREC = 0.01
 SAME_MINIMUM = 1e-5  # eV per atom
@@ -105,7 +105,7 @@ class Comparison:
 
 def screened_crystals(only: Sequence[str]) -> Iterator[Material]:
     """Demo crystals that symmetry does not exclude."""
-    for material in read_materials(located(Path("demo")), SYMPREC):
+    for material in read_materials(locate_source(Path("demo")), SYMPREC):
         assert isinstance(material, Material)
         chosen = not only or material.material_id in only
         if chosen and analyze_symmetry(material.atoms, SYMPREC).chirality_class != "I":
@@ -151,7 +151,7 @@ def compare(material: Material, potential: Potential, optimizers: Sequence[str])
     """Relax one crystal with everything that was asked for."""
     atoms, settings = material.atoms, RelaxationSettings()
     # What our relaxation does by itself, a calculator must be told.
-    alike = unaveraged(potential) if space_group_of(atoms).has_improper else potential
+    alike = remove_average(potential) if find_space_group(atoms).has_improper else potential
     return Comparison(
         material.material_id,
         number_of(atoms),

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.results import ranked, read_catalog
+from tasks.results import rank_materials, read_catalog
 from tasks.results.building import build_catalog
 from tasks.results.catalogue import UNNAMED
 from tasks.results.ranking import PURPOSES, TERMS
@@ -66,7 +66,7 @@ def write_release(dataset: Dataset, folder: Path, n_modes: int = _N_MODES) -> di
         if "material_id" in table.column_names:
             table = table.filter(pc.is_in(table["material_id"], kept))
         _write(table, folder / f"{name}.parquet")
-    candidates = ranked(read_catalog(dataset.root, "chirality"))
+    candidates = rank_materials(read_catalog(dataset.root, "chirality"))
     _write(_candidates(candidates), folder / "candidates.parquet")
     _write(
         _named_modes(dataset, list(candidates["material_id"][:n_modes])), folder / "modes.parquet"

@@ -20,8 +20,14 @@ import pandas as pd
 
 from benchmarks.findings import print_or_write, read
 from tasks.chirality import ChiralitySettings, ScoreSettings, analyze_force_constants
-from tasks.results.catalogue import by_class, candidates
-from tasks.results.ranking import PURPOSES, TERMS, raw_score, response_norm, score_terms
+from tasks.results.catalogue import rank_candidates, split_by_class
+from tasks.results.ranking import (
+    PURPOSES,
+    TERMS,
+    compute_raw_score,
+    compute_response_norm,
+    compute_score_terms,
+)
 from tests.crystals import helix, spring_phonon
 
 N_FIRST = 25
@@ -33,7 +39,7 @@ ROOM_TEMPERATURE = 300.0
 def former_score(row: Mapping[str, Any]) -> float:
     """Score of the releases before, of which 0.57 of the variance was a folded sound velocity."""
     splitting = max(map(abs, row["splitting_linear"]), default=0.0)
-    response = response_norm(row, ROOM_TEMPERATURE)
+    response = compute_response_norm(row, ROOM_TEMPERATURE)
     isolated = 1 - row["near_degenerate_fraction"] - row["degenerate_fraction"]
     return (
         float(
@@ -49,7 +55,7 @@ def former_score(row: Mapping[str, Any]) -> float:
 
 def terms_table(ranked: pd.DataFrame) -> pd.DataFrame:
     """Mean of each term and its share of the variance of the score, by class."""
-    lists = {"all": ranked, **by_class(ranked)}
+    lists = {"all": ranked, **split_by_class(ranked)}
     shares = {name: _shares(rows) for name, rows in lists.items() if len(rows)}
     rows = []
     for term in TERMS:
@@ -64,7 +70,9 @@ def terms_table(ranked: pd.DataFrame) -> pd.DataFrame:
 def _shares(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean of each term, and the covariance of its part of the score with the score."""
     settings = ScoreSettings()
-    terms = pd.DataFrame([score_terms(row, settings) for row in rows.to_dict("records")]).dropna()
+    terms = pd.DataFrame(
+        [compute_score_terms(row, settings) for row in rows.to_dict("records")]
+    ).dropna()
     weights = pd.Series({term.name: getattr(settings, f"{term.name}_weight") for term in TERMS})
     parts = terms * weights / weights.sum()
     score = parts.sum(axis=1)
@@ -126,12 +134,12 @@ def rankings(chirality: pd.DataFrame) -> dict[str, pd.DataFrame]:
     former = scored.assign(
         ranked_by=[former_score(row) for row in scored.to_dict("records")] * scored["trust"]
     ).sort_values("ranked_by", ascending=False)
-    present = candidates(scored).assign(ranked_by=lambda rows: rows["score"])
-    lists = {f"score, {name}": rows for name, rows in by_class(present).items()}
+    present = rank_candidates(scored).assign(ranked_by=lambda rows: rows["score"])
+    lists = {f"score, {name}": rows for name, rows in split_by_class(present).items()}
     for purpose in PURPOSES:
-        rows = candidates(scored, purpose.name)
+        rows = rank_candidates(scored, purpose.name)
         rows = rows.assign(ranked_by=rows[purpose.name])
-        lists |= {f"{purpose.title}, {name}": m for name, m in by_class(rows).items()}
+        lists |= {f"{purpose.title}, {name}": m for name, m in split_by_class(rows).items()}
     return {"former score": former} | {name: rows for name, rows in lists.items() if len(rows)}
 
 
@@ -150,8 +158,8 @@ def helix_table() -> pd.DataFrame:
                 "circular splitting (meV ħ)": max(map(abs, record.circular_splitting or ())),
                 "mean optical |l| (ħ)": record.mean_optical_angular_momentum,
                 "former score": former_score(row),
-                **score_terms(row, ScoreSettings()),
-                "score": raw_score(row, ScoreSettings()),
+                **compute_score_terms(row, ScoreSettings()),
+                "score": compute_raw_score(row, ScoreSettings()),
             }
         )
     return pd.DataFrame(rows).round(4)
@@ -169,7 +177,7 @@ def tables(folder: Path, flags: Path | None) -> Iterator[tuple[str, pd.DataFrame
     """Heading and content of each table."""
     chirality = read(folder)["chirality"]
     observed = _observed(flags)
-    yield "Terms", terms_table(candidates(chirality))
+    yield "Terms", terms_table(rank_candidates(chirality))
     yield "Purposes", purposes_table()
     found = rankings(chirality)
     yield "Observed", counts_table(found, observed)

@@ -22,10 +22,10 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
-from flows.runs import potential_of
+from flows.runs import load_run_potential
 from potentials import Evaluation, Potential, PotentialCard
 from tasks.screening.costs import StageSeconds
-from tasks.screening.planning import STAGE_NAMES, Work
+from tasks.screening.planning import STAGE_NAMES, WorkItem
 from tasks.screening.settings import ScreenSettings
 from tasks.screening.stages import run_stage
 from tasks.storage import Dataset
@@ -57,7 +57,7 @@ class TimedPotential:
         return found
 
 
-def works_of(dataset: Dataset) -> list[Work]:
+def works_of(dataset: Dataset) -> list[WorkItem]:
     """Work on the crystals that went through all stages themselves."""
     materials = {row["material_id"]: row["key"] for row in dataset.read("materials").to_pylist()}
     tables = ("relaxations", "phonons", "chirality")
@@ -66,7 +66,7 @@ def works_of(dataset: Dataset) -> list[Work]:
         for row in dataset.read(table, columns=["material_id", "key"]).to_pylist():
             keys.setdefault(row["material_id"], []).append(row["key"])
     return [
-        Work(name, materials[name], (found[0], found[1], found[2]), StageSeconds(0.0, 0.0, 0.0))
+        WorkItem(name, materials[name], (found[0], found[1], found[2]), StageSeconds(0.0, 0.0, 0.0))
         for name, found in sorted(keys.items())
         if len(found) == len(tables)
     ]
@@ -75,7 +75,7 @@ def works_of(dataset: Dataset) -> list[Work]:
 def seconds_besides(
     dataset: Dataset,
     stage: str,
-    work: Work,
+    work: WorkItem,
     settings: ScreenSettings,
     load: Callable[[], TimedPotential] | None,
 ) -> float:
@@ -118,7 +118,7 @@ def main() -> None:
     for stage in options.stages:
         load = None
         if stage != "chirality":
-            potential = TimedPotential(potential_of(settings.potential, "cpu"))
+            potential = TimedPotential(load_run_potential(settings.potential, "cpu"))
             load = lambda potential=potential: potential  # noqa: E731
         columns.append(
             [

@@ -26,10 +26,10 @@ from ase import Atoms
 from benchmarks.validation.agreement import mode_agreement
 from benchmarks.validation.crystals import STABILITY_TOLERANCE
 from potentials import Potential, load_potential
-from tasks.chirality import modes_at
-from tasks.crystals.cells import atoms_of_cell
-from tasks.phonons import commensurate_frequencies
-from tasks.phonons.rows import phonon_of, response_of
+from tasks.chirality import compute_modes
+from tasks.crystals.cells import make_atoms
+from tasks.phonons import compute_commensurate_frequencies
+from tasks.phonons.rows import read_phonon, read_strain_response
 from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.storage import Dataset
 
@@ -83,14 +83,14 @@ def rows_of(dataset: Dataset) -> dict[str, Row]:
 def compared(teacher: Row, student: Row) -> dict[str, Any]:
     """Agreement on one crystal."""
     q_points = np.random.default_rng(0).uniform(-0.5, 0.5, (N_Q_POINTS, 3))
-    phonons = [phonon_of(row) for row in (teacher, student)]
-    crystal = atoms_of_cell(phonons[0].primitive)
+    phonons = [read_phonon(row) for row in (teacher, student)]
+    crystal = make_atoms(phonons[0].primitive)
     expected, found = (
-        modes_at(impose_sum_rules(phonon, response_of(row)).phonon, q_points)
+        compute_modes(impose_sum_rules(phonon, read_strain_response(row)).phonon, q_points)
         for phonon, row in zip(phonons, (teacher, student), strict=True)
     )
     agreement = mode_agreement(expected, found, phonons[0].primitive.cell)
-    lowest = [float(commensurate_frequencies(phonon).min()) for phonon in phonons]
+    lowest = [float(compute_commensurate_frequencies(phonon).min()) for phonon in phonons]
     return {
         "material": teacher["material_id"],
         "crystal": crystal.get_chemical_formula("metal", empirical=True),
@@ -128,7 +128,7 @@ def summary(table: pd.DataFrame, ratio: float) -> pd.DataFrame:
 
 def speed_ratio(names: tuple[str, str], rows: list[Row]) -> float:
     """CPU time of the teacher over that of the student, on the supercells of all crystals."""
-    cells = [atoms_of_cell(phonon_of(row).supercell) for row in rows]
+    cells = [make_atoms(read_phonon(row).supercell) for row in rows]
     teacher, student = (load_potential(name, dtype="float32", parity=False) for name in names)
     return cpu_time(teacher, cells) / cpu_time(student, cells)
 

@@ -14,9 +14,9 @@ from flows.console import (
     Unit,
     console,
     errors,
-    errors_told,
-    existing_dataset,
+    print_errors,
     print_next,
+    require_dataset,
 )
 from tasks.units import UNITS, FrequencyUnit, UnitName
 
@@ -58,12 +58,12 @@ def compare(
 
     from tasks.results.agreement import commit_agreement, compare_pairs
     from tasks.results.building import build_catalog
-    from tasks.results.counterparts import paired
+    from tasks.results.counterparts import pair_crystals
     from tasks.storage import Dataset
 
-    with errors_told():
-        first, second = (Dataset(existing_dataset(path)) for path in (folder, other))
-        pairs, unmatched = paired(first, second)
+    with print_errors():
+        first, second = (Dataset(require_dataset(path)) for path in (folder, other))
+        pairs, unmatched = pair_crystals(first, second)
         bar = track(pairs, "comparing", console=errors, transient=True)
         found = list(compare_pairs(first, second, bar if errors.is_terminal else pairs))
         rows = [item for item in found if isinstance(item, dict)]
@@ -75,7 +75,7 @@ def compare(
     problems += [f"{item.material_id}: {item.reason}" for item in unmatched if item.ambiguous]
     for problem in problems:
         console.print(f"not compared: {problem}")
-    _print_alone([item.material_id for item in unmatched if not item.ambiguous], other)
+    _print_unmatched([item.material_id for item in unmatched if not item.ambiguous], other)
     n_disagree = sum(row["potentials_disagree"] for row in rows)
     noun = "crystal" if len(rows) == 1 else "crystals"
     console.print(f"{len(rows)} {noun} compared, {n_disagree or 'none'} contradicted")
@@ -88,28 +88,35 @@ def compare(
 
 def _print_rows(rows: Sequence[Mapping[str, Any]], unit: FrequencyUnit) -> None:
     """Print what was compared with what, those that contradict first."""
-    from flows.reasons import some_of
+    from flows.reasons import abbreviate_names
     from flows.tables import Column, print_table
 
     shown = sorted(rows, key=lambda row: not row["potentials_disagree"])[:_MAX_ROWS]
     if shown:
         columns = [
-            Column.of(unit.told(header), [row.get(name) for row in shown], rank, unit.scale(header))
+            Column.from_values(
+                unit.rewrite_unit(header),
+                [row.get(name) for row in shown],
+                rank,
+                unit.get_scale(header),
+            )
             for name, (header, rank) in _COLUMNS.items()
         ]
         print_table(console, columns, elsewhere="all columns: catalog/agreement.parquet")
     if left := len(rows) - len(shown):
         console.print(f"and {left} more")
     if mirrored := [row["material_id"] for row in rows if row["other_mirrored"]]:
-        console.print(f"of the other hand there, its mirror image compared: {some_of(mirrored)}")
+        console.print(
+            f"of the other hand there, its mirror image compared: {abbreviate_names(mirrored)}"
+        )
 
 
-def _print_alone(names: Sequence[str], other: Path) -> None:
+def _print_unmatched(names: Sequence[str], other: Path) -> None:
     """Print which crystals have no counterpart."""
-    from flows.reasons import some_of
+    from flows.reasons import abbreviate_names
 
     if names:
-        console.print(f"without a counterpart in {other}: {some_of(names)}")
+        console.print(f"without a counterpart in {other}: {abbreviate_names(names)}")
 
 
 if __name__ == "__main__":

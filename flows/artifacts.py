@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from flows.labels import artifact_key
-from flows.reasons import Reason, reasons_of_failures, reasons_of_skipped
-from flows.result import ScreenResult, stage_seconds
-from flows.server import patiently
-from flows.summary import candidate_columns
-from flows.tables import Column, markdown_table
-from tasks.foreign_text import in_markdown
-from tasks.results import ranked, read_catalog, read_overview
-from tasks.results.catalogue import REPORT, by_class, failures_in
+from flows.labels import make_artifact_key
+from flows.reasons import Reason, group_failures, group_skipped
+from flows.result import ScreenResult, sum_stage_seconds
+from flows.server import call_with_retries
+from flows.summary import make_candidate_columns
+from flows.tables import Column, format_markdown_table
+from tasks.results import rank_materials, read_catalog, read_overview
+from tasks.results.catalogue import REPORT, read_failures, split_by_class
+from tasks.untrusted_text import escape_markdown
 
 _MAX_ROWS = 50
 # Columns of the catalogue by their headers.
@@ -48,17 +48,17 @@ def publish_outcomes(folder: Path, result: ScreenResult) -> None:
     chirality = read_overview(folder)
     table = partial(
         create_table_artifact,
-        key=artifact_key("outcomes", folder),
-        table=_outcomes(chirality),
+        key=make_artifact_key("outcomes", folder),
+        table=_tabulate_outcomes(chirality),
         description=f"{min(_MAX_ROWS, len(chirality))} of {len(chirality)} materials, failed first",
     )
     summary = partial(
         create_markdown_artifact,
-        key=artifact_key("summary", folder),
-        markdown=_markdown(folder, result, chirality),
-        description=result.told,
+        key=make_artifact_key("summary", folder),
+        markdown=_format_summary(folder, result, chirality),
+        description=result.summary,
     )
-    patiently(lambda: [tell() for tell in (table, summary)])
+    call_with_retries(lambda: [tell() for tell in (table, summary)])
 
 
 def publish_address(site: Path, url: str) -> None:
@@ -71,11 +71,11 @@ def publish_address(site: Path, url: str) -> None:
     url : str
         Where browsers find it.
     """
-    key = artifact_key("site", site)
-    patiently(partial(create_link_artifact, link=url, link_text=url, key=key))
+    key = make_artifact_key("site", site)
+    call_with_retries(partial(create_link_artifact, link=url, link_text=url, key=key))
 
 
-def _outcomes(chirality: pd.DataFrame) -> list[dict[str, Any]]:
+def _tabulate_outcomes(chirality: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of texts, which every table artifact can hold."""
     rank = chirality["outcome"].map(_OUTCOMES.index)
     rows = chirality.loc[rank.sort_values(kind="stable").index, list(_OUTCOME_COLUMNS)]
@@ -84,27 +84,27 @@ def _outcomes(chirality: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in texts.to_dict("records")]
 
 
-def _markdown(folder: Path, result: ScreenResult, chirality: pd.DataFrame) -> str:
+def _format_summary(folder: Path, result: ScreenResult, chirality: pd.DataFrame) -> str:
     """Summary of a run, and of the dataset that it leaves."""
     skipped = chirality[chirality["outcome"] == "skipped"]
-    reasons = reasons_of_skipped(zip(skipped["material_id"], skipped["reason"], strict=True))
-    failures = reasons_of_failures(failures_in(read_catalog(folder, "failures")))
-    candidates = by_class(ranked(chirality))
+    reasons = group_skipped(zip(skipped["material_id"], skipped["reason"], strict=True))
+    failures = group_failures(read_failures(read_catalog(folder, "failures")))
+    candidates = split_by_class(rank_materials(chirality))
     command = f"chiralscreen report {shlex.quote(str(folder))}"
     parts = [
-        f"# {in_markdown(folder.resolve().name)}",
-        f"This run: {result.told}",
-        _potential(folder, result),
+        f"# {escape_markdown(folder.resolve().name)}",
+        f"This run: {result.summary}",
+        _describe_potential(folder, result),
         "## Best stable chiral candidates",
-        _best(candidates["chiral"]),
+        _tabulate_best(candidates["chiral"]),
         "## Best stable achiral candidates",
-        _best(candidates["achiral"]),
+        _tabulate_best(candidates["achiral"]),
         "## Failures",
-        _listed(failures),
+        _list_reasons(failures),
         "## Skipped",
-        _listed(reasons),
+        _list_reasons(reasons),
         "## Time",
-        markdown_table(_times(result)),
+        format_markdown_table(_tabulate_times(result)),
         "## Files",
         f"Tables: `{folder.resolve() / 'catalog'}`",
         f"Report: `{(folder / REPORT).resolve()}`; `{command}` draws its figures",
@@ -112,38 +112,38 @@ def _markdown(folder: Path, result: ScreenResult, chirality: pd.DataFrame) -> st
     return "\n\n".join(parts)
 
 
-def _potential(folder: Path, result: ScreenResult) -> str:
+def _describe_potential(folder: Path, result: ScreenResult) -> str:
     """Potential of a run and its card, as the table of runs tells them."""
     run = read_catalog(folder, "runs").set_index("run_id").loc[result.run_id]
     found = run[["potential", "checkpoint_digest", "kernel"]].dropna()
-    told = ", ".join(f"{name} `{value}`" for name, value in found.items())
-    if not told:
+    text = ", ".join(f"{name} `{value}`" for name, value in found.items())
+    if not text:
         return "no potential was needed"
     limits = run["potential_limits"]
     lines = [run["potential_citation"], run["potential_licence"], *limits]
-    return "\n".join([told, "", *(f"- {in_markdown(line)}" for line in lines if line)])
+    return "\n".join([text, "", *(f"- {escape_markdown(line)}" for line in lines if line)])
 
 
-def _best(candidates: pd.DataFrame) -> str:
+def _tabulate_best(candidates: pd.DataFrame) -> str:
     """Table of the first candidates, with the columns for which a page has room."""
-    columns = candidate_columns(candidates.head(_MAX_ROWS))
-    return markdown_table([column for column in columns if column.rank <= _LEAST_IMPORTANT])
+    columns = make_candidate_columns(candidates.head(_MAX_ROWS))
+    return format_markdown_table([column for column in columns if column.rank <= _LEAST_IMPORTANT])
 
 
-def _listed(reasons: Sequence[Reason]) -> str:
+def _list_reasons(reasons: Sequence[Reason]) -> str:
     """List of reasons; cells of tables would not be broken into lines."""
     lines: list[str] = []
     for reason in reasons[:_MAX_ROWS]:
-        lines.append(f"- {reason.count} × {in_markdown(reason.message)}")
-        lines += [f"    - {in_markdown(text)}" for text in reason.details]
+        lines.append(f"- {reason.count} × {escape_markdown(reason.message)}")
+        lines += [f"    - {escape_markdown(text)}" for text in reason.details]
     left = len(reasons) - _MAX_ROWS
     return "\n".join(lines + ([f"- {left} more reasons"] if left > 0 else [])) or "none"
 
 
-def _times(result: ScreenResult) -> list[Column]:
+def _tabulate_times(result: ScreenResult) -> list[Column]:
     """Columns of the times of the stages."""
-    wall = stage_seconds(result.reports, "wall_time")
-    inside = stage_seconds(result.reports, "potential_time")
+    wall = sum_stage_seconds(result.reports, "wall_time")
+    inside = sum_stage_seconds(result.reports, "potential_time")
     return [
         Column("stage", list(wall)),
         Column("seconds, all workers", [f"{seconds:.1f}" for seconds in wall.values()]),

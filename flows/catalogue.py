@@ -3,7 +3,7 @@
 from tasks.results.building import build_catalog
 from tasks.results.catalogue import REPORT
 from tasks.storage import Dataset
-from tasks.storage.exchange import push
+from tasks.storage.object_store import push
 
 
 def renew_catalogue(dataset: Dataset, store: str | None = None) -> None:

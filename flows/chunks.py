@@ -17,27 +17,27 @@ from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Crashed
 
-from flows.engines import Crew, Engine
-from flows.interruption import shielded
-from flows.labels import ended
-from flows.logs import leave_terminal, log_remediable_errors_in_words
-from flows.memory import bounded_memory
-from flows.reasons import some_of
-from flows.runs import potential_of
+from flows.engines import Engine, WorkerOptions
+from flows.interruption import block_terminal_signals
+from flows.labels import complete_with_message
+from flows.logs import log_remediable_errors_in_words, silence_terminal_logs
+from flows.memory import limit_memory
+from flows.reasons import abbreviate_names
+from flows.runs import load_run_potential
 from flows.server import ATTEMPTS, PAUSE, UNREACHABLE
-from flows.watch import ended_after, hung_in
+from flows.watchdog import find_hanging_call, limit_seconds
 from flows.workers import use_one_thread
 from tasks.failures import Failure
-from tasks.screening.planning import STAGE_NAMES, Work
+from tasks.screening.planning import STAGE_NAMES, WorkItem
 from tasks.screening.settings import PotentialSettings, ScreenSettings
 from tasks.screening.stages import StageReport, needs_potential, run_stage
-from tasks.storage import Dataset, at_work
+from tasks.storage import Dataset, hold_work_lock
 
 # A chunk whose process ended is cut into so many; few steps lead down to the one to blame.
-_PIECES = 4
+_N_PIECES = 4
 # A process may end for reasons of the machine's; twice with the same structure alone, it does not.
-_DEATHS_ALONE = 2
-_TIMES_ESTIMATE = 10.0
+_MAX_DEATHS_ALONE = 2
+_ALLOWED_TIMES_ESTIMATE = 10.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Chunk:
         Counts the chunks of a run.
     stage : str
         The stage they are in.
-    works : tuple of Work
+    works : tuple of WorkItem
         The structures.
     part : str
         Tells the pieces of a chunk apart.
@@ -62,7 +62,7 @@ class Chunk:
 
     number: int
     stage: str
-    works: tuple[Work, ...]
+    works: tuple[WorkItem, ...]
     part: str = ""
     deaths: int = 0
     attempts: int = 0
@@ -77,7 +77,7 @@ class Chunk:
         """Estimated seconds of this stage."""
         return sum(work.seconds.of(self.stage) for work in self.works)
 
-    def seconds_allowed(self, time_limit: float) -> float:
+    def compute_time_limit(self, time_limit: float) -> float:
         """Seconds after which it counts as hanging.
 
         Parameters
@@ -90,9 +90,9 @@ class Chunk:
         float
             Seconds.
         """
-        return time_limit + _TIMES_ESTIMATE * self.cost
+        return time_limit + _ALLOWED_TIMES_ESTIMATE * self.cost
 
-    def pieces(self) -> list["Chunk"]:
+    def split(self) -> list["Chunk"]:
         """Cut it, after its process has ended.
 
         Returns
@@ -102,7 +102,7 @@ class Chunk:
         """
         if len(self.works) == 1:
             return [replace(self, deaths=self.deaths + 1)]
-        parts = [self.works[i::_PIECES] for i in range(min(_PIECES, len(self.works)))]
+        parts = [self.works[i::_N_PIECES] for i in range(min(_N_PIECES, len(self.works)))]
         return [
             replace(self, works=works, part=self.part + letter)
             for works, letter in zip(parts, "abcd", strict=False)
@@ -113,7 +113,7 @@ class Chunk:
 def run_chunk(
     name: str,
     stage: str,
-    works: tuple[Work, ...],
+    works: tuple[WorkItem, ...],
     output: Path,
     settings: ScreenSettings,
     *,
@@ -133,7 +133,7 @@ def run_chunk(
         Name of the task run.
     stage : str
         One of ``relaxation``, ``phonons``, ``chirality``.
-    works : tuple of Work
+    works : tuple of WorkItem
         Structures.
     output : pathlib.Path
         Folder of the dataset.
@@ -156,36 +156,36 @@ def run_chunk(
         What was done.
     """
     use_one_thread()
-    leave_terminal()
+    silence_terminal_logs()
     log_remediable_errors_in_words()
     logger = get_run_logger()
-    logger.info("stage=%s chunk=%s materials=%s", stage, name, _ids(works))
+    logger.info("stage=%s chunk=%s materials=%s", stage, name, _join_names(works))
     dataset, index = Dataset(output), STAGE_NAMES.index(stage)
     occupied = concurrency(slot, strict=True) if slot else nullcontext()
-    working = at_work(output, f"{name} on {platform.node()}")
-    with occupied, working, ended_after(seconds, log), bounded_memory(memory):
-        succeeded = dataset.succeeded_keys(stage)
+    working = hold_work_lock(output, f"{name} on {platform.node()}")
+    with occupied, working, limit_seconds(seconds, log), limit_memory(memory):
+        succeeded = dataset.list_succeeded_keys(stage)
         settled = tuple(w.material_id for w in works if w.keys[index] in succeeded)
         report = run_stage(
             stage,
             [work for work in works if work.keys[index] not in succeeded],
             dataset,
             settings,
-            lambda: potential_of(settings.potential, device),
+            lambda: load_run_potential(settings.potential, device),
         )
     for failure in report.failures:
         logger.warning(
             "stage=%s material=%s failed=%s", stage, failure.material_id, failure.message
         )
     report = replace(report, succeeded=(*report.succeeded, *settled))
-    return ended(report, _outcome(report))
+    return complete_with_message(report, _describe_outcome(report))
 
 
-def _outcome(report: StageReport) -> str:
+def _describe_outcome(report: StageReport) -> str:
     """Say how many structures have a result, and which failed."""
     failed = [failure.material_id for failure in report.failures]
-    told = f"{len(report.succeeded)} of {len(report.succeeded) + len(failed)} done"
-    return f"{told}; failed: {some_of(failed)}" if failed else told
+    text = f"{len(report.succeeded)} of {len(report.succeeded) + len(failed)} done"
+    return f"{text}; failed: {abbreviate_names(failed)}" if failed else text
 
 
 def prepare_process(settings: PotentialSettings, device: str, stage: str, seconds: float) -> None:
@@ -206,13 +206,13 @@ def prepare_process(settings: PotentialSettings, device: str, stage: str, second
     if needs_potential(stage):
         faulthandler.dump_traceback_later(seconds, exit=True)
         try:
-            potential_of(settings, device)
+            load_run_potential(settings, device)
         finally:
             faulthandler.cancel_dump_traceback_later()
 
 
 @dataclass(frozen=True)
-class Errand:
+class ChunkContext:
     """What all chunks of a run share.
 
     Attributes
@@ -223,16 +223,16 @@ class Errand:
         Where results go.
     settings : ScreenSettings
         All settings.
-    crew : Crew
+    worker_options : WorkerOptions
         Who computes.
     """
 
     run_id: str
     dataset: Dataset
     settings: ScreenSettings
-    crew: Crew
+    worker_options: WorkerOptions
 
-    def log(self, chunk: Chunk) -> Path:
+    def name_log(self, chunk: Chunk) -> Path:
         """Name the file that tells what became of a chunk that hung.
 
         Parameters
@@ -270,20 +270,20 @@ class Errand:
             "works": chunk.works,
             "output": self.dataset.root,
             "settings": self.settings,
-            "device": self.crew.device,
-            "seconds": chunk.seconds_allowed(self.crew.time_limit),
-            "log": self.log(chunk),
-            "slot": self.crew.slot,
-            "memory": self.crew.memory,
+            "device": self.worker_options.device,
+            "seconds": chunk.compute_time_limit(self.worker_options.time_limit),
+            "log": self.name_log(chunk),
+            "slot": self.worker_options.slot,
+            "memory": self.worker_options.memory,
         }
         task_run = run_chunk.with_options(name=chunk.stage)
-        with shielded():
+        with block_terminal_signals():
             future: PrefectFuture[StageReport] = engine.places[place].submit(task_run, parameters)
         return future
 
 
-def carried_through(
-    chunks: Iterable[Chunk], errand: Errand, engine: Engine
+def run_all_stages(
+    chunks: Iterable[Chunk], context: ChunkContext, engine: Engine
 ) -> Iterator[tuple[Chunk, StageReport | None]]:
     """Send chunks through their stages, one at each place of an engine.
 
@@ -294,7 +294,7 @@ def carried_through(
     ----------
     chunks : iterable of Chunk
         In the order of their turn.
-    errand : Errand
+    context : ChunkContext
         What they share.
     engine : Engine
         Where they are computed.
@@ -311,7 +311,7 @@ def carried_through(
     while queue or pending:
         while queue and free:
             chunk, place = queue.popleft(), free.pop()
-            pending[errand.submit(chunk, engine, place)] = chunk, place, time.monotonic()
+            pending[context.submit(chunk, engine, place)] = chunk, place, time.monotonic()
         future = next(as_completed(list(pending)))
         chunk, place, since = pending.pop(future)
         free.append(place)
@@ -320,7 +320,7 @@ def carried_through(
             found = future.result(raise_on_failure=False)
             report = found if isinstance(found, StageReport) else None
         except Exception as error:  # noqa: BLE001 - each task runner has errors of its own for it
-            if not _is_death(error):
+            if not _is_process_death(error):
                 get_run_logger().warning("chunk=%s not started: %s", chunk.name, error)
                 if chunk.attempts < ATTEMPTS:
                     time.sleep(PAUSE)
@@ -329,15 +329,15 @@ def carried_through(
                     yield chunk, None
                 continue
             engine.renew(place)
-            report = _after_death(chunk, errand, future.task_run_id, since, error)
+            report = _handle_process_death(chunk, context, future.task_run_id, since, error)
             if report is None:
-                queue.extendleft(reversed(chunk.pieces()))
+                queue.extendleft(reversed(chunk.split()))
                 continue
-        queue.extendleft(_next_chunk(chunk, report) if report else ())
+        queue.extendleft(_make_next_chunks(chunk, report) if report else ())
         yield chunk, report
 
 
-def finished_cost(chunk: Chunk, report: StageReport) -> float:
+def sum_finished_seconds(chunk: Chunk, report: StageReport) -> float:
     """Cost that needs no more waiting for: of this stage, and of all stages for what failed.
 
     Parameters
@@ -361,13 +361,13 @@ def finished_cost(chunk: Chunk, report: StageReport) -> float:
     )
 
 
-def _is_death(error: Exception) -> bool:
+def _is_process_death(error: Exception) -> bool:
     """Whether a process has ended; a structure is to blame for nothing else."""
     # Dask, which has its own error for it, need not be installed.
     return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
 
 
-def _next_chunk(chunk: Chunk, report: StageReport) -> list[Chunk]:
+def _make_next_chunks(chunk: Chunk, report: StageReport) -> list[Chunk]:
     """The structures that succeeded, in their next stage."""
     index = STAGE_NAMES.index(chunk.stage) + 1
     succeeded = frozenset(report.succeeded)
@@ -377,25 +377,25 @@ def _next_chunk(chunk: Chunk, report: StageReport) -> list[Chunk]:
     return [Chunk(chunk.number, STAGE_NAMES[index], works, chunk.part)]
 
 
-def _after_death(
-    chunk: Chunk, errand: Errand, task_run: UUID, since: float, error: Exception
+def _handle_process_death(
+    chunk: Chunk, context: ChunkContext, task_run: UUID, since: float, error: Exception
 ) -> StageReport | None:
     """Failure of the structure that is to blame; None while there is more than one, or doubt."""
-    place = hung_in(errand.log(chunk))
-    allowed = chunk.seconds_allowed(errand.crew.time_limit)
+    place = find_hanging_call(context.name_log(chunk))
+    allowed = chunk.compute_time_limit(context.worker_options.time_limit)
     what = f"no result in {allowed:.0f} s, busy in {place}" if place else "its process was killed"
     get_run_logger().warning(
-        "chunk=%s died=%r materials=%s (%s)", chunk.name, what, _ids(chunk.works), error
+        "chunk=%s died=%r materials=%s (%s)", chunk.name, what, _join_names(chunk.works), error
     )
-    _tell_server(task_run, what)
-    if len(chunk.works) > 1 or not (place or chunk.deaths + 1 == _DEATHS_ALONE):
+    _mark_crashed(task_run, what)
+    if len(chunk.works) > 1 or not (place or chunk.deaths + 1 == _MAX_DEATHS_ALONE):
         return None
-    failure = _failure(chunk, what, hung=place is not None)
-    errand.dataset.commit(chunk.stage, {"failures": [asdict(failure)]}, [failure.key])
+    failure = _make_failure(chunk, what, hung=place is not None)
+    context.dataset.commit(chunk.stage, {"failures": [asdict(failure)]}, [failure.key])
     return StageReport(chunk.stage, (), (failure,), time.monotonic() - since, 0.0)
 
 
-def _failure(chunk: Chunk, what: str, *, hung: bool) -> Failure:
+def _make_failure(chunk: Chunk, what: str, *, hung: bool) -> Failure:
     """Failure of a structure that ended its process, or never ended."""
     [work] = chunk.works
     remedy = (
@@ -408,14 +408,14 @@ def _failure(chunk: Chunk, what: str, *, hung: bool) -> Failure:
         key=work.keys[STAGE_NAMES.index(chunk.stage)],
         stage=chunk.stage,
         error_class="TimeLimitExceeded" if hung else "WorkerDied",
-        message=what if hung else f"{what}, {_DEATHS_ALONE} times",
+        message=what if hung else f"{what}, {_MAX_DEATHS_ALONE} times",
         remedy=remedy,
         transient=False,
         source_record="",
     )
 
 
-def _tell_server(task_run: UUID, what: str) -> None:
+def _mark_crashed(task_run: UUID, what: str) -> None:
     """Mark the task run of a process that ended; it would count as running otherwise."""
     with (
         suppress(*UNREACHABLE),
@@ -424,5 +424,5 @@ def _tell_server(task_run: UUID, what: str) -> None:
         client.set_task_run_state(task_run, Crashed(message=what), force=True)
 
 
-def _ids(works: Iterable[Work]) -> str:
+def _join_names(works: Iterable[WorkItem]) -> str:
     return ",".join(work.material_id for work in works)

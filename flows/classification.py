@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from flows.parallel_map import map_records
 from flows.reading import read_records
-from flows.spread import spread
 from tasks.failures import Failure
-from tasks.screening.classification import classified
-from tasks.screening.decisions import Known, repetition
+from tasks.screening.classification import classify_record
+from tasks.screening.decisions import SeenRecords, find_repeated_name
 from tasks.screening.settings import ScreenSettings, SymmetrySettings
 
 _COLUMNS = [
@@ -48,7 +48,7 @@ def classify_source(
     Parameters
     ----------
     source : pathlib.Path
-        Anything that `tasks.sources.raw_records` reads.
+        Anything that `tasks.sources.read_raw_records` reads.
     symprec : float
         Distance tolerance in Å.
     workers : int
@@ -72,7 +72,7 @@ def classify_source(
     settings = (settings or ScreenSettings()).model_copy(update=searched)
     rows: list[Mapping[str, Any]] = []
     failures: list[Failure] = []
-    for item in classified_rows(source, settings, workers):
+    for item in classify_records(source, settings, workers):
         if isinstance(item, Failure):
             failures.append(item)
         else:
@@ -80,7 +80,7 @@ def classify_source(
     return pd.DataFrame(rows, columns=_COLUMNS), failures
 
 
-def classified_rows(
+def classify_records(
     source: Path, settings: ScreenSettings, workers: int = 1
 ) -> Iterator[Mapping[str, Any] | Failure]:
     """Classify every crystal of a source, one at a time.
@@ -88,7 +88,7 @@ def classified_rows(
     Parameters
     ----------
     source : pathlib.Path
-        Anything that `tasks.sources.raw_records` reads.
+        Anything that `tasks.sources.read_raw_records` reads.
     settings : ScreenSettings
         Tolerances, meaning of columns, limits.
     workers : int
@@ -100,14 +100,14 @@ def classified_rows(
         Row of ``materials`` with the column ``skipped`` added: why a screening would skip the
         crystal, before it asks what the potential can treat.
     """
-    classify = partial(classified, source=source, settings=settings)
-    known = Known.of(settings.curation)
-    for item in spread(
+    classify = partial(classify_record, source=source, settings=settings)
+    known = SeenRecords.from_settings(settings.curation)
+    for item in map_records(
         classify, read_records(source, settings.source), workers=workers, limits=settings.source
     ):
         if isinstance(item, Failure):
             yield item
-        elif repeated := repetition(item.material, known.names):
+        elif repeated := find_repeated_name(item.material, known.names):
             yield repeated
         else:
-            yield {**item.row, "skipped": item.skipped or known.repetition_reason(item)}
+            yield {**item.row, "skipped": item.skipped or known.find_repetition(item)}

@@ -20,26 +20,26 @@ from flows.console import (
     Unit,
     Workers,
     console,
-    errors_told,
-    existing_dataset,
-    existing_results,
-    judged,
-    located,
+    locate_source,
+    print_errors,
     print_next,
+    require_dataset,
     require_existing,
     require_file,
     require_folder,
+    require_results,
+    validate_with,
 )
 from flows.figures_cli import app as figures
-from flows.interruption import CONTINUES, STANDING
+from flows.interruption import RESUME_ADVICE, SHUTDOWN_STATE
 from flows.prerequisites import require_prefect
 from flows.program import main
 from flows.setting_flags import FLAGS, Overrides, SettingsCommand, with_settings
 from flows.show_cli import app as showing
 from flows.site_cli import app as site
 from flows.sources_cli import app as sources
+from flows.status_line import show_status
 from flows.training_cli import app as training
-from flows.waiting import waiting
 from tasks.units import UNITS, UnitName
 
 # Panels of the help.
@@ -92,7 +92,7 @@ def classify(
             "--output",
             "-o",
             help="CSV or Parquet file to write; failures go into another one beside it.",
-            callback=judged(partial(require_file, endings=(".csv", ".parquet"))),
+            callback=validate_with(partial(require_file, endings=(".csv", ".parquet"))),
         ),
     ] = None,
     config: Config = None,
@@ -110,13 +110,13 @@ def classify(
     from flows.classification import classify_source
     from flows.summary import print_classification, print_failures
     from flows.tables import write_failures, write_table
-    from flows.workers import n_processes
+    from flows.workers import choose_n_processes
     from tasks.screening.settings import read_settings
 
-    with errors_told():
+    with print_errors():
         settings = read_settings(config, overrides)
         rows, failures = classify_source(
-            located(source), settings.symmetry.symprec, n_processes(workers), settings
+            locate_source(source), settings.symmetry.symprec, choose_n_processes(workers), settings
         )
         print_classification(console, rows)
         if output:
@@ -233,16 +233,16 @@ def screen(
 
     start_server(READERS)
     if not dry_run:
-        STANDING.advice = CONTINUES
+        SHUTDOWN_STATE.advice = RESUME_ADVICE
     overrides |= {
         "potential.name": potential,
         "second_opinion": second_opinion,
         "include_centrosymmetric": include_centrosymmetric or None,
         "both_hands": both_hands or None,
     }
-    with errors_told():
-        require_existing(located(source))
-        with waiting("starting"):
+    with print_errors():
+        require_existing(locate_source(source))
+        with show_status("starting"):
             from potentials import require_known
             from tasks.screening.settings import read_settings
 
@@ -252,17 +252,17 @@ def screen(
                 require_known(name, device, settings.potential.dtype)
             if not dry_run:
                 require_prefect()
-            from flows.planning import intakes_of, plans_for
+            from flows.planning import make_run_contexts, plan_runs
             from flows.summary import print_plan, print_screening
-            from flows.workers import worker_count
-            from tasks.sources import source_files
+            from flows.workers import count_workers
+            from tasks.sources import list_source_files
 
-            source_files(located(source))
-        n_workers = worker_count(workers, device)
+            list_source_files(locate_source(source))
+        n_workers = count_workers(workers, device)
         if dry_run:
-            intakes = intakes_of(located(source), output, settings, device)
-            plan, *others = plans_for(
-                intakes,
+            contexts = make_run_contexts(locate_source(source), output, settings, device)
+            plan, *others = plan_runs(
+                contexts,
                 n_workers,
                 limit=limit,
                 hours=hours,
@@ -275,16 +275,18 @@ def screen(
                 print_plan(console, other, n_workers)
             raise typer.Exit(DONE_WITH_FAILURES if plan.failures else DONE)
         # Prefect takes a second to import, and a plan needs none of it.
-        with waiting("starting"):
-            from flows.engines import Crew
-            from flows.launch import launch
+        with show_status("starting"):
+            from flows.engines import WorkerOptions
+            from flows.local_runs import screen_locally
 
-        crew = Crew(n_workers, device, engine, address, time_limit, memory=memory)
-        result = launch(
-            located(source),
+        worker_options = WorkerOptions(
+            n_workers, device, engine, address, time_limit, memory=memory
+        )
+        result = screen_locally(
+            locate_source(source),
             output,
             settings,
-            crew,
+            worker_options,
             limit=limit,
             hours=hours,
             retry_failures=retry_failures,
@@ -318,20 +320,20 @@ def analyze(
 
         chiralscreen analyze quartz/phonopy_params.yaml --output results/dft
     """
-    STANDING.advice = CONTINUES
-    with errors_told():
+    SHUTDOWN_STATE.advice = RESUME_ADVICE
+    with print_errors():
         for path in files:
             require_existing(path)
-        with waiting("starting"):
+        with show_status("starting"):
             from tasks.screening.settings import read_settings
 
             settings = read_settings(config, overrides)
             require_prefect()
             from flows.screening import analyze as flow
-            from flows.server import any_api
+            from flows.server import use_prefect_api
             from flows.summary import print_screening
 
-        with any_api():
+        with use_prefect_api():
             result = flow(files, output, settings, workers, time_limit=time_limit, memory=memory)
         failed = print_screening(console, output, result, UNITS[unit])
     raise typer.Exit(DONE_WITH_FAILURES if failed or result.lost else DONE)
@@ -345,10 +347,10 @@ def print_settings(config: Config = None) -> None:
 
         chiralscreen settings > settings.yaml
     """
-    from tasks.screening.settings import read_settings, settings_yaml
+    from tasks.screening.settings import format_settings, read_settings
 
-    with errors_told():
-        console.print(settings_yaml(read_settings(config, {})), end="")
+    with print_errors():
+        console.print(format_settings(read_settings(config, {})), end="")
 
 
 @app.command()
@@ -370,9 +372,9 @@ def status(
     """
     from flows.summary import print_status
 
-    with errors_told():
+    with print_errors():
         column = f"score_{purpose}" if purpose else None
-        print_status(console, existing_results(folder), UNITS[unit], column)
+        print_status(console, require_results(folder), UNITS[unit], column)
 
 
 @app.command()
@@ -385,8 +387,8 @@ def verify(folder: Folder) -> None:
     """
     from tasks.storage import Dataset
 
-    with errors_told():
-        problems = Dataset(existing_dataset(folder)).verify()
+    with print_errors():
+        problems = Dataset(require_dataset(folder)).verify()
     for problem in problems:
         console.print(str(problem))
     console.print(f"{len(problems)} problems")
@@ -403,8 +405,8 @@ def upgrade(folder: Folder) -> None:
     """
     from tasks.storage import upgrade_receipts
 
-    with errors_told():
-        upgraded, problems = upgrade_receipts(existing_dataset(folder), console.print)
+    with print_errors():
+        upgraded, problems = upgrade_receipts(require_dataset(folder), console.print)
     for problem in problems:
         console.print(problem.message, markup=False)
     console.print(f"{upgraded} receipts upgraded, {len(problems)} problems")
@@ -422,8 +424,8 @@ def compact(folder: Folder) -> None:
     from tasks.storage import Dataset
     from tasks.storage import compact as merge
 
-    with errors_told():
-        receipts = merge(Dataset(existing_dataset(folder)))
+    with print_errors():
+        receipts = merge(Dataset(require_dataset(folder)))
     console.print(f"{len(receipts)} merged chunks")
 
 
@@ -444,12 +446,12 @@ def sync(
     """
     from tasks.results.building import build_catalog
     from tasks.storage import Dataset
-    from tasks.storage.exchange import pull, push
+    from tasks.storage.object_store import pull, push
 
-    with errors_told():
+    with print_errors():
         fetched = pull(url, folder)
         if fetched:
-            build_catalog(Dataset(existing_dataset(folder)))
+            build_catalog(Dataset(require_dataset(folder)))
         sent = push(folder, url)
     console.print(f"{fetched} chunks fetched, {sent} sent")
 
@@ -461,7 +463,7 @@ def export(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="Folder to write into.", callback=judged(require_folder)
+            "--output", "-o", help="Folder to write into.", callback=validate_with(require_folder)
         ),
     ] = Path(),
 ) -> None:
@@ -474,8 +476,8 @@ def export(
     from tasks.results.export import export_material
     from tasks.storage import open_tables
 
-    with errors_told():
-        paths = export_material(open_tables(existing_results(folder)), material_id, output)
+    with print_errors():
+        paths = export_material(open_tables(require_results(folder)), material_id, output)
     for path in paths:
         console.print(f"written: {path}")
     if len(paths) == 1:

@@ -16,10 +16,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tasks.failures import DatasetError, RemediableError, explain
-from tasks.folders import MATERIALS, receipts_folder, table_file
-from tasks.foreign_text import SPELLED, spelled, visible
+from tasks.failures import DatasetError, RemediableError, explain_os_error
+from tasks.folders import MATERIALS, get_receipts_folder, get_table_file
 from tasks.units import UnitName
+from tasks.untrusted_text import TRANSLITERATING, escape_control_characters, transliterate
 
 DONE, DONE_WITH_FAILURES, UNUSABLE = 0, 1, 2
 
@@ -36,13 +36,15 @@ class Terminal(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - those of Console
         """Make a text that can be printed of one that may hold anything."""
-        return super().render_str(spelled(visible(text), self.encoding), **options)
+        return super().render_str(
+            transliterate(escape_control_characters(text), self.encoding), **options
+        )
 
 
 # Help and log are not printed by the consoles below.
 for _stream in (sys.stdout, sys.stderr):
     if isinstance(_stream, io.TextIOWrapper):
-        _stream.reconfigure(errors=SPELLED)
+        _stream.reconfigure(errors=TRANSLITERATING)
 # Tables that go to a file or a pager have no terminal to take their width from.
 _WIDTH = None if sys.stdout.isatty() else 120
 console = Terminal(width=_WIDTH)
@@ -75,7 +77,7 @@ PotentialName = Annotated[
 
 
 @contextmanager
-def errors_told() -> Iterator[None]:
+def print_errors() -> Iterator[None]:
     """Print an expected error without a traceback and exit with the code for unusable input.
 
     Yields
@@ -93,7 +95,7 @@ def errors_told() -> Iterator[None]:
     except (RemediableError, DatasetError, OSError, ValueError) as error:
         message, remedy = str(error), getattr(error, "remedy", "")
         if isinstance(error, OSError):
-            message, remedy = explain(error)
+            message, remedy = explain_os_error(error)
         # What others said may have lines, which the message has not.
         errors.print(Text("error:", "bold red"), " ".join(message.splitlines()))
         if remedy:
@@ -152,7 +154,7 @@ def require_file(
     require_folder(path.parent)
 
 
-def judged(require: Callable[[Path], None]) -> Callable[[Path | None], Path | None]:
+def validate_with(require: Callable[[Path], None]) -> Callable[[Path | None], Path | None]:
     """Judge the name that an option gives before the command begins.
 
     Parameters
@@ -168,7 +170,7 @@ def judged(require: Callable[[Path], None]) -> Callable[[Path | None], Path | No
 
     def judge(path: Path | None) -> Path | None:
         if path is not None:
-            with errors_told():
+            with print_errors():
                 require(path)
         return path
 
@@ -177,7 +179,9 @@ def judged(require: Callable[[Path], None]) -> Callable[[Path | None], Path | No
 
 Output = Annotated[
     Path,
-    typer.Option("--output", "-o", help="Folder of the dataset.", callback=judged(require_folder)),
+    typer.Option(
+        "--output", "-o", help="Folder of the dataset.", callback=validate_with(require_folder)
+    ),
 ]
 
 
@@ -195,7 +199,7 @@ def print_next(terminal: Console, *steps: tuple[str, str]) -> None:
         terminal.print(f"{start} {command}    ({purpose})")
 
 
-def located(source: Path) -> Path:
+def locate_source(source: Path) -> Path:
     """Path of a source; the word ``demo`` stands for the crystals of the package.
 
     Parameters
@@ -230,7 +234,7 @@ def require_existing(path: Path) -> None:
         raise FileNotFoundError(f"{path}: no such file or folder")
 
 
-def existing_dataset(folder: Path) -> Path:
+def require_dataset(folder: Path) -> Path:
     """Refuse a folder that holds no dataset.
 
     Parameters
@@ -248,7 +252,7 @@ def existing_dataset(folder: Path) -> Path:
     RemediableError
         When there is nothing to read.
     """
-    if receipts_folder(folder).is_dir():
+    if get_receipts_folder(folder).is_dir():
         return folder
     if _has_tables(folder):
         message = f"{folder} holds only tables, without the parts and receipts of a dataset"
@@ -258,7 +262,7 @@ def existing_dataset(folder: Path) -> Path:
     raise RemediableError(message, "give the folder that `chiralscreen screen` wrote")
 
 
-def existing_results(folder: Path) -> Path:
+def require_results(folder: Path) -> Path:
     """Refuse a folder that holds neither a dataset nor its tables.
 
     Parameters
@@ -276,9 +280,9 @@ def existing_results(folder: Path) -> Path:
     RemediableError
         When there is nothing to read.
     """
-    return folder if _has_tables(folder) else existing_dataset(folder)
+    return folder if _has_tables(folder) else require_dataset(folder)
 
 
 def _has_tables(folder: Path) -> bool:
     """Whether there is a table of materials, in a catalogue or by itself."""
-    return table_file(folder, MATERIALS).is_file()
+    return get_table_file(folder, MATERIALS).is_file()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner
 
-from flows.interruption import shielded
+from flows.interruption import block_terminal_signals
 from flows.workers import initialize_worker
 from tasks.failures import RemediableError
 
@@ -24,7 +24,7 @@ _DASK = {
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerOptions:
     """Who computes, and on which terms.
 
     Attributes
@@ -64,12 +64,12 @@ class Engine:
     ----------
     places : list of prefect.task_runners.TaskRunner
         Task runner of each place.
-    renewed : callable
+    make_runner : callable
         Gives a place whose process has ended a task runner that works.
     """
 
     places: list[TaskRunner[Any]]
-    renewed: Callable[[TaskRunner[Any]], TaskRunner[Any]]
+    make_runner: Callable[[TaskRunner[Any]], TaskRunner[Any]]
 
     def begin(self, place: int, prepare: Callable[..., None], *arguments: object) -> None:
         """Start the process of a place before its first chunk, and let it load what chunks need.
@@ -86,7 +86,7 @@ class Engine:
         runner = self.places[place]
         # Prefect starts processes with their first task run only, which takes a server.
         if isinstance(runner, ProcessPoolTaskRunner) and runner._executor:  # noqa: SLF001
-            with shielded():
+            with block_terminal_signals():
                 runner._executor.submit(prepare, *arguments)  # noqa: SLF001
 
     def renew(self, place: int) -> None:
@@ -97,7 +97,7 @@ class Engine:
         place : int
             Its index.
         """
-        self.places[place] = self.renewed(self.places[place])
+        self.places[place] = self.make_runner(self.places[place])
 
     def kill(self) -> None:
         """End the processes of all places, whatever they compute."""
@@ -107,12 +107,14 @@ class Engine:
                 process.kill()
 
 
-def started(crew: Crew, server: int | None) -> AbstractContextManager[Engine]:
-    """Start the engine of a crew, to be left when all is done.
+def start_engine(
+    worker_options: WorkerOptions, server: int | None
+) -> AbstractContextManager[Engine]:
+    """Start an engine, to be left when all is done.
 
     Parameters
     ----------
-    crew : Crew
+    worker_options : WorkerOptions
         Who computes.
     server : int or None
         Process id of the run's temporary Prefect server.
@@ -127,11 +129,15 @@ def started(crew: Crew, server: int | None) -> AbstractContextManager[Engine]:
     RemediableError
         When Dask is wanted and not installed.
     """
-    return _dask(crew) if crew.engine == "dask" else _processes(crew, server)
+    return (
+        _start_dask(worker_options)
+        if worker_options.engine == "dask"
+        else _start_processes(worker_options, server)
+    )
 
 
 @contextmanager
-def _processes(crew: Crew, server: int | None) -> Iterator[Engine]:
+def _start_processes(worker_options: WorkerOptions, server: int | None) -> Iterator[Engine]:
     """One pool of one process for each place: the end of a process breaks its pool."""
     with ExitStack() as stack:
 
@@ -140,7 +146,7 @@ def _processes(crew: Crew, server: int | None) -> Iterator[Engine]:
             runner = ProcessPoolTaskRunner(1, initializer=initialize_worker, initargs=initargs)
             return stack.enter_context(runner)
 
-        engine = Engine([start() for _ in range(crew.workers)], start)
+        engine = Engine([start() for _ in range(worker_options.workers)], start)
         try:
             yield engine
         except BaseException:
@@ -150,7 +156,7 @@ def _processes(crew: Crew, server: int | None) -> Iterator[Engine]:
 
 
 @contextmanager
-def _dask(crew: Crew) -> Iterator[Engine]:
+def _start_dask(worker_options: WorkerOptions) -> Iterator[Engine]:
     """Places of a cluster; its scheduler starts processes anew by itself."""
     try:
         import dask  # noqa: PLC0415 - an extra
@@ -159,11 +165,11 @@ def _dask(crew: Crew) -> Iterator[Engine]:
         message = f"the engine dask is not installed: {error}"
         raise RemediableError(message, "pip install 'chiralscreen[dask]'") from error
     # One thread: the time limit holds for a process, and its potential for a thread.
-    local = {"n_workers": crew.workers, "threads_per_worker": 1}
+    local = {"n_workers": worker_options.workers, "threads_per_worker": 1}
     options: dict[str, Any] = (
-        {"address": crew.address} if crew.address else {"cluster_kwargs": local}
+        {"address": worker_options.address} if worker_options.address else {"cluster_kwargs": local}
     )
     with dask.config.set(_DASK):
         runner = DaskTaskRunner(**options)
         with runner:
-            yield Engine([runner] * crew.workers, lambda same: same)
+            yield Engine([runner] * worker_options.workers, lambda same: same)

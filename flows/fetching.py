@@ -8,10 +8,10 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.labels import ended
+from flows.labels import complete_with_message
 from tasks.failures import RemediableError
 from tasks.sources.fetching import fetch_pages
-from tasks.sources.paging import holds_pages, saved_pages
+from tasks.sources.paging import has_pages, list_saved_pages
 
 
 @flow(name="fetch", flow_run_name="fetch {folder.name}")
@@ -48,7 +48,7 @@ def keep_fetched(
     RemediableError
         When the folder holds other things, or the provider does not answer as it should.
     """
-    if folder.exists() and any(folder.iterdir()) and not holds_pages(folder):
+    if folder.exists() and any(folder.iterdir()) and not has_pages(folder):
         message = f"{folder} does not hold the pages of a query"
         raise RemediableError(message, "give a folder of its own to each query")
     # What an earlier run began is continued only if it asked the same.
@@ -58,9 +58,9 @@ def keep_fetched(
     for n_structures in fetch_pages(url, fresh, query, fields=fields, hosts=hosts):
         logger.debug("%d structures on a page", n_structures)
     _replace(folder, fresh)
-    n_pages = len(saved_pages(folder))
+    n_pages = len(list_saved_pages(folder))
     logger.info("%d pages in %s", n_pages, folder)
-    return ended(n_pages, f"{n_pages} pages")
+    return complete_with_message(n_pages, f"{n_pages} pages")
 
 
 def _replace(folder: Path, fresh: Path) -> None:

@@ -12,11 +12,11 @@ from flows.console import (
     Results,
     Unit,
     console,
-    errors_told,
-    existing_results,
-    judged,
+    print_errors,
     require_file,
     require_folder,
+    require_results,
+    validate_with,
 )
 from tasks.failures import RemediableError
 from tasks.units import UNITS, FrequencyUnit, UnitName
@@ -44,7 +44,7 @@ def plot(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="Folder to write into.", callback=judged(require_folder)
+            "--output", "-o", help="Folder to write into.", callback=validate_with(require_folder)
         ),
     ] = Path("figures"),
     file_format: Annotated[
@@ -71,26 +71,30 @@ def plot(
 
         chiralscreen plot results/demo --output overviews
     """
-    from tasks.figures.collection import comparison_figures, dataset_figures
+    from tasks.figures.collection import draw_comparison_figures, draw_dataset_figures
     from tasks.results import read_overview
-    from tasks.results.counterparts import both_overviews, paired
+    from tasks.results.counterparts import align_overviews, pair_crystals
     from tasks.storage import open_tables
 
     formats, shown_in = file_format or list(Format), UNITS[unit]
-    with errors_told():
-        existing_results(folder)
+    with print_errors():
+        require_results(folder)
         if material_id:
-            _plot_material(folder, material_id, kind, shown_in, partial(_save, output, formats))
+            _plot_material(
+                folder, material_id, kind, shown_in, partial(_save_figures, output, formats)
+            )
         elif compare:
-            pairs, _ = paired(open_tables(folder), open_tables(existing_results(compare)))
+            pairs, _ = pair_crystals(open_tables(folder), open_tables(require_results(compare)))
             names = (folder.name, compare.name)
-            figures = comparison_figures(*both_overviews(pairs), names, shown_in)
-            _save(output, formats, figures)
+            figures = draw_comparison_figures(*align_overviews(pairs), names, shown_in)
+            _save_figures(output, formats, figures)
         else:
-            _save(output, formats, dataset_figures(read_overview(folder), unit=shown_in))
+            _save_figures(
+                output, formats, draw_dataset_figures(read_overview(folder), unit=shown_in)
+            )
 
 
-def _save(
+def _save_figures(
     output: Path,
     formats: Sequence[Format],
     figures: Iterable[tuple[str, "Figure"]],
@@ -115,27 +119,27 @@ def _plot_material(
     save: Callable[..., set[str]],
 ) -> None:
     """Draw what can be drawn of a material, and say what cannot and why."""
-    from tasks.figures.collection import MATERIAL_KINDS, drawable_kinds, material_figures
-    from tasks.figures.material import material_data
-    from tasks.results.stored import commands_to_compute, how_to_compute
-    from tasks.sources import safe_id
+    from tasks.figures.collection import MATERIAL_KINDS, draw_material_figures, list_drawable_kinds
+    from tasks.figures.material import read_material_data
+    from tasks.results.stored_crystals import describe_computation, list_commands
+    from tasks.sources import make_safe_id
     from tasks.storage import open_tables
 
-    material = material_data(open_tables(folder), material_id)
+    material = read_material_data(open_tables(folder), material_id)
     wanted = kinds or MATERIAL_KINDS
-    drawable = drawable_kinds(material, wanted)
+    drawable = list_drawable_kinds(material, wanted)
     missing = [kind for kind in wanted if kind not in drawable]
-    told = f"{', '.join(missing)}: force constants or spectra of {material_id!r} are not stored"
+    message = f"{', '.join(missing)}: force constants or spectra of {material_id!r} are not stored"
     crystal = (folder, material_id, material.row["potential"])
     if not drawable:
-        raise RemediableError(told, how_to_compute(*crystal))
-    drawn = save(material_figures(material, drawable, unit), f"{safe_id(material_id)}-")
+        raise RemediableError(message, describe_computation(*crystal))
+    drawn = save(draw_material_figures(material, drawable, unit), f"{make_safe_id(material_id)}-")
     for name in sorted(set(drawable) - drawn):
         console.print(f"left out: {name}, zero or undefined on the whole path")
     if missing:
-        console.print(f"left out: {told}", soft_wrap=False)
+        console.print(f"left out: {message}", soft_wrap=False)
         console.print("what to do, to compute all of it anew:")
-        for command in commands_to_compute(*crystal):
+        for command in list_commands(*crystal):
             console.print(f"  {command}")
 
 
@@ -148,7 +152,7 @@ def report(
             "--output",
             "-o",
             help="HTML file to write; by default report.html in the dataset.",
-            callback=judged(partial(require_file, folder_is_made=True)),
+            callback=validate_with(partial(require_file, folder_is_made=True)),
         ),
     ] = None,
     materials: Annotated[
@@ -165,8 +169,8 @@ def report(
     from tasks.site.report import write_report
     from tasks.storage import open_tables
 
-    with errors_told():
-        tables = open_tables(existing_results(folder))
+    with print_errors():
+        tables = open_tables(require_results(folder))
         path = output or folder / "report.html"
         path = write_report(tables, path, n_drawn=materials, unit=UNITS[unit])
     console.print(f"written: {path}")

@@ -17,42 +17,42 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows import ending
+from flows import shutdown
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Shells tell signals by exit codes above this.
 _CODE_OF_SIGNALS = 128
 # To tell a server that the run was stopped (seconds).
-_LONGEST_FAREWELL = 1.0
+_MAX_NOTICE_SECONDS = 1.0
 
 
 @dataclass
-class Standing:
+class ShutdownState:
     """What the main thread knows and a stopped command tells.
 
     Attributes
     ----------
-    kept : str
+    progress : str
         What of the work is done, such as "4 of 7 chunks kept".
     advice : str
         How to go on.
-    farewell : callable or None
+    notice : callable or None
         Tells a server that the run was stopped.
-    watched : bool
+    is_watching : bool
         Whether signals are waited for, as in the program; never where others call a flow.
     folder : str
         Temporary folder that the program would remove at its orderly end.
     """
 
-    kept: str = ""
+    progress: str = ""
     advice: str = ""
-    farewell: Callable[[], object] | None = None
-    watched: bool = False
+    notice: Callable[[], object] | None = None
+    is_watching: bool = False
     folder: str = ""
 
 
-STANDING = Standing()
-CONTINUES = "the same command continues"
+SHUTDOWN_STATE = ShutdownState()
+RESUME_ADVICE = "the same command continues"
 
 
 def watch_signals() -> None:
@@ -60,27 +60,27 @@ def watch_signals() -> None:
 
     A signal that is ignored, as in the background of a script, stays so.
     """
-    heard, written = os.pipe()
-    os.set_blocking(written, False)
+    reading_end, writing_end = os.pipe()
+    os.set_blocking(writing_end, False)
     # Written from within the handler of the interpreter, whoever replaces that of Python.
-    signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(writing_end, warn_on_full_buffer=False)
     _take_signals()
-    threading.Thread(target=_wait, args=(heard,), daemon=True).start()
+    threading.Thread(target=_wait_for_signal, args=(reading_end,), daemon=True).start()
     # Threads and processes that start from now on do not get the signal of a terminal.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    STANDING.watched = True
+    SHUTDOWN_STATE.is_watching = True
 
 
-def farewell_by(farewell: Callable[[], object]) -> None:
+def set_shutdown_notice(notice: Callable[[], object]) -> None:
     """Tell a server by this when the program is stopped, and let nobody else tell it.
 
     Parameters
     ----------
-    farewell : callable
+    notice : callable
         Tells it; is given a second.
     """
-    STANDING.farewell = farewell
-    if STANDING.watched and threading.current_thread() is threading.main_thread():
+    SHUTDOWN_STATE.notice = notice
+    if SHUTDOWN_STATE.is_watching and threading.current_thread() is threading.main_thread():
         # Prefect has put its own handler there, which would mark the flow run as crashed.
         _take_signals()
 
@@ -89,21 +89,21 @@ def _take_signals() -> None:
     """Let signals that are not ignored interrupt nothing in the main thread."""
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _leave_to_the_thread)
+            signal.signal(number, _ignore_signal)
 
 
-def leave_signals() -> None:
+def restore_signals() -> None:
     """Let Ctrl-C interrupt the main thread again, for a command that ends by it as usual."""
-    if STANDING.watched:
+    if SHUTDOWN_STATE.is_watching:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        STANDING.watched = False
+        SHUTDOWN_STATE.is_watching = False
 
 
 @contextmanager
-def shielded() -> Iterator[None]:
+def block_terminal_signals() -> Iterator[None]:
     """Let processes and threads that start in the block never get the signal of a terminal.
 
     Yields
@@ -134,42 +134,49 @@ def stop(reason: str, code: int, hurry: Callable[[], bool] = lambda: False) -> N
     hurry : callable
         Whether to leave out what takes time.
     """
-    if not STANDING.watched:
+    if not SHUTDOWN_STATE.is_watching:
         return
-    _bid_farewell(hurry)
-    line = "; ".join(filter(None, (reason, STANDING.kept, STANDING.advice)))
+    _send_shutdown_notice(hurry)
+    line = "; ".join(filter(None, (reason, SHUTDOWN_STATE.progress, SHUTDOWN_STATE.advice)))
     # Blocked while the program is replaced: a second Ctrl-C must not leave processes behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    program = [sys.executable, "-I", str(Path(ending.__file__)), str(code), line, STANDING.folder]
+    program = [
+        sys.executable,
+        "-I",
+        str(Path(shutdown.__file__)),
+        str(code),
+        line,
+        SHUTDOWN_STATE.folder,
+    ]
     os.execv(sys.executable, program)  # noqa: S606 - our own program
 
 
-def _leave_to_the_thread(number: int, frame: object) -> None:
-    """Do not interrupt the main thread: `_wait` knows of the signal as well."""
+def _ignore_signal(number: int, frame: object) -> None:
+    """Do not interrupt the main thread: `_wait_for_signal` knows of the signal as well."""
 
 
-def _wait(heard: int) -> None:
+def _wait_for_signal(reading_end: int) -> None:
     """Wait for a signal that stops the program."""
-    while (number := os.read(heard, 1)[0]) not in _SIGNALS:
+    while (number := os.read(reading_end, 1)[0]) not in _SIGNALS:
         pass
-    os.set_blocking(heard, False)
-    stop("stopped", _CODE_OF_SIGNALS + number, lambda: _is_there(heard))
+    os.set_blocking(reading_end, False)
+    stop("stopped", _CODE_OF_SIGNALS + number, lambda: _has_second_signal(reading_end))
 
 
-def _is_there(heard: int) -> bool:
+def _has_second_signal(reading_end: int) -> bool:
     """Whether one more signal has come."""
     try:
-        return bool(os.read(heard, 1))
+        return bool(os.read(reading_end, 1))
     except BlockingIOError:
         return False
 
 
-def _bid_farewell(hurry: Callable[[], bool]) -> None:
+def _send_shutdown_notice(hurry: Callable[[], bool]) -> None:
     """Tell the server, if there is one and it listens."""
-    if not STANDING.farewell:
+    if not SHUTDOWN_STATE.notice:
         return
-    telling = threading.Thread(target=STANDING.farewell, daemon=True)
+    telling = threading.Thread(target=SHUTDOWN_STATE.notice, daemon=True)
     telling.start()
-    end = time.monotonic() + _LONGEST_FAREWELL
+    end = time.monotonic() + _MAX_NOTICE_SECONDS
     while telling.is_alive() and time.monotonic() < end and not hurry():
         telling.join(0.05)

@@ -17,15 +17,15 @@ from multiprocessing.process import BaseProcess
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from flows.interruption import STANDING, shielded
-from flows.memory import bounded_memory, held_memory
+from flows.interruption import SHUTDOWN_STATE, block_terminal_signals
+from flows.memory import limit_memory, measure_memory
 from tasks.failures import RemediableError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-READERS = "tasks.screening.intake"
+READERS = "tasks.screening.plan"
 """Module with all that reads records."""
 SECONDS_PER_FILE, GIB_PER_FILE = 3600.0, 8.0
 """What the reading of one file of force constants may take."""
@@ -35,7 +35,7 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _RUN_AND_FOLDER = "CHIRALSCREEN_RUN_AND_FOLDER"
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 # A process that has kept so much of what it may take makes room for a new one.
-_KEPT = 0.5
+_KEPT_VARIABLES = 0.5
 
 
 def start_server(*preload: str) -> None:
@@ -50,9 +50,9 @@ def start_server(*preload: str) -> None:
         Modules that it imports; those of the first call count.
     """
     _CONTEXT.set_forkserver_preload([__name__, *preload])
-    STANDING.folder = multiprocessing.util.get_temp_dir()
-    of_run = {_RUN_AND_FOLDER: f"{os.getpid()} {STANDING.folder}"}
-    with _environment(_ONE_THREAD | of_run), shielded():
+    SHUTDOWN_STATE.folder = multiprocessing.util.get_temp_dir()
+    of_run = {_RUN_AND_FOLDER: f"{os.getpid()} {SHUTDOWN_STATE.folder}"}
+    with _set_environment(_ONE_THREAD | of_run), block_terminal_signals():
         forkserver.ensure_running()
 
 
@@ -70,7 +70,7 @@ if _RUN_AND_FOLDER in os.environ:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ResourceLimits:
     """What one thing may cost.
 
     Attributes
@@ -96,18 +96,18 @@ class IsolatedWorker(Generic[Item, Result]):
     ----------
     function : callable
         Gives results of a thing; a module's own, or a partial of one.
-    limits : Limits
+    limits : ResourceLimits
         For each thing.
     """
 
     function: Callable[[Item], Iterable[Result]]
-    limits: Limits
+    limits: ResourceLimits
     _process: BaseProcess | None = None
     _pipe: Connection | None = None
     _is_closed: bool = False
     _lock: Lock = field(default_factory=Lock)
 
-    def results(self, item: Item) -> Iterator[Result]:
+    def apply(self, item: Item) -> Iterator[Result]:
         """Give the results of a thing as they come.
 
         Parameters
@@ -125,14 +125,14 @@ class IsolatedWorker(Generic[Item, Result]):
         RemediableError
             When the process hung, or died.
         """
-        pipe, is_complete = self._started(), False
+        pipe, is_complete = self._start(), False
         try:
             pipe.send(item)
-            while (message := self._received(pipe)) and message[0] != _END:
+            while (message := self._receive(pipe)) and message[0] != _END:
                 yield message[1]
             is_complete = not message[1]
         except (EOFError, OSError) as error:
-            raise self._death() from error
+            raise self._describe_death() from error
         finally:
             if not is_complete:
                 self._end()
@@ -142,7 +142,7 @@ class IsolatedWorker(Generic[Item, Result]):
         self._is_closed = True
         self._end()
 
-    def _started(self) -> Connection:
+    def _start(self) -> Connection:
         """Pipe to the process, which is started unless it runs."""
         with self._lock:
             if self._is_closed:
@@ -152,12 +152,12 @@ class IsolatedWorker(Generic[Item, Result]):
                 self._process = _CONTEXT.Process(
                     target=_serve, args=(theirs, self.function, self.limits.memory), daemon=True
                 )
-                with shielded():
+                with block_terminal_signals():
                     self._process.start()
                 theirs.close()
             return self._pipe
 
-    def _received(self, pipe: Connection) -> tuple[str, Any]:
+    def _receive(self, pipe: Connection) -> tuple[str, Any]:
         """Next message."""
         if not pipe.poll(self.limits.seconds):
             message = f"it took more than {self.limits.seconds:g} s"
@@ -165,12 +165,14 @@ class IsolatedWorker(Generic[Item, Result]):
         found: tuple[str, Any] = pipe.recv()
         return found
 
-    def _death(self) -> RemediableError:
+    def _describe_death(self) -> RemediableError:
         """Say how the process ended."""
         if self._process is None:
             return RemediableError("reading was stopped", "read again")
         self._process.join()
-        message = f"the process that read it died ({_cause(self._process.exitcode or 0)})"
+        message = (
+            f"the process that read it died ({_describe_exit_code(self._process.exitcode or 0)})"
+        )
         return RemediableError(f"{message}: too large, or damaged", self.limits.remedy)
 
     def _end(self) -> None:
@@ -190,8 +192,8 @@ def _serve(pipe: Connection, function: Callable[[Item], Iterable[object]], memor
     """Apply the function to each item received and send the result, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
-    held = held_memory()
-    with bounded_memory(None if held is None else held + memory):
+    held = measure_memory()
+    with limit_memory(None if held is None else held + memory):
         is_last = False
         while not is_last:
             try:
@@ -203,7 +205,7 @@ def _serve(pipe: Connection, function: Callable[[Item], Iterable[object]], memor
                     pipe.send((_RESULT, result))
             except MemoryError:
                 os._exit(1)  # there is no memory for a message either, and the end tells enough
-            is_last = (held_memory() or 0.0) - (held or 0.0) > _KEPT * memory
+            is_last = (measure_memory() or 0.0) - (held or 0.0) > _KEPT_VARIABLES * memory
             pipe.send((_END, is_last))
 
 
@@ -217,7 +219,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def _set_environment(values: dict[str, str]) -> Iterator[None]:
     """Have variables of the environment for the time of a block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -230,7 +232,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def isolated(
+def map_isolated(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     *,
@@ -264,10 +266,10 @@ def isolated(
         process = _CONTEXT.Process(
             target=_send_result, args=(theirs, function, item, memory), daemon=True
         )
-        with shielded():
+        with block_terminal_signals():
             process.start()
         theirs.close()
-        yield _received(ours, process, seconds)
+        yield _receive(ours, process, seconds)
 
 
 def _send_result(
@@ -277,12 +279,12 @@ def _send_result(
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C is the main process's, which ends this one
-    with bounded_memory(memory):
+    with limit_memory(memory):
         result = function(item)
     pipe.send(result)
 
 
-def _received(pipe: Connection, process: BaseProcess, seconds: float) -> Any:  # noqa: ANN401
+def _receive(pipe: Connection, process: BaseProcess, seconds: float) -> Any:  # noqa: ANN401
     """What a process sends, or why it sent nothing; the process is gone afterwards."""
     try:
         if pipe.poll(seconds):
@@ -293,19 +295,19 @@ def _received(pipe: Connection, process: BaseProcess, seconds: float) -> Any:  #
         )
     except EOFError:
         process.join()
-        return _death(process.exitcode or 0)
+        return _describe_death(process.exitcode or 0)
     finally:
         process.kill()
         process.join()
         pipe.close()
 
 
-def _death(code: int) -> RemediableError:
+def _describe_death(code: int) -> RemediableError:
     """Say how a process ended that sent nothing."""
-    message = f"the process that read it died ({_cause(code)}): too deeply nested, too large, "
+    message = f"the process that read it died ({_describe_exit_code(code)}): too deeply nested, "
     remedy = "give the file as phonopy wrote it, or allow more with `analyze --memory`"
-    return RemediableError(f"{message}or damaged", remedy)
+    return RemediableError(f"{message}too large, or damaged", remedy)
 
 
-def _cause(code: int) -> str:
+def _describe_exit_code(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -17,7 +17,7 @@ R = TypeVar("R")
 _LONGEST_NAME = 40
 
 
-def run_name() -> str:
+def name_run() -> str:
     """Name a flow run after its source, its potential and its share of the work.
 
     Returns
@@ -32,7 +32,7 @@ def run_name() -> str:
     return f"screen {Path(given['source']).name} with {settings.potential.name}{part}"
 
 
-def analysis_name() -> str:
+def name_analysis() -> str:
     """Name a flow run after the files that it analyses.
 
     Returns
@@ -46,7 +46,7 @@ def analysis_name() -> str:
     return f"analyze {first}{more} into {Path(given['output']).name}"
 
 
-def artifact_key(kind: str, folder: Path) -> str:
+def make_artifact_key(kind: str, folder: Path) -> str:
     """Key under which the versions of an artifact gather, run after run.
 
     Parameters
@@ -66,7 +66,7 @@ def artifact_key(kind: str, folder: Path) -> str:
     return "-".join(filter(None, (kind, name, mark)))
 
 
-def ended(result: R, message: str) -> R:
+def complete_with_message(result: R, message: str) -> R:
     """End a flow, or a task in another process, with a message beside its state.
 
     Parameters

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PROGRAM = logging.getLogger("chiralscreen")
 
 
-def run_logger() -> Logger | LoggerAdapter[Any]:
+def get_logger() -> Logger | LoggerAdapter[Any]:
     """Choose the logger of the flow run, or that of the program where there is none.
 
     Returns
@@ -57,7 +57,7 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def logs_above_bar() -> Iterator[None]:
+def print_logs_above_bar() -> Iterator[None]:
     """Let Prefect's log lines come above the bar that is shown, not into it.
 
     Yields
@@ -65,7 +65,7 @@ def logs_above_bar() -> Iterator[None]:
     None
         Control.
     """
-    before = [(handler, handler.console.file) for handler in _prefect_handlers()]
+    before = [(handler, handler.console.file) for handler in _find_prefect_handlers()]
     for handler, _ in before:
         # What the bar has put in the place of the terminal.
         handler.console.file = sys.stderr
@@ -76,17 +76,17 @@ def logs_above_bar() -> Iterator[None]:
             handler.console.file = file
 
 
-def leave_terminal() -> None:
+def silence_terminal_logs() -> None:
     """Keep warnings of this worker process from the terminal of a run, where they meet its bar.
 
     The server has them, and the run tells failures at its end.
     """
     if sys.stderr.isatty():
-        for handler in _prefect_handlers():
+        for handler in _find_prefect_handlers():
             handler.setLevel(logging.ERROR)
 
 
-def _prefect_handlers() -> "list[PrefectConsoleHandler]":
+def _find_prefect_handlers() -> "list[PrefectConsoleHandler]":
     """Handlers that print Prefect's log."""
     from prefect.logging.handlers import PrefectConsoleHandler  # noqa: PLC0415 - slow to load
 

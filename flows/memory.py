@@ -9,7 +9,7 @@ _DATA = 5  # place of data and stack in /proc/self/statm
 
 
 @contextmanager
-def bounded_memory(gib: float | None) -> Iterator[None]:
+def limit_memory(gib: float | None) -> Iterator[None]:
     """Refuse this process more memory than a bound, for the time of a block.
 
     An allocation beyond it raises ``MemoryError``, or what the library makes of it. Bounded is what
@@ -40,8 +40,8 @@ def bounded_memory(gib: float | None) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (before, most))
 
 
-def held_memory() -> float | None:
-    """Measure what `bounded_memory` bounds: the memory that this process may write to.
+def measure_memory() -> float | None:
+    """Measure what `limit_memory` bounds: the memory that this process may write to.
 
     Returns
     -------

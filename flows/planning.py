@@ -10,24 +10,26 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 
-from flows.logs import run_logger
+from flows.logs import get_logger
+from flows.parallel_map import map_records
 from flows.reading import read_records
-from flows.spread import spread
-from flows.waiting import waiting
+from flows.status_line import show_status
 from potentials import PotentialCard, load_card
-from tasks.screening.decisions import Intake
-from tasks.screening.intake import Plan, plan_screening
-from tasks.screening.planning import Work, budget_of
+from tasks.screening.decisions import RunContext
+from tasks.screening.plan import Plan, plan_screening
+from tasks.screening.planning import WorkItem, compute_budget
 from tasks.screening.settings import PotentialSettings, ScreenSettings
-from tasks.sources import safe_id
-from tasks.storage import Dataset, at_work, leased, set_aside
-from tasks.storage.exchange import pull
+from tasks.sources import make_safe_id
+from tasks.storage import Dataset, hold_lease, hold_work_lock, quarantine_chunks
+from tasks.storage.object_store import pull
 
 SECOND_OPINION = "second-opinion"
 """Folder of a dataset that holds those of other potentials about the same crystals."""
 
 
-def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str) -> Intake:
+def make_run_context(
+    source: Path, output: Path, settings: ScreenSettings, device: str
+) -> RunContext:
     """Give a run its name and gather what its decisions share.
 
     Parameters
@@ -41,46 +43,48 @@ def intake_of(source: Path, output: Path, settings: ScreenSettings, device: str)
 
     Returns
     -------
-    Intake
-        For `tasks.screening.intake.plan_screening`.
+    RunContext
+        For `tasks.screening.plan.plan_screening`.
     """
     now = datetime.now(UTC)
-    return Intake(
+    return RunContext(
         run_id=f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}",
         started_at=now,
         source=source,
         dataset=Dataset(output),
         settings=settings,
-        card=cache(partial(_card, settings.potential, device)),
+        card=cache(partial(_load_card_of, settings.potential, device)),
     )
 
 
-def intakes_of(source: Path, output: Path, settings: ScreenSettings, device: str) -> list[Intake]:
+def make_run_contexts(
+    source: Path, output: Path, settings: ScreenSettings, device: str
+) -> list[RunContext]:
     """Give a run its name, and its second opinion, where one is wanted, another.
 
     Parameters
     ----------
     source, output, settings, device
-        As of `intake_of`.
+        As of `make_run_context`.
 
     Returns
     -------
-    list of Intake
+    list of RunContext
         The second opinion has a dataset of its own, inside the folder of the first.
     """
-    first = intake_of(source, output, settings, device)
+    first = make_run_context(source, output, settings, device)
     if settings.second_opinion is None:
         return [first]
-    folder = output / SECOND_OPINION / safe_id(settings.second_opinion)
-    return [first, intake_of(source, folder, settings.of_second_opinion, device)]
+    folder = output / SECOND_OPINION / make_safe_id(settings.second_opinion)
+    return [first, make_run_context(source, folder, settings.of_second_opinion, device)]
 
 
-def store_of(intake: Intake, first: Intake, store: str | None) -> str | None:
+def locate_copy(context: RunContext, first: RunContext, store: str | None) -> str | None:
     """Place of a dataset in an object store: where it is in the folder of the first.
 
     Parameters
     ----------
-    intake, first : Intake
+    context, first : RunContext
         One of a run, and the first of them.
     store : str or None
         URL of the copy of the first dataset.
@@ -90,17 +94,17 @@ def store_of(intake: Intake, first: Intake, store: str | None) -> str | None:
     str or None
         URL of its copy.
     """
-    inside = intake.dataset.root.relative_to(first.dataset.root).as_posix()
+    inside = context.dataset.root.relative_to(first.dataset.root).as_posix()
     return store if store is None or inside == "." else f"{store.rstrip('/')}/{inside}"
 
 
 @contextmanager
-def alone(intake: Intake, store: str | None = None) -> Iterator[None]:
+def exclusive_run(context: RunContext, store: str | None = None) -> Iterator[None]:
     """Have a dataset for one run, with damaged chunks set aside so that they are done again.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         The run.
     store : str, optional
         URL of the object store that has more of it.
@@ -110,22 +114,22 @@ def alone(intake: Intake, store: str | None = None) -> Iterator[None]:
     None
         Control; other runs wait.
     """
-    dataset, logger = intake.dataset, run_logger()
-    with leased(dataset.root, owner_of(intake), logger.warning):
-        for path in set_aside(dataset.root, dataset.verify()):
+    dataset, logger = context.dataset, get_logger()
+    with hold_lease(dataset.root, describe_owner(context), logger.warning):
+        for path in quarantine_chunks(dataset.root, dataset.verify()):
             logger.warning("%s is damaged: it is moved away and computed again", path)
-        _fetch(intake, store)
+        _fetch(context, store)
         yield
 
 
 @contextmanager
-def all_alone(intakes: Sequence[Intake], store: str | None = None) -> Iterator[None]:
+def exclusive_runs(contexts: Sequence[RunContext], store: str | None = None) -> Iterator[None]:
     """Have the datasets of a run and of its second opinion for one run.
 
     Parameters
     ----------
-    intakes : sequence of Intake
-        From `intakes_of`.
+    contexts : sequence of RunContext
+        From `make_run_contexts`.
     store : str, optional
         URL of the object store that has more of the first.
 
@@ -135,18 +139,20 @@ def all_alone(intakes: Sequence[Intake], store: str | None = None) -> Iterator[N
         Control; other runs wait.
     """
     with ExitStack() as stack:
-        for intake in intakes:
-            stack.enter_context(alone(intake, store_of(intake, intakes[0], store)))
+        for context in contexts:
+            stack.enter_context(exclusive_run(context, locate_copy(context, contexts[0], store)))
         yield
 
 
 @contextmanager
-def sharing(intake: Intake, shard: tuple[int, int], store: str | None = None) -> Iterator[None]:
+def shared_run(
+    context: RunContext, shard: tuple[int, int], store: str | None = None
+) -> Iterator[None]:
     """Have one share of the work on a dataset.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         The run.
     shard : tuple of int
         Index and number of the share.
@@ -158,15 +164,15 @@ def sharing(intake: Intake, shard: tuple[int, int], store: str | None = None) ->
     None
         Control; the next run of the dataset waits, and one of the same share.
     """
-    root, owner = intake.dataset.root, owner_of(intake)
+    root, owner = context.dataset.root, describe_owner(context)
     name = f".lease-{shard[0]}-of-{shard[1]}"
-    with leased(root, owner, run_logger().warning, name), at_work(root, owner):
-        _fetch(intake, store)
+    with hold_lease(root, owner, get_logger().warning, name), hold_work_lock(root, owner):
+        _fetch(context, store)
         yield
 
 
-def planned_for(
-    intake: Intake,
+def plan_run(
+    context: RunContext,
     workers: int,
     *,
     limit: int | None,
@@ -179,7 +185,7 @@ def planned_for(
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         The run.
     workers : int
         Processes that help, and that will compute.
@@ -199,43 +205,43 @@ def planned_for(
     Plan
         What is left to do.
     """
-    with waiting("reading crystals") as show:
+    with show_status("reading crystals") as show:
 
         def tell(count: int) -> None:
-            run_logger().info("%d records read", count)
+            get_logger().info("%d records read", count)
             show(f"reading crystals: {count} read")
 
         return plan_screening(
-            in_turn(intake),
+            follow_earlier_runs(context),
             limit=limit,
-            budget=budget_of(hours, workers) if hours else None,
+            budget=compute_budget(hours, workers) if hours else None,
             retry_failures=retry_failures,
             commit=commit,
             on_read=tell,
             on_open=on_open,
             read=read_records,
-            spread=partial(spread, workers=workers, limits=intake.settings.source),
+            parallel_map=partial(map_records, workers=workers, limits=context.settings.source),
         )
 
 
-def plans_for(
-    intakes: Sequence[Intake],
+def plan_runs(
+    contexts: Sequence[RunContext],
     workers: int,
     *,
     limit: int | None,
     hours: float | None,
     retry_failures: bool,
     commit: bool = True,
-    on_open: Callable[[Intake, str], None] = lambda *_: None,
+    on_open: Callable[[RunContext, str], None] = lambda *_: None,
 ) -> list[Plan]:
     """Decide what is left to do for a run and for its second opinion, which share the time.
 
     Parameters
     ----------
-    intakes : sequence of Intake
-        From `intakes_of`.
+    contexts : sequence of RunContext
+        From `make_run_contexts`.
     workers, limit, hours, retry_failures, commit
-        As of `planned_for`.
+        As of `plan_run`.
     on_open : callable
         As there, with the run of the structure before its stage.
 
@@ -245,44 +251,44 @@ def plans_for(
         One of each.
     """
     return [
-        planned_for(
-            intake,
+        plan_run(
+            context,
             workers,
             limit=limit,
-            hours=hours and hours / len(intakes),
+            hours=hours and hours / len(contexts),
             retry_failures=retry_failures,
             commit=commit,
-            on_open=partial(on_open, intake),
+            on_open=partial(on_open, context),
         )
-        for intake in intakes
+        for context in contexts
     ]
 
 
-def in_turn(intake: Intake) -> Intake:
+def follow_earlier_runs(context: RunContext) -> RunContext:
     """Let the decisions of a run follow all earlier ones, even those of a clock that was ahead.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         The run, which has the dataset for itself.
 
     Returns
     -------
-    Intake
+    RunContext
         Begun now, or just after the youngest plan of the dataset.
     """
-    planned = (receipt.created for receipt in intake.dataset.receipts("plan"))
-    latest = max(planned, default=intake.started_at)
-    begun = max(intake.started_at, latest + timedelta(microseconds=1))
-    return replace(intake, started_at=begun, dataset=replace(intake.dataset, not_before=begun))
+    planned = (receipt.created for receipt in context.dataset.receipts("plan"))
+    latest = max(planned, default=context.started_at)
+    begun = max(context.started_at, latest + timedelta(microseconds=1))
+    return replace(context, started_at=begun, dataset=replace(context.dataset, not_before=begun))
 
 
-def owner_of(intake: Intake) -> str:
+def describe_owner(context: RunContext) -> str:
     """Tell who has a dataset.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         The run.
 
     Returns
@@ -290,10 +296,10 @@ def owner_of(intake: Intake) -> str:
     str
         Run, process and machine.
     """
-    return f"run {intake.run_id} (process {os.getpid()} on {platform.node()})"
+    return f"run {context.run_id} (process {os.getpid()} on {platform.node()})"
 
 
-def shard_of(plan: Plan, index: int, count: int, among: Container[str]) -> Plan:
+def take_shard(plan: Plan, index: int, count: int, among: Container[str]) -> Plan:
     """Take the share of a plan that falls to one of several runs.
 
     Parameters
@@ -312,7 +318,7 @@ def shard_of(plan: Plan, index: int, count: int, among: Container[str]) -> Plan:
         stay together.
     """
 
-    def is_chosen(work: Work) -> bool:
+    def is_chosen(work: WorkItem) -> bool:
         key = (work.image_keys or work.keys)[0]
         return work.material_id in among and int(key, 16) % count == index
 
@@ -320,12 +326,12 @@ def shard_of(plan: Plan, index: int, count: int, among: Container[str]) -> Plan:
     return replace(plan, open={stage: works for stage, works in chosen.items() if works})
 
 
-def planned_in(intake: Intake, run_id: str | None) -> frozenset[str]:
+def list_planned(context: RunContext, run_id: str | None) -> frozenset[str]:
     """List the structures that a run has decided on.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         With the dataset.
     run_id : str or None
         The run.
@@ -335,17 +341,17 @@ def planned_in(intake: Intake, run_id: str | None) -> frozenset[str]:
     frozenset of str
         Their names.
     """
-    rows = intake.dataset.read("plan", columns=["material_id", "run_id"]).to_pylist()
+    rows = context.dataset.read("plan", columns=["material_id", "run_id"]).to_pylist()
     return frozenset(row["material_id"] for row in rows if row["run_id"] == run_id)
 
 
-def _fetch(intake: Intake, store: str | None) -> None:
+def _fetch(context: RunContext, store: str | None) -> None:
     """Bring what an object store has that this folder lacks."""
     if store:
-        fetched = pull(store, intake.dataset.root)
-        run_logger().info("%d chunks fetched from %s", fetched, store)
+        fetched = pull(store, context.dataset.root)
+        get_logger().info("%d chunks fetched from %s", fetched, store)
 
 
-def _card(settings: PotentialSettings, device: str) -> PotentialCard:
+def _load_card_of(settings: PotentialSettings, device: str) -> PotentialCard:
     """Card of the potential of a run."""
     return load_card(settings.name, device, settings.dtype, options=settings.options)

@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.failures import RemediableError
 
 # A server that takes the connection and thinks is there (seconds).
-_LONGEST_TO_CONNECT = 1.0
+_MAX_SECONDS_TO_CONNECT = 1.0
 
 
 def require_prefect() -> None:
@@ -34,7 +34,7 @@ def _require_server(url: str) -> None:
 
     try:
         # Nothing is sent that a certificate would have to protect, and any answer will do.
-        httpx.get(f"{url}/health", timeout=_LONGEST_TO_CONNECT, verify=False)  # noqa: S501
+        httpx.get(f"{url}/health", timeout=_MAX_SECONDS_TO_CONNECT, verify=False)  # noqa: S501
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
         remedy = "start it, or unset PREFECT_API_URL (also in the Prefect profile)"
         raise RemediableError(f"no Prefect server at {url}", remedy) from error

@@ -20,10 +20,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from flows.logs import logs_above_bar
-from flows.server import UNREACHABLE, page_of_run, tell_when_stopped
-from flows.waiting import DOING
-from tasks.screening.planning import STAGE_NAMES, Work
+from flows.logs import print_logs_above_bar
+from flows.server import UNREACHABLE, find_run_page, report_cancellation
+from flows.status_line import STAGE_ACTIVITIES
+from tasks.screening.planning import STAGE_NAMES, WorkItem
 from tasks.screening.stages import StageReport
 
 # The server takes a moment for each update; more than one a second only makes a queue.
@@ -33,8 +33,8 @@ _BAR_WIDTH = 20
 
 
 @dataclass
-class Meter:
-    """Shows how much of a known amount of work is done; made by `metered`.
+class ProgressReporter:
+    """Shows how much of a known amount of work is done; made by `report_progress`.
 
     Attributes
     ----------
@@ -91,12 +91,12 @@ class Meter:
 
     def _publish(self, note: str) -> None:
         share = min(self.done / self.total, 1.0) if self.total else 1.0
-        text = f"{note}{self._time_left(share)}"
+        text = f"{note}{self._describe_time_left(share)}"
         # A server that cannot be reached for a moment costs an update, not the run.
         with suppress(*UNREACHABLE):
             update_progress_artifact(self.artifact, progress=100 * share, description=text)
 
-    def _time_left(self, share: float) -> str:
+    def _describe_time_left(self, share: float) -> str:
         """Text of the time left, at the rate so far."""
         if not 0 < share < 1:
             return ""
@@ -105,7 +105,7 @@ class Meter:
 
 
 @dataclass
-class Tally:
+class StageCounts:
     """Counts structures in each stage, for words beside a bar.
 
     Attributes
@@ -122,17 +122,17 @@ class Tally:
     left: int = 0
 
     @classmethod
-    def of(cls, opened: Mapping[str, Sequence[Work]]) -> Self:
+    def from_open(cls, opened: Mapping[str, Sequence[WorkItem]]) -> Self:
         """Begin to count.
 
         Parameters
         ----------
-        opened : mapping from str to sequence of Work
+        opened : mapping from str to sequence of WorkItem
             Structures by the first stage that has something left to do.
 
         Returns
         -------
-        Tally
+        StageCounts
             With nothing done.
         """
         counts = [len(opened.get(stage, ())) for stage in STAGE_NAMES]
@@ -160,7 +160,7 @@ class Tally:
     def __str__(self) -> str:
         """Words such as "relaxing 3 of 7"; of the first stage that has something left to do."""
         busy = (
-            f"{DOING[stage]} {self.done[stage] + 1} of {wanted}"
+            f"{STAGE_ACTIVITIES[stage]} {self.done[stage] + 1} of {wanted}"
             for stage, wanted in self.wanted.items()
             if self.done[stage] < wanted
         )
@@ -171,7 +171,7 @@ class Tally:
 
 
 @contextmanager
-def metered(total: float, key: str, note: str) -> Iterator[Meter]:
+def report_progress(total: float, key: str, note: str) -> Iterator[ProgressReporter]:
     """Show a bar where there is a terminal, and a progress artifact on the flow run.
 
     Parameters
@@ -185,7 +185,7 @@ def metered(total: float, key: str, note: str) -> Iterator[Meter]:
 
     Yields
     ------
-    Meter
+    ProgressReporter
         To be advanced.
     """
     console = Console(stderr=True)
@@ -196,13 +196,13 @@ def metered(total: float, key: str, note: str) -> Iterator[Meter]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    tell_when_stopped()
+    report_cancellation()
     artifact = create_progress_artifact(progress=0.0, key=key, description=note)
     assert isinstance(artifact, UUID)
-    if console.is_terminal and (page := page_of_run()):
+    if console.is_terminal and (page := find_run_page()):
         console.print(f"watch it: {page}", soft_wrap=True, highlight=False)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         # A bar of no work has no share: it is full.
         line = bar.add_task(note, total=total or 1.0, completed=0 if total else 1)
-        with logs_above_bar():
-            yield Meter(total, bar, line, artifact)
+        with print_logs_above_bar():
+            yield ProgressReporter(total, bar, line, artifact)

@@ -8,9 +8,9 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.artifacts import publish_address
-from flows.labels import ended
-from flows.workers import n_processes
-from tasks.site.build import Batch, build_site
+from flows.labels import complete_with_message
+from flows.workers import choose_n_processes
+from tasks.site.build import PageBatch, build_site
 
 # Environment variable that tells where browsers find the site.
 SITE_URL = "CHIRALSCREEN_SITE_URL"
@@ -50,15 +50,17 @@ def publish(
         When a folder has no catalogue.
     """
     logger, n_pages = get_run_logger(), 0
-    for n_pages, n_all in pages_written(folders, site, title=title, full=full, workers=workers):
+    for n_pages, n_all in write_pages_in_batches(
+        folders, site, title=title, full=full, workers=workers
+    ):
         logger.debug("%d of %d pages", n_pages, n_all)
     logger.info("%d pages in %s", n_pages, site)
     if url := os.environ.get(SITE_URL):
         publish_address(site, url)
-    return ended(n_pages, f"{n_pages} pages in {site}")
+    return complete_with_message(n_pages, f"{n_pages} pages in {site}")
 
 
-def pages_written(
+def write_pages_in_batches(
     folders: list[Path], site: Path, *, title: str, full: bool, workers: int | None
 ) -> Iterator[tuple[int, int]]:
     """Write a site, with a count of its pages after each batch.
@@ -73,13 +75,13 @@ def pages_written(
     n_done, n_all : int
         Materials whose pages are written, and all of them.
     """
-    n_workers = n_processes(workers)
-    spreading = partial(_spread, n_workers) if n_workers > 1 else map
-    yield from build_site(folders, site, title=title, full=full, spread=spreading)
+    n_workers = choose_n_processes(workers)
+    spreading = partial(_map_batches, n_workers) if n_workers > 1 else map
+    yield from build_site(folders, site, title=title, full=full, parallel_map=spreading)
 
 
-def _spread(
-    workers: int, function: Callable[[Batch], int], batches: Iterable[Batch]
+def _map_batches(
+    workers: int, function: Callable[[PageBatch], int], batches: Iterable[PageBatch]
 ) -> Iterator[int]:
     """Counts of batches as they are finished, by processes of one thread each."""
     from joblib import Parallel, delayed, parallel_config  # noqa: PLC0415 - slow to load

@@ -5,25 +5,25 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from flows.isolation import READERS, IsolatedWorker, Limits, start_server
+from flows.isolation import READERS, IsolatedWorker, ResourceLimits, start_server
 from tasks.failures import Failure, RemediableError
 from tasks.sources import (
     RawRecord,
     SourceSettings,
-    name_in_source,
-    paths_to_read,
-    read_failure,
-    records_of_path,
+    list_paths,
+    make_read_failure,
+    name_file,
+    read_path_records,
 )
 
 
 def read_records(source: Path, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
-    """Cut every file of a source into records, as `tasks.sources.raw_records` does, under limits.
+    """Cut every file of a source into records, as `read_raw_records` does, under limits.
 
     Parameters
     ----------
     source : pathlib.Path
-        Anything that `tasks.sources.raw_records` reads.
+        Anything that `tasks.sources.read_raw_records` reads.
     settings : SourceSettings
         Provenance, meaning of columns, limits.
 
@@ -40,21 +40,21 @@ def read_records(source: Path, settings: SourceSettings) -> Iterator[RawRecord |
     ValueError
         When a folder holds no file of a known kind.
     """
-    paths = paths_to_read(source)
+    paths = list_paths(source)
     start_server(READERS)
-    cut = partial(records_of_path, source=source, settings=settings)
-    with closing(IsolatedWorker[Path, RawRecord | Failure](cut, limits_of(settings))) as reader:
+    cut = partial(read_path_records, source=source, settings=settings)
+    with closing(IsolatedWorker[Path, RawRecord | Failure](cut, read_limits(settings))) as reader:
         for path in paths:
             count = 0
             try:
-                for record in reader.results(path):
+                for record in reader.apply(path):
                     count += 1
                     yield record
             except RemediableError as error:
-                yield read_failure(_rest_lost(error, count), name_in_source(path, source))
+                yield make_read_failure(_make_rest_failure(error, count), name_file(path, source))
 
 
-def limits_of(settings: SourceSettings) -> Limits:
+def read_limits(settings: SourceSettings) -> ResourceLimits:
     """Limits of a process that reads.
 
     Parameters
@@ -64,17 +64,17 @@ def limits_of(settings: SourceSettings) -> Limits:
 
     Returns
     -------
-    Limits
+    ResourceLimits
         For each record.
     """
     remedy = (
         "remove the file or record, divide it, or raise source.record_seconds or "
         "source.record_memory"
     )
-    return Limits(settings.record_seconds, settings.record_memory, remedy)
+    return ResourceLimits(settings.record_seconds, settings.record_memory, remedy)
 
 
-def _rest_lost(error: RemediableError, count: int) -> RemediableError:
+def _make_rest_failure(error: RemediableError, count: int) -> RemediableError:
     """Say what of a file is not read."""
-    told = f"nothing after its first {count} records is read: {error}" if count else str(error)
-    return RemediableError(f"unreadable: {told}", error.remedy)
+    message = f"nothing after its first {count} records is read: {error}" if count else str(error)
+    return RemediableError(f"unreadable: {message}", error.remedy)

@@ -45,7 +45,7 @@ class Reason:
         return [*remedy, f"{self.stage}: {self.names}" if self.stage else self.names]
 
 
-def reasons_of_failures(failures: Iterable[Failure]) -> list[Reason]:
+def group_failures(failures: Iterable[Failure]) -> list[Reason]:
     """Put failures together that differ in nothing but names and numbers.
 
     Parameters
@@ -58,11 +58,13 @@ def reasons_of_failures(failures: Iterable[Failure]) -> list[Reason]:
     list of Reason
         The most frequent first.
     """
-    groups = _alike(failures, lambda failure: (failure.stage, failure.message, failure.remedy))
-    return [_reason_of_failures(group) for group in groups]
+    groups = _group_alike(
+        failures, lambda failure: (failure.stage, failure.message, failure.remedy)
+    )
+    return [_make_reason(group) for group in groups]
 
 
-def reasons_of_skipped(skipped: Iterable[tuple[str, str]]) -> list[Reason]:
+def group_skipped(skipped: Iterable[tuple[str, str]]) -> list[Reason]:
     """Put skipped crystals together whose reasons differ in nothing but names and numbers.
 
     Parameters
@@ -75,11 +77,11 @@ def reasons_of_skipped(skipped: Iterable[tuple[str, str]]) -> list[Reason]:
     list of Reason
         The most frequent first.
     """
-    groups = _alike(skipped, lambda item: item[1:])
-    return [Reason(len(g), g[0][1], some_of([name for name, _ in g])) for g in groups]
+    groups = _group_alike(skipped, lambda item: item[1:])
+    return [Reason(len(g), g[0][1], abbreviate_names([name for name, _ in g])) for g in groups]
 
 
-def some_of(names: Sequence[str]) -> str:
+def abbreviate_names(names: Sequence[str]) -> str:
     """Tell the first of some names, and how many there are besides.
 
     Parameters
@@ -96,12 +98,12 @@ def some_of(names: Sequence[str]) -> str:
     return ", ".join(names[:_MAX_NAMES]) + (f" and {left} more" if left > 0 else "")
 
 
-def _reason_of_failures(group: Sequence[Failure]) -> Reason:
+def _make_reason(group: Sequence[Failure]) -> Reason:
     first, names = group[0], [failure.source_record or failure.material_id for failure in group]
-    return Reason(len(group), first.message, some_of(names), first.stage, first.remedy)
+    return Reason(len(group), first.message, abbreviate_names(names), first.stage, first.remedy)
 
 
-def _alike(items: Iterable[T], texts: Callable[[T], Iterable[str]]) -> list[list[T]]:
+def _group_alike(items: Iterable[T], texts: Callable[[T], Iterable[str]]) -> list[list[T]]:
     groups = defaultdict(list)
     for item in items:
         groups[tuple(_PARTICULAR.sub("#", text) for text in texts(item))].append(item)

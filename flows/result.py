@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.screening.decisions import Kind
-from tasks.screening.intake import Plan
+from tasks.screening.plan import Plan
 from tasks.screening.planning import STAGE_NAMES
 from tasks.screening.stages import StageReport
 
@@ -41,7 +41,7 @@ class ScreenResult:
         return sum(len(report.succeeded) for report in last)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What became of the records of the source, such as "6 screened, 1 skipped"."""
         verb = {"screen": "screened", "analyze": "analysed"}[self.kind]
         plan, failed = self.plan, sum(len(report.failures) for report in self.reports)
@@ -56,7 +56,7 @@ class ScreenResult:
         return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
-def stage_seconds(
+def sum_stage_seconds(
     reports: Iterable[StageReport], which: Literal["wall_time", "potential_time"]
 ) -> dict[str, float]:
     """Sum a time over the chunks of each stage.

@@ -18,42 +18,48 @@ from prefect import flow, get_run_logger
 
 from flows.artifacts import publish_outcomes
 from flows.catalogue import renew_catalogue
-from flows.chunks import Chunk, Errand, carried_through, finished_cost
-from flows.engines import Crew, Engine, EngineName, started
-from flows.interruption import STANDING
-from flows.isolation import GIB_PER_FILE, SECONDS_PER_FILE, isolated
-from flows.labels import analysis_name, artifact_key, ended, label_run, run_name
-from flows.logs import log_remediable_errors_in_words
-from flows.opinions import confer
-from flows.planning import (
-    all_alone,
-    alone,
-    in_turn,
-    intake_of,
-    intakes_of,
-    planned_in,
-    plans_for,
-    shard_of,
-    sharing,
-    store_of,
+from flows.chunks import Chunk, ChunkContext, run_all_stages, sum_finished_seconds
+from flows.engines import Engine, EngineName, WorkerOptions, start_engine
+from flows.interruption import SHUTDOWN_STATE
+from flows.isolation import GIB_PER_FILE, SECONDS_PER_FILE, map_isolated
+from flows.labels import (
+    complete_with_message,
+    label_run,
+    make_artifact_key,
+    name_analysis,
+    name_run,
 )
-from flows.progress import Meter, Tally, metered
+from flows.logs import log_remediable_errors_in_words
+from flows.planning import (
+    exclusive_run,
+    exclusive_runs,
+    follow_earlier_runs,
+    list_planned,
+    locate_copy,
+    make_run_context,
+    make_run_contexts,
+    plan_runs,
+    shared_run,
+    take_shard,
+)
+from flows.progress import ProgressReporter, StageCounts, report_progress
 from flows.result import ScreenResult
-from flows.runs import commit_run
-from flows.server import shared_api
-from flows.waiting import waiting
-from flows.workers import worker_count
-from tasks.screening.decisions import Intake
+from flows.runs import record_run
+from flows.second_opinions import compare_opinions
+from flows.server import share_api
+from flows.status_line import show_status
+from flows.workers import count_workers
+from tasks.screening.decisions import RunContext
 from tasks.screening.external import plan_analysis
-from tasks.screening.intake import Plan
-from tasks.screening.planning import STAGE_NAMES, chunks_of
+from tasks.screening.plan import Plan
+from tasks.screening.planning import STAGE_NAMES, make_chunks
 from tasks.screening.settings import ScreenSettings
 from tasks.screening.stages import StageReport
 from tasks.storage import DatasetError
-from tasks.storage.exchange import push
+from tasks.storage.object_store import push
 
 
-@flow(name="screen", flow_run_name=run_name)
+@flow(name="screen", flow_run_name=name_run)
 def screen(
     source: Path,
     output: Path,
@@ -126,25 +132,31 @@ def screen(
         When the source is missing or empty, or the potential cannot be loaded.
     """
     settings = settings or ScreenSettings()
-    crew = Crew(worker_count(workers, device), device, engine, address, time_limit, slot, memory)
-    intakes = intakes_of(source, output, settings, device)
+    worker_options = WorkerOptions(
+        count_workers(workers, device), device, engine, address, time_limit, slot, memory
+    )
+    contexts = make_run_contexts(source, output, settings, device)
     planned = partial(
-        plans_for, workers=crew.workers, limit=limit, hours=hours, retry_failures=retry_failures
+        plan_runs,
+        workers=worker_options.workers,
+        limit=limit,
+        hours=hours,
+        retry_failures=retry_failures,
     )
     if shard:
-        intake = intakes[0]
-        with sharing(intake, shard, store):
-            [open_] = planned([intake], commit=False)
-            plan = shard_of(open_, *shard, among=planned_in(intake, planned_by))
-            result = execute(intake, plan, crew, catalog=False, store=store)
+        context = contexts[0]
+        with shared_run(context, shard, store):
+            [open_] = planned([context], commit=False)
+            plan = take_shard(open_, *shard, among=list_planned(context, planned_by))
+            result = compute_plan(context, plan, worker_options, catalog=False, store=store)
     else:
-        with all_alone(intakes, store):
-            opinions = list(zip(intakes, planned(intakes), strict=True))
-            result = execute_all(opinions, crew, store=store)
-    return ended(result, result.told)
+        with exclusive_runs(contexts, store):
+            opinions = list(zip(contexts, planned(contexts), strict=True))
+            result = compute_plans(opinions, worker_options, store=store)
+    return complete_with_message(result, result.summary)
 
 
-@flow(name="analyze", flow_run_name=analysis_name)
+@flow(name="analyze", flow_run_name=name_analysis)
 def analyze(
     paths: list[Path],
     output: Path,
@@ -178,22 +190,24 @@ def analyze(
         Decisions, reports and lost chunks.
     """
     settings = settings or ScreenSettings()
-    crew = Crew(worker_count(workers, "cpu"), "cpu", time_limit=time_limit, memory=memory)
-    common = Path(os.path.commonpath([path.absolute() for path in paths]))
-    intake = replace(intake_of(common, output, settings, "cpu"), kind="analyze")
-    reading = partial(
-        isolated, seconds=time_limit, memory=memory, preload=(plan_analysis.__module__,)
+    worker_options = WorkerOptions(
+        count_workers(workers, "cpu"), "cpu", time_limit=time_limit, memory=memory
     )
-    with alone(intake):
-        with waiting("reading force constants"):
-            plan = plan_analysis(in_turn(intake), paths, reading)
-        result = execute(intake, plan, crew)
-    return ended(result, result.told)
+    common = Path(os.path.commonpath([path.absolute() for path in paths]))
+    context = replace(make_run_context(common, output, settings, "cpu"), kind="analyze")
+    reading = partial(
+        map_isolated, seconds=time_limit, memory=memory, preload=(plan_analysis.__module__,)
+    )
+    with exclusive_run(context):
+        with show_status("reading force constants"):
+            plan = plan_analysis(follow_earlier_runs(context), paths, reading)
+        result = compute_plan(context, plan, worker_options)
+    return complete_with_message(result, result.summary)
 
 
-def execute_all(
-    opinions: Sequence[tuple[Intake, Plan]],
-    crew: Crew,
+def compute_plans(
+    opinions: Sequence[tuple[RunContext, Plan]],
+    worker_options: WorkerOptions,
     *,
     store: str | None = None,
     engine: Engine | None = None,
@@ -202,28 +216,34 @@ def execute_all(
 
     Parameters
     ----------
-    opinions : sequence of (Intake, Plan)
+    opinions : sequence of (RunContext, Plan)
         The run; and its second opinion, where one is wanted.
-    crew, store, engine
-        As of `execute`.
+    worker_options, store, engine
+        As of `compute_plan`.
 
     Returns
     -------
     ScreenResult
         That of the first opinion, with what of all was lost.
     """
-    intakes = [intake for intake, _ in opinions]
+    contexts = [context for context, _ in opinions]
     results = [
-        execute(intake, plan, crew, store=store_of(intake, intakes[0], store), engine=engine)
-        for intake, plan in opinions
+        compute_plan(
+            context,
+            plan,
+            worker_options,
+            store=locate_copy(context, contexts[0], store),
+            engine=engine,
+        )
+        for context, plan in opinions
     ]
-    return confer(intakes, results, store)
+    return compare_opinions(contexts, results, store)
 
 
-def execute(
-    intake: Intake,
+def compute_plan(
+    context: RunContext,
     plan: Plan,
-    crew: Crew,
+    worker_options: WorkerOptions,
     *,
     catalog: bool = True,
     store: str | None = None,
@@ -233,18 +253,18 @@ def execute(
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         The run.
     plan : Plan
         What is left to do.
-    crew : Crew
+    worker_options : WorkerOptions
         Who computes.
     catalog : bool
         Build the catalogue.
     store : str, optional
         URL of the object store that gets what is computed.
     engine : Engine, optional
-        Where it is computed; without it the engine of the crew starts.
+        Where it is computed; without it an engine starts.
 
     Returns
     -------
@@ -259,27 +279,27 @@ def execute(
     get_run_logger().info(
         "%s; %d to compute, %d left to other runs", decided, plan.n_open, plan.n_postponed
     )
-    label_run(_means(intake), intake.source.name)
+    label_run(_name_method(context), context.source.name)
     with (
-        shared_api() as server,
-        _metered(intake, plan) as meter,
-        nullcontext(engine) if engine else started(crew, server) as places,
+        share_api() as server,
+        _report_plan_progress(context, plan) as progress,
+        nullcontext(engine) if engine else start_engine(worker_options, server) as places,
     ):
-        result = _compute(intake, plan, meter, places, crew, store)
-    settle(intake, result, catalog=catalog, store=store)
+        result = _run_chunks(context, plan, progress, places, worker_options, store)
+    record_and_publish(context, result, catalog=catalog, store=store)
     if catalog:
-        publish_outcomes(intake.dataset.root, result)
+        publish_outcomes(context.dataset.root, result)
     return result
 
 
-def settle(
-    intake: Intake, result: ScreenResult, *, catalog: bool = True, store: str | None = None
+def record_and_publish(
+    context: RunContext, result: ScreenResult, *, catalog: bool = True, store: str | None = None
 ) -> None:
     """Record a run whose work is committed; build the catalogue and write the report.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         The run.
     result : ScreenResult
         What it did.
@@ -288,68 +308,75 @@ def settle(
     store : str, optional
         URL of the object store that gets what is new.
     """
-    commit_run(intake, result)
-    with waiting("writing the catalogue"):
+    record_run(context, result)
+    with show_status("writing the catalogue"):
         if catalog:
-            renew_catalogue(intake.dataset, store)
+            renew_catalogue(context.dataset, store)
         elif store:
-            push(intake.dataset.root, store, catalog=False)
+            push(context.dataset.root, store, catalog=False)
 
 
-def _means(intake: Intake) -> str:
+def _name_method(context: RunContext) -> str:
     """Tag of a run: the potential of a screening; an analysis has none."""
-    return intake.settings.potential.name if intake.kind == "screen" else intake.kind
+    return context.settings.potential.name if context.kind == "screen" else context.kind
 
 
-def _metered(intake: Intake, plan: Plan) -> AbstractContextManager[Meter]:
+def _report_plan_progress(
+    context: RunContext, plan: Plan
+) -> AbstractContextManager[ProgressReporter]:
     """Show how much of a plan is carried out."""
-    key = artifact_key("progress", intake.dataset.root)
-    return metered(plan.cost, key, str(Tally.of(plan.open)))
+    key = make_artifact_key("progress", context.dataset.root)
+    return report_progress(plan.cost, key, str(StageCounts.from_open(plan.open)))
 
 
-def _compute(
-    intake: Intake, plan: Plan, meter: Meter, engine: Engine, crew: Crew, store: str | None
+def _run_chunks(
+    context: RunContext,
+    plan: Plan,
+    progress: ProgressReporter,
+    engine: Engine,
+    worker_options: WorkerOptions,
+    store: str | None,
 ) -> ScreenResult:
     """Send all chunks through their stages; mirror images after the crystals they follow from."""
-    errand = Errand(intake.run_id, intake.dataset, intake.settings, crew)
-    steps, kept = n_steps(plan, crew), set[tuple[int, str]]()
-    STANDING.kept = f"0 of {steps} chunks kept"
+    chunk_context = ChunkContext(context.run_id, context.dataset, context.settings, worker_options)
+    steps, committed = count_task_runs(plan, worker_options), set[tuple[int, str]]()
+    SHUTDOWN_STATE.progress = f"0 of {steps} chunks kept"
     reports: list[StageReport] = []
     lost: list[str] = []
-    numbers, tally = itertools.count(1), Tally.of(plan.open)
-    for parts in chunks_of(plan.open, crew.workers):
+    numbers, counts = itertools.count(1), StageCounts.from_open(plan.open)
+    for parts in make_chunks(plan.open, worker_options.workers):
         chunks = [Chunk(next(numbers), *part) for part in parts]
-        for chunk, report in carried_through(chunks, errand, engine):
-            tally.add(chunk.stage, len(chunk.works), report)
+        for chunk, report in run_all_stages(chunks, chunk_context, engine):
+            counts.add(chunk.stage, len(chunk.works), report)
             if report:
                 reports.append(report)
-                kept.add((chunk.number, chunk.stage))
-                STANDING.kept = f"{len(kept)} of {steps} chunks kept"
-                meter.advance(finished_cost(chunk, report), str(tally))
-                _send(intake, store)
+                committed.add((chunk.number, chunk.stage))
+                SHUTDOWN_STATE.progress = f"{len(committed)} of {steps} chunks kept"
+                progress.advance(sum_finished_seconds(chunk, report), str(counts))
+                _push_to_store(context, store)
             else:
                 lost.append(chunk.name)
-    meter.finish(str(tally))
-    return ScreenResult(intake.run_id, plan, tuple(reports), tuple(lost), intake.kind)
+    progress.finish(str(counts))
+    return ScreenResult(context.run_id, plan, tuple(reports), tuple(lost), context.kind)
 
 
-def _send(intake: Intake, store: str | None) -> None:
+def _push_to_store(context: RunContext, store: str | None) -> None:
     """Send what was committed; what cannot be sent now goes with the next chunk."""
     try:
         if store:
-            push(intake.dataset.root, store, catalog=False)
+            push(context.dataset.root, store, catalog=False)
     except DatasetError as error:
         get_run_logger().warning("%s", error)
 
 
-def n_chunks(plan: Plan, crew: Crew) -> int:
+def count_chunks(plan: Plan, worker_options: WorkerOptions) -> int:
     """Count the chunks that a run would begin with.
 
     Parameters
     ----------
     plan : Plan
         What is left to do.
-    crew : Crew
+    worker_options : WorkerOptions
         Who computes.
 
     Returns
@@ -357,17 +384,17 @@ def n_chunks(plan: Plan, crew: Crew) -> int:
     int
         Chunks of all stages.
     """
-    return sum(map(len, chunks_of(plan.open, crew.workers)))
+    return sum(map(len, make_chunks(plan.open, worker_options.workers)))
 
 
-def n_steps(plan: Plan, crew: Crew) -> int:
+def count_task_runs(plan: Plan, worker_options: WorkerOptions) -> int:
     """Count the chunks of a run in all their stages: the task runs, if nothing fails.
 
     Parameters
     ----------
     plan : Plan
         What is left to do.
-    crew : Crew
+    worker_options : WorkerOptions
         Who computes.
 
     Returns
@@ -375,5 +402,5 @@ def n_steps(plan: Plan, crew: Crew) -> int:
     int
         Chunks, each once for each stage that it has to go through.
     """
-    parts = itertools.chain.from_iterable(chunks_of(plan.open, crew.workers))
+    parts = itertools.chain.from_iterable(make_chunks(plan.open, worker_options.workers))
     return sum(len(STAGE_NAMES) - STAGE_NAMES.index(stage) for stage, _ in parts)

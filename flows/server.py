@@ -31,8 +31,8 @@ from prefect.states import Cancelled
 from prefect.utilities.urls import url_for
 
 from flows import temporary_server
-from flows.interruption import farewell_by, stop
-from flows.waiting import waiting
+from flows.interruption import set_shutdown_notice, stop
+from flows.status_line import show_status
 from tasks.failures import RemediableError
 
 # What Prefect's clients raise while there is no server; RuntimeError by their check of versions.
@@ -54,7 +54,7 @@ _FOR_ONE_RUN = {
 
 @dataclass(frozen=True)
 class TemporaryServer:
-    """A Prefect server of one run; made by `temporary_api`.
+    """A Prefect server of one run; made by `start_temporary_server`.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class TemporaryServer:
         # One that has ended is seen at once; one that still starts may have a busy machine.
         allowed = max(allowed, _SECONDS_TO_START)
         try:
-            with waiting("starting Prefect's server"):
+            with show_status("starting Prefect's server"):
                 # The socket takes the request before the server is there to read it.
                 found = httpx.get(f"{self.url}/health", timeout=allowed, trust_env=False)
             found.raise_for_status()
@@ -94,7 +94,7 @@ class TemporaryServer:
 
 
 @contextmanager
-def temporary_api() -> Iterator[TemporaryServer]:
+def start_temporary_server() -> Iterator[TemporaryServer]:
     """Start a Prefect server of this run's own, for all flows of the block; do not wait for it.
 
     It keeps its records where Prefect's own temporary servers keep theirs. A signal that a terminal
@@ -119,7 +119,7 @@ def temporary_api() -> Iterator[TemporaryServer]:
     server = TemporaryServer(process, f"http://127.0.0.1:{port}/api", threading.Event())
     wanted = threading.Event()
     wanted.set()
-    threading.Thread(target=_stop_without, args=(server, wanted), daemon=True).start()
+    threading.Thread(target=_stop_with_server, args=(server, wanted), daemon=True).start()
     settings = {
         PREFECT_API_URL.name: server.url,
         # Nobody counts the signs of life of a run whose server ends with it.
@@ -127,21 +127,21 @@ def temporary_api() -> Iterator[TemporaryServer]:
         PREFECT_UI_ENABLED.name: _FOR_ONE_RUN[PREFECT_UI_ENABLED.name],
     }
     try:
-        with _environment(settings):
+        with _override_environment(settings):
             yield server
     finally:
-        _send_rest()
+        _flush_events()
         wanted.clear()
-        _end(process)
+        _end_server(process)
 
 
-def _send_rest() -> None:
+def _flush_events() -> None:
     """Send what Prefect has not sent yet: at the end of the program it would try for minutes."""
     for service in (EventsWorker, APILogWorker):
         service.drain_all(timeout=_SECONDS_FOR_THE_REST, at_exit=False)
 
 
-def _stop_without(server: TemporaryServer, wanted: threading.Event) -> None:
+def _stop_with_server(server: TemporaryServer, wanted: threading.Event) -> None:
     """Stop a run whose server ends before it: it would ask for minutes."""
     code = server.process.wait()
     if wanted.is_set():
@@ -150,7 +150,7 @@ def _stop_without(server: TemporaryServer, wanted: threading.Event) -> None:
 
 
 @contextmanager
-def any_api() -> Iterator[None]:
+def use_prefect_api() -> Iterator[None]:
     """Use the user's Prefect server, or one of this run's own.
 
     Yields
@@ -163,16 +163,16 @@ def any_api() -> Iterator[None]:
     RemediableError
         When the run's own cannot start.
     """
-    if has_api():
+    if has_user_server():
         yield
         return
-    with temporary_api() as server:
+    with start_temporary_server() as server:
         server.wait()
         yield
 
 
 @contextmanager
-def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
+def _override_environment(values: Mapping[str, str | None]) -> Iterator[None]:
     """Change the settings of this process, threads and later processes included; None unsets."""
     before = {name: os.environ.get(name) for name in values}
     _set_environment(values)
@@ -192,7 +192,7 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
     refresh_global_settings_context()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end_server(process: subprocess.Popen[bytes]) -> None:
     """End a server, at last without asking."""
     process.terminate()
     try:
@@ -202,7 +202,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def has_api() -> bool:
+def has_user_server() -> bool:
     """Tell whether the user has a Prefect server.
 
     Returns
@@ -213,7 +213,7 @@ def has_api() -> bool:
     return bool(get_current_settings().api.url)
 
 
-def page_of_run() -> str | None:
+def find_run_page() -> str | None:
     """Tell where the flow run of the caller can be watched.
 
     Returns
@@ -226,7 +226,7 @@ def page_of_run() -> str | None:
 
 
 @contextmanager
-def shared_api() -> Iterator[int | None]:
+def share_api() -> Iterator[int | None]:
     """Let worker processes report to the API that this process uses.
 
     Where no API is configured, Prefect starts a temporary server for this process; without being
@@ -237,7 +237,7 @@ def shared_api() -> Iterator[int | None]:
     int or None
         Process id of the temporary server; None where an API is configured.
     """
-    if has_api():
+    if has_user_server():
         yield None
         return
     # A flow that was called as a function: Prefect has started a server already.
@@ -249,9 +249,9 @@ def shared_api() -> Iterator[int | None]:
         yield server.server_process.pid if server.server_process else None
 
 
-def tell_when_stopped() -> None:
+def report_cancellation() -> None:
     """Let the flow run of the caller be marked as cancelled when the program is stopped."""
-    farewell_by(partial(_mark_cancelled, UUID(flow_run.get_id())))
+    set_shutdown_notice(partial(_mark_cancelled, UUID(flow_run.get_id())))
 
 
 def _mark_cancelled(run: UUID) -> None:
@@ -259,7 +259,7 @@ def _mark_cancelled(run: UUID) -> None:
         client.set_flow_run_state(run, Cancelled(message="stopped by a signal"), force=True)
 
 
-def patiently(tell: Callable[[], object]) -> None:
+def call_with_retries(tell: Callable[[], object]) -> None:
     """Tell the server something that the data do not depend on, even if it just restarts.
 
     Parameters

@@ -35,11 +35,11 @@ class SettingsCommand(TyperCommand):
 
     def describe(self) -> None:
         """Give each flag of a setting the meaning and the default that the setting has."""
-        from tasks.screening.settings import setting  # noqa: PLC0415 - a second that only help needs
+        from tasks.screening.settings import find_setting  # noqa: PLC0415 - a second that only help needs
 
         for parameter in self.params:
             if parameter.name in FLAGS:
-                field = setting(FLAGS[parameter.name])
+                field = find_setting(FLAGS[parameter.name])
                 meaning = f"{field.description or ''}; {field.default} by default."
                 parameter.help = meaning[0].upper() + meaning[1:]  # type: ignore[attr-defined]
 

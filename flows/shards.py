@@ -10,16 +10,16 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import arun_deployment
 from pydantic import BaseModel
 
-from flows.engines import Crew
-from flows.labels import ended, run_name
-from flows.planning import alone, intake_of, planned_for
+from flows.engines import WorkerOptions
+from flows.labels import complete_with_message, name_run
+from flows.planning import exclusive_run, make_run_context, plan_run
 from flows.result import ScreenResult
-from flows.runs import commit_run
-from flows.workers import worker_count
+from flows.runs import record_run
+from flows.workers import count_workers
 from tasks.failures import RemediableError
 from tasks.results.building import build_catalog
 from tasks.screening.settings import ScreenSettings
-from tasks.storage.exchange import pull, push
+from tasks.storage.object_store import pull, push
 
 SHARD = "screen/shard"
 
@@ -42,7 +42,7 @@ class ShardedResult(BaseModel):
     states: list[str]
 
 
-@flow(name="screen-in-shards", flow_run_name=run_name)
+@flow(name="screen-in-shards", flow_run_name=name_run)
 def screen_in_shards(
     source: Path,
     output: Path,
@@ -94,11 +94,11 @@ def screen_in_shards(
         message = "a screening in shards takes no second opinion"
         remedy = "screen with the other potential into another folder, then `chiralscreen compare`"
         raise RemediableError(message, remedy)
-    intake = intake_of(source, output, settings, device)
-    crew = Crew(worker_count(None, device), device)
-    with alone(intake, store):
-        plan = planned_for(
-            intake, crew.workers, limit=limit, hours=None, retry_failures=retry_failures
+    context = make_run_context(source, output, settings, device)
+    worker_options = WorkerOptions(count_workers(None, device), device)
+    with exclusive_run(context, store):
+        plan = plan_run(
+            context, worker_options.workers, limit=limit, hours=None, retry_failures=retry_failures
         )
         get_run_logger().info("%d to compute in %d shares", plan.n_open, shards)
         common = {
@@ -107,27 +107,29 @@ def screen_in_shards(
             "settings": settings.model_dump(mode="json"),
             "device": device,
             "retry_failures": retry_failures,
-            "planned_by": intake.run_id,
+            "planned_by": context.run_id,
             "store": store,
         }
         if store:
             push(output, store, catalog=False)
         shares = [{**common, "shard": (index, shards)} for index in range(shards)]
-        runs = asyncio.run(_all(deployment, intake.run_id, shares)) if plan.n_open else []
+        runs = asyncio.run(_run_shares(deployment, context.run_id, shares)) if plan.n_open else []
         if store:
             pull(store, output)
         # The shares record what they computed; the decisions, and so the settings, are of this run.
-        commit_run(intake, ScreenResult(intake.run_id, plan))
-        build_catalog(intake.dataset)
+        record_run(context, ScreenResult(context.run_id, plan))
+        build_catalog(context.dataset)
         if store:
             push(output, store)
     states = [run.state.type.value if run.state else "UNKNOWN" for run in runs]
     ends = ", ".join(f"{count} {state.lower()}" for state, count in Counter(states).items())
-    told = f"{plan.n_open} to compute; shares: {ends or 'none'}"
-    return ended(ShardedResult(run_id=intake.run_id, open=plan.n_open, states=states), told)
+    text = f"{plan.n_open} to compute; shares: {ends or 'none'}"
+    return complete_with_message(
+        ShardedResult(run_id=context.run_id, open=plan.n_open, states=states), text
+    )
 
 
-async def _all(deployment: str, run_id: str, shares: list[dict[str, Any]]) -> list[FlowRun]:
+async def _run_shares(deployment: str, run_id: str, shares: list[dict[str, Any]]) -> list[FlowRun]:
     """Start all shares at once and wait for them; a share is never started twice."""
     started = (
         arun_deployment(deployment, parameters=share, idempotency_key=f"{run_id}-{index}")

@@ -17,18 +17,18 @@ from flows.console import (
     Unit,
     console,
     errors,
-    errors_told,
-    judged,
+    print_errors,
     print_next,
     require_existing,
     require_folder,
+    validate_with,
 )
 from flows.setting_flags import FLAGS, Overrides, SettingsCommand, with_settings
 from tasks.failures import RemediableError
 from tasks.units import UNITS, UnitName
 
 if TYPE_CHECKING:
-    from tasks.site.portrait import Portrait
+    from tasks.site.crystal_report import CrystalReport
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 # Sets of modes in the terminal; a file has them all.
@@ -49,7 +49,7 @@ def show(
             "--output",
             "-o",
             help="Folder to write into; by default results/NAME, NAME being that of the file.",
-            callback=judged(require_folder),
+            callback=validate_with(require_folder),
         ),
     ] = None,
     config: Config = None,
@@ -69,7 +69,7 @@ def show(
 
         chiralscreen show te.cif
     """
-    with errors_told():
+    with print_errors():
         if file.is_dir():
             remedy = f"give a file, or screen all it holds: chiralscreen screen {file} -o FOLDER"
             raise RemediableError(f"{file} is a folder", remedy)
@@ -86,44 +86,44 @@ def show(
             }
             settings = read_settings(config, overrides)
             require_known(settings.potential.name, device, settings.potential.dtype)
-            from flows.showing import compute_crystal
-            from tasks.site.portrait import draw_portrait
+            from flows.single_crystal import compute_crystal
+            from tasks.site.crystal_report import write_crystal_report
             from tasks.storage import Dataset
 
             material_id, failure = compute_crystal(file, output, settings, device, status.update)
             if failure is None:
                 status.update("drawing")
-                portrait = draw_portrait(Dataset(output), material_id, UNITS[unit])
+                report = write_crystal_report(Dataset(output), material_id, UNITS[unit])
     if failure:
         message = f"{failure.stage} of {material_id}: {failure.message}"
         errors.print(Text("failed:", "bold red"), message)
         errors.print(f"what to do: {failure.remedy}")
         raise typer.Exit(DONE_WITH_FAILURES)
-    _print_portrait(portrait, output)
+    _print_report(report, output)
     if opened and console.is_terminal and _has_browser():
         import webbrowser
 
-        webbrowser.open(portrait.page.resolve().as_uri())
+        webbrowser.open(report.page.resolve().as_uri())
     raise typer.Exit(DONE)
 
 
-def _print_portrait(portrait: "Portrait", output: Path) -> None:
+def _print_report(report: "CrystalReport", output: Path) -> None:
     """Print what was found, what was written, and what can be done with it."""
     from flows.tables import Column, print_table
 
-    facts = [Column(name, [value]) for name, value in portrait.facts.items()]
-    print_table(console, facts, elsewhere=str(portrait.page))
-    shown = portrait.modes.head(_MAX_ROWS)
+    facts = [Column(name, [value]) for name, value in report.facts.items()]
+    print_table(console, facts, elsewhere=str(report.page))
+    shown = report.modes.head(_MAX_ROWS)
     columns = [
         Column(str(name), list(shown[name]), rank) for rank, name in enumerate(shown.columns)
     ]
-    print_table(console, columns, title="modes at the special points", elsewhere=str(portrait.page))
-    if left := len(portrait.modes) - len(shown):
-        console.print(f"and {left} more: {portrait.page}")
-    for path in (portrait.page, *portrait.files):
+    print_table(console, columns, title="modes at the special points", elsewhere=str(report.page))
+    if left := len(report.modes) - len(shown):
+        console.print(f"and {left} more: {report.page}")
+    for path in (report.page, *report.files):
         console.print(f"written: {path}")
-    site, name = shlex.quote(str(output)), shlex.join([str(output), portrait.row["material_id"]])
-    console.print(f"look at it: open {portrait.page} in a browser")
+    site, name = shlex.quote(str(output)), shlex.join([str(output), report.row["material_id"]])
+    console.print(f"look at it: open {report.page} in a browser")
     print_next(
         console,
         (f"chiralscreen plot {name}", "all figures"),

@@ -9,10 +9,10 @@ from flows.console import (
     DONE,
     Workers,
     console,
-    errors_told,
-    existing_results,
-    judged,
+    print_errors,
     require_folder,
+    require_results,
+    validate_with,
 )
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
@@ -26,7 +26,9 @@ def catalogue(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="Folder of the site.", callback=judged(require_folder)),
+        typer.Option(
+            "--output", "-o", help="Folder of the site.", callback=validate_with(require_folder)
+        ),
     ],
     title: Annotated[str, typer.Option(help="Heading of the site.")] = "Chiral phonons",
     full: Annotated[
@@ -45,13 +47,13 @@ def catalogue(
     """
     from rich.progress import Progress
 
-    from flows.publishing import pages_written
+    from flows.publishing import write_pages_in_batches
 
-    with errors_told(), Progress(console=console, transient=True) as progress:
+    with print_errors(), Progress(console=console, transient=True) as progress:
         task = progress.add_task("pages", total=None)
         n_pages = 0
-        chosen = [existing_results(folder) for folder in folders]
-        found = pages_written(chosen, output, title=title, full=full, workers=workers)
+        chosen = [require_results(folder) for folder in folders]
+        found = write_pages_in_batches(chosen, output, title=title, full=full, workers=workers)
         for n_pages, n_all in found:
             progress.update(task, completed=n_pages, total=n_all)
     console.print(f"written: {output} ({n_pages} pages)")
@@ -70,11 +72,11 @@ def serve(
 
         chiralscreen serve site
     """
-    from flows.interruption import leave_signals
-    from tasks.site.server import site_server
+    from flows.interruption import restore_signals
+    from tasks.site.server import make_site_server
 
-    leave_signals()
-    with errors_told(), site_server(site, port) as server:
+    restore_signals()
+    with print_errors(), make_site_server(site, port) as server:
         console.print(f"http://127.0.0.1:{server.server_address[1]}/   (Ctrl-C ends)")
         try:
             server.serve_forever()

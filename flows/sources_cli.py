@@ -14,11 +14,11 @@ from flows.console import (
     Workers,
     console,
     errors,
-    errors_told,
-    judged,
-    located,
+    locate_source,
+    print_errors,
     require_file,
     require_folder,
+    validate_with,
 )
 from tasks.tolerances import AS_GIVEN, LOOSE
 
@@ -38,7 +38,10 @@ def fetch(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="Folder to save pages into.", callback=judged(require_folder)
+            "--output",
+            "-o",
+            help="Folder to save pages into.",
+            callback=validate_with(require_folder),
         ),
     ],
     query: Annotated[
@@ -84,7 +87,7 @@ def fetch(
     """
     from tasks.sources.fetching import fetch_pages
 
-    with errors_told():
+    with print_errors():
         counts = fetch_pages(
             url,
             output,
@@ -119,7 +122,7 @@ def assess(
             "--output",
             "-o",
             help="JSON file to write; failures go into a CSV file beside it.",
-            callback=judged(require_file),
+            callback=validate_with(require_file),
         ),
     ] = None,
     tight: Annotated[
@@ -138,26 +141,28 @@ def assess(
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from flows.parallel_map import map_records
     from flows.reading import read_records
-    from flows.spread import spread
     from flows.summary import print_failures
     from flows.summary_of_assessment import print_assessment
     from flows.tables import write_failures
-    from flows.workers import n_processes
+    from flows.workers import choose_n_processes
     from tasks.generation.assessment import AssessmentSettings, assess_source
     from tasks.sources import SourceSettings
 
     columns = TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with errors_told():
+    with print_errors():
         settings = AssessmentSettings(tight=tight, loose=loose)
         with Progress(*columns, console=errors, disable=not errors.is_terminal) as bar:
             task = bar.add_task("records", total=None)
             found = assess_source(
-                located(source),
-                reference and located(reference),
+                locate_source(source),
+                reference and locate_source(reference),
                 settings,
                 read=read_records,
-                spread=partial(spread, workers=n_processes(workers), limits=SourceSettings()),
+                parallel_map=partial(
+                    map_records, workers=choose_n_processes(workers), limits=SourceSettings()
+                ),
                 on_read=lambda n: bar.update(task, completed=n),
             )
         print_assessment(console, found)
@@ -177,7 +182,7 @@ def substitute(
             "--output",
             "-o",
             help="File of JSON lines to write; failures go into a CSV file beside it.",
-            callback=judged(partial(require_file, endings=(".jsonl", ".ndjson"))),
+            callback=validate_with(partial(require_file, endings=(".jsonl", ".ndjson"))),
         ),
     ],
     threshold: Annotated[
@@ -205,30 +210,30 @@ def substitute(
     from flows.isolation import READERS, start_server
 
     start_server(READERS, "tasks.crystals.substitution")
+    from flows.parallel_map import map_records
     from flows.reading import read_records
-    from flows.spread import spread
     from flows.summary import print_failures
     from flows.tables import write_failures
-    from flows.workers import n_processes
+    from flows.workers import choose_n_processes
     from tasks.failures import Failure
-    from tasks.generation.substitution import candidates
+    from tasks.generation.substitution import generate_candidates
     from tasks.screening.settings import read_settings
 
     failures: list[Failure] = []
     # Hidden, so that it is no source where it lies among the structures.
     unfinished = output.with_name(f".{output.name}.part")
-    with errors_told():
+    with print_errors():
         settings, n_written = read_settings(config, {"symmetry.symprec": symprec}), 0
-        n_workers, limits = n_processes(workers), _limits_of_exchanges(settings.source)
-        found = candidates(
-            located(source),
+        n_workers, limits = choose_n_processes(workers), _read_exchange_limits(settings.source)
+        found = generate_candidates(
+            locate_source(source),
             settings.symmetry.symprec,
             threshold,
             limit,
             settings=settings.source,
             read=read_records,
-            spread=partial(spread, workers=n_workers, limits=settings.source),
-            exchange=partial(spread, workers=n_workers, limits=limits),
+            parallel_map=partial(map_records, workers=n_workers, limits=settings.source),
+            exchange=partial(map_records, workers=n_workers, limits=limits),
         )
         try:
             with unfinished.open("w", encoding="utf-8") as stream:
@@ -246,7 +251,7 @@ def substitute(
     raise typer.Exit(DONE_WITH_FAILURES if failures else DONE)
 
 
-def _limits_of_exchanges(settings: "SourceSettings") -> "SourceSettings":
+def _read_exchange_limits(settings: "SourceSettings") -> "SourceSettings":
     """Limits of the exchanges in one crystal, of which there may be thousands."""
     return settings.model_copy(
         update={"record_seconds": _EXCHANGES_PER_READING * settings.record_seconds}

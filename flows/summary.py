@@ -11,17 +11,17 @@ from rich.padding import Padding
 from rich.table import Table
 
 from flows.console import print_next
-from flows.reasons import Reason, reasons_of_failures, reasons_of_skipped, some_of
-from flows.result import ScreenResult, stage_seconds
+from flows.reasons import Reason, abbreviate_names, group_failures, group_skipped
+from flows.result import ScreenResult, sum_stage_seconds
 from flows.tables import Column, print_table
 from tasks.crystals.curation import CENTROSYMMETRIC
 from tasks.failures import Failure
-from tasks.results import ranked, read_catalog, read_overview
-from tasks.results.catalogue import by_class, failures_in, not_stored
+from tasks.results import rank_materials, read_catalog, read_overview
+from tasks.results.catalogue import list_missing, read_failures, split_by_class
 from tasks.results.ranking import PURPOSES
-from tasks.results.stored import commands_to_compute
-from tasks.screening.intake import Plan
-from tasks.screening.planning import run_seconds
+from tasks.results.stored_crystals import list_commands
+from tasks.screening.plan import Plan
+from tasks.screening.planning import estimate_run_seconds
 from tasks.storage import TableFolder, open_tables
 from tasks.units import THZ, FrequencyUnit
 
@@ -74,10 +74,10 @@ def print_classification(console: Console, rows: pd.DataFrame) -> None:
         return
     symbols = rows["space_group_symbol"] + " (" + rows["space_group_number"].astype(str) + ")"
     components = [", ".join(names) or "none" for names in rows["tensor_components"]]
-    told = rows.assign(space_group=symbols, tensor_components=components)
-    columns = _columns(told, _CLASS_COLUMNS)
+    table = rows.assign(space_group=symbols, tensor_components=components)
+    columns = _make_columns(table, _CLASS_COLUMNS)
     print_table(console, columns, elsewhere="all columns: --output FILE.csv")
-    console.print(_counts("class", rows["chirality_class"]))
+    console.print(_summarize_counts("class", rows["chirality_class"]))
     _print_notes(console, rows)
 
 
@@ -117,16 +117,16 @@ def print_plan(console: Console, plan: Plan, workers: int) -> None:
         console.print(f"and {len(works) - _MAX_ROWS} more")
     print_skipped(console, plan.skipped)
     print_failures(console, plan.failures)
-    console.print(_plan_line(plan))
+    console.print(_summarize_plan(plan))
     if not plan.n_open:
-        console.print(f"{_nothing(ScreenResult('', plan))}; nothing was written")
+        console.print(f"{_explain_nothing_to_do(ScreenResult('', plan))}; nothing was written")
         return
     if plan.n_postponed:
         console.print(f"left to later runs by --hours: {plan.n_postponed}")
-    seconds = run_seconds(plan.open, sum(plan.outcomes.values()), workers)
+    seconds = estimate_run_seconds(plan.open, sum(plan.outcomes.values()), workers)
     console.print(
-        f"to compute: {_counted(plan.n_open, 'structure')}, about "
-        f"{seconds / 60:.1f} min with {_counted(workers, 'worker')}; nothing was written"
+        f"to compute: {_count_noun(plan.n_open, 'structure')}, about "
+        f"{seconds / 60:.1f} min with {_count_noun(workers, 'worker')}; nothing was written"
     )
     console.print("next: the same command without --dry-run")
 
@@ -157,14 +157,16 @@ def print_screening(
         _print_times(console, result)
     for name in result.lost:
         console.print(f"lost: chunk {name}; run the same command again to resume", style="red")
-    console.print(f"this run: {result.told}" if result.plan.n_open else _nothing(result))
+    console.print(
+        f"this run: {result.summary}" if result.plan.n_open else _explain_nothing_to_do(result)
+    )
     if result.kind == "analyze":
         console.print(_AS_GIVEN)
     _print_next(console, folder)
     return n_failures
 
 
-def _nothing(result: ScreenResult) -> str:
+def _explain_nothing_to_do(result: ScreenResult) -> str:
     """Say why nothing was left to compute, and which options change that."""
     plan = result.plan
     options = {
@@ -173,13 +175,13 @@ def _nothing(result: ScreenResult) -> str:
         "--all computes centrosymmetric crystals": CENTROSYMMETRIC in dict(plan.skipped).values(),
     }
     advice = [f"; {text}" for text, fits in options.items() if fits and result.kind == "screen"]
-    return f"nothing to compute: {result.told}{''.join(advice)}"
+    return f"nothing to compute: {result.summary}{''.join(advice)}"
 
 
 def _print_next(console: Console, folder: Path) -> None:
     """Print commands that show the best of what was found."""
     name = shlex.quote(str(folder))
-    first = pd.concat(by_class(ranked(read_overview(folder))).values())
+    first = pd.concat(split_by_class(rank_materials(read_overview(folder))).values())
     for best in first["material_id"].head(1):
         print_next(
             console,
@@ -213,17 +215,19 @@ def print_status(
     chirality = read_overview(folder)
     failures = read_catalog(folder, "failures")
     tables = TableFolder(folder)
-    catalogue = tables.file("chirality")
+    catalogue = tables.get_file("chirality")
     print_candidates(console, chirality, catalogue, unit, purpose)
-    console.print(_counts("class", chirality["chirality_class"].dropna()))
-    console.print(_counts("outcome", chirality["outcome"]))
+    console.print(_summarize_counts("class", chirality["chirality_class"].dropna()))
+    console.print(_summarize_counts("outcome", chirality["outcome"]))
     unstable = list(chirality.loc[chirality["stable"].eq(False).fillna(False), "material_id"])
-    console.print(f"unstable: {len(unstable)}" + (f" ({some_of(unstable)})" if unstable else ""))
+    console.print(
+        f"unstable: {len(unstable)}" + (f" ({abbreviate_names(unstable)})" if unstable else "")
+    )
     _print_second_opinion(console, chirality)
     skipped = chirality[chirality["outcome"] == "skipped"]
     reasons = list(zip(skipped["material_id"], skipped["reason"], strict=True))
     print_skipped(console, reasons, catalogue)
-    print_failures(console, failures_in(failures), tables.file("failures"))
+    print_failures(console, read_failures(failures), tables.get_file("failures"))
     console.print(f"catalogue: {catalogue}")
     if isinstance(open_tables(folder), TableFolder):
         _print_missing(console, folder)
@@ -233,12 +237,12 @@ def print_status(
 def _print_missing(console: Console, folder: Path) -> None:
     """Print what a folder of tables lacks, and how to get it."""
     console.print("tables alone, without the parts and receipts of a dataset")
-    if missing := not_stored(folder):
+    if missing := list_missing(folder):
         console.print("not stored:")
         for line in missing:
             console.print(Padding(line, (0, 0, 0, 2)), soft_wrap=False)
         console.print("to compute it anew for a crystal NAME:")
-        for command in commands_to_compute(folder):
+        for command in list_commands(folder):
             console.print(f"  {command}")
 
 
@@ -250,10 +254,10 @@ def _print_second_opinion(console: Console, chirality: pd.DataFrame) -> None:
     for name, rows in asked.groupby("other_potential"):
         n_disagree = int(rows["potentials_disagree"].eq(True).sum())
         bar = rows[_BAR].median()
-        told = "" if pd.isna(bar) else f"; frequencies to {bar:.2f} THz (90 %, median)"
+        text = "" if pd.isna(bar) else f"; frequencies to {bar:.2f} THz (90 %, median)"
         console.print(
-            f"second opinion, {name}: {_counted(len(rows), 'crystal')}, {n_disagree} of them "
-            f"contradicted{told}"
+            f"second opinion, {name}: {_count_noun(len(rows), 'crystal')}, {n_disagree} of them "
+            f"contradicted{text}"
         )
 
 
@@ -279,22 +283,22 @@ def print_candidates(
     purpose : str, optional
         Column of the score by purpose to rank by, in place of the score.
     """
-    rows = ranked(chirality, purpose or "score")
+    rows = rank_materials(chirality, purpose or "score")
     if rows.empty:
         console.print("no candidates")
         return
     kind = f"score for {_TITLES[purpose]}" if purpose else "score"
-    for name, members in by_class(rows).items():
+    for name, members in split_by_class(rows).items():
         if members.empty:
             continue
-        columns = candidate_columns(members.head(_MAX_CANDIDATES), unit, purpose)
+        columns = make_candidate_columns(members.head(_MAX_CANDIDATES), unit, purpose)
         title, elsewhere = f"stable {name} crystals by {kind}", f"all columns: {catalogue}"
         print_table(console, columns, title=title, elsewhere=elsewhere)
         if len(members) > _MAX_CANDIDATES:
             console.print(f"and {len(members) - _MAX_CANDIDATES} more in the catalogue")
 
 
-def candidate_columns(
+def make_candidate_columns(
     rows: pd.DataFrame, unit: FrequencyUnit = THZ, purpose: str | None = None
 ) -> list[Column]:
     """Columns of a table of candidates.
@@ -319,7 +323,7 @@ def candidate_columns(
     }
     if rows[_BAR].notna().any():
         shown[_BAR] = ("error bar\n(THz)", 11)
-    return _columns(rows, shown, unit)
+    return _make_columns(rows, shown, unit)
 
 
 def print_skipped(
@@ -336,7 +340,7 @@ def print_skipped(
     file : pathlib.Path, optional
         File that has all of them; without one, all reasons are printed.
     """
-    _print_reasons(console, f"{len(skipped)} skipped", reasons_of_skipped(skipped), file)
+    _print_reasons(console, f"{len(skipped)} skipped", group_skipped(skipped), file)
 
 
 def print_failures(console: Console, failures: Sequence[Failure], file: Path | None = None) -> None:
@@ -351,8 +355,8 @@ def print_failures(console: Console, failures: Sequence[Failure], file: Path | N
     file : pathlib.Path, optional
         File that has all of them; without one, all reasons are printed.
     """
-    title = _counted(len(failures), "failure")
-    _print_reasons(console, title, reasons_of_failures(failures), file)
+    title = _count_noun(len(failures), "failure")
+    _print_reasons(console, title, group_failures(failures), file)
     if failures and file:
         console.print(f"all failures: {file}")
 
@@ -375,49 +379,49 @@ def _print_reasons(
     console.print(table)
     if left := reasons[len(shown) :]:
         n_left = sum(reason.count for reason in left)
-        console.print(f"and {n_left} more, for {_counted(len(left), 'reason')}")
+        console.print(f"and {n_left} more, for {_count_noun(len(left), 'reason')}")
 
 
-def _counted(number: int, noun: str) -> str:
+def _count_noun(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("s" if number != 1 else "")
 
 
-def _columns(
+def _make_columns(
     rows: pd.DataFrame, headers: Mapping[str, tuple[str, int]], unit: FrequencyUnit = THZ
 ) -> list[Column]:
     """Columns of a table by the names in its rows."""
     return [
-        Column.of(unit.told(header), rows[name], rank, unit.scale(header))
+        Column.from_values(unit.rewrite_unit(header), rows[name], rank, unit.get_scale(header))
         for name, (header, rank) in headers.items()
     ]
 
 
 def _print_times(console: Console, result: ScreenResult) -> None:
     """Print the time of each stage and the share the potential had in it."""
-    wall = stage_seconds(result.reports, "wall_time")
-    inside = stage_seconds(result.reports, "potential_time")
+    wall = sum_stage_seconds(result.reports, "wall_time")
+    inside = sum_stage_seconds(result.reports, "potential_time")
     table = Table("stage", "time (s, all workers)", "inside the potential")
     for stage in dict.fromkeys(report.stage for report in result.reports):
         seconds = wall[stage]
-        table.add_row(stage, f"{seconds:.1f}", _share(inside[stage], seconds))
+        table.add_row(stage, f"{seconds:.1f}", _format_share(inside[stage], seconds))
     total = sum(wall.values())
-    table.add_row("all stages", f"{total:.1f}", _share(sum(inside.values()), total))
+    table.add_row("all stages", f"{total:.1f}", _format_share(sum(inside.values()), total))
     console.print(table)
 
 
-def _share(part: float, whole: float) -> str:
+def _format_share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "-"
 
 
-def _plan_line(plan: Plan) -> str:
+def _summarize_plan(plan: Plan) -> str:
     """Counts of a plan in one line."""
     outcomes = ", ".join(f"{name} {count}" for name, count in sorted(plan.outcomes.items()))
     classes = ", ".join(f"{name} {count}" for name, count in sorted(plan.classes.items()))
     return f"records: {outcomes or 'none'}; classes: {classes or 'none'}"
 
 
-def _counts(name: str, values: "pd.Series[str]") -> str:
+def _summarize_counts(name: str, values: "pd.Series[str]") -> str:
     """Number of materials by a column, in one line."""
     counts = values.value_counts().sort_index()
-    told = ", ".join(f"{value} {count}" for value, count in counts.items())
-    return f"{name}: {told or 'none'}"
+    text = ", ".join(f"{value} {count}" for value, count in counts.items())
+    return f"{name}: {text or 'none'}"

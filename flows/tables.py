@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.failures import Failure, RemediableError
-from tasks.foreign_text import for_spreadsheets, in_markdown
+from tasks.untrusted_text import escape_formulas, escape_markdown
 
 _FRAME = 3  # characters between two cells
 
@@ -35,7 +35,9 @@ class Column:
     rank: int = 0
 
     @classmethod
-    def of(cls, header: str, values: Iterable[object], rank: int = 0, scale: float = 1.0) -> Self:
+    def from_values(
+        cls, header: str, values: Iterable[object], rank: int = 0, scale: float = 1.0
+    ) -> Self:
         """Make a column of values.
 
         Parameters
@@ -54,7 +56,7 @@ class Column:
         Column
             With numbers to three decimals and a dash for nothing.
         """
-        return cls(header, [_cell(value, scale) for value in values], rank)
+        return cls(header, [_format_cell(value, scale) for value in values], rank)
 
     @property
     def name(self) -> str:
@@ -87,9 +89,9 @@ def print_table(
     elsewhere : str
         What shows all columns, such as "all columns: --output FILE".
     """
-    fitting = _fitting(columns, console.width)
+    fitting = _drop_columns(columns, console.width)
     n_rows = len(columns[0].cells)
-    if n_rows == 1 or _width(fitting) > console.width:
+    if n_rows == 1 or _measure_width(fitting) > console.width:
         _print_lists(console, columns, n_rows, title)
         return
     table = Table(title=title)
@@ -100,10 +102,10 @@ def print_table(
     console.print(table, soft_wrap=False)  # the title stands in the middle
     if left := [column.name for column in columns if column not in fitting]:
         console.print(f"left out, terminal too narrow: {', '.join(left)}")
-        console.print(f"  {elsewhere}, or a terminal of {_width(columns)} columns")
+        console.print(f"  {elsewhere}, or a terminal of {_measure_width(columns)} columns")
 
 
-def markdown_table(columns: Sequence[Column]) -> str:
+def format_markdown_table(columns: Sequence[Column]) -> str:
     """Write a table in Markdown.
 
     Parameters
@@ -118,8 +120,8 @@ def markdown_table(columns: Sequence[Column]) -> str:
     """
     rows = list(zip(*(column.cells for column in columns), strict=True))
     lines = [[column.name for column in columns], ["---"] * len(columns), *rows]
-    told = ("| " + " | ".join(in_markdown(cell) for cell in line) + " |" for line in lines)
-    return "\n".join(told) if rows else "none"
+    formatted = ("| " + " | ".join(escape_markdown(cell) for cell in line) + " |" for line in lines)
+    return "\n".join(formatted) if rows else "none"
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -139,7 +141,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         For another ending.
     """
     if path.suffix == ".csv":
-        for_spreadsheets(table).to_csv(path, index=False)
+        escape_formulas(table).to_csv(path, index=False)
     elif path.suffix == ".parquet":
         table.to_parquet(path, index=False)
     else:
@@ -172,7 +174,7 @@ def write_failures(failures: Sequence[Failure], output: Path) -> Path | None:
     return path
 
 
-def _cell(value: Any, scale: float) -> str:  # noqa: ANN401 - what a table holds
+def _format_cell(value: Any, scale: float) -> str:  # noqa: ANN401 - what a table holds
     if pd.isna(value):
         return "-"
     if isinstance(value, bool):
@@ -180,15 +182,15 @@ def _cell(value: Any, scale: float) -> str:  # noqa: ANN401 - what a table holds
     return f"{scale * value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _width(columns: Sequence[Column]) -> int:
+def _measure_width(columns: Sequence[Column]) -> int:
     """Width of a table with its frame."""
     return sum(column.width + _FRAME for column in columns) + 1
 
 
-def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
+def _drop_columns(columns: Sequence[Column], width: int) -> list[Column]:
     """Columns that fit, without the least important ones."""
     kept = list(columns)
-    while _width(kept) > width and (spare := [column for column in kept if column.rank]):
+    while _measure_width(kept) > width and (spare := [column for column in kept if column.rank]):
         kept.remove(max(spare, key=lambda column: column.rank))
     return kept
 
@@ -199,11 +201,11 @@ def _print_lists(
     """Print every row as a list of names and values."""
     if title:
         console.print(title)
-    for line in _lists(columns, n_rows):
+    for line in _format_lists(columns, n_rows):
         console.print(line)
 
 
-def _lists(columns: Sequence[Column], n_rows: int) -> Iterator[str]:
+def _format_lists(columns: Sequence[Column], n_rows: int) -> Iterator[str]:
     """Lines of names and values, with an empty one between two rows."""
     width = max(cell_len(column.name) for column in columns)
     for row in range(n_rows):

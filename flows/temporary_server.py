@@ -20,7 +20,7 @@ def main() -> None:
     """
     handle, parent = map(int, sys.argv[1:])
     collect_rarely()
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     # Half of the start is these imports; the run may end meanwhile.
     import uvicorn  # noqa: PLC0415
     from prefect.server.api.server import create_app  # noqa: PLC0415
@@ -29,7 +29,7 @@ def main() -> None:
     uvicorn.Server(config).run([socket.socket(fileno=handle)])
 
 
-def _end_with(parent: int) -> None:
+def _end_with_parent(parent: int) -> None:
     """Wait until the run is gone, then end as if it had asked for it."""
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)

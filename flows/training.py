@@ -15,16 +15,16 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.interruption import STANDING
-from flows.labels import artifact_key, ended
-from flows.progress import Meter, metered
+from flows.interruption import SHUTDOWN_STATE
+from flows.labels import complete_with_message, make_artifact_key
+from flows.parallel_map import map_records
+from flows.progress import ProgressReporter, report_progress
 from flows.reading import read_records
-from flows.spread import spread
-from flows.tables import Column, markdown_table
-from flows.workers import n_processes
+from flows.tables import Column, format_markdown_table
+from flows.workers import choose_n_processes
 from potentials import Potential, load_potential
 from tasks.screening.settings import PotentialSettings
-from tasks.training import Epoch, TrainingSettings, prepare, run_stage
+from tasks.training import Epoch, TrainingSettings, prepare_training, train_stage
 from tasks.training.charge_errors import charge_error_table, summarise
 from tasks.training.charge_run import (
     ERRORS,
@@ -37,14 +37,14 @@ from tasks.training.charge_run import (
 from tasks.training.charge_settings import ChargeTrainingSettings
 from tasks.training.curves import draw_curves
 from tasks.training.labelling import (
-    Crystal,
     DistillationSettings,
+    SourceCrystal,
     label_chunk,
     merge_labels,
-    usable_crystals,
+    read_usable_crystals,
 )
 from tasks.training.run import MODEL, read_metrics
-from tasks.training.settings import settle, settled
+from tasks.training.settings import has_settings, record_settings
 
 LABELS, FRAMES, STUDENT = "labels", "labels.parquet", "student"
 Log = Logger | LoggerAdapter[Any]
@@ -71,18 +71,20 @@ def train(settings: TrainingSettings, output: Path) -> Path:
     RemediableError
         When data or settings cannot be used.
     """
-    _task(prepare, "prepare")(settings, output)
+    _make_task(prepare_training, "prepare")(settings, output)
     n_epochs = sum(stage.epochs for stage in settings.stages)
-    with metered(n_epochs, artifact_key("training", output), "preparing") as meter:
-        report = partial(_report_epoch, meter, get_run_logger())
+    with report_progress(n_epochs, make_artifact_key("training", output), "preparing") as progress:
+        report = partial(_report_epoch, progress, get_run_logger())
         for number in range(1, len(settings.stages) + 1):
-            _task(run_stage, f"stage-{number}")(settings, output, number, report)
-        meter.finish("trained")
-    figure, best = _task(draw_curves, "learning-curves")(output), _best(output)
-    told = f"best: stage {best['stage']:.0f}, epoch {best['epoch']:.0f}"
-    markdown = f"{told}\n\n{_errors(best)}\n\nModel: `{output / MODEL}`, figure: `{figure}`"
-    create_markdown_artifact(key=artifact_key("metrics", output), markdown=markdown)
-    return ended(output / MODEL, f"{told}, loss {best['validation_loss']:.4g}")
+            _make_task(train_stage, f"stage-{number}")(settings, output, number, report)
+        progress.finish("trained")
+    figure, best = _make_task(draw_curves, "learning-curves")(output), _read_best_epoch(output)
+    text = f"best: stage {best['stage']:.0f}, epoch {best['epoch']:.0f}"
+    markdown = (
+        f"{text}\n\n{_tabulate_errors(best)}\n\nModel: `{output / MODEL}`, figure: `{figure}`"
+    )
+    create_markdown_artifact(key=make_artifact_key("metrics", output), markdown=markdown)
+    return complete_with_message(output / MODEL, f"{text}, loss {best['validation_loss']:.4g}")
 
 
 @flow(name="train charges", flow_run_name="train charges {output}")
@@ -107,22 +109,24 @@ def train_charges(settings: ChargeTrainingSettings, output: Path) -> Path:
         When data or settings cannot be used.
     """
     parts = [*range(settings.folds), WHOLE]
-    with metered(len(parts), artifact_key("training", output), "describing crystals") as meter:
-        _task(prepare_charges, "prepare")(settings, output)
+    with report_progress(
+        len(parts), make_artifact_key("training", output), "describing crystals"
+    ) as progress:
+        _make_task(prepare_charges, "prepare")(settings, output)
         for number in parts:
             name = "all crystals" if number == WHOLE else f"fold {number + 1}"
-            _task(fit_fold, name.replace(" ", "-"))(settings, output, number)
-            meter.advance(1, f"{name} learned")
-            STANDING.kept = f"{name} kept"
-        meter.finish("trained")
-    errors = _task(measure_errors, "errors")(settings, output)
-    model: Path = _task(finish, "finish")(settings, output, errors)
+            _make_task(fit_fold, name.replace(" ", "-"))(settings, output, number)
+            progress.advance(1, f"{name} learned")
+            SHUTDOWN_STATE.progress = f"{name} kept"
+        progress.finish("trained")
+    errors = _make_task(measure_errors, "errors")(settings, output)
+    model: Path = _make_task(finish, "finish")(settings, output, errors)
     table = charge_error_table(errors)
     markdown = f"{table}\n\nModel: `{model}`, errors of all atoms: `{output / ERRORS}`"
-    create_markdown_artifact(key=artifact_key("metrics", output), markdown=markdown)
+    create_markdown_artifact(key=make_artifact_key("metrics", output), markdown=markdown)
     found = summarise(errors)
-    told = f"{found['error']:.3f} e, dielectric tensor {found['dielectric']:.1%}"
-    return ended(model, f"errors on crystals left out: {told}")
+    text = f"{found['error']:.3f} e, dielectric tensor {found['dielectric']:.1%}"
+    return complete_with_message(model, f"errors on crystals left out: {text}")
 
 
 @flow(name="distill", flow_run_name="distill {source}")
@@ -148,9 +152,9 @@ def distill(source: Path, settings: DistillationSettings, output: Path) -> Path:
     FileNotFoundError, RemediableError
         When source or settings cannot be used.
     """
-    if not settled(output, settings):
-        settle(output, settings)
-    _task(label_source, "label")(source, settings, output)
+    if not has_settings(output, settings):
+        record_settings(output, settings)
+    _make_task(label_source, "label")(source, settings, output)
     data = settings.training.data.model_copy(
         update={"files": (output / FRAMES,), "split_by": "group"}
     )
@@ -172,59 +176,63 @@ def label_source(source: Path, settings: DistillationSettings, output: Path) -> 
     if (output / FRAMES).exists():
         return
     device = settings.training.device
-    teacher = _load(settings.teacher, device)
-    referees = _referees(settings, device)
-    spreading = partial(spread, workers=n_processes(None), limits=settings.source)
+    teacher = _load_teacher(settings.teacher, device)
+    referees = _load_referees(settings, device)
+    spreading = partial(map_records, workers=choose_n_processes(None), limits=settings.source)
     elements = teacher.card.elements
     crystals = list(
-        usable_crystals(source, settings, elements, read=read_records, spread=spreading)
+        read_usable_crystals(source, settings, elements, read=read_records, parallel_map=spreading)
     )
     chunks = [
         crystals[start : start + settings.chunk_size]
         for start in range(0, len(crystals), settings.chunk_size)
     ]
-    with metered(len(crystals), artifact_key("labels", output), "labelling") as meter:
+    with report_progress(
+        len(crystals), make_artifact_key("labels", output), "labelling"
+    ) as progress:
         for chunk in chunks:
             count = label_chunk(output / LABELS, chunk, teacher, settings, referees)
-            meter.advance(len(chunk), _label_note(chunk, count))
-            get_run_logger().info("%s", _label_note(chunk, count))
-        meter.finish("labelled")
+            progress.advance(len(chunk), _describe_labels(chunk, count))
+            get_run_logger().info("%s", _describe_labels(chunk, count))
+        progress.finish("labelled")
     merge_labels(output / LABELS, output / FRAMES)
 
 
-def _task(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _make_task(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Run a function as a task of the flow, in this process, each time anew."""
     made: Callable[..., Any] = task(name=name, cache_policy=NO_CACHE)(function)
     return made
 
 
-def _load(settings: PotentialSettings, device: str) -> Potential:
+def _load_teacher(settings: PotentialSettings, device: str) -> Potential:
     """Load a potential, averaged over the inversion where it needs to be."""
     return load_potential(settings.name, device, settings.dtype, options=settings.options)
 
 
-def _referees(settings: DistillationSettings, device: str) -> tuple[Potential, Potential] | None:
+def _load_referees(
+    settings: DistillationSettings, device: str
+) -> tuple[Potential, Potential] | None:
     """Load the two potentials whose disagreement chooses."""
     if settings.referees is None:
         return None
     first, second = settings.referees.potentials
-    return _load(first, device), _load(second, device)
+    return _load_teacher(first, device), _load_teacher(second, device)
 
 
-def _label_note(chunk: list[Crystal], count: int) -> str:
+def _describe_labels(chunk: list[SourceCrystal], count: int) -> str:
     return f"{chunk[0].name} to {chunk[-1].name}: {count} frames labelled"
 
 
-def _report_epoch(meter: Meter, log: Log, epoch: Epoch) -> None:
+def _report_epoch(progress: ProgressReporter, log: Log, epoch: Epoch) -> None:
     """Show an epoch in terminal, log and artifact."""
     errors = ", ".join(f"{name} {1e3 * value:.3g}" for name, value in epoch.errors.items())
     note = f"stage {epoch.stage}, epoch {epoch.epoch}: loss {epoch.validation_loss:.4g}"
     log.info("%s; 1000 times: %s; %.0f s", note, errors, epoch.seconds)
-    meter.advance(1, note)
-    STANDING.kept = f"stage {epoch.stage}, epoch {epoch.epoch} kept"
+    progress.advance(1, note)
+    SHUTDOWN_STATE.progress = f"stage {epoch.stage}, epoch {epoch.epoch} kept"
 
 
-def _best(output: Path) -> "pd.Series[Any]":
+def _read_best_epoch(output: Path) -> "pd.Series[Any]":
     """Metrics of the best epoch of the last stage."""
     metrics = read_metrics(output)
     last = metrics[metrics["stage"] == metrics["stage"].max()]
@@ -232,8 +240,8 @@ def _best(output: Path) -> "pd.Series[Any]":
     return best
 
 
-def _errors(best: "pd.Series[Any]") -> str:
+def _tabulate_errors(best: "pd.Series[Any]") -> str:
     """Table of the errors of an epoch."""
     names = [name for name in best.index if name.endswith(("_mae", "_rmse"))]
     values = [f"{best[name]:.5g}" for name in names]
-    return markdown_table([Column("error (eV, Å)", names), Column("value", values)])
+    return format_markdown_table([Column("error (eV, Å)", names), Column("value", values)])

@@ -5,8 +5,15 @@ from typing import Annotated
 
 import typer
 
-from flows.console import Source, console, errors_told, judged, located, require_folder
-from flows.interruption import CONTINUES, STANDING
+from flows.console import (
+    Source,
+    console,
+    locate_source,
+    print_errors,
+    require_folder,
+    validate_with,
+)
+from flows.interruption import RESUME_ADVICE, SHUTDOWN_STATE
 from flows.prerequisites import require_prefect
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
@@ -17,7 +24,7 @@ Output = Annotated[
         "--output",
         "-o",
         help="Folder; continued if it exists.",
-        callback=judged(require_folder),
+        callback=validate_with(require_folder),
     ),
 ]
 
@@ -32,10 +39,10 @@ def train(config: Settings, output: Output) -> None:
 
         chiralscreen train --config data/training/elements.yaml --output results/elements
     """
-    with errors_told():
-        STANDING.advice = CONTINUES
+    with print_errors():
+        SHUTDOWN_STATE.advice = RESUME_ADVICE
         require_prefect()
-        from flows.server import any_api
+        from flows.server import use_prefect_api
         from flows.training import train as train_potential
         from flows.training import train_charges
         from tasks.screening.settings import read_settings_by_kind
@@ -46,7 +53,7 @@ def train(config: Settings, output: Output) -> None:
             "charges": ChargeTrainingSettings
         }
         settings = read_settings_by_kind(kinds, TrainingSettings, config)
-        with any_api():
+        with use_prefect_api():
             if isinstance(settings, ChargeTrainingSettings):
                 model = train_charges(settings, output)
             else:
@@ -62,17 +69,17 @@ def distill(source: Source, config: Settings, output: Output) -> None:
 
         chiralscreen distill demo --config data/training/distill.yaml --output results/student
     """
-    with errors_told():
-        STANDING.advice = CONTINUES
+    with print_errors():
+        SHUTDOWN_STATE.advice = RESUME_ADVICE
         require_prefect()
-        from flows.server import any_api
+        from flows.server import use_prefect_api
         from flows.training import distill as flow
         from tasks.screening.settings import read_settings_of
         from tasks.training.labelling import DistillationSettings
 
         settings = read_settings_of(DistillationSettings, config)
-        with any_api():
-            model = flow(located(source), settings, output)
+        with use_prefect_api():
+            model = flow(locate_source(source), settings, output)
         console.print(f"written: {model}")
 
 

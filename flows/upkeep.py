@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.labels import ended
-from flows.watch import remove_logs
+from flows.labels import complete_with_message
+from flows.watchdog import remove_logs
 from tasks.storage import Dataset, compact, prune
 
 
@@ -41,4 +41,4 @@ def keep_up(folder: Path, prune_after_days: float = 7.0) -> list[str]:
         logger.info("%d merged chunks", len(compact(dataset)))
         removed = prune(dataset, older_than=age)
         logger.info("%d files removed", len(removed))
-    return ended(problems, f"{len(problems)} problems")
+    return complete_with_message(problems, f"{len(problems)} problems")

@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 _GPU_FILES = ("nvidiactl", "kfd", "dxg")
 
 
-def n_processes(asked: int | None) -> int:
+def choose_n_processes(asked: int | None) -> int:
     """Choose a number of worker processes.
 
     Parameters
@@ -34,7 +34,7 @@ def n_processes(asked: int | None) -> int:
     return asked or int(cpu_count())
 
 
-def worker_count(asked: int | None, device: str) -> int:
+def count_workers(asked: int | None, device: str) -> int:
     """Number of worker processes of a run.
 
     Parameters
@@ -51,19 +51,19 @@ def worker_count(asked: int | None, device: str) -> int:
     """
     if asked:
         return asked
-    return _WORKERS_ON_A_GPU if _is_on_a_gpu(device) else n_processes(None)
+    return _WORKERS_ON_A_GPU if _is_on_a_gpu(device) else choose_n_processes(None)
 
 
 def _is_on_a_gpu(device: str) -> bool:
     """Whether a potential would be on a GPU; torch is asked only where there may be one."""
-    if device == "cpu" or (device == "auto" and not any(map(_is_device, _GPU_FILES))):
+    if device == "cpu" or (device == "auto" and not any(map(_has_device_file, _GPU_FILES))):
         return False
-    from potentials.devices import device_name  # noqa: PLC0415 - slow to load
+    from potentials.devices import resolve_device  # noqa: PLC0415 - slow to load
 
-    return device_name(device) != "cpu"
+    return resolve_device(device) != "cpu"
 
 
-def _is_device(name: str) -> bool:
+def _has_device_file(name: str) -> bool:
     return Path("/dev", name).exists()
 
 
@@ -87,11 +87,11 @@ def initialize_worker(parent: int, server: int | None) -> None:
         Process id of the run's temporary Prefect server, which is ended as well.
     """
     collect_rarely()
-    watch = threading.Thread(target=_end_with, args=(parent, server), daemon=True)
+    watch = threading.Thread(target=_end_with_parent, args=(parent, server), daemon=True)
     watch.start()
 
 
-def _end_with(parent: int, server: int | None) -> None:
+def _end_with_parent(parent: int, server: int | None) -> None:
     """Wait until the parent is gone, then end the server and this process."""
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)

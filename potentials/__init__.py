@@ -8,7 +8,7 @@ from potentials.interface import (
     PotentialCard,
 )
 from potentials.memory import is_out_of_memory
-from potentials.parity import inverted, unaveraged
+from potentials.parity import invert, remove_average
 from potentials.registry import load_card, load_charge_model, load_potential, require_known
 
 __all__ = [
@@ -17,11 +17,11 @@ __all__ = [
     "Evaluation",
     "Potential",
     "PotentialCard",
-    "inverted",
+    "invert",
     "is_out_of_memory",
     "load_card",
     "load_charge_model",
     "load_potential",
+    "remove_average",
     "require_known",
-    "unaveraged",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from potentials.checkpoint import sha256_of_file
+from potentials.checkpoint import compute_file_digest
 from potentials.interface import UNIVERSAL_LIMITS, Equivariance, Evaluation, PotentialCard
 
 Option = str | int | float | bool
@@ -96,7 +96,7 @@ def load_ase_calculator(path: str, options: Mapping[str, Option]) -> AseCalculat
     """
     card = PotentialCard(
         name=f"ase:{path}",
-        digest=_digest(path, options),
+        digest=_compute_digest(path, options),
         equivariance=Equivariance.SO3,
         elements=ALL_ELEMENTS,
         licence="see the calculator's package",
@@ -104,7 +104,7 @@ def load_ase_calculator(path: str, options: Mapping[str, Option]) -> AseCalculat
         limits=("Nothing is known here of this calculator: judge it by known phonons first.",),
         milliseconds_per_atom=30.0,
     )
-    return AseCalculator(card, _callable(path)(**options))
+    return AseCalculator(card, _import_callable(path)(**options))
 
 
 def load_chgnet(device: str) -> AseCalculator:
@@ -125,10 +125,10 @@ def load_chgnet(device: str) -> AseCalculator:
     ValueError
         When the ``chgnet`` package is not installed.
     """
-    calculator = _callable("chgnet.model.dynamics:CHGNetCalculator")(use_device=device)
+    calculator = _import_callable("chgnet.model.dynamics:CHGNetCalculator")(use_device=device)
     card = PotentialCard(
         name="chgnet",
-        digest=_digest("chgnet.model.dynamics:CHGNetCalculator", {}),
+        digest=_compute_digest("chgnet.model.dynamics:CHGNetCalculator", {}),
         equivariance=Equivariance.O3,
         elements=frozenset(range(1, 95)) - {84, 85, 86, 87, 88},
         licence="BSD-3-Clause (code and weights, CHGNet)",
@@ -142,7 +142,7 @@ def load_chgnet(device: str) -> AseCalculator:
     return AseCalculator(card, calculator)
 
 
-def _callable(path: str) -> Callable[..., Any]:
+def _import_callable(path: str) -> Callable[..., Any]:
     """Import ``package.module:callable``."""
     module, _, name = path.partition(":")
     try:
@@ -156,13 +156,13 @@ def _callable(path: str) -> Callable[..., Any]:
     return found
 
 
-def _digest(path: str, options: Mapping[str, Option]) -> str:
+def _compute_digest(path: str, options: Mapping[str, Option]) -> str:
     """SHA-256 over import path, package version, options and the files they name."""
     package = path.partition(":")[0].partition(".")[0]
     distributions = importlib.metadata.packages_distributions().get(package, [])
     versions = sorted(f"{name} {importlib.metadata.version(name)}" for name in distributions)
     files = {
-        name: sha256_of_file(Path(value))
+        name: compute_file_digest(Path(value))
         for name, value in options.items()
         if isinstance(value, str) and Path(value).is_file()
     }

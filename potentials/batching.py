@@ -42,7 +42,7 @@ class Budget:
         float
             A share of what the GPU has free, or the constant of a CPU, at most `ceiling`.
         """
-        return min(_free_bytes(self.device), self.ceiling)
+        return min(_count_free_bytes(self.device), self.ceiling)
 
     def lower(self, size: float) -> None:
         """Learn that a batch did not fit, and free unused memory.
@@ -88,21 +88,21 @@ def run_in_batches(
     """
     results: list[Result] = []
     start = 0
-    waiting = pack(sizes, budget.limit())
+    waiting = pack_batches(sizes, budget.limit())
     while waiting:
         count = len(waiting[0])
-        found = _attempt(run, items[start : start + count])
+        found = _try_batch(run, items[start : start + count])
         if found:
             results += found
             start += count
             waiting = waiting[1:]
         else:
             budget.lower(sum(sizes[start : start + count]))
-            waiting = pack(sizes[start:], budget.limit())
+            waiting = pack_batches(sizes[start:], budget.limit())
     return results
 
 
-def pack(sizes: Sequence[float], limit: float) -> list[list[int]]:
+def pack_batches(sizes: Sequence[float], limit: float) -> list[list[int]]:
     """Cut a sequence of structures into consecutive batches of bounded size.
 
     Parameters
@@ -128,7 +128,7 @@ def pack(sizes: Sequence[float], limit: float) -> list[list[int]]:
     return batches
 
 
-def _attempt(run: Callable[[list[Item]], Result], batch: Sequence[Item]) -> list[Result]:
+def _try_batch(run: Callable[[list[Item]], Result], batch: Sequence[Item]) -> list[Result]:
     """Result of a batch; nothing when several items do not fit together.
 
     The error, and with it all tensors of the failed pass, is forgotten on return.
@@ -141,7 +141,7 @@ def _attempt(run: Callable[[list[Item]], Result], batch: Sequence[Item]) -> list
         return []
 
 
-def _free_bytes(device: torch.device) -> float:
+def _count_free_bytes(device: torch.device) -> float:
     """Bytes that a batch may take, whatever happened before."""
     if device.type != "cuda":
         return _CPU_BYTES

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 
-def sha256_of_file(path: Path) -> str:
+def compute_file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's content.
 
     Parameters

@@ -31,7 +31,7 @@ class KernelUnavailableError(Exception):
     """The compiled code cannot be used here; the message says why and what to do."""
 
 
-def expected_kernel(device: str) -> str:
+def predict_kernel(device: str) -> str:
     """Foretell how a potential with a compiled kernel will compute, without compiling it.
 
     Parameters
@@ -74,8 +74,8 @@ def build_library(dtype: str) -> Path:
         When there is no compiler, or it fails.
     """
     compiler = _find_compiler()
-    name = f"convolution-{dtype}-{_digest(compiler, dtype)}.so"
-    folder = _cache_folder()
+    name = f"convolution-{dtype}-{_compute_digest(compiler, dtype)}.so"
+    folder = _find_cache_folder()
     library = folder / name
     if not library.is_file():
         descriptor, working = tempfile.mkstemp(suffix=".so", dir=folder)
@@ -98,7 +98,7 @@ def _find_compiler() -> str:
     raise KernelUnavailableError(f"{missing}; install g++ or clang++")
 
 
-def _cache_folder() -> Path:
+def _find_cache_folder() -> Path:
     """Folder of the user for compiled code; a new one for this process where none is writable."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "chiralscreen"
@@ -111,14 +111,14 @@ def _cache_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="chiralscreen-"))
 
 
-def _digest(compiler: str, dtype: str) -> str:
+def _compute_digest(compiler: str, dtype: str) -> str:
     """What decides how the library comes out."""
     parts = [SOURCE.read_text("utf-8"), dtype, repr((_FLAGS, _MACHINE_FLAGS))]
-    parts += [_run([compiler, "--version"]), platform.machine(), _cpu()]
+    parts += [_run([compiler, "--version"]), platform.machine(), _describe_cpu()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _cpu() -> str:
+def _describe_cpu() -> str:
     """Instruction sets of the CPU, or its name where the system does not list them."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from potentials.devices import to_device
-from potentials.graphs import Union
+from potentials.graphs import GraphUnion
 from potentials.o3 import o3
 
 # Bytes that w x may take at a time: what a core's cache holds, and enough to occupy a GPU.
@@ -84,7 +84,7 @@ class Edges:
 class Connect(Protocol):
     """What prepares the edges for the convolutions of a network."""
 
-    def __call__(self, vectors: Tensor, batch: Union) -> Any:  # noqa: ANN401 - each has its own
+    def __call__(self, vectors: Tensor, batch: GraphUnion) -> Any:  # noqa: ANN401 - each has its own
         """Return the edges of vectors (n_edges, 3) in Å, of float64, between atoms of a batch."""
         ...
 
@@ -118,14 +118,14 @@ class Connection:
     device: torch.device
     dtype: torch.dtype
 
-    def __call__(self, vectors: Tensor, batch: Union) -> Edges:
+    def __call__(self, vectors: Tensor, batch: GraphUnion) -> Edges:
         """Prepare the edges of a pass.
 
         Parameters
         ----------
         vectors : Tensor of float64, shape (n_edges, 3)
             From the first atom of each edge to the second, in Å.
-        batch : Union
+        batch : GraphUnion
             The graphs.
 
         Returns
@@ -209,7 +209,7 @@ class _Sum(torch.autograd.Function):
         ctx.paths, ctx.groups = paths, groups
         coupling = paths.coupling.flatten(1)
         sums = x.new_empty(len(x), len(coupling), paths.multiplicity)
-        for atoms, edges, shape in _pieces(paths, groups, x):
+        for atoms, edges, shape in _split_edges(paths, groups, x):
             weights = torch.tensordot(hidden[edges], paths.radial, dims=1).unsqueeze(2)
             product = weights * x.index_select(0, second[edges]).unsqueeze(1)
             y = harmonics[edges].view(*shape, harmonics.shape[1])
@@ -225,7 +225,7 @@ class _Sum(torch.autograd.Function):
         paths: Paths = ctx.paths
         coupling, radial = paths.coupling.flatten(1), paths.radial.flatten(1)
         by_x, by_hidden, by_harmonics = map(torch.zeros_like, (x, hidden, harmonics))
-        for atoms, edges, shape in _pieces(paths, ctx.groups, x):
+        for atoms, edges, shape in _split_edges(paths, ctx.groups, x):
             weights = torch.tensordot(hidden[edges], paths.radial, dims=1).unsqueeze(2)
             neighbours = x.index_select(0, second[edges]).unsqueeze(1)
             product = weights * neighbours
@@ -243,7 +243,7 @@ class _Sum(torch.autograd.Function):
 _sum: Callable[..., Tensor] = _Sum.apply
 
 
-def _pieces(
+def _split_edges(
     paths: Paths, groups: Groups, like: Tensor
 ) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
     """Atoms, edges and (number of atoms, number of neighbours) that are treated at a time."""

@@ -8,7 +8,7 @@ import torch
 from potentials.interface import FloatArray
 
 
-def device_name(name: str) -> str:
+def resolve_device(name: str) -> str:
     """Turn the name of a device into that of a device that exists here.
 
     Parameters

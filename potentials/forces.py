@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from potentials.devices import to_device, to_host
-from potentials.graphs import Union
+from potentials.graphs import GraphUnion
 from potentials.interface import FloatArray
 
 
 def differentiate(
-    energies_of: Callable[[Tensor], Tensor], batch: Union, device: torch.device
+    energies_of: Callable[[Tensor], Tensor], batch: GraphUnion, device: torch.device
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compute energies of atoms, forces and stresses.
 
@@ -23,7 +23,7 @@ def differentiate(
     ----------
     energies_of : callable
         From vectors (n_edges, 3) in Å, of float64, to the energies (n_atoms,) of the atoms in eV.
-    batch : Union
+    batch : GraphUnion
         The graphs.
     device : torch.device
         Where to compute.

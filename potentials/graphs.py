@@ -21,7 +21,7 @@ _SKIN = 0.05
 
 
 @dataclass(frozen=True)
-class Graph:
+class NeighbourGraph:
     """A structure and all its pairs within the cutoff.
 
     Attributes
@@ -44,7 +44,7 @@ class Graph:
 
 
 @dataclass(frozen=True)
-class Union:
+class GraphUnion:
     """Several graphs side by side, atoms with equally many neighbours in a row.
 
     Attributes
@@ -72,7 +72,7 @@ class Union:
     places: tuple[IntArray, ...]
 
 
-def graphs_of(structures: Sequence[Atoms], cutoff: float) -> list[Graph]:
+def build_graphs(structures: Sequence[Atoms], cutoff: float) -> list[NeighbourGraph]:
     """Find all pairs within the cutoff.
 
     Pairs are searched once for consecutive copies of a crystal with slightly displaced atoms.
@@ -86,29 +86,29 @@ def graphs_of(structures: Sequence[Atoms], cutoff: float) -> list[Graph]:
 
     Returns
     -------
-    list of Graph
+    list of NeighbourGraph
         One per structure, the same as if each had been searched.
     """
     graphs = []
     candidates: _Candidates | None = None
     for atoms in structures:
         if candidates is None or not candidates.hold_for(atoms):
-            candidates = _candidates_of(atoms, cutoff)
-        graphs.append(candidates.graph(atoms, cutoff))
+            candidates = _find_candidates(atoms, cutoff)
+        graphs.append(candidates.build_graph(atoms, cutoff))
     return graphs
 
 
-def union(graphs: Sequence[Graph]) -> Union:
+def join_graphs(graphs: Sequence[NeighbourGraph]) -> GraphUnion:
     """Put graphs side by side.
 
     Parameters
     ----------
-    graphs : sequence of Graph
+    graphs : sequence of NeighbourGraph
         At least one.
 
     Returns
     -------
-    Union
+    GraphUnion
         All atoms and pairs.
     """
     sizes = [len(graph.numbers) for graph in graphs]
@@ -119,7 +119,7 @@ def union(graphs: Sequence[Graph]) -> Union:
     places = np.argsort(atoms)
     edges = np.argsort(places[pairs[0]], kind="stable")
     groups = zip(*np.unique(n_neighbours, return_counts=True), strict=True)
-    return Union(
+    return GraphUnion(
         numbers=np.concatenate([graph.numbers for graph in graphs])[atoms],
         structures=np.repeat(np.arange(len(sizes)), sizes)[atoms],
         pairs=places[pairs[:, edges]],
@@ -135,7 +135,7 @@ def evaluate_in_batches(
     cutoff: float,
     memory: MemoryModel,
     budget: Budget,
-    run: Callable[[Union], tuple[FloatArray, FloatArray, FloatArray]],
+    run: Callable[[GraphUnion], tuple[FloatArray, FloatArray, FloatArray]],
 ) -> Evaluation:
     """Evaluate structures, as many at a time as the budget allows.
 
@@ -164,16 +164,16 @@ def evaluate_in_batches(
         When a single structure is too large for the memory.
     """
 
-    def of_batch(graphs: Sequence[Graph]) -> Batch:
-        batch = union(graphs)
+    def of_batch(graphs: Sequence[NeighbourGraph]) -> Batch:
+        batch = join_graphs(graphs)
         energies, forces, stresses = run(batch)
         return energies, [forces[places] for places in batch.places], stresses
 
     start = time.perf_counter()
-    graphs = graphs_of(structures, cutoff)
-    sizes = [memory.bytes_of(len(graph.numbers), len(graph.vectors)) for graph in graphs]
+    graphs = build_graphs(structures, cutoff)
+    sizes = [memory.estimate_bytes(len(graph.numbers), len(graph.vectors)) for graph in graphs]
     results = run_in_batches(graphs, sizes, budget, of_batch)
-    return Evaluation.joined(results, time.perf_counter() - start)
+    return Evaluation.join(results, time.perf_counter() - start)
 
 
 @dataclass(frozen=True)
@@ -195,17 +195,17 @@ class _Candidates:
             return False
         return bool((np.linalg.norm(mine.positions - atoms.positions, axis=1) <= _SKIN).all())
 
-    def graph(self, atoms: Atoms, cutoff: float) -> Graph:
+    def build_graph(self, atoms: Atoms, cutoff: float) -> NeighbourGraph:
         """Graph of a structure for which the pairs hold."""
         # take is several times faster than indexing.
         first, second = (atoms.positions.take(indices, axis=0) for indices in self.pairs)
         vectors = second - first + self.shifts
         near = np.flatnonzero(np.einsum("ex,ex->e", vectors, vectors) < cutoff**2)
         pairs = self.pairs.take(near, axis=1)
-        return Graph(atoms.numbers, atoms.get_volume(), pairs, vectors.take(near, axis=0))
+        return NeighbourGraph(atoms.numbers, atoms.get_volume(), pairs, vectors.take(near, axis=0))
 
 
-def _candidates_of(atoms: Atoms, cutoff: float) -> _Candidates:
+def _find_candidates(atoms: Atoms, cutoff: float) -> _Candidates:
     """Pairs within the cutoff and twice the skin."""
     first, second, cells = neighbour_list("ijS", atoms, cutoff + 2 * _SKIN)
     pairs = np.array([first, second], dtype=np.int64)

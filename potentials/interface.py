@@ -92,7 +92,7 @@ class Evaluation:
     wall_time: float
 
     @staticmethod
-    def joined(batches: Sequence[Batch], wall_time: float) -> "Evaluation":
+    def join(batches: Sequence[Batch], wall_time: float) -> "Evaluation":
         """Put the results of batches one after the other.
 
         Parameters

@@ -19,7 +19,7 @@ class MemoryModel:
     bytes_per_atom: float
     bytes_per_edge: float
 
-    def bytes_of(self, n_atoms: int, n_edges: int) -> float:
+    def estimate_bytes(self, n_atoms: int, n_edges: int) -> float:
         """Return the memory for a graph.
 
         Parameters

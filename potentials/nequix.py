@@ -25,7 +25,7 @@ from potentials.compiler import COMPILED, TORCH
 from potentials.convolution import Connect, Connection, Convolution, Convolve, Paths
 from potentials.devices import to_device, to_host
 from potentials.forces import differentiate
-from potentials.graphs import Union, evaluate_in_batches, graphs_of, union
+from potentials.graphs import GraphUnion, build_graphs, evaluate_in_batches, join_graphs
 from potentials.interface import Evaluation, FloatArray, PotentialCard
 from potentials.kernels import (
     INTERVALS,
@@ -36,7 +36,7 @@ from potentials.kernels import (
     prefer_compiled,
 )
 from potentials.memory import MemoryModel
-from potentials.nequix_card import nequix_card
+from potentials.nequix_card import read_nequix_card
 from potentials.o3 import o3
 
 # Measured by benchmarks/memory_model.py.
@@ -158,7 +158,7 @@ class Nequix:
         tuple of ndarray, each of shape (n_atoms, 2 l + 1, n_features)
             By degree l from 0, of natural parity and in the components of e3nn, layer by layer.
         """
-        batch = union(graphs_of([atoms], self.cutoff))
+        batch = join_graphs(build_graphs([atoms], self.cutoff))
         kinds = to_device(
             np.searchsorted(self.network.species, batch.numbers), self.device, torch.float64
         )
@@ -172,12 +172,14 @@ class Nequix:
             for features in by_degree
         )
 
-    def _evaluate_batch(self, batch: Union) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _evaluate_batch(self, batch: GraphUnion) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Run one forward and backward pass over a disjoint union of graphs."""
         kinds = np.searchsorted(self.network.species, batch.numbers)
         on_device = to_device(kinds, self.device, torch.float64)
         energies, forces, stresses = differentiate(
-            lambda vectors: _energies(self.network, on_device, vectors, batch), batch, self.device
+            lambda vectors: _compute_energies(self.network, on_device, vectors, batch),
+            batch,
+            self.device,
         )
         # In float64: the sum is large, and its small differences matter.
         whole = energies + self.network.offsets[kinds]
@@ -219,7 +221,9 @@ def load_nequix(path: Path, device: str, dtype: str, *, compiled: bool = True) -
 def _load(path: Path, device: torch.device, dtype: str) -> Nequix:
     """Load a checkpoint without the compiled kernel."""
     network = _read(path, partial(to_device, device=device, dtype=getattr(torch, dtype)))
-    return Nequix(nequix_card(path, TORCH), network, device, MEMORY["torch", dtype], Budget(device))
+    return Nequix(
+        read_nequix_card(path, TORCH), network, device, MEMORY["torch", dtype], Budget(device)
+    )
 
 
 def _compile(path: Path, exact: Nequix, dtype: str) -> Nequix:
@@ -233,7 +237,7 @@ def _compile(path: Path, exact: Nequix, dtype: str) -> Nequix:
         layers=layers,
         readout=network.readout.to(precision),
     )
-    card = nequix_card(path, COMPILED)
+    card = read_nequix_card(path, COMPILED)
     return replace(exact, card=card, network=compiled, memory=MEMORY[COMPILED, dtype])
 
 
@@ -247,26 +251,28 @@ def _compile_layer(layer: _Layer, intervals: Intervals, dtype: torch.dtype) -> _
     return replace(layer, convolve=compile_convolution(layer.convolve, intervals, dtype), **linear)
 
 
-def _energies(network: _Network, kinds: Tensor, vectors: Tensor, batch: Union) -> Tensor:
+def _compute_energies(
+    network: _Network, kinds: Tensor, vectors: Tensor, batch: GraphUnion
+) -> Tensor:
     """Energies (n_atoms,) of the atoms, but for the offsets of their species."""
     scalars = _features(network, kinds, vectors, batch)[-1][0]
     return (scalars @ network.readout).flatten()
 
 
 def _features(
-    network: _Network, kinds: Tensor, vectors: Tensor, batch: Union
+    network: _Network, kinds: Tensor, vectors: Tensor, batch: GraphUnion
 ) -> list[list[Tensor]]:
     """Features of all layers, each a list by irrep of (n_atoms, dimension, channels)."""
     edges = network.connect(vectors, batch)
     features = [one_hot(kinds, len(network.species)).to(network.readout.dtype).unsqueeze(1)]
     layers = []
     for layer in network.layers:
-        features = _layered(layer, features, edges)
+        features = _apply_layer(layer, features, edges)
         layers.append(features)
     return layers
 
 
-def _radial(
+def _evaluate_radial(
     cutoff: float, exponent: float, n_bessel: int, weights: Sequence[Tensor], distances: Tensor
 ) -> Tensor:
     """Radial network (n_edges, n_hidden) without its last layer.
@@ -283,7 +289,7 @@ def _radial(
     return hidden
 
 
-def _layered(layer: _Layer, features: Sequence[Tensor], edges: Any) -> list[Tensor]:  # noqa: ANN401
+def _apply_layer(layer: _Layer, features: Sequence[Tensor], edges: Any) -> list[Tensor]:  # noqa: ANN401
     """Features (n_atoms, dimension, channels) of each irrep after a layer."""
     mixed = [(x @ weights).contiguous() for x, weights in zip(features, layer.before, strict=True)]
     messages = layer.convolve(mixed, edges)
@@ -291,17 +297,17 @@ def _layered(layer: _Layer, features: Sequence[Tensor], edges: Any) -> list[Tens
     # Irreps that the layer has made new have nothing to lead around it.
     for irrep, (x, weights) in enumerate(zip(features, layer.around, strict=False)):
         summed[irrep] = summed[irrep] + x @ weights
-    return _gated(_normed(summed, layer.norm))
+    return _apply_gate(_normalize(summed, layer.norm))
 
 
-def _normed(features: Sequence[Tensor], scales: Sequence[Tensor]) -> list[Tensor]:
+def _normalize(features: Sequence[Tensor], scales: Sequence[Tensor]) -> list[Tensor]:
     """Features divided by a norm: a mean over irreps, a sum over channels, 1/dimension inside."""
     squares = [x.square().mean(1, keepdim=True).sum(2, keepdim=True) / x.shape[1] for x in features]
     factor = (torch.stack(squares).mean(dim=0) + _NORM_FLOOR).rsqrt()
     return [x * scale * factor for x, scale in zip(features, scales, strict=True)]
 
 
-def _gated(features: Sequence[Tensor]) -> list[Tensor]:
+def _apply_gate(features: Sequence[Tensor]) -> list[Tensor]:
     """Scalars through a perceptron's step, the other irreps times the scalars that are over."""
     others = features[1:]
     n_gates = [x.shape[2] for x in others]
@@ -316,7 +322,7 @@ def _read(path: Path, place: Place) -> _Network:
         try:
             config = json.loads(stream.readline())
             _require_known(config)
-            return _network(config, partial(_array, stream), place)
+            return _build_network(config, partial(_read_array, stream), place)
         except (KeyError, TypeError, ValueError, EOFError, MemoryError) as error:
             raise ValueError(f"{path} is no checkpoint of Nequix: {error}") from error
 
@@ -328,7 +334,7 @@ def _require_known(config: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} is {config[name]}, but only {value} is implemented")
 
 
-def _array(stream: IO[bytes], *shape: int) -> FloatArray:
+def _read_array(stream: IO[bytes], *shape: int) -> FloatArray:
     """Read the next array, which must have a shape."""
     array = np.lib.format.read_array(stream, allow_pickle=False)
     if array.shape != shape:
@@ -336,14 +342,14 @@ def _array(stream: IO[bytes], *shape: int) -> FloatArray:
     return np.asarray(array, dtype=np.float64)
 
 
-def _network(config: Mapping[str, Any], read: Read, place: Place) -> _Network:
+def _build_network(config: Mapping[str, Any], read: Read, place: Place) -> _Network:
     """Build the network of a configuration from its arrays."""
     species = tuple(sorted(int(number) for number in config["atomic_numbers"]))
     hidden, count = o3.Irreps(config["hidden_irreps"]), int(config["n_layers"])
     offsets = read(len(species)) + float(config["shift"])
     # The last layer keeps the scalars only.
     stages = [o3.Irreps(f"{len(species)}x0e"), *[hidden] * (count - 1), hidden[:1]]
-    layers = tuple(_layer(config, *pair, read, place) for pair in pairwise(stages))
+    layers = tuple(_read_layer(config, *pair, read, place) for pair in pairwise(stages))
     n_scalars = hidden[0].mul
     readout = place(read(n_scalars, 1) * float(config["scale"]) / np.sqrt(n_scalars))
     return _Network(
@@ -356,16 +362,16 @@ def _network(config: Mapping[str, Any], read: Read, place: Place) -> _Network:
     )
 
 
-def _layer(
+def _read_layer(
     config: Mapping[str, Any], inputs: o3.Irreps, outputs: o3.Irreps, read: Read, place: Place
 ) -> _Layer:
     """Read a layer between two sets of irreps; its arrays follow each other in this order."""
-    steps = _steps(inputs, outputs, int(config["lmax"]))
+    steps = _list_steps(inputs, outputs, int(config["lmax"]))
     width = int(config["radial_mlp_size"])
     sizes = [int(config["radial_basis_size"]), *[width] * int(config["radial_mlp_layers"])]
     weights = tuple(place(read(*shape)).double() for shape in pairwise(sizes))
     radial = partial(
-        _radial,
+        _evaluate_radial,
         float(config["cutoff"]),
         float(config["radial_polynomial_p"]),
         int(config["radial_basis_size"]),
@@ -381,7 +387,9 @@ def _layer(
         for rows, columns in ((n_in, n_in), (channels, n_out), (n_in, n_out))
     )
     norm = tuple(place(read(n)) for n in n_out)
-    paths = tuple(_paths(i, inputs, config["lmax"], steps, last, place) for i in range(len(inputs)))
+    paths = tuple(
+        _build_paths(i, inputs, config["lmax"], steps, last, place) for i in range(len(inputs))
+    )
     convolve = Convolution(paths, tuple(step.k for step in steps), radial)
     return _Layer(before, convolve, after, around, norm)
 
@@ -397,11 +405,11 @@ class _Step:
     coupling: FloatArray  # (dimension of k, 2 l + 1, dimension of i)
 
 
-def _steps(inputs: o3.Irreps, outputs: o3.Irreps, l_max: int) -> list[_Step]:
+def _list_steps(inputs: o3.Irreps, outputs: o3.Irreps, l_max: int) -> list[_Step]:
     """All paths that parity allows, in the order of the radial weights: by output first."""
     harmonics = o3.Irreps.spherical_harmonics(l_max)
     return [
-        _Step(i, y.l, k, mul, _coupling(x, y, z))
+        _Step(i, y.l, k, mul, _compute_coupling(x, y, z))
         for k, (_, z) in enumerate(outputs)
         for i, (mul, x) in enumerate(inputs)
         for _, y in harmonics
@@ -409,13 +417,13 @@ def _steps(inputs: o3.Irreps, outputs: o3.Irreps, l_max: int) -> list[_Step]:
     ]
 
 
-def _coupling(x: o3.Irrep, y: o3.Irrep, z: o3.Irrep) -> FloatArray:
+def _compute_coupling(x: o3.Irrep, y: o3.Irrep, z: o3.Irrep) -> FloatArray:
     """Coupling of x and y to z (z, y, x) that keeps the mean square of a component."""
     coefficients: Tensor = o3.wigner_3j(x.l, y.l, z.l, dtype=torch.float64)
     return to_host(coefficients.permute(2, 1, 0) * z.dim**0.5)
 
 
-def _paths(
+def _build_paths(
     i: int, inputs: o3.Irreps, l_max: int, steps: Sequence[_Step], last: FloatArray, place: Place
 ) -> Paths:
     """Paths from irrep i, with their share of the last layer of the radial network."""

@@ -4,7 +4,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from potentials.checkpoint import sha256_of_file
+from potentials.checkpoint import compute_file_digest
 from potentials.compiler import COMPILED, TORCH
 from potentials.interface import UNIVERSAL_LIMITS, Equivariance, PotentialCard
 
@@ -25,7 +25,7 @@ MILLISECONDS_PER_ATOM = {TORCH: 12.0, COMPILED: 1.3}
 
 
 @cache
-def nequix_card(path: Path, kernel: str) -> PotentialCard:
+def read_nequix_card(path: Path, kernel: str) -> PotentialCard:
     """Read the card of a checkpoint, once per process.
 
     Parameters
@@ -44,7 +44,7 @@ def nequix_card(path: Path, kernel: str) -> PotentialCard:
         species = json.loads(stream.readline())["atomic_numbers"]
     return PotentialCard(
         name=path.stem,
-        digest=sha256_of_file(path),
+        digest=compute_file_digest(path),
         equivariance=Equivariance.O3,
         elements=frozenset(map(int, species)),
         licence=LICENCE,

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 
-def _leave(function: Callable[..., Any]) -> Callable[..., Any]:
+def _return_unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
 _disable = torch.compiler.disable
-torch.compiler.disable = _leave  # type: ignore[assignment]
+torch.compiler.disable = _return_unchanged  # type: ignore[assignment]
 try:
     from e3nn import o3
 finally:

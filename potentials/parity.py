@@ -13,7 +13,7 @@ AVERAGED = (
 )
 
 
-def averaged_card(card: PotentialCard) -> PotentialCard:
+def average_card(card: PotentialCard) -> PotentialCard:
     """Tell what the average over the inversion makes of a potential.
 
     Parameters
@@ -55,7 +55,7 @@ class InversionAverage:
     @property
     def card(self) -> PotentialCard:
         """Card of the averaged potential: O(3), and another digest."""
-        return averaged_card(self.potential.card)
+        return average_card(self.potential.card)
 
     def evaluate(self, structures: Sequence[Atoms]) -> Evaluation:
         """Evaluate each structure and its inverted image, and average.
@@ -71,7 +71,7 @@ class InversionAverage:
             Means over structure and image; forces of the image enter with the opposite sign.
         """
         count = len(structures)
-        both = self.potential.evaluate([*structures, *map(inverted, structures)])
+        both = self.potential.evaluate([*structures, *map(invert, structures)])
         pairs = zip(both.forces[:count], both.forces[count:], strict=True)
         return Evaluation(
             energies=(both.energies[:count] + both.energies[count:]) / 2,
@@ -81,7 +81,7 @@ class InversionAverage:
         )
 
 
-def unaveraged(potential: Potential) -> Potential:
+def remove_average(potential: Potential) -> Potential:
     """Return a potential without its average over the inversion.
 
     On a crystal that some improper operation maps onto itself, energy and symmetry-allowed forces
@@ -100,7 +100,7 @@ def unaveraged(potential: Potential) -> Potential:
     return potential.potential if isinstance(potential, InversionAverage) else potential
 
 
-def inverted(atoms: Atoms) -> Atoms:
+def invert(atoms: Atoms) -> Atoms:
     """Return the image of a crystal under the inversion through the origin.
 
     The positions change sign and the lattice stays, since a lattice is its own inverse.

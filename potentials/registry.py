@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
-from potentials.compiler import expected_kernel
+from potentials.compiler import predict_kernel
 from potentials.interface import Equivariance, Potential, PotentialCard
-from potentials.nequix_card import nequix_card
-from potentials.parity import InversionAverage, averaged_card
-from potentials.sevennet_card import MODELS, sevennet_card
+from potentials.nequix_card import read_nequix_card
+from potentials.parity import InversionAverage, average_card
+from potentials.sevennet_card import MODELS, read_sevennet_card
 
 if TYPE_CHECKING:
     from potentials.charges import ChargeModel
@@ -79,12 +79,12 @@ def load_potential(
     >>> load_potential("7net-0").evaluate([bulk("Si")]).forces[0].shape
     (2, 3)
     """
-    from potentials.devices import device_name, forbid_tf32  # noqa: PLC0415 - as above
+    from potentials.devices import forbid_tf32, resolve_device  # noqa: PLC0415 - as above
 
     require_known(name, device, dtype)
     forbid_tf32()
     chosen = tuple(sorted((options or {}).items()))
-    return _load(name, device_name(device), dtype, parity, compiled, chosen)
+    return _load(name, resolve_device(device), dtype, parity, compiled, chosen)
 
 
 def load_card(
@@ -113,10 +113,10 @@ def load_card(
     """
     require_known(name, device, dtype)
     # Other files are loaded, so that a defect in one is told before anything is computed.
-    if name in nequix_names():
-        return nequix_card(_NEQUIX_WEIGHTS / f"{name}.nqx", expected_kernel(device))
+    if name in list_nequix_names():
+        return read_nequix_card(_NEQUIX_WEIGHTS / f"{name}.nqx", predict_kernel(device))
     if name in MODELS:
-        return averaged_card(sevennet_card(name, expected_kernel(device)))
+        return average_card(read_sevennet_card(name, predict_kernel(device)))
     return load_potential(name, device, dtype, options=options).card
 
 
@@ -146,7 +146,7 @@ def load_charge_model(name: str = "default") -> "ChargeModel":
     (2, 3, 3)
     """
     shipped = sorted(path.stem for path in _CHARGES_WEIGHTS.glob("*.pt"))
-    path = _checkpoint(name, _CHARGES_WEIGHTS / f"{name}.pt")
+    path = _find_checkpoint(name, _CHARGES_WEIGHTS / f"{name}.pt")
     if not path.is_file() or not name.startswith((*shipped, _CHARGES_FILE)):
         choices = ", ".join([*shipped, "charges:model.pt"])
         raise ValueError(f"unknown charge model {name!r}; choose one of {choices}")
@@ -168,7 +168,7 @@ def require_known(name: str, device: str, dtype: str) -> None:
     """
     if dtype not in _DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(_DTYPES)}")
-    known = [*nequix_names(), *MODELS, "chgnet", *facet_names()]
+    known = [*list_nequix_names(), *MODELS, "chgnet", *list_facet_names()]
     files = (_FACET_FILE, _NEQUIX_FILE)
     if name not in known and not name.startswith(("ase:", *files)):
         choices = ", ".join(
@@ -180,9 +180,9 @@ def require_known(name: str, device: str, dtype: str) -> None:
     if name.startswith(files) and not Path(name.partition(":")[2]).is_file():
         raise ValueError(f"unknown potential {name!r}: there is no such file")
     if device not in _ALWAYS_HERE:
-        from potentials.devices import device_name  # noqa: PLC0415 - as above
+        from potentials.devices import resolve_device  # noqa: PLC0415 - as above
 
-        device_name(device)
+        resolve_device(device)
 
 
 def _require_installed(name: str, package: str, extra: str) -> None:
@@ -192,7 +192,7 @@ def _require_installed(name: str, package: str, extra: str) -> None:
         raise ValueError(f"{message}: `pip install 'chiralscreen[{extra}]'`")
 
 
-def facet_names() -> tuple[str, ...]:
+def list_facet_names() -> tuple[str, ...]:
     """List the models that travel with the package.
 
     Returns
@@ -203,7 +203,7 @@ def facet_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FACET_WEIGHTS.glob("*.pt")))
 
 
-def nequix_names() -> tuple[str, ...]:
+def list_nequix_names() -> tuple[str, ...]:
     """List the checkpoints of Nequix that travel with the package.
 
     Returns
@@ -230,14 +230,14 @@ def _load(
     compiled: bool,
     options: tuple[tuple[str, Option], ...],
 ) -> Potential:
-    potential = _bare(name, device, dtype, compiled, options)
+    potential = _load_unaveraged(name, device, dtype, compiled, options)
     if parity and potential.card.equivariance is Equivariance.SO3:
         return InversionAverage(potential)
     return potential
 
 
 @cache
-def _bare(
+def _load_unaveraged(
     name: str, device: str, dtype: str, compiled: bool, options: tuple[tuple[str, Option], ...]
 ) -> Potential:
     """Load the potential as its authors published it."""
@@ -248,12 +248,12 @@ def _bare(
     if name.startswith("facet"):
         from potentials.facet import load_facet  # noqa: PLC0415 - as above
 
-        path = _checkpoint(name, _FACET_WEIGHTS / f"{name}.pt")
+        path = _find_checkpoint(name, _FACET_WEIGHTS / f"{name}.pt")
         return load_facet(path, device, dtype, compiled=compiled)
     if name.startswith("nequix"):
         from potentials.nequix import load_nequix  # noqa: PLC0415 - as above
 
-        path = _checkpoint(name, _NEQUIX_WEIGHTS / f"{name}.nqx")
+        path = _find_checkpoint(name, _NEQUIX_WEIGHTS / f"{name}.nqx")
         return load_nequix(path, device, dtype, compiled=compiled)
     # Before sevenn, which imports e3nn in its own way.
     import potentials.o3  # noqa: PLC0415, F401
@@ -262,7 +262,7 @@ def _bare(
     return load_sevennet(name, device, dtype, compiled=compiled)
 
 
-def _checkpoint(name: str, shipped: Path) -> Path:
+def _find_checkpoint(name: str, shipped: Path) -> Path:
     """File that a name tells, or that travels with the package."""
     _, colon, own = name.partition(":")
     return Path(own) if colon else shipped

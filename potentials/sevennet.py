@@ -24,7 +24,7 @@ from potentials.batching import Budget
 from potentials.compiler import COMPILED, TORCH
 from potentials.convolution import Connect, Connection, Convolution, Convolve, Paths
 from potentials.devices import to_device, to_host
-from potentials.graphs import Union, evaluate_in_batches
+from potentials.graphs import GraphUnion, evaluate_in_batches
 from potentials.interface import Evaluation, FloatArray, PotentialCard
 from potentials.kernels import (
     INTERVALS,
@@ -35,7 +35,7 @@ from potentials.kernels import (
     prefer_compiled,
 )
 from potentials.memory import MemoryModel
-from potentials.sevennet_card import sevennet_card, sevennet_checkpoint
+from potentials.sevennet_card import find_sevennet_checkpoint, read_sevennet_card
 
 # Measured by benchmarks/memory_model.py.
 MEMORY = {
@@ -119,7 +119,7 @@ class SevenNet:
             structures, self.cutoff, self.memory, self.budget, self._evaluate_batch
         )
 
-    def _evaluate_batch(self, batch: Union) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _evaluate_batch(self, batch: GraphUnion) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Run one forward and backward pass over a disjoint union of graphs."""
         arrays = {
             key.ATOMIC_NUMBERS: batch.numbers,
@@ -223,12 +223,12 @@ def load_sevennet(name: str, device: str, dtype: str, *, compiled: bool = True) 
         Ready to evaluate.
     """
     place, precision = torch.device(device), getattr(torch, dtype)
-    if kernels := _gpu_kernels(place, precision):
+    if kernels := _find_gpu_kernels(place, precision):
         return _load(name, place, dtype, kernels)
-    plain = partial(_plain, name, place, dtype)
+    plain = partial(_load_uncompiled, name, place, dtype)
     if place.type != "cpu" or not compiled:
         return plain()
-    exact = _plain(name, place, "float64")
+    exact = _load_uncompiled(name, place, "float64")
     return prefer_compiled(partial(_compile, name, exact, dtype), plain, exact, dtype)
 
 
@@ -236,15 +236,15 @@ def _load(
     name: str, device: torch.device, dtype: str, kernels: Mapping[str, bool] | None = None
 ) -> SevenNet:
     """Load a model with the convolutions of sevenn."""
-    checkpoint = util.load_checkpoint(sevennet_checkpoint(name))
+    checkpoint = util.load_checkpoint(find_sevennet_checkpoint(name))
     precision = getattr(torch, dtype)
-    with _unoptimized():
+    with _skip_optimization():
         model = checkpoint.build_model(**(kernels or {}))
     model.set_is_batch_data(True)
     model.to(device=device, dtype=precision).eval().requires_grad_(requires_grad=False)
-    _one_hot_in(model, precision)
+    _cast_one_hot(model, precision)
     return SevenNet(
-        card=sevennet_card(name, TORCH),
+        card=read_sevennet_card(name, TORCH),
         model=model,
         connect=None,
         cutoff=float(checkpoint.config[key.CUTOFF]),
@@ -256,7 +256,7 @@ def _load(
 
 
 @contextmanager
-def _unoptimized() -> Iterator[None]:
+def _skip_optimization() -> Iterator[None]:
     """Let e3nn write products as they are: to optimise them takes a second, and gains nothing here.
 
     Those that cost time are replaced by our own, or by kernels for GPUs.
@@ -269,12 +269,12 @@ def _unoptimized() -> Iterator[None]:
         e3nn.set_optimization_defaults(**before)
 
 
-def _plain(name: str, device: torch.device, dtype: str) -> SevenNet:
+def _load_uncompiled(name: str, device: torch.device, dtype: str) -> SevenNet:
     """Load a model with our convolutions."""
     bare = _load(name, device, dtype)
     embedding = bare.model.get_submodule("edge_embedding").double()
     convolutions = {
-        layer: convolution_of(module, embedding)
+        layer: convert_convolution(module, embedding)
         for layer, module in bare.model.named_children()
         if isinstance(module, IrrepsConvolution)
     }
@@ -294,7 +294,7 @@ def _compile(name: str, exact: SevenNet, dtype: str) -> SevenNet:
         if isinstance(module, ConvolutionModule)
     }
     compiled = _replace_convolutions(bare, convolutions, CompiledConnection(intervals, bare.dtype))
-    card = sevennet_card(name, COMPILED)
+    card = read_sevennet_card(name, COMPILED)
     return replace(compiled, card=card, memory=MEMORY[name, COMPILED, dtype])
 
 
@@ -308,7 +308,7 @@ def _replace_convolutions(
     return replace(bare, connect=connect)
 
 
-def convolution_of(original: IrrepsConvolution, embedding: EdgeEmbedding) -> ConvolutionModule:
+def convert_convolution(original: IrrepsConvolution, embedding: EdgeEmbedding) -> ConvolutionModule:
     """Make a convolution of ours from one of sevenn.
 
     Parameters
@@ -327,38 +327,42 @@ def convolution_of(original: IrrepsConvolution, embedding: EdgeEmbedding) -> Con
     product = original.convolution
     unit = torch.eye(*last.weight.shape[:1]).to(last.weight)
     convolve = Convolution(
-        paths=_paths_of(product, last(unit).detach()),
+        paths=_build_paths(product, last(unit).detach()),
         outputs=tuple(range(len(product.instructions))),
-        radial=partial(_radial, embedding, torch.nn.Sequential(*hidden).double()),
+        radial=partial(_evaluate_radial, embedding, torch.nn.Sequential(*hidden).double()),
     )
     widths = [(multiplicity, irrep.dim) for multiplicity, irrep in product.irreps_in1]
     return ConvolutionModule(convolve, widths, float(original.denominator))
 
 
-def _radial(embedding: EdgeEmbedding, hidden: torch.nn.Module, distances: Tensor) -> Tensor:
+def _evaluate_radial(
+    embedding: EdgeEmbedding, hidden: torch.nn.Module, distances: Tensor
+) -> Tensor:
     """Radial network (n_edges, n_hidden) without its last layer."""
     basis = embedding.basis_function(distances)
     result: Tensor = hidden(basis * embedding.cutoff_function(distances)[:, None])
     return result
 
 
-def _paths_of(product: TensorProduct, radial: Tensor) -> tuple[Paths, ...]:
+def _build_paths(product: TensorProduct, radial: Tensor) -> tuple[Paths, ...]:
     """Paths of a tensor product by irrep of its first input.
 
     Its connections are "uvu", its weights given from outside; `radial` (n_hidden, n_weights) is the
     last layer of the radial network, its columns in the order of the paths.
     """
     by_path = torch.split(radial, [step.path_shape[0] for step in product.instructions], dim=1)
-    return tuple(_paths_from(product, irrep, by_path) for irrep in range(len(product.irreps_in1)))
+    return tuple(
+        _build_paths_from(product, irrep, by_path) for irrep in range(len(product.irreps_in1))
+    )
 
 
-def _paths_from(product: TensorProduct, irrep: int, radial: Sequence[Tensor]) -> Paths:
+def _build_paths_from(product: TensorProduct, irrep: int, radial: Sequence[Tensor]) -> Paths:
     """Paths of a tensor product that begin at one irrep."""
     multiplicity, (l_in, _) = product.irreps_in1[irrep]
     places = [i for i, step in enumerate(product.instructions) if step.i_in1 == irrep]
     slots = [product.irreps_out.slices()[product.instructions[i].i_out] for i in places]
     dimensions = tuple((slot.stop - slot.start) // multiplicity for slot in slots)
-    response = _response(product, irrep, like=radial[0])
+    response = _measure_response(product, irrep, like=radial[0])
     coupling = response.new_zeros(
         sum(dimensions), response.shape[1], len(places), response.shape[0]
     )
@@ -377,7 +381,7 @@ def _paths_from(product: TensorProduct, irrep: int, radial: Sequence[Tensor]) ->
     )
 
 
-def _response(product: TensorProduct, irrep: int, like: Tensor) -> Tensor:
+def _measure_response(product: TensorProduct, irrep: int, like: Tensor) -> Tensor:
     """Output (dimension, n_harmonics, n_out) for unit vectors in the first copy of an irrep."""
     start, dimension = product.irreps_in1.slices()[irrep].start, product.irreps_in1[irrep].ir.dim
     n_harmonics = product.irreps_in2.dim
@@ -390,7 +394,7 @@ def _response(product: TensorProduct, irrep: int, like: Tensor) -> Tensor:
     return response
 
 
-def _gpu_kernels(device: torch.device, dtype: torch.dtype) -> dict[str, bool]:
+def _find_gpu_kernels(device: torch.device, dtype: torch.dtype) -> dict[str, bool]:
     """Option of sevenn for the first package of fused GPU kernels that is installed, if any.
 
     The kernels replace our convolutions in float32; float64 is for numbers that agree everywhere.
@@ -402,7 +406,7 @@ def _gpu_kernels(device: torch.device, dtype: torch.dtype) -> dict[str, bool]:
     return {}
 
 
-def _one_hot_in(model: torch.nn.Module, dtype: torch.dtype) -> None:
+def _cast_one_hot(model: torch.nn.Module, dtype: torch.dtype) -> None:
     """Cast the one-hot species embedding, which sevenn always makes in float32."""
 
     def cast(_module: object, _inputs: object, data: MutableMapping[str, torch.Tensor]) -> object:

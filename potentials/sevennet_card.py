@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from potentials.checkpoint import sha256_of_file
+from potentials.checkpoint import compute_file_digest
 from potentials.compiler import COMPILED, TORCH
 from potentials.interface import UNIVERSAL_LIMITS, Equivariance, PotentialCard
 
@@ -52,7 +52,7 @@ MODELS = {
 }
 
 
-def sevennet_checkpoint(name: str) -> Path:
+def find_sevennet_checkpoint(name: str) -> Path:
     """Find the file of a model in the installed package.
 
     Parameters
@@ -77,7 +77,7 @@ def sevennet_checkpoint(name: str) -> Path:
 
 
 @cache
-def sevennet_card(name: str, kernel: str) -> PotentialCard:
+def read_sevennet_card(name: str, kernel: str) -> PotentialCard:
     """Tell what a model is, bare of the average over the inversion.
 
     Parameters
@@ -95,7 +95,7 @@ def sevennet_card(name: str, kernel: str) -> PotentialCard:
     model = MODELS[name]
     return PotentialCard(
         name=name,
-        digest=sha256_of_file(sevennet_checkpoint(name)),
+        digest=compute_file_digest(find_sevennet_checkpoint(name)),
         equivariance=Equivariance.SO3,
         elements=ELEMENTS,
         licence=LICENCE,

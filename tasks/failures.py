@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from potentials import is_out_of_memory
-from tasks.foreign_text import visible
+from tasks.untrusted_text import escape_control_characters
 
 _DEFAULT_REMEDY = "look at the message; if the input is sound, report it as a bug"
 _REMEDY_OF_MEMORY = "allow more memory or fewer workers, or bound the supercell: phonons.max_atoms"
@@ -50,7 +50,7 @@ class RemediableError(ValueError):
 
 
 @contextmanager
-def panics_as_errors() -> Iterator[None]:
+def raise_panics() -> Iterator[None]:
     """Turn the panic of a library written in Rust, such as phonopy's eigensolver, into an error.
 
     A panic is no `Exception`: no handler that turns an error of one structure into a failure would
@@ -79,7 +79,7 @@ class DatasetError(RuntimeError):
     """The dataset cannot be read or written; the message says where, why and what to do."""
 
 
-def explain(error: OSError, *, with_name: bool = True) -> tuple[str, str]:
+def explain_os_error(error: OSError, *, with_name: bool = True) -> tuple[str, str]:
     """Say what an error of the operating system means.
 
     Parameters
@@ -135,7 +135,7 @@ class Failure:
     source_record: str
 
 
-def failure_of(
+def make_failure(
     error: Exception, *, material_id: str, key: str, stage: str, source_record: str = ""
 ) -> Failure:
     """Describe an exception that one structure raised in one stage.
@@ -163,8 +163,8 @@ def failure_of(
         key=key,
         stage=stage,
         error_class=type(error).__name__,
-        message=visible(" ".join(message.splitlines())),
+        message=escape_control_characters(" ".join(message.splitlines())),
         remedy=getattr(error, "remedy", _REMEDY_OF_MEMORY if in_want else _DEFAULT_REMEDY),
         transient=isinstance(error, OSError) or in_want,
-        source_record=visible(source_record),
+        source_record=escape_control_characters(source_record),
     )

@@ -7,17 +7,17 @@ MATERIALS: Final = "chirality"
 """Table of the materials, without which the others are no results."""
 
 
-def parts_folder(root: Path) -> Path:
+def get_parts_folder(root: Path) -> Path:
     """Return the folder of the parts of a dataset."""
     return root / "parts"
 
 
-def receipts_folder(root: Path) -> Path:
+def get_receipts_folder(root: Path) -> Path:
     """Return the folder of its receipts."""
     return root / "receipts"
 
 
-def table_file(root: Path, table: str) -> Path:
+def get_table_file(root: Path, table: str) -> Path:
     """File of a table that people read, whether it exists or not.
 
     Parameters
@@ -39,4 +39,4 @@ def table_file(root: Path, table: str) -> Path:
 
 def is_dataset(folder: Path) -> bool:
     """Tell whether a folder is a dataset with something committed."""
-    return receipts_folder(folder).is_dir() and parts_folder(folder).is_dir()
+    return get_receipts_folder(folder).is_dir() and get_parts_folder(folder).is_dir()

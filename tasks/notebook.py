@@ -15,18 +15,18 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from phonopy import Phonopy
 
-from tasks.chirality.thermal import thermal_properties
-from tasks.crystals.cells import atoms_of_cell
+from tasks.chirality.thermal import compute_thermal_properties
+from tasks.crystals.cells import make_atoms
 from tasks.failures import RemediableError
-from tasks.figures.collection import drawable_kinds, material_figures
-from tasks.figures.material import MaterialData, material_data
+from tasks.figures.collection import draw_material_figures, list_drawable_kinds
+from tasks.figures.material import MaterialData, read_material_data
 from tasks.results import read_catalog, read_overview
-from tasks.results.catalogue import not_stored
-from tasks.results.stored import how_to_compute, stored_crystal
+from tasks.results.catalogue import list_missing
+from tasks.results.stored_crystals import describe_computation, read_crystal
 from tasks.storage import CATALOG_TABLES, Dataset, TableFolder, TableSource, open_tables
 from tasks.units import UNITS, UnitName
 
-_SHOWN: Final = (
+_SHOWN_COLUMNS: Final = (
     "material_id",
     "formula",
     "space_group_symbol",
@@ -60,7 +60,7 @@ def load(folder: str | Path) -> "Results":
         When the folder has no catalogue.
     """
     path = Path(folder)
-    if not TableFolder(path).holds("chirality"):
+    if not TableFolder(path).has_table("chirality"):
         message = f"{path} has no catalogue"
         remedy = "give the folder that `chiralscreen screen` wrote, or one of its tables"
         raise RemediableError(message, remedy)
@@ -82,7 +82,7 @@ class Results(Mapping[str, "ScreenedCrystal"]):
     @property
     def not_stored(self) -> tuple[str, ...]:
         """What these tables lack of what a screening computes, a line each; empty of a dataset."""
-        return () if isinstance(open_tables(self.folder), Dataset) else not_stored(self.folder)
+        return () if isinstance(open_tables(self.folder), Dataset) else list_missing(self.folder)
 
     @cached_property
     def overview(self) -> pd.DataFrame:
@@ -108,8 +108,8 @@ class Results(Mapping[str, "ScreenedCrystal"]):
             When there is no such table.
         """
         tables = TableFolder(self.folder)
-        if not tables.holds(name):
-            there = ", ".join(table for table in CATALOG_TABLES if tables.holds(table))
+        if not tables.has_table(name):
+            there = ", ".join(table for table in CATALOG_TABLES if tables.has_table(table))
             raise RemediableError(f"{self.folder} stores no table {name!r}", f"there are {there}")
         return read_catalog(self.folder, name)
 
@@ -136,7 +136,7 @@ class Results(Mapping[str, "ScreenedCrystal"]):
 
     def _repr_html_(self) -> str:
         """Table of a notebook, the best score first."""
-        shown = self.overview[[name for name in _SHOWN if name in self.overview]]
+        shown = self.overview[[name for name in _SHOWN_COLUMNS if name in self.overview]]
         best = shown.sort_values("score", ascending=False, kind="stable")
         return f"<p>{html.escape(repr(self))}</p>{best.to_html(index=False, max_rows=20)}"
 
@@ -168,22 +168,22 @@ class ScreenedCrystal:
         if found.empty and self.row["outcome"] == "screened":
             message = f"modes of {self.material_id!r} are not stored in {self.folder}"
             raise RemediableError(
-                message, how_to_compute(self.folder, self.material_id, self.row["potential"])
+                message, describe_computation(self.folder, self.material_id, self.row["potential"])
             )
         return found
 
     @cached_property
     def given(self) -> Atoms:
         """The crystal as it was read, in its primitive cell (Å)."""
-        return stored_crystal(self._tables, "materials", {**self.row})
+        return read_crystal(self._tables, "materials", {**self.row})
 
     @cached_property
     def atoms(self) -> Atoms:
         """The relaxed crystal whose phonons were computed, in its primitive cell (Å)."""
         material = self._material
         if material.has_phonon:
-            return atoms_of_cell(material.phonon.primitive)
-        return stored_crystal(self._tables, "relaxations", material.row)
+            return make_atoms(material.phonon.primitive)
+        return read_crystal(self._tables, "relaxations", material.row)
 
     @property
     def phonon(self) -> Phonopy:
@@ -193,7 +193,7 @@ class ScreenedCrystal:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Names of the figures that what is stored suffices for."""
-        return drawable_kinds(self._material)
+        return list_drawable_kinds(self._material)
 
     def figure(self, kind: str = "bands-helicity", unit: str = UnitName.THZ) -> Figure:
         """Draw a figure.
@@ -210,7 +210,7 @@ class ScreenedCrystal:
         matplotlib.figure.Figure
             A notebook shows it, and `savefig` writes it.
         """
-        return next(material_figures(self._material, [kind], UNITS[UnitName(unit)]))[1]
+        return next(draw_material_figures(self._material, [kind], UNITS[UnitName(unit)]))[1]
 
     def thermal(self, temperatures: ArrayLike | None = None) -> pd.DataFrame:
         """Compute thermal properties from the mesh of modes that was analysed.
@@ -228,7 +228,7 @@ class ScreenedCrystal:
             are left out, with a warning.
         """
         material = self._material
-        found = thermal_properties(material.phonon, temperatures, material.settings)
+        found = compute_thermal_properties(material.phonon, temperatures, material.settings)
         if found.imaginary_fraction:
             share = f"{100 * found.imaginary_fraction:.2g} %"
             warnings.warn(f"{share} of the modes are imaginary and left out", stacklevel=2)
@@ -239,7 +239,7 @@ class ScreenedCrystal:
     @cached_property
     def _material(self) -> MaterialData:
         """Force constants and row; an error says why there are none."""
-        return material_data(self._tables, self.material_id)
+        return read_material_data(self._tables, self.material_id)
 
     @property
     def _tables(self) -> TableSource:
@@ -254,5 +254,5 @@ class ScreenedCrystal:
 
     def _repr_html_(self) -> str:
         """List of a notebook."""
-        shown = self.row.reindex(_SHOWN)
+        shown = self.row.reindex(_SHOWN_COLUMNS)
         return shown.to_frame("").to_html(header=False, na_rep="")

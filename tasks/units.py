@@ -50,7 +50,7 @@ class FrequencyUnit:
         }
         return factors[self.name]
 
-    def scale(self, unit: str) -> float:
+    def get_scale(self, unit: str) -> float:
         """Tell by what stored numbers are multiplied to be shown.
 
         Parameters
@@ -67,7 +67,7 @@ class FrequencyUnit:
             return 1.0
         return 1 / self.per_terahertz if f"/{_STORED}" in unit else self.per_terahertz
 
-    def told(self, unit: str) -> str:
+    def rewrite_unit(self, unit: str) -> str:
         """Write a stored unit with this one in place of terahertz.
 
         Parameters

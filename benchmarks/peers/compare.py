@@ -50,7 +50,7 @@ from ase.io import write
 from rich.console import Console
 from rich.progress import track
 
-from flows.console import located
+from flows.console import locate_source
 from tasks.crystals import Material
 from tasks.phonons.supercells import choose_supercell
 from tasks.screening.settings import ScreenSettings, read_settings
@@ -146,7 +146,7 @@ def chosen_crystals(options: argparse.Namespace, settings: ScreenSettings) -> li
     """Crystals of the source by name or by lot, with the supercells of the settings."""
     materials = [
         material
-        for material in read_materials(located(options.source), settings.symmetry.symprec)
+        for material in read_materials(locate_source(options.source), settings.symmetry.symprec)
         if isinstance(material, Material) and len(material.atoms) <= options.most_atoms
     ]
     if options.sample:

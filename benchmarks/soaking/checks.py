@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from tasks.results.catalogue import REPORT
 from tasks.screening.planning import STAGE_NAMES
 from tasks.storage import CATALOG_TABLES, Dataset, prune
-from tasks.storage.receipts import receipt_name
-from tasks.storage.snapshot import part_path
+from tasks.storage.receipts import name_receipt
+from tasks.storage.snapshot import get_part_path
 
 # When, where and for how long something was computed differs from run to run.
 UNCOMPARED = frozenset({"run_id", "planned_at", "wall_time", "potential_time"})
@@ -88,8 +88,8 @@ def _named(dataset: Dataset) -> Iterator[Path]:
     yield from (dataset.root / name for name in _ROOT)
     yield from (dataset.root / "catalog" / f"{name}.parquet" for name in CATALOG_TABLES)
     for receipt in dataset.receipts():
-        yield dataset.root / "receipts" / receipt_name(receipt.chunk)
-        yield from (part_path(dataset.root, name, receipt.chunk) for name in receipt.files)
+        yield dataset.root / "receipts" / name_receipt(receipt.chunk)
+        yield from (get_part_path(dataset.root, name, receipt.chunk) for name in receipt.files)
 
 
 def _computed_twice(dataset: Dataset) -> Iterator[str]:

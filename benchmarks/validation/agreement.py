@@ -17,9 +17,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest
 
 from tasks.chirality import Modes, angular_momentum
-from tasks.chirality.brillouin import helicity
-from tasks.results.agreement import LARGE, matched, sharp_modes
-from tasks.symmetry.zone import zone_images
+from tasks.chirality.brillouin import compute_helicity
+from tasks.results.agreement import LARGE, flag_sharp_modes, match_modes
+from tasks.symmetry.zone import find_zone_images
 
 FloatArray = NDArray[np.float64]
 
@@ -119,12 +119,12 @@ def mode_agreement(expected: Modes, found: Modes, cell: ArrayLike) -> dict[str, 
         within `WIDE`; ``leading_sign_agrees``, the sign of the largest helicity of a sharp mode;
         pairs of some sharp modes for figures.
     """
-    other, sharp = matched(expected, found), sharp_modes(expected)
+    other, sharp = match_modes(expected, found), flag_sharp_modes(expected)
     first, second = (angular_momentum(modes.eigenvectors) for modes in (expected, other))
-    images = zone_images(expected.q_points, cell)
-    h_first, h_second = helicity(first, images), helicity(second, images)
+    images = find_zone_images(expected.q_points, cell)
+    h_first, h_second = compute_helicity(first, images), compute_helicity(second, images)
     along = np.einsum("qba,qba->qb", first, second)
-    wide = sharp_modes(expected, WIDE)
+    wide = flag_sharp_modes(expected, WIDE)
     size = np.linalg.norm(first, axis=-1)
     signs, clear = (sign_agreement(size[chosen], along[chosen]) for chosen in (sharp, wide))
     hands = sign_agreement(h_first[sharp], h_second[sharp])
@@ -264,7 +264,10 @@ def _sampled(first: FloatArray, second: FloatArray) -> dict[str, Any]:
     """The largest component of l of some modes, in both."""
     picked = np.random.default_rng(0).permutation(len(first))[:N_SAMPLED]
     axis = np.abs(first[picked]).argmax(axis=1)[:, None]
-    pairs = (np.take_along_axis(momenta[picked], axis, axis=1)[:, 0] for momenta in (first, second))
+    pairs = (
+        np.take_along_axis(angular_momenta[picked], axis, axis=1)[:, 0]
+        for angular_momenta in (first, second)
+    )
     return dict(zip(("sampled_momenta_dft", "sampled_momenta"), pairs, strict=True))
 
 

@@ -23,7 +23,7 @@ from benchmarks.validation.agreement import Share
 from benchmarks.validation.crystals import STABILITY_TOLERANCE
 from benchmarks.validation.error_bars import PAIR
 from benchmarks.validation.materials import NOISE, per_material, read_results
-from tasks.results.trust import JUDGED, RULES, assess
+from tasks.results.trust import JUDGED, RULES, assess_reliability
 from tasks.symmetry import classify_space_group
 
 SUMMARY = "lists/ffonons_phonondb_summary.csv.gz"
@@ -44,7 +44,8 @@ def judged(row: dict[str, Any], other: dict[str, Any] | None) -> dict[str, Any]:
     Returns
     -------
     dict
-        For `tasks.results.trust.assess`; what is not known is empty, and warns of nothing.
+        For `tasks.results.trust.assess_reliability`; what is not known is empty, and warns of
+        nothing.
     """
     known = {name: value for name, value in row.items() if not _missing(value)}
     start, found = known.get("space_group_dft"), known.get("space_group")
@@ -95,7 +96,7 @@ def assessed(results: pd.DataFrame) -> pd.DataFrame:
         ]
         # The second opinion of the docs first, others where it is not known.
         others.sort(key=lambda other: other["potential"] not in PAIR)
-        trust = assess(judged(row, others[0] if others else None))
+        trust = assess_reliability(judged(row, others[0] if others else None))
         found.append(
             row
             | {"reliable": trust.reliable, "warnings": trust.warnings, "agrees": agrees(row)}

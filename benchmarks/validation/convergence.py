@@ -19,11 +19,11 @@ from phonopy import Phonopy
 
 from benchmarks.validation.agreement import mode_agreement
 from benchmarks.validation.crystals import SYMPREC, Job, Row, command_line, extend, load
-from tasks.chirality import ChiralitySettings, analyze_force_constants, modes_at
-from tasks.crystals.cells import atoms_of_cell
+from tasks.chirality import ChiralitySettings, analyze_force_constants, compute_modes
+from tasks.crystals.cells import make_atoms
 from tasks.crystals.structures import standardize
-from tasks.phonons import PhononSettings, force_constants
-from tasks.phonons.elasticity import strain_responses
+from tasks.phonons import PhononSettings, compute_force_constants
+from tasks.phonons.elasticity import measure_strain_responses
 from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.relaxation import RelaxationSettings, relax
 
@@ -52,8 +52,8 @@ SCANS = {
 def phonon_of(relaxed: Atoms, potential: str, dtype: str, settings: PhononSettings) -> Phonopy:
     """Force constants fit for all q-points."""
     energy = load(potential, dtype)
-    phonon = force_constants(relaxed, energy, settings).phonon
-    [response] = strain_responses([atoms_of_cell(phonon.primitive)], energy)
+    phonon = compute_force_constants(relaxed, energy, settings).phonon
+    [response] = measure_strain_responses([make_atoms(phonon.primitive)], energy)
     return impose_sum_rules(phonon, response).phonon
 
 
@@ -82,12 +82,12 @@ def mode_deviations(atoms: Atoms, potential: str, setting: str, scan: Scan) -> R
     """Changes of frequencies and angular momenta; of float32 from float64."""
     q_points = np.random.default_rng(0).uniform(-0.5, 0.5, (N_Q_POINTS, 3))
     finest = settings_of(setting.removesuffix(", float32"), scan.values[0])
-    expected = modes_at(phonon_of(atoms, potential, *finest), q_points)
+    expected = compute_modes(phonon_of(atoms, potential, *finest), q_points)
     values = scan.values if setting.endswith("float32") else scan.values[1:]
     found = [
         mode_agreement(
             expected,
-            modes_at(phonon_of(atoms, potential, *settings_of(setting, value)), q_points),
+            compute_modes(phonon_of(atoms, potential, *settings_of(setting, value)), q_points),
             atoms.cell,
         )
         for value in values

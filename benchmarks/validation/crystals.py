@@ -19,14 +19,14 @@ from rich.progress import track
 
 from potentials import Potential, load_potential
 from tasks.chirality import ScoreSettings
-from tasks.crystals.cells import atoms_of_cell
+from tasks.crystals.cells import make_atoms
 from tasks.failures import RemediableError
-from tasks.phonons import PhononSettings, commensurate_frequencies, force_constants
+from tasks.phonons import PhononSettings, compute_commensurate_frequencies, compute_force_constants
 from tasks.phonons.elasticity import (
     StrainResponse,
-    elastic_constants,
-    least_stiffness,
-    strain_responses,
+    compute_elastic_constants,
+    find_smallest_elastic_eigenvalue,
+    measure_strain_responses,
 )
 from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.relaxation import RelaxationSettings, relax
@@ -104,7 +104,7 @@ class Computed:
 
     def min_frequency(self) -> float:
         """Lowest frequency at the q-points of the supercell (THz)."""
-        return float(commensurate_frequencies(self.phonon).min())
+        return float(compute_commensurate_frequencies(self.phonon).min())
 
     def extremes_between(self) -> tuple[float, float]:
         """Lowest and highest frequency (THz) of the whole zone, by force constants as they come.
@@ -117,7 +117,9 @@ class Computed:
 
     def least_stiffness(self) -> float:
         """Smallest eigenvalue of the elastic constants (GPa)."""
-        return least_stiffness(elastic_constants(self.phonon, self.response))
+        return find_smallest_elastic_eigenvalue(
+            compute_elastic_constants(self.phonon, self.response)
+        )
 
     def stable(self) -> bool:
         """Verdict of the screening."""
@@ -159,8 +161,8 @@ def compute(
     [relaxed] = relax([start], potential, relaxation or RelaxationSettings())
     if not relaxed.converged:
         raise ValueError(f"not relaxed: {relaxed.reason}")
-    phonon = force_constants(relaxed.atoms, potential, settings).phonon
-    [response] = strain_responses([atoms_of_cell(phonon.primitive)], potential)
+    phonon = compute_force_constants(relaxed.atoms, potential, settings).phonon
+    [response] = measure_strain_responses([make_atoms(phonon.primitive)], potential)
     return Computed(relaxed.atoms, phonon, response)
 
 
@@ -200,7 +202,7 @@ def extend(
     rows = read_rows(path)
     known = set(rows[[*KEY]].itertuples(index=False, name=None))
     todo = [job for job in jobs if tuple(job[name] for name in KEY) not in known][:limit]
-    found = _mapped(partial(_caught, measure), todo, workers)
+    found = _map_jobs(partial(_catch_errors, measure), todo, workers)
     for row in track(found, "crystals", total=len(todo), console=Console(stderr=True)):
         rows = pd.concat([rows, pd.DataFrame([row])], ignore_index=True)
         _write(rows, path)
@@ -215,7 +217,7 @@ def _write(rows: pd.DataFrame, path: Path) -> None:
     unfinished.replace(path)
 
 
-def _mapped(measure: Callable[[Job], Row], jobs: Sequence[Job], workers: int) -> Iterator[Row]:
+def _map_jobs(measure: Callable[[Job], Row], jobs: Sequence[Job], workers: int) -> Iterator[Row]:
     """Rows one by one; several workers are fresh processes that keep to the number of threads."""
     if workers == 1:
         yield from map(measure, jobs)
@@ -225,7 +227,7 @@ def _mapped(measure: Callable[[Job], Row], jobs: Sequence[Job], workers: int) ->
         yield from pool.map(measure, jobs)
 
 
-def _caught(measure: Callable[[Job], Row], job: Job) -> Row:
+def _catch_errors(measure: Callable[[Job], Row], job: Job) -> Row:
     """A row, or why there is none."""
     row = {name: job[name] for name in KEY}
     try:

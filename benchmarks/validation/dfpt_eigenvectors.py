@@ -34,9 +34,9 @@ from benchmarks.validation.crystals import (
     load,
     phonon_settings,
 )
-from tasks.chirality import Modes, modes_at
-from tasks.crystals.cells import cell_of_atoms
-from tasks.screening.stages import space_group_number
+from tasks.chirality import Modes, compute_modes
+from tasks.crystals.cells import make_phonopy_cell
+from tasks.screening.stages import find_space_group_number
 
 FloatArray = NDArray[np.float64]
 N_Q_POINTS = 60
@@ -128,7 +128,7 @@ def measured(job: Job) -> Row:
         "formula": reference.formula,
         "n_atoms": len(reference.atoms),
         "space_group_dft": reference.space_group,
-        "space_group": space_group_number(own.atoms, SYMPREC),
+        "space_group": find_space_group_number(own.atoms, SYMPREC),
         "volume_error": float(own.atoms.get_volume() / reference.atoms.get_volume() - 1),
         "min_frequency_dft": lowest,
         "stable_dft": lowest >= -STABILITY_TOLERANCE,
@@ -137,14 +137,14 @@ def measured(job: Job) -> Row:
         "stable": own.stable(),
         "n_supercell_atoms": len(own.phonon.supercell),
         **mode_agreement(
-            expected, modes_at(own.interpolated(), expected.q_points), reference.atoms.cell
+            expected, compute_modes(own.interpolated(), expected.q_points), reference.atoms.cell
         ),
     }
 
 
 def _positions(atoms: Atoms) -> FloatArray:
     """Fractional positions as phonopy receives them."""
-    return np.asarray(cell_of_atoms(atoms).scaled_positions)
+    return np.asarray(make_phonopy_cell(atoms).scaled_positions)
 
 
 def jobs(names: Sequence[str], folder: Path, only: str, max_atoms: int) -> list[Job]:

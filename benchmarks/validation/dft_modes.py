@@ -34,13 +34,13 @@ from benchmarks.validation.crystals import (
     load,
     phonon_settings,
 )
-from tasks.chirality import ChiralitySettings, analyze_force_constants, modes_at
-from tasks.crystals.cells import atoms_of_cell
-from tasks.phonons import commensurate_frequencies
+from tasks.chirality import ChiralitySettings, analyze_force_constants, compute_modes
+from tasks.crystals.cells import make_atoms
+from tasks.phonons import compute_commensurate_frequencies
 from tasks.phonons.phonopy_files import read_phonopy
 from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.relaxation import RelaxationSettings
-from tasks.screening.stages import space_group_number
+from tasks.screening.stages import find_space_group_number
 from tasks.symmetry import classify_space_group
 
 FOLDERS = ("dft_phonons", "chiral_phonons")
@@ -60,7 +60,7 @@ def without_charges(phonon: Phonopy) -> Phonopy:
 def with_charges_of(reference: Phonopy, phonon: Phonopy) -> Phonopy:
     """Copy force constants and give them the Born charges of a reference of the same cell."""
     charged = without_charges(phonon)
-    order = align(atoms_of_cell(phonon.primitive), atoms_of_cell(reference.primitive)).order
+    order = align(make_atoms(phonon.primitive), make_atoms(reference.primitive)).order
     charges = reference.nac_params
     charged.nac_params = {**charges, "born": np.asarray(charges["born"])[order]}
     return charged
@@ -73,13 +73,13 @@ def random_q_points() -> np.ndarray:
 
 def compared(reference: Phonopy, own: Phonopy) -> Row:
     """Agreement of modes and of what the analysis of the screening says."""
-    q_points, start = random_q_points(), atoms_of_cell(reference.primitive)
-    laid = align(start, atoms_of_cell(own.primitive))
-    found = laid.carried(modes_at(own, q_points))
-    numbers = mode_agreement(modes_at(reference, q_points), found, start.cell)
+    q_points, start = random_q_points(), make_atoms(reference.primitive)
+    laid = align(start, make_atoms(own.primitive))
+    found = laid.carried(compute_modes(own, q_points))
+    numbers = mode_agreement(compute_modes(reference, q_points), found, start.cell)
     first, second = (analyze_force_constants(p, ANALYSIS).record for p in (reference, own))
     tensors = np.array(first.tensor), np.array(second.tensor) * (-1 if laid.inverted else 1)
-    allowed = classify_space_group(space_group_number(start, SYMPREC)).n_tensor_components
+    allowed = classify_space_group(find_space_group_number(start, SYMPREC)).n_tensor_components
     return numbers | {
         "site_shift": laid.farthest,
         "wave_dft": first.helicity_wave_found,
@@ -121,7 +121,7 @@ def measured(job: Job) -> Row:
     ruled = impose_sum_rules(bare).phonon
     interpolated = own.interpolated() if isinstance(own, Computed) else impose_sum_rules(own).phonon
     return {
-        "formula": atoms_of_cell(reference.primitive).get_chemical_formula(),
+        "formula": make_atoms(reference.primitive).get_chemical_formula(),
         "n_atoms": len(reference.primitive),
         "has_charges": reference.nac_params is not None,
         **verdict_numbers(bare, own),
@@ -134,23 +134,23 @@ def own_of(job: Job, reference: Phonopy) -> Computed | Phonopy:
     """What is compared with the reference: a potential, or a second reference."""
     if job["potential"] == "dft":
         return without_charges(read_phonopy(job["other"]).phonon)
-    start = atoms_of_cell(reference.primitive)
+    start = make_atoms(reference.primitive)
     relaxation = RelaxationSettings(cell=job.get("cell", "relaxed"))
     return compute(start, load(job["potential"]), phonon_settings(job["max_atoms"]), relaxation)
 
 
 def verdict_numbers(reference: Phonopy, own: Computed | Phonopy) -> dict[str, Any]:
     """Space groups, lowest frequencies and verdicts of both."""
-    lowest = float(commensurate_frequencies(reference).min())
+    lowest = float(compute_commensurate_frequencies(reference).min())
     row: Row = {
-        "space_group_dft": space_group_number(atoms_of_cell(reference.primitive), SYMPREC),
+        "space_group_dft": find_space_group_number(make_atoms(reference.primitive), SYMPREC),
         "min_frequency_dft": lowest,
         "stable_dft": lowest >= -STABILITY_TOLERANCE,
     }
     if not isinstance(own, Computed):
         return row
     return row | {
-        "space_group": space_group_number(own.atoms, SYMPREC),
+        "space_group": find_space_group_number(own.atoms, SYMPREC),
         "volume_error": float(own.atoms.get_volume() / reference.primitive.volume - 1),
         "min_frequency": own.min_frequency(),
         "least_stiffness": own.least_stiffness(),

@@ -29,8 +29,8 @@ from benchmarks.validation.crystals import (
     phonon_settings,
 )
 from benchmarks.validation.pbe_frequencies import entries, frequency_numbers, jobs, primitive_cell
-from tasks.chirality import modes_at
-from tasks.results.agreement import FLOOR, agreement
+from tasks.chirality import compute_modes
+from tasks.results.agreement import FLOOR, compare_modes
 
 FloatArray = NDArray[np.float64]
 PAIR = ("nequix-mp-1-pft", "nequix-oam-1-pft")
@@ -47,9 +47,10 @@ def measured(job: Job) -> Row:
         for name in (job["potential"], job["other"])
     ]
     errors = [
-        frequency_numbers(modes_at(p, np.array(entry["qpoints"])).frequencies, entry) for p in found
+        frequency_numbers(compute_modes(p, np.array(entry["qpoints"])).frequencies, entry)
+        for p in found
     ]
-    compared = agreement(*found)
+    compared = compare_modes(*found)
     return {
         "formula": entry["name"],
         "other": job["other"],

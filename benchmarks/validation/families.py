@@ -29,7 +29,7 @@ from benchmarks.validation.crystals import (
 )
 from benchmarks.validation.error_bars import PAIR
 from benchmarks.validation.stability import listed, structure
-from tasks.screening.stages import space_group_number
+from tasks.screening.stages import find_space_group_number
 
 FAMILIES = {(): "intermetallic", ("C",): "carbide", ("Si",): "silicide"}
 
@@ -68,7 +68,7 @@ def measured(job: Job) -> Row:
         "family": row["family"],
         "formula": start.get_chemical_formula(empirical=True),
         "space_group_dft": int(row["phonondb_spacegroup"]),
-        "space_group": space_group_number(computed.atoms, SYMPREC),
+        "space_group": find_space_group_number(computed.atoms, SYMPREC),
         "volume_change": float(computed.atoms.get_volume() / start.get_volume() - 1),
         "min_frequency_dft": float(row["min_freq_thz"]),
         "max_frequency_dft": float(row["max_freq_thz"]),

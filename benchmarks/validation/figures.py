@@ -17,9 +17,9 @@ from tasks.figures.style import (
     NEGATIVE,
     NEUTRAL,
     POSITIVE,
-    new_figure,
+    apply_style,
+    make_figure,
     save_figure,
-    styled,
 )
 
 FloatArray = NDArray[np.float64]
@@ -62,7 +62,7 @@ def draw_figures(tables: dict[str, pd.DataFrame], results: Path, folder: Path) -
     if (rows := tables.get("pbe_frequencies")) is not None:
         figures["frequencies"] = frequency_figure(rows)
     if (rows := tables.get("dft_modes")) is not None:
-        figures["momenta"] = momentum_figure(rows)
+        figures["momenta"] = draw_angular_momentum_figure(rows)
     if (rows := tables.get("stability")) is not None:
         figures["stability"] = stability_figure(rows)
     if (path := results / "convergence.parquet").exists():
@@ -76,8 +76,8 @@ def draw_figures(tables: dict[str, pd.DataFrame], results: Path, folder: Path) -
 
 def frequency_figure(rows: pd.DataFrame) -> Figure:
     """Frequencies of binary compounds: parity on the left, errors by highest frequency beside."""
-    with styled():
-        figure = new_figure(DOUBLE_COLUMN, HEIGHT)
+    with apply_style():
+        figure = make_figure(DOUBLE_COLUMN, HEIGHT)
         left, right = figure.subplots(1, 2)
         for name, group in _potentials(rows):
             colour = COLOURS.get(name, NEUTRAL)
@@ -107,14 +107,14 @@ def frequency_figure(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def momentum_figure(rows: pd.DataFrame) -> Figure:
+def draw_angular_momentum_figure(rows: pd.DataFrame) -> Figure:
     """Largest component of l of sharp modes, noise between two references beside."""
     own = rows[rows["potential"] != "dft"]
     groups = _potentials(own)
     repeated = rows[rows["potential"] == "dft"]
     panels = [*groups, ("second DFT calculation", repeated)] if len(repeated) else groups
-    with styled():
-        figure = new_figure(DOUBLE_COLUMN, DOUBLE_COLUMN / len(panels) + TITLES)
+    with apply_style():
+        figure = make_figure(DOUBLE_COLUMN, DOUBLE_COLUMN / len(panels) + TITLES)
         axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
         for axis, (name, group) in zip(axes, panels, strict=True):
             expected = _pooled(group["sampled_momenta_dft"])
@@ -130,8 +130,8 @@ def momentum_figure(rows: pd.DataFrame) -> Figure:
 
 def stability_figure(rows: pd.DataFrame) -> Figure:
     """Lowest frequencies: in the shaded quadrants the verdicts differ."""
-    with styled():
-        figure = new_figure(DOUBLE_COLUMN, HEIGHT)
+    with apply_style():
+        figure = make_figure(DOUBLE_COLUMN, HEIGHT)
         axis = figure.subplots()
         low = min(rows["min_frequency"].min(), rows["min_frequency_dft"].min()) - 0.3
         high = rows["min_frequency"].max() + 0.3
@@ -163,8 +163,8 @@ def convergence_figure(rows: pd.DataFrame) -> Figure:
         for setting, measure in PANELS
         if ((table["setting"] == setting) & (table["measure"] == measure)).any()
     ]
-    with styled():
-        figure = new_figure(DOUBLE_COLUMN, HEIGHT)
+    with apply_style():
+        figure = make_figure(DOUBLE_COLUMN, HEIGHT)
         axes = np.atleast_1d(figure.subplots(1, len(panels)))
         for axis, (setting, measure) in zip(axes, panels, strict=True):
             chosen = table[(table["setting"] == setting) & (table["measure"] == measure)]

@@ -16,23 +16,23 @@ from ase.io import read
 
 from benchmarks.validation.crystals import SYMPREC, Row
 from benchmarks.validation.error_bars import PAIR
-from flows.console import located
+from flows.console import locate_source
 from potentials import load_potential
 from tasks.crystals.structures import standardize
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.screening.stages import space_group_number
+from tasks.screening.stages import find_space_group_number
 
 
 def rows(names: Sequence[str], potentials: Sequence[str]) -> Iterator[Row]:
     """One row per crystal and potential."""
-    folder = located(Path("demo"))
+    folder = locate_source(Path("demo"))
     chosen = names or sorted(path.stem for path in folder.glob("*.cif"))
     starts = [standardize(read(folder / f"{name}.cif"), SYMPREC) for name in chosen]
     for potential in potentials:
         found = relax(starts, load_potential(potential), RelaxationSettings())
         for name, start, end in zip(chosen, starts, found, strict=True):
-            before, after = (space_group_number(a, SYMPREC) for a in (start, end.atoms))
-            ratios = [np.divide(*a.cell.lengths()[[2, 0]]) for a in (start, end.atoms)]
+            before, after = (find_space_group_number(a, SYMPREC) for a in (start, end.atoms))
+            ratios = [np.distribute(*a.cell.lengths()[[2, 0]]) for a in (start, end.atoms)]
             yield {
                 "crystal": name,
                 "potential": potential,

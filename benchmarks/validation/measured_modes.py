@@ -25,12 +25,12 @@ from scipy.constants import c, centi, tera
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.validation.error_bars import PAIR
-from flows.console import located
+from flows.console import locate_source
 from potentials import load_potential
-from tasks.chirality import modes_at
-from tasks.chirality.axes import crystal_operations
+from tasks.chirality import compute_modes
+from tasks.chirality.axes import find_crystal_operations
 from tasks.crystals.structures import standardize
-from tasks.phonons import PhononSettings, force_constants
+from tasks.phonons import PhononSettings, compute_force_constants
 from tasks.relaxation import RelaxationSettings, relax
 
 FloatArray = NDArray[np.float64]
@@ -61,11 +61,11 @@ def measured_lines(reference: Path, beginning: str) -> dict[str, list[float]]:
 
 def computed_modes(name: str, potential: str, cell: Cell) -> tuple[dict[str, list[float]], float]:
     """Frequencies at Γ (cm^-1) by irreducible representation of 32, and change of the volume."""
-    start = standardize(read(located(Path("demo")) / f"{name}.cif"), 0.01)
+    start = standardize(read(locate_source(Path("demo")) / f"{name}.cif"), 0.01)
     model = load_potential(potential)
     [relaxed] = relax([start], model, RelaxationSettings(cell=cell))
-    phonon = force_constants(relaxed.atoms, model, PhononSettings()).phonon
-    modes, operations = modes_at(phonon, np.zeros((1, 3))), crystal_operations(phonon)
+    phonon = compute_force_constants(relaxed.atoms, model, PhononSettings()).phonon
+    modes, operations = compute_modes(phonon, np.zeros((1, 3))), find_crystal_operations(phonon)
     traces = np.trace(operations.cartesian, axis1=1, axis2=2)
     turn = int(np.flatnonzero(np.abs(traces + 1) < PAIR_GAP)[0])
     vectors = modes.eigenvectors[0].reshape(len(start), 3, -1)

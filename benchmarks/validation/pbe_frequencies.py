@@ -35,9 +35,9 @@ from benchmarks.validation.crystals import (
     load,
     phonon_settings,
 )
-from tasks.chirality import modes_at
-from tasks.crystals.cells import atoms_of_cell, cell_of_atoms
-from tasks.symmetry.zone import zone_images
+from tasks.chirality import compute_modes
+from tasks.crystals.cells import make_atoms, make_phonopy_cell
+from tasks.symmetry.zone import find_zone_images
 
 FREQUENCIES = "phonondb103_pbe_frequencies.json.gz"
 N_SAMPLED = 40
@@ -58,7 +58,7 @@ def primitive_cell(entry: Entry) -> Atoms:
         cell=entry["lattice"],
         scaled_positions=entry["frac_coords"],
     )
-    return atoms_of_cell(get_primitive(cell, entry["primitive_matrix"]))
+    return make_atoms(get_primitive(cell, entry["primitive_matrix"]))
 
 
 def measured(job: Job) -> Row:
@@ -66,10 +66,10 @@ def measured(job: Job) -> Row:
     entry, start = job["entry"], primitive_cell(job["entry"])
     settings = phonon_settings(job["max_atoms"], job["length"])
     computed = compute(start, load(job["potential"]), settings)
-    as_given = cell_of_atoms(computed.atoms).scaled_positions
+    as_given = make_phonopy_cell(computed.atoms).scaled_positions
     if not np.allclose(computed.phonon.primitive.scaled_positions, as_given):
         raise ValueError("phonopy chose another primitive cell")
-    found = modes_at(computed.interpolated(), np.array(entry["qpoints"])).frequencies
+    found = compute_modes(computed.interpolated(), np.array(entry["qpoints"])).frequencies
     return {
         "formula": entry["name"],
         "space_group": entry["spacegroup"],
@@ -118,7 +118,7 @@ def top_shifts(found: FloatArray, entry: Entry, start: Atoms) -> Row:
     """
     expected, weights = np.array(entry["frequencies_nonac_thz"]), np.array(entry["weights"])
     shift = (found.max(axis=1) - expected.max(axis=1)) / expected.max()
-    radius = np.linalg.norm(zone_images(entry["qpoints"], start.cell).vectors[:, 0], axis=1)
+    radius = np.linalg.norm(find_zone_images(entry["qpoints"], start.cell).vectors[:, 0], axis=1)
     near = radius <= radius.max() / 2
     return {
         f"top_shift_{name}": float(np.average(shift[chosen], weights=weights[chosen]))

@@ -29,7 +29,7 @@ from benchmarks.validation.crystals import (
     phonon_settings,
 )
 from tasks.crystals.structures import standardize
-from tasks.screening.stages import space_group_number
+from tasks.screening.stages import find_space_group_number
 
 SUMMARY, STRUCTURES = "lists/ffonons_phonondb_summary.csv.gz", "mp20.parquet"
 STRATA = (0, 6, 8, 12)  # atoms in the primitive cell
@@ -98,7 +98,7 @@ def measured(job: Job) -> Row:
         "n_atoms": len(start),
         "stratum": int(row["stratum"]),
         "space_group_dft": int(row["phonondb_spacegroup"]),
-        "space_group": space_group_number(computed.atoms, SYMPREC),
+        "space_group": find_space_group_number(computed.atoms, SYMPREC),
         "volume_error": float(computed.atoms.get_volume() / start.get_volume() - 1),
         "min_frequency_dft": float(row["min_freq_thz"]),
         "max_frequency_dft": float(row["max_freq_thz"]),

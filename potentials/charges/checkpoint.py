@@ -13,7 +13,7 @@ from potentials.charges.compression import CompressionSizes
 from potentials.charges.kernel import KernelSizes
 from potentials.charges.model import ChargeModel, Ensemble
 from potentials.charges.network import NetworkSizes
-from potentials.checkpoint import sha256_of_file
+from potentials.checkpoint import compute_file_digest
 from potentials.facet.checkpoint import load_tensors
 
 _FORMAT = "charges-1"
@@ -101,7 +101,7 @@ def _card(path: Path, told: dict[str, Any]) -> ChargeCard:
         "charges": Calibration(**told["charges"]),
         "dielectric": Calibration(**told["dielectric"]),
     }
-    return ChargeCard(name=path.stem, digest=sha256_of_file(path), **given)
+    return ChargeCard(name=path.stem, digest=compute_file_digest(path), **given)
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

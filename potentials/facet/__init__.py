@@ -9,49 +9,49 @@ derivatives of the sum of all energies, in one backward pass.
 
 from potentials.facet.checkpoint import read_facet, save_facet
 from potentials.facet.config import FacetConfig, Product, Radial, Update
-from potentials.facet.frames import Batch, Frame, make_batch, mean_neighbours
+from potentials.facet.frames import Frame, FrameBatch, count_mean_neighbours, make_batch
 from potentials.facet.graph import Graph, build_graph
-from potentials.facet.model import Facet, derivatives, hessian_products
+from potentials.facet.model import Facet, compute_derivatives, compute_hessian_products
 from potentials.facet.potential import FacetPotential, load_facet
 from potentials.facet.training import (
-    Learner,
     LossWeights,
     OptimizerSettings,
-    begin,
+    TrainingState,
+    begin_training,
     load_learner,
-    new_model,
+    make_model,
     read_notes,
     save_learner,
-    step,
+    take_step,
     validate,
 )
 
 __all__ = [
-    "Batch",
     "Facet",
     "FacetConfig",
     "FacetPotential",
     "Frame",
+    "FrameBatch",
     "Graph",
-    "Learner",
     "LossWeights",
     "OptimizerSettings",
     "Product",
     "Radial",
+    "TrainingState",
     "Update",
-    "begin",
+    "begin_training",
     "build_graph",
-    "derivatives",
-    "hessian_products",
+    "compute_derivatives",
+    "compute_hessian_products",
+    "count_mean_neighbours",
     "load_facet",
     "load_learner",
     "make_batch",
-    "mean_neighbours",
-    "new_model",
+    "make_model",
     "read_facet",
     "read_notes",
     "save_facet",
     "save_learner",
-    "step",
+    "take_step",
     "validate",
 ]

@@ -15,8 +15,8 @@ from torch import Tensor
 from potentials.convolution import Convolution, Paths
 from potentials.facet.model import Facet
 from potentials.facet.products import ClebschGordan
-from potentials.facet.sphere import natural_paths
-from potentials.graphs import Union
+from potentials.facet.sphere import list_natural_paths
+from potentials.graphs import GraphUnion
 from potentials.kernels import (
     INTERVALS,
     CompiledConnection,
@@ -46,14 +46,14 @@ class CompiledFacet:
     connect: CompiledConnection
     convolutions: tuple[CompiledConvolution, ...]
 
-    def energies(self, vectors: Tensor, batch: Union, species: Tensor) -> Tensor:
+    def energies(self, vectors: Tensor, batch: GraphUnion, species: Tensor) -> Tensor:
         """Compute the energies of all atoms.
 
         Parameters
         ----------
         vectors : Tensor of float64, shape (n_edges, 3)
             From the first atom of each edge to the second, in Å.
-        batch : Union
+        batch : GraphUnion
             The graphs.
         species : Tensor of int64, shape (n_atoms,)
             Positions in the element list of the configuration.
@@ -88,15 +88,17 @@ def compile_facet(model: Facet, exact: Facet) -> CompiledFacet:
     """
     dtype = model.embedding.dtype
     # In float32 too: the functions of the distance are narrow, and their tables small.
-    intervals = make_intervals(exact.config.cutoff, INTERVALS["float64"], _knots(exact))
+    intervals = make_intervals(exact.config.cutoff, INTERVALS["float64"], _list_knots(exact))
     convolutions = tuple(
-        compile_convolution(convolution_of(layer.product, exact.radial_functions), intervals, dtype)
+        compile_convolution(
+            convert_convolution(layer.product, exact.radial_functions), intervals, dtype
+        )
         for layer in exact.layers
     )
     return CompiledFacet(model, CompiledConnection(intervals, dtype), convolutions)
 
 
-def convolution_of(product: object, radial: Callable[[Tensor], Tensor]) -> Convolution:
+def convert_convolution(product: object, radial: Callable[[Tensor], Tensor]) -> Convolution:
     """Write a product as a convolution.
 
     Parameters
@@ -121,12 +123,14 @@ def convolution_of(product: object, radial: Callable[[Tensor], Tensor]) -> Convo
             "the compiled kernel computes the product cg only, not gaunt and cp"
         )
     degrees = [round(size**0.5) - 1 for size in product.coupling.shape[1:]]
-    paths = natural_paths(*degrees)
-    parts = tuple(_paths_from(product, paths, l_in) for l_in in range(degrees[0] + 1))
+    paths = list_natural_paths(*degrees)
+    parts = tuple(_build_paths_from(product, paths, l_in) for l_in in range(degrees[0] + 1))
     return Convolution(parts, tuple(l_out for _, _, l_out in paths), radial)
 
 
-def _paths_from(product: ClebschGordan, paths: list[tuple[int, int, int]], l_in: int) -> Paths:
+def _build_paths_from(
+    product: ClebschGordan, paths: list[tuple[int, int, int]], l_in: int
+) -> Paths:
     """Paths from one degree of the features."""
     places = [place for place, path in enumerate(paths) if path[0] == l_in]
     dimensions = tuple(2 * paths[place][2] + 1 for place in places)
@@ -151,7 +155,7 @@ def _paths_from(product: ClebschGordan, paths: list[tuple[int, int, int]], l_in:
     )
 
 
-def _knots(model: Facet) -> tuple[float, ...]:
+def _list_knots(model: Facet) -> tuple[float, ...]:
     """Distances at which the fifth derivative of the radial functions jumps."""
     if model.config.radial != "spline":
         return ()

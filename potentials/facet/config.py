@@ -106,11 +106,13 @@ class FacetConfig:
         Decomposed products and pointwise functions that are no polynomials break the invariance
         under rotations by little, but not by nothing; so does a grid that is too coarse.
         """
-        fine = self.grid_degree is None or self.grid_degree >= self.exact_grid_degree(self.l_hidden)
+        fine = self.grid_degree is None or self.grid_degree >= self.find_exact_grid_degree(
+            self.l_hidden
+        )
         grid = self.update == "gate" or (self.update == "grid_product" and fine)
         return grid and (self.product != "cp" or self.layers == 1)
 
-    def exact_grid_degree(self, l_out: int) -> int:
+    def find_exact_grid_degree(self, l_out: int) -> int:
         """Return the degree of the integrand when a product is projected.
 
         Parameters

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from potentials.facet.graph import Graph, IntArray, build_graph
 from potentials.facet.model import Facet
-from potentials.graphs import graphs_of
+from potentials.graphs import build_graphs
 from potentials.interface import FloatArray
 
 
@@ -57,7 +57,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Batch:
+class FrameBatch:
     """Several frames as tensors, with at most one Hessian column of each.
 
     Attributes
@@ -87,7 +87,7 @@ class Batch:
     columns: Tensor
 
 
-def make_batch(frames: Sequence[Frame], model: Facet, generator: np.random.Generator) -> Batch:
+def make_batch(frames: Sequence[Frame], model: Facet, generator: np.random.Generator) -> FrameBatch:
     """Put frames side by side.
 
     Parameters
@@ -101,18 +101,18 @@ def make_batch(frames: Sequence[Frame], model: Facet, generator: np.random.Gener
 
     Returns
     -------
-    Batch
+    FrameBatch
         In the order of the frames.
     """
     like = model.reference_energies
     device, dtype = like.device, like.dtype
-    chosen = [_column(frame, generator) for frame in frames]
+    chosen = [_choose_column(frame, generator) for frame in frames]
 
     def tensor(parts: Sequence[FloatArray]) -> Tensor:
         return torch.from_numpy(np.concatenate(parts)).to(device, dtype)
 
     sizes = [len(frame.atoms) for frame in frames]
-    return Batch(
+    return FrameBatch(
         graph=build_graph([frame.atoms for frame in frames], model.config, device, dtype),
         sizes=torch.tensor(sizes, device=device, dtype=dtype),
         energies=torch.tensor([f.energy for f in frames], device=device, dtype=torch.float64),
@@ -123,7 +123,7 @@ def make_batch(frames: Sequence[Frame], model: Facet, generator: np.random.Gener
     )
 
 
-def mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
+def count_mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
     """Count neighbours.
 
     Parameters
@@ -138,11 +138,11 @@ def mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
     float
         Mean number of neighbours of an atom.
     """
-    n_pairs = sum(len(graph.vectors) for graph in graphs_of([f.atoms for f in frames], cutoff))
+    n_pairs = sum(len(graph.vectors) for graph in build_graphs([f.atoms for f in frames], cutoff))
     return n_pairs / sum(len(frame.atoms) for frame in frames)
 
 
-def _column(frame: Frame, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _choose_column(frame: Frame, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Direction and column of one degree of freedom, zeros and NaN where none is known."""
     direction = np.zeros((len(frame.atoms), 3))
     if not len(frame.column_indices):

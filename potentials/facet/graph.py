@@ -72,24 +72,24 @@ def build_graph(
         For elements that the configuration lacks.
     """
     sizes = [len(atoms) for atoms in structures]
-    rows = [_neighbour_rows(graph) for graph in graphs.graphs_of(structures, config.cutoff)]
+    rows = [_find_neighbour_rows(graph) for graph in graphs.build_graphs(structures, config.cutoff)]
     width = max(neighbours.shape[1] for neighbours, _ in rows)
     starts = np.cumsum([0, *sizes[:-1]])
-    padded = [_widened(*row, width, config.cutoff) for row in rows]
+    padded = [_pad_rows(*row, width, config.cutoff) for row in rows]
     neighbours = [row + start for (row, _), start in zip(padded, starts, strict=True)]
     vectors = torch.from_numpy(np.concatenate([vectors for _, vectors in padded]))
     volumes = torch.tensor([atoms.get_volume() for atoms in structures])
     return Graph(
         vectors=vectors.to(device, dtype),
         neighbours=torch.from_numpy(np.concatenate(neighbours)).to(device),
-        species=torch.from_numpy(species_of(structures, config.elements)).to(device),
+        species=torch.from_numpy(translate_species(structures, config.elements)).to(device),
         structure=torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)).to(device),
         volumes=volumes.to(device, dtype),
     )
 
 
-def species_of(structures: Sequence[Atoms], elements: tuple[int, ...]) -> IntArray:
-    """Translate the atomic numbers of structures with `positions_of`.
+def translate_species(structures: Sequence[Atoms], elements: tuple[int, ...]) -> IntArray:
+    """Translate the atomic numbers of structures with `find_positions`.
 
     Parameters
     ----------
@@ -103,10 +103,10 @@ def species_of(structures: Sequence[Atoms], elements: tuple[int, ...]) -> IntArr
     ndarray of int64, shape (n_atoms,)
         Positions in `elements`.
     """
-    return positions_of(np.concatenate([atoms.numbers for atoms in structures]), elements)
+    return find_positions(np.concatenate([atoms.numbers for atoms in structures]), elements)
 
 
-def positions_of(numbers: IntArray, elements: tuple[int, ...]) -> IntArray:
+def find_positions(numbers: IntArray, elements: tuple[int, ...]) -> IntArray:
     """Translate atomic numbers to positions in the element list.
 
     Parameters
@@ -134,7 +134,7 @@ def positions_of(numbers: IntArray, elements: tuple[int, ...]) -> IntArray:
     return positions
 
 
-def _neighbour_rows(graph: graphs.Graph) -> tuple[IntArray, FloatArray]:
+def _find_neighbour_rows(graph: graphs.NeighbourGraph) -> tuple[IntArray, FloatArray]:
     """Neighbours (n_atoms, width) and vectors to them; -1 and zeros fill short rows."""
     centres, others = graph.pairs
     counts = np.bincount(centres, minlength=len(graph.numbers))
@@ -145,7 +145,7 @@ def _neighbour_rows(graph: graphs.Graph) -> tuple[IntArray, FloatArray]:
     return neighbours, rows
 
 
-def _widened(
+def _pad_rows(
     neighbours: IntArray, vectors: FloatArray, width: int, cutoff: float
 ) -> tuple[IntArray, FloatArray]:
     """Fill rows with the atom itself at the distance of the cutoff."""

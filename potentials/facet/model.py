@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from potentials.facet.config import FacetConfig
 from potentials.facet.graph import Graph
 from potentials.facet.products import make_product
-from potentials.facet.radial import RADIALS, envelope
-from potentials.facet.sphere import harmonics
+from potentials.facet.radial import RADIALS, evaluate_envelope
+from potentials.facet.sphere import evaluate_harmonics
 from potentials.facet.updates import HALF, DegreeLinear, make_update
 
 # From the features that atoms send (n_atoms, (l_in + 1)^2, channels) to the sums of messages
@@ -91,7 +91,9 @@ class Facet(nn.Module):
         self.layers = nn.ModuleList(
             Layer(config, *ends) for ends in zip([0, *inner], [*inner, 0], strict=True)
         )
-        self.readouts = nn.ModuleList([*(_linear(channels, 1) for _ in inner), _readout(channels)])
+        self.readouts = nn.ModuleList(
+            [*(_make_linear(channels, 1) for _ in inner), _make_readout(channels)]
+        )
         references = torch.zeros(n_elements, dtype=torch.float64)
         self.register_buffer("reference_energies", references)
 
@@ -115,7 +117,7 @@ class Facet(nn.Module):
         distances = vectors.norm(dim=-1)
         # Vectors may be of float64 where the features are not: then so is all that depends on them.
         radial = self.radial_functions(distances).to(self.embedding.dtype)
-        directions = harmonics(self.config.l_max, vectors).to(self.embedding.dtype)
+        directions = evaluate_harmonics(self.config.l_max, vectors).to(self.embedding.dtype)
         graph = {"radial": radial, "directions": directions, "neighbours": neighbours}
         sums = [partial(layer.get_submodule("product"), **graph) for layer in self.layers]
         return self.energies(sums, species)
@@ -134,7 +136,7 @@ class Facet(nn.Module):
             Envelope included.
         """
         values: Tensor = self.radial(distances)
-        return values * envelope(distances, self.config.cutoff)[..., None]
+        return values * evaluate_envelope(distances, self.config.cutoff)[..., None]
 
     def energies(self, sums: Sequence[SumMessages], species: Tensor) -> Tensor:
         """Compute the energies of all atoms from the sums of messages of each layer.
@@ -159,7 +161,7 @@ class Facet(nn.Module):
         return energies
 
 
-def energies_of(model: nn.Module, graph: Graph) -> Tensor:
+def compute_energies(model: nn.Module, graph: Graph) -> Tensor:
     """Sum the energies of each structure.
 
     Parameters
@@ -179,7 +181,7 @@ def energies_of(model: nn.Module, graph: Graph) -> Tensor:
     return sums.index_add(0, graph.structure, atomic.double())
 
 
-def derivatives(
+def compute_derivatives(
     model: nn.Module, graph: Graph, *, create_graph: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute energies, forces and stresses in one forward and one backward pass.
@@ -205,11 +207,11 @@ def derivatives(
     stresses : Tensor, shape (n_structures, 3, 3)
         In eV/Å^3, positive under tension.
     """
-    energies, _, gradient = _pair_gradient(model, graph, create_graph=create_graph)
-    return energies, *_forces_and_stresses(graph, gradient)
+    energies, _, gradient = _differentiate_by_pairs(model, graph, create_graph=create_graph)
+    return energies, *_compute_forces_and_stresses(graph, gradient)
 
 
-def derivatives_and_products(
+def compute_derivatives_and_products(
     model: nn.Module, graph: Graph, directions: Tensor, *, create_graph: bool = False
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Compute energies, forces, stresses, and the Hessian times a displacement of all atoms.
@@ -230,18 +232,18 @@ def derivatives_and_products(
     Returns
     -------
     energies, forces, stresses : Tensor
-        As `derivatives` gives them.
+        As `compute_derivatives` gives them.
     products : Tensor, shape (n_atoms, 3)
         In eV/Å^2 times the unit of the displacement.
     """
-    energies, vectors, gradient = _pair_gradient(model, graph, create_graph=True)
-    motion = _pair_motion(graph.neighbours, directions)
+    energies, vectors, gradient = _differentiate_by_pairs(model, graph, create_graph=True)
+    motion = _compute_pair_motion(graph.neighbours, directions)
     (change,) = torch.autograd.grad(gradient, vectors, motion, create_graph=create_graph)
-    products = -_on_atoms(change, graph.neighbours)
-    return energies, *_forces_and_stresses(graph, gradient), products
+    products = -_sum_forces_on_atoms(change, graph.neighbours)
+    return energies, *_compute_forces_and_stresses(graph, gradient), products
 
 
-def hessian_products(model: nn.Module, graph: Graph, directions: Tensor) -> Tensor:
+def compute_hessian_products(model: nn.Module, graph: Graph, directions: Tensor) -> Tensor:
     """Multiply the matrix of second derivatives with displacements, by differentiating twice.
 
     Parameters
@@ -258,50 +260,50 @@ def hessian_products(model: nn.Module, graph: Graph, directions: Tensor) -> Tens
     Tensor, shape (n_directions, n_atoms, 3)
         ``sum_column d^2 E / dx_atom dx_column * direction_column`` in eV/Å^2 times their unit.
     """
-    _, vectors, gradient = _pair_gradient(model, graph, create_graph=True)
+    _, vectors, gradient = _differentiate_by_pairs(model, graph, create_graph=True)
     products = torch.empty_like(directions)
     for product, direction in zip(products, directions, strict=True):
-        motion = _pair_motion(graph.neighbours, direction)
+        motion = _compute_pair_motion(graph.neighbours, direction)
         (change,) = torch.autograd.grad(gradient, vectors, motion, retain_graph=True)
-        product.copy_(-_on_atoms(change, graph.neighbours))
+        product.copy_(-_sum_forces_on_atoms(change, graph.neighbours))
     return products
 
 
-def _pair_gradient(
+def _differentiate_by_pairs(
     model: nn.Module, graph: Graph, *, create_graph: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Energies, vectors between neighbours, and the derivatives of the energy by them."""
     vectors = graph.vectors.detach().requires_grad_()
-    energies = energies_of(model, replace(graph, vectors=vectors))
+    energies = compute_energies(model, replace(graph, vectors=vectors))
     (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph)
     return energies if create_graph else energies.detach(), vectors, gradient
 
 
-def _on_atoms(gradient: Tensor, neighbours: Tensor) -> Tensor:
+def _sum_forces_on_atoms(gradient: Tensor, neighbours: Tensor) -> Tensor:
     """Forces (n_atoms, 3) that derivatives by the vectors between neighbours make."""
     return gradient.sum(1).index_add(0, neighbours.flatten(), -gradient.flatten(0, 1))
 
 
-def _forces_and_stresses(graph: Graph, gradient: Tensor) -> tuple[Tensor, Tensor]:
+def _compute_forces_and_stresses(graph: Graph, gradient: Tensor) -> tuple[Tensor, Tensor]:
     """Forces (n_atoms, 3) and stresses (n_structures, 3, 3)."""
     virials = torch.einsum("nkx,nky->nxy", graph.vectors, gradient)
     sums = virials.new_zeros(len(graph.volumes), 3, 3).index_add(0, graph.structure, virials)
     stresses = (sums + sums.mT) / (2 * graph.volumes[:, None, None])
-    return _on_atoms(gradient, graph.neighbours), stresses
+    return _sum_forces_on_atoms(gradient, graph.neighbours), stresses
 
 
-def _pair_motion(neighbours: Tensor, directions: Tensor) -> Tensor:
+def _compute_pair_motion(neighbours: Tensor, directions: Tensor) -> Tensor:
     """Change of all vectors between neighbours when the atoms move."""
     return directions[neighbours] - directions[:, None]
 
 
-def _linear(channels_in: int, channels_out: int) -> nn.Linear:
+def _make_linear(channels_in: int, channels_out: int) -> nn.Linear:
     """Linear map that keeps the variance."""
     linear = nn.Linear(channels_in, channels_out, bias=False, dtype=torch.float64)
     nn.init.normal_(linear.weight, std=channels_in**-0.5)
     return linear
 
 
-def _readout(channels: int) -> nn.Sequential:
+def _make_readout(channels: int) -> nn.Sequential:
     """Perceptron from the last scalars to an energy."""
-    return nn.Sequential(_linear(channels, channels), nn.SiLU(), _linear(channels, 1))
+    return nn.Sequential(_make_linear(channels, channels), nn.SiLU(), _make_linear(channels, 1))

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from potentials.batching import pack
-from potentials.checkpoint import sha256_of_file
+from potentials.batching import pack_batches
+from potentials.checkpoint import compute_file_digest
 from potentials.devices import to_host
 from potentials.facet.checkpoint import read_facet
 from potentials.facet.compiled import CompiledFacet, compile_facet
-from potentials.facet.graph import build_graph, positions_of
-from potentials.facet.model import Facet, derivatives, hessian_products
+from potentials.facet.graph import build_graph, find_positions
+from potentials.facet.model import Facet, compute_derivatives, compute_hessian_products
 from potentials.forces import differentiate
-from potentials.graphs import Graph, graphs_of, union
+from potentials.graphs import NeighbourGraph, build_graphs, join_graphs
 from potentials.interface import Batch, Equivariance, Evaluation, FloatArray, PotentialCard
 from potentials.kernels import COMPILED, prefer_compiled
 
@@ -70,14 +70,14 @@ class FacetPotential:
         """
         start = time.perf_counter()
         limit = _ATOMS_PER_BATCH.get(self.device.type, _ATOMS_PER_BATCH["cpu"])
-        batches = pack([len(atoms) for atoms in structures], limit)
+        batches = pack_batches([len(atoms) for atoms in structures], limit)
         if self.compiled:
             # Of all structures together: consecutive copies of a crystal share the search.
-            graphs = graphs_of(structures, self.model.config.cutoff)
+            graphs = build_graphs(structures, self.model.config.cutoff)
             results = [self._run_compiled([graphs[i] for i in batch]) for batch in batches]
         else:
             results = [self._evaluate_batch([structures[i] for i in batch]) for batch in batches]
-        return Evaluation.joined(results, time.perf_counter() - start)
+        return Evaluation.join(results, time.perf_counter() - start)
 
     def hessian_products(self, atoms: Atoms, directions: FloatArray) -> FloatArray:
         """Multiply the matrix of second derivatives with displacements of all atoms.
@@ -96,20 +96,22 @@ class FacetPotential:
         """
         graph = build_graph([atoms], self.model.config, self.device, torch.float64)
         motions = torch.as_tensor(directions, dtype=torch.float64, device=self.device)
-        return to_host(hessian_products(self.model, graph, motions))
+        return to_host(compute_hessian_products(self.model, graph, motions))
 
     def _evaluate_batch(self, structures: list[Atoms]) -> Batch:
         """Run one forward and backward pass over a disjoint union of graphs."""
         graph = build_graph(structures, self.model.config, self.device, torch.float64)
-        energies, forces, stresses = (to_host(part) for part in derivatives(self.model, graph))
+        energies, forces, stresses = (
+            to_host(part) for part in compute_derivatives(self.model, graph)
+        )
         ends = np.cumsum([len(atoms) for atoms in structures])
         return energies, np.split(forces, ends[:-1]), stresses
 
-    def _run_compiled(self, graphs: list[Graph]) -> Batch:
+    def _run_compiled(self, graphs: list[NeighbourGraph]) -> Batch:
         """Run one pass with the compiled kernel."""
         assert self.compiled is not None
-        batch, compiled = union(graphs), self.compiled
-        species = torch.from_numpy(positions_of(batch.numbers, self.model.config.elements))
+        batch, compiled = join_graphs(graphs), self.compiled
+        species = torch.from_numpy(find_positions(batch.numbers, self.model.config.elements))
         energies, forces, stresses = differentiate(
             lambda vectors: compiled.energies(vectors, batch, species), batch, self.device
         )
@@ -164,7 +166,7 @@ def _load(path: Path, device: torch.device, dtype: str) -> FacetPotential:
     model.radial.double()
     card = PotentialCard(
         name=str(metadata.get("name", path.stem)),
-        digest=sha256_of_file(path),
+        digest=compute_file_digest(path),
         equivariance=Equivariance.O3 if model.config.is_exact else Equivariance.SO3,
         elements=frozenset(model.config.elements),
         licence=str(metadata.get("licence", LICENCE)),

@@ -19,7 +19,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from potentials.facet.sphere import couplings, harmonics, sphere_grid
+from potentials.facet.sphere import compute_couplings, evaluate_harmonics, make_sphere_grid
 
 Factors = tuple[Tensor, Tensor, Tensor]
 
@@ -41,9 +41,9 @@ class ClebschGordan(nn.Module):
 
     def __init__(self, l_in: int, l_edge: int, l_out: int, channels: int, n_radial: int) -> None:
         super().__init__()
-        coupling = couplings(l_in, l_edge, l_out)
+        coupling = compute_couplings(l_in, l_edge, l_out)
         self.register_buffer("coupling", coupling, persistent=False)
-        self.weight = _radial_weight(len(coupling), n_radial, channels)
+        self.weight = _make_radial_weight(len(coupling), n_radial, channels)
 
     def forward(
         self, features: Tensor, radial: Tensor, directions: Tensor, neighbours: Tensor
@@ -97,7 +97,7 @@ class RankOne(nn.Module):
         super().__init__()
         for name, factor in zip(("in", "edge", "out"), factors, strict=True):
             self.register_buffer(f"factor_{name}", factor.clone(), persistent=persistent)
-        self.weight = _radial_weight(1, n_radial, channels)
+        self.weight = _make_radial_weight(1, n_radial, channels)
 
     def forward(
         self, features: Tensor, radial: Tensor, directions: Tensor, neighbours: Tensor
@@ -153,11 +153,13 @@ def make_product(
     if name == "cg" or l_in == 0:
         return ClebschGordan(l_in, l_max, l_max, channels, n_radial)
     if name == "gaunt":
-        return RankOne(gaunt_factors(l_in, l_max, l_max), channels, n_radial, persistent=False)
-    return RankOne(cp_factors(l_in, l_max, l_max, rank), channels, n_radial, persistent=True)
+        return RankOne(
+            compute_gaunt_factors(l_in, l_max, l_max), channels, n_radial, persistent=False
+        )
+    return RankOne(fit_cp_factors(l_in, l_max, l_max, rank), channels, n_radial, persistent=True)
 
 
-def gaunt_factors(l_in: int, l_edge: int, l_out: int) -> Factors:
+def compute_gaunt_factors(l_in: int, l_edge: int, l_out: int) -> Factors:
     """Return harmonics on a grid, whose products are Gaunt's integrals exactly.
 
     ``sum_g w_g Y_x(g) Y_y(g) Y_z(g)``, scaled for each l to unit variance, is
@@ -174,15 +176,15 @@ def gaunt_factors(l_in: int, l_edge: int, l_out: int) -> Factors:
         Factors of shapes (n_points, (l_in + 1)^2), (n_points, (l_edge + 1)^2) and
         ((l_out + 1)^2, n_points).
     """
-    points, weights = sphere_grid(l_in + l_edge + l_out)
-    left, right, out = (harmonics(degree, points) for degree in (l_in, l_edge, l_out))
+    points, weights = make_sphere_grid(l_in + l_edge + l_out)
+    left, right, out = (evaluate_harmonics(degree, points) for degree in (l_in, l_edge, l_out))
     projection = (out * weights[:, None]).T
     squares = torch.einsum("rx,ry,zr->xyz", left, right, projection).square().sum((0, 1))
     return left, right, projection / squares.sqrt()[:, None]
 
 
 @cache
-def cp_factors(l_in: int, l_edge: int, l_out: int, rank: int, sweeps: int = 500) -> Factors:
+def fit_cp_factors(l_in: int, l_edge: int, l_out: int, rank: int, sweeps: int = 500) -> Factors:
     """Fit a sum of rank-one terms to the sum of all paths, by alternating least squares.
 
     The canonical polyadic decomposition of tensor decomposition networks (arXiv:2507.01131).
@@ -201,19 +203,19 @@ def cp_factors(l_in: int, l_edge: int, l_out: int, rank: int, sweeps: int = 500)
     tuple of Tensor
         Factors of shapes (rank, (l_in + 1)^2), (rank, (l_edge + 1)^2), ((l_out + 1)^2, rank).
     """
-    target = couplings(l_in, l_edge, l_out).sum(0)
+    target = compute_couplings(l_in, l_edge, l_out).sum(0)
     generator = torch.Generator().manual_seed(rank)
     factors = [
         torch.randn(rank, size, dtype=torch.float64, generator=generator) for size in target.shape
     ]
     for _ in range(sweeps):
         for mode in range(3):
-            factors[mode] = _best_factor(target.movedim(mode, 0), factors, mode)
+            factors[mode] = _solve_factor(target.movedim(mode, 0), factors, mode)
     left, right, out = factors
     return left, right, out.T
 
 
-def _best_factor(target: Tensor, factors: list[Tensor], mode: int) -> Tensor:
+def _solve_factor(target: Tensor, factors: list[Tensor], mode: int) -> Tensor:
     """Solve for one factor with the other two fixed, a little damped."""
     first, second = (factor for other, factor in enumerate(factors) if other != mode)
     gram = (first @ first.T) * (second @ second.T)
@@ -223,7 +225,7 @@ def _best_factor(target: Tensor, factors: list[Tensor], mode: int) -> Tensor:
     return solution
 
 
-def _radial_weight(n_paths: int, n_radial: int, channels: int) -> nn.Parameter:
+def _make_radial_weight(n_paths: int, n_radial: int, channels: int) -> nn.Parameter:
     """Weights that turn unit variance into unit variance."""
     weight = torch.randn(n_paths, n_radial, channels, dtype=torch.float64)
     return nn.Parameter(weight / n_radial**0.5)

@@ -5,7 +5,8 @@ The radial weight of a path and channel is linear in a fixed set of smooth funct
 usual perceptron for each weight). So neighbours can be summed before weights are applied, and no
 array of the size (pairs, paths, channels) is ever made.
 
-`spline`, `bessel` and `mlp` give the functions ``B_b``; all are cut off by the same `envelope`.
+`spline`, `bessel` and `mlp` give the functions ``B_b``; all are cut off by the same
+`evaluate_envelope`.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 _HIDDEN = 64
 
 
-def envelope(distances: Tensor, cutoff: float) -> Tensor:
+def evaluate_envelope(distances: Tensor, cutoff: float) -> Tensor:
     """Return ``(1 - x^6)^4`` with ``x = r / cutoff``, and zero beyond.
 
     Three derivatives vanish at the cutoff, so that force constants are continuous and have a slope.
@@ -55,7 +56,7 @@ class Spline(nn.Module):
         self.step = cutoff / size
         centres = torch.arange(1, size + 1, dtype=torch.float64)
         self.register_buffer("centres", centres, persistent=False)
-        self.register_buffer("scale", _unit_scale(self._splines, cutoff), persistent=False)
+        self.register_buffer("scale", _compute_unit_scale(self._splines, cutoff), persistent=False)
 
     def forward(self, distances: Tensor) -> Tensor:
         """Evaluate all splines.
@@ -100,7 +101,7 @@ class Bessel(nn.Module):
         super().__init__()
         wave_numbers = torch.arange(1, size + 1, dtype=torch.float64) * (torch.pi / cutoff)
         self.register_buffer("wave_numbers", wave_numbers, persistent=False)
-        self.register_buffer("scale", _unit_scale(self._waves, cutoff), persistent=False)
+        self.register_buffer("scale", _compute_unit_scale(self._waves, cutoff), persistent=False)
 
     def forward(self, distances: Tensor) -> Tensor:
         """Evaluate all waves.
@@ -165,8 +166,8 @@ RADIALS: dict[str, Callable[[float, int], nn.Module]] = {
 }
 
 
-def _unit_scale(functions: Callable[[Tensor], Tensor], cutoff: float) -> Tensor:
+def _compute_unit_scale(functions: Callable[[Tensor], Tensor], cutoff: float) -> Tensor:
     """Factors that make the mean square over a ball of atoms one, envelope included."""
     r = (torch.arange(1000, dtype=torch.float64) + 0.5) * (cutoff / 1000)
-    squares = (functions(r) * envelope(r, cutoff)[:, None]) ** 2
+    squares = (functions(r) * evaluate_envelope(r, cutoff)[:, None]) ** 2
     return (3 * (squares * (r[:, None] / cutoff) ** 2).mean(0)).rsqrt()

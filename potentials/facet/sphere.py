@@ -16,7 +16,7 @@ from potentials.o3 import o3
 Path = tuple[int, int, int]
 
 
-def n_components(l_max: int) -> int:
+def count_components(l_max: int) -> int:
     """Return the number of coefficients of degrees 0 to `l_max`.
 
     Parameters
@@ -32,7 +32,7 @@ def n_components(l_max: int) -> int:
     return (l_max + 1) ** 2
 
 
-def degrees(l_max: int) -> Tensor:
+def list_degrees(l_max: int) -> Tensor:
     """Return the degree of each coefficient.
 
     Parameters
@@ -49,7 +49,7 @@ def degrees(l_max: int) -> Tensor:
     return each.repeat_interleave(2 * each + 1)
 
 
-def harmonics(l_max: int, vectors: Tensor) -> Tensor:
+def evaluate_harmonics(l_max: int, vectors: Tensor) -> Tensor:
     """Evaluate the real spherical harmonics in the directions of vectors.
 
     Parameters
@@ -70,7 +70,7 @@ def harmonics(l_max: int, vectors: Tensor) -> Tensor:
     return values
 
 
-def natural_paths(l_in: int, l_edge: int, l_out: int) -> list[Path]:
+def list_natural_paths(l_in: int, l_edge: int, l_out: int) -> list[Path]:
     """List the couplings ``l1 x l2 -> l3`` of natural parities.
 
     Parameters
@@ -92,7 +92,7 @@ def natural_paths(l_in: int, l_edge: int, l_out: int) -> list[Path]:
     ]
 
 
-def couplings(l_in: int, l_edge: int, l_out: int) -> Tensor:
+def compute_couplings(l_in: int, l_edge: int, l_out: int) -> Tensor:
     """Return the Clebsch-Gordan coefficients of all natural paths.
 
     A path is ``sqrt((2 l3 + 1) / n)`` times Wigner's 3j symbol, where n paths lead to ``l3``:
@@ -106,24 +106,24 @@ def couplings(l_in: int, l_edge: int, l_out: int) -> Tensor:
     Returns
     -------
     Tensor of float64, shape (n_paths, (l_in + 1)^2, (l_edge + 1)^2, (l_out + 1)^2)
-        In the order of `natural_paths`.
+        In the order of `list_natural_paths`.
     """
-    paths = natural_paths(l_in, l_edge, l_out)
-    shape = (len(paths), *map(n_components, (l_in, l_edge, l_out)))
+    paths = list_natural_paths(l_in, l_edge, l_out)
+    shape = (len(paths), *map(count_components, (l_in, l_edge, l_out)))
     result = torch.zeros(shape, dtype=torch.float64)
     for block, path in zip(result, paths, strict=True):
         competitors = sum(other[2] == path[2] for other in paths)
         scale = ((2 * path[2] + 1) / competitors) ** 0.5
-        block[_components(path)] = scale * o3.wigner_3j(*path, dtype=torch.float64)
+        block[_list_components(path)] = scale * o3.wigner_3j(*path, dtype=torch.float64)
     return result
 
 
-def _components(path: Path) -> tuple[slice, ...]:
+def _list_components(path: Path) -> tuple[slice, ...]:
     """Coefficients of each degree of a path."""
     return tuple(slice(degree**2, (degree + 1) ** 2) for degree in path)
 
 
-def sphere_grid(degree: int) -> tuple[Tensor, Tensor]:
+def make_sphere_grid(degree: int) -> tuple[Tensor, Tensor]:
     """Return points and weights that integrate polynomials on the sphere exactly.
 
     Gauss-Legendre nodes along the polar axis (e3nn's y), equidistant azimuths around it. The

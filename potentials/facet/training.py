@@ -14,8 +14,8 @@ from torch import Tensor
 
 from potentials.facet.checkpoint import load_tensors
 from potentials.facet.config import FacetConfig
-from potentials.facet.frames import Batch
-from potentials.facet.model import Facet, derivatives, derivatives_and_products
+from potentials.facet.frames import FrameBatch
+from potentials.facet.model import Facet, compute_derivatives, compute_derivatives_and_products
 
 _FORMAT = "facet-training-1"
 LABELS = ("energy", "force", "stress", "hessian")
@@ -46,7 +46,7 @@ class OptimizerSettings(BaseModel):
 
 
 @dataclass
-class Learner:
+class TrainingState:
     """A network on its way.
 
     Attributes
@@ -73,7 +73,7 @@ class Learner:
     n_steps: int = 0
 
 
-def new_model(config: FacetConfig, energies: Mapping[int, float], seed: int) -> Facet:
+def make_model(config: FacetConfig, energies: Mapping[int, float], seed: int) -> Facet:
     """Make an untrained network.
 
     Parameters
@@ -98,13 +98,13 @@ def new_model(config: FacetConfig, energies: Mapping[int, float], seed: int) -> 
     return model
 
 
-def begin(
+def begin_training(
     model: Facet,
     weights: LossWeights,
     settings: OptimizerSettings,
     device: str,
     dtype: str,
-) -> Learner:
+) -> TrainingState:
     """Make a network ready to learn.
 
     Parameters
@@ -122,18 +122,18 @@ def begin(
 
     Returns
     -------
-    Learner
+    TrainingState
         With fresh moments; the average begins at the weights.
     """
     model = model.to(device=torch.device(device), dtype=getattr(torch, dtype))
     model.requires_grad_(requires_grad=True)
     average = copy.deepcopy(model).requires_grad_(requires_grad=False)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay)
-    return Learner(model, average, optimizer, weights, settings)
+    return TrainingState(model, average, optimizer, weights, settings)
 
 
-def errors_of(
-    model: Facet, batch: Batch, weights: LossWeights, *, create_graph: bool
+def compute_errors(
+    model: Facet, batch: FrameBatch, weights: LossWeights, *, create_graph: bool
 ) -> dict[str, Tensor]:
     """Compare a network with the labels that are there and have a weight.
 
@@ -141,7 +141,7 @@ def errors_of(
     ----------
     model : Facet
         The network.
-    batch : Batch
+    batch : FrameBatch
         Structures and labels.
     weights : LossWeights
         Labels of weight zero are left out; second derivatives are computed for "hessian" only, and
@@ -156,11 +156,13 @@ def errors_of(
         eV/Å^3, rows of Hessian columns (n, 3) in eV/Å^2.
     """
     # Few frames of a batch have columns, often none: the second derivative would be for nothing.
-    twice = bool(weights.hessian) and bool(_known(batch, "hessian").any())
+    twice = bool(weights.hessian) and bool(_select_known(batch, "hessian").any())
     found: tuple[Tensor, ...] = (
-        derivatives_and_products(model, batch.graph, batch.directions, create_graph=create_graph)
+        compute_derivatives_and_products(
+            model, batch.graph, batch.directions, create_graph=create_graph
+        )
         if twice
-        else (*derivatives(model, batch.graph, create_graph=create_graph), batch.columns)
+        else (*compute_derivatives(model, batch.graph, create_graph=create_graph), batch.columns)
     )
     energies, forces, stresses, products = found
     differences = {
@@ -170,19 +172,19 @@ def errors_of(
         "hessian": products - batch.columns,
     }
     return {
-        label: rows[_known(batch, label)]
+        label: rows[_select_known(batch, label)]
         for label, rows in differences.items()
         if getattr(weights, label)
     }
 
 
-def loss_of(errors: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
+def compute_loss(errors: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
     """Sum the mean norms of errors, weighted.
 
     Parameters
     ----------
     errors : mapping of str to Tensor
-        From `errors_of`.
+        From `compute_errors`.
     weights : LossWeights
         One for each label.
 
@@ -199,14 +201,14 @@ def loss_of(errors: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
     return torch.stack([term.double() for term in terms]).sum()
 
 
-def step(learner: Learner, batch: Batch, progress: float) -> float:
+def take_step(learner: TrainingState, batch: FrameBatch, progress: float) -> float:
     """Change the weights once.
 
     Parameters
     ----------
-    learner : Learner
+    learner : TrainingState
         Changed in place.
-    batch : Batch
+    batch : FrameBatch
         What to learn from.
     progress : float
         Share of the training that is done, from 0 to 1.
@@ -222,8 +224,8 @@ def step(learner: Learner, batch: Batch, progress: float) -> float:
         When the loss is not finite.
     """
     settings, parameters = learner.settings, list(learner.model.parameters())
-    loss = loss_of(
-        errors_of(learner.model, batch, learner.weights, create_graph=True), learner.weights
+    loss = compute_loss(
+        compute_errors(learner.model, batch, learner.weights, create_graph=True), learner.weights
     )
     if not math.isfinite(value := loss.item()):
         raise ValueError(f"the loss became {value}; lower the learning rate, or look at the labels")
@@ -232,14 +234,14 @@ def step(learner: Learner, batch: Batch, progress: float) -> float:
         parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
     torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient)
     for group in learner.optimizer.param_groups:
-        group["lr"] = learning_rate(settings, progress)
+        group["lr"] = compute_learning_rate(settings, progress)
     learner.optimizer.step()
     learner.n_steps += 1
     _update_average(learner)
     return value
 
 
-def learning_rate(settings: OptimizerSettings, progress: float) -> float:
+def compute_learning_rate(settings: OptimizerSettings, progress: float) -> float:
     """Return the learning rate: a linear rise, then half a cosine.
 
     Parameters
@@ -262,7 +264,7 @@ def learning_rate(settings: OptimizerSettings, progress: float) -> float:
 
 
 def validate(
-    model: Facet, batches: Iterable[Batch], weights: LossWeights
+    model: Facet, batches: Iterable[FrameBatch], weights: LossWeights
 ) -> tuple[float, dict[str, float]]:
     """Measure a network on labels it has not learned from.
 
@@ -270,7 +272,7 @@ def validate(
     ----------
     model : Facet
         The network.
-    batches : iterable of Batch
+    batches : iterable of FrameBatch
         Validation frames.
     weights : LossWeights
         Of the loss.
@@ -280,10 +282,10 @@ def validate(
     loss : float
         Of all batches as one.
     errors : dict of str to float
-        ``<label>_mae`` and ``<label>_rmse`` of all components, in the units of `errors_of`; labels
-        that no frame has are left out.
+        ``<label>_mae`` and ``<label>_rmse`` of all components, in the units of `compute_errors`;
+        labels that no frame has are left out.
     """
-    parts = [errors_of(model, batch, weights, create_graph=False) for batch in batches]
+    parts = [compute_errors(model, batch, weights, create_graph=False) for batch in batches]
     rows = {
         label: torch.cat([part[label].detach().double().cpu() for part in parts])
         for label in parts[0]
@@ -293,17 +295,17 @@ def validate(
     for label, values in known.items():
         measured[f"{label}_mae"] = values.abs().mean().item()
         measured[f"{label}_rmse"] = values.square().mean().sqrt().item()
-    return loss_of(known, weights).item(), measured
+    return compute_loss(known, weights).item(), measured
 
 
-def save_learner(path: Path, learner: Learner, notes: Mapping[str, Any]) -> None:
+def save_learner(path: Path, learner: TrainingState, notes: Mapping[str, Any]) -> None:
     """Write all that the next step depends on.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
-    learner : Learner
+    learner : TrainingState
         On its way.
     notes : mapping
         What JSON can hold, to be found again by `load_learner`.
@@ -342,14 +344,14 @@ def read_notes(path: Path) -> dict[str, Any]:
     return notes
 
 
-def load_learner(path: Path, learner: Learner) -> None:
+def load_learner(path: Path, learner: TrainingState) -> None:
     """Bring a learner to the state it was saved in, without running any code from the file.
 
     Parameters
     ----------
     path : pathlib.Path
         Written by `save_learner`.
-    learner : Learner
+    learner : TrainingState
         Of the same architecture; changed in place.
 
     Raises
@@ -367,7 +369,7 @@ def load_learner(path: Path, learner: Learner) -> None:
         raise ValueError(f"{path} does not fit this training: {error}") from error
 
 
-def _known(batch: Batch, label: str) -> Tensor:
+def _select_known(batch: FrameBatch, label: str) -> Tensor:
     """Rows whose labels are known."""
     rows = {
         "energy": batch.energies[:, None],
@@ -378,7 +380,7 @@ def _known(batch: Batch, label: str) -> Tensor:
     return rows.isfinite().all(1)
 
 
-def _update_average(learner: Learner) -> None:
+def _update_average(learner: TrainingState) -> None:
     """Move the average towards the weights, faster in the beginning."""
     decay = min(learner.settings.average_decay, (1 + learner.n_steps) / (10 + learner.n_steps))
     pairs = zip(learner.average.parameters(), learner.model.parameters(), strict=True)

@@ -12,7 +12,7 @@ only if it integrates exactly, that is, only for polynomials up to its degree.
 - `grid_product`, the default, multiplies `correlation` independent mixtures of the channels. The
   integrand is a polynomial of degree ``correlation l_max + l_out``, for which there is an exact
   grid. What has to be more than a polynomial is done by smooth functions of invariants, which need
-  no grid: `soft_unit` keeps the factors bounded, `ScalarGate` scales the product.
+  no grid: `normalize_softly` keeps the factors bounded, `ScalarGate` scales the product.
 
 A pointwise product of mixed channels is also a tensor decomposition: summed over channels, products
 of `correlation` linear forms span all symmetric polynomials of that order. So one message of
@@ -30,7 +30,12 @@ import torch
 from torch import Tensor, nn
 
 from potentials.facet.config import FacetConfig
-from potentials.facet.sphere import degrees, harmonics, n_components, sphere_grid
+from potentials.facet.sphere import (
+    count_components,
+    evaluate_harmonics,
+    list_degrees,
+    make_sphere_grid,
+)
 
 # Makes the mean square of SiLU one for normal input.
 _SILU_SCALE = 1.6766
@@ -57,7 +62,7 @@ class DegreeLinear(nn.Module):
         super().__init__()
         weight = torch.randn(l_max + 1, channels_in, channels_out, dtype=torch.float64)
         self.weight = nn.Parameter(weight / channels_in**0.5)
-        self.register_buffer("degree", degrees(l_max), persistent=False)
+        self.register_buffer("degree", list_degrees(l_max), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Mix channels.
@@ -75,7 +80,7 @@ class DegreeLinear(nn.Module):
         return torch.einsum("nmc,mcd->nmd", features, self.weight[self.degree])
 
 
-def soft_unit(features: Tensor) -> Tensor:
+def normalize_softly(features: Tensor) -> Tensor:
     """Divide each degree by ``sqrt(1 + s)``, where s is the mean square of its features.
 
     Small features stay, large ones become unit vectors, so that products of them are bounded
@@ -114,7 +119,7 @@ class ScalarGate(nn.Module):
         super().__init__()
         self.linear = nn.Linear(channels, (l_max + 1) * channels, dtype=torch.float64)
         nn.init.normal_(self.linear.weight, std=channels**-0.5)
-        self.register_buffer("degree", degrees(l_max), persistent=False)
+        self.register_buffer("degree", list_degrees(l_max), persistent=False)
 
     def forward(self, scalars: Tensor, features: Tensor) -> Tensor:
         """Scale features.
@@ -170,9 +175,11 @@ class GridUpdate(nn.Module):
         self.gate = ScalarGate(l_out, channels)
         self.mix = DegreeLinear(l_out, channels, channels)
         self.skip = DegreeLinear(l_out, channels, channels)
-        points, weights = sphere_grid(grid_degree)
-        back = (weights[:, None] * harmonics(l_out, points)).T
-        self.register_buffer("to_grid", harmonics(l_in, points) / (l_in + 1), persistent=False)
+        points, weights = make_sphere_grid(grid_degree)
+        back = (weights[:, None] * evaluate_harmonics(l_out, points)).T
+        self.register_buffer(
+            "to_grid", evaluate_harmonics(l_in, points) / (l_in + 1), persistent=False
+        )
         self.register_buffer("from_grid", back * (l_in + 1), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -188,10 +195,10 @@ class GridUpdate(nn.Module):
         Tensor, shape (n_atoms, (l_out + 1)^2, channels)
             New coefficients.
         """
-        values = torch.einsum("gm,nmc->ngc", self.to_grid, self.expand(soft_unit(features)))
+        values = torch.einsum("gm,nmc->ngc", self.to_grid, self.expand(normalize_softly(features)))
         combined = self.pointwise(values.chunk(self.n_factors, dim=2))
         projected = torch.einsum("mg,ngc->nmc", self.from_grid, combined)
-        kept = self.skip(features[:, : n_components(self.l_out)])
+        kept = self.skip(features[:, : count_components(self.l_out)])
         result: Tensor = HALF * (kept + self.mix(self.gate(features[:, 0], projected)))
         return result
 
@@ -228,7 +235,7 @@ class Gate(nn.Module):
         Tensor, shape (n_atoms, (l_out + 1)^2, channels)
             New coefficients.
         """
-        kept = features[:, : n_components(self.l_out)]
+        kept = features[:, : count_components(self.l_out)]
         scaled = self.gate(features[:, 0], self.expand(kept))
         result: Tensor = HALF * (self.skip(kept) + self.mix(scaled))
         return result
@@ -251,17 +258,17 @@ def make_update(config: FacetConfig, l_out: int) -> GridUpdate | Gate:
     """
     if config.update == "gate":
         return Gate(l_out, config.channels)
-    degree = config.grid_degree or config.exact_grid_degree(l_out)
+    degree = config.grid_degree or config.find_exact_grid_degree(l_out)
     sizes = config.l_max, l_out, config.channels
     if config.update == "grid_mlp":
-        return GridUpdate(*sizes, 1, degree, _silu)
-    return GridUpdate(*sizes, config.correlation, degree, _product)
+        return GridUpdate(*sizes, 1, degree, _evaluate_silu)
+    return GridUpdate(*sizes, config.correlation, degree, _multiply)
 
 
-def _product(values: Sequence[Tensor]) -> Tensor:
+def _multiply(values: Sequence[Tensor]) -> Tensor:
     return reduce(torch.mul, values)
 
 
-def _silu(values: Sequence[Tensor]) -> Tensor:
+def _evaluate_silu(values: Sequence[Tensor]) -> Tensor:
     """SiLU of unit variance."""
     return _SILU_SCALE * nn.functional.silu(values[0])

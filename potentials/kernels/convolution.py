@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from potentials.compiler import KernelUnavailableError
 from potentials.convolution import Convolution, Paths
 from potentials.devices import to_host
-from potentials.graphs import Union
+from potentials.graphs import GraphUnion
 from potentials.interface import FloatArray
 from potentials.kernels.library import (
     HARMONICS,
@@ -30,13 +30,13 @@ from potentials.kernels.library import (
     IntervalsStructure,
     PathsStructure,
     Record,
-    address,
-    addresses,
-    as_real,
+    cast_to_real,
+    get_address,
+    get_addresses,
     load_library,
     make_record,
 )
-from potentials.kernels.splines import Intervals, interval_polynomials, tabulate
+from potentials.kernels.splines import Intervals, compute_interval_polynomials, tabulate
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class CompiledConnection:
     intervals: Intervals
     dtype: torch.dtype
 
-    def __call__(self, vectors: Tensor, batch: Union) -> CompiledEdges:
+    def __call__(self, vectors: Tensor, batch: GraphUnion) -> CompiledEdges:
         """Prepare the edges of a pass.
 
         Parameters
         ----------
         vectors : Tensor of float64, shape (n_edges, 3)
             From the first atom of each edge to the second, in Å.
-        batch : Union
+        batch : GraphUnion
             The graphs.
 
         Returns
@@ -95,9 +95,12 @@ class CompiledConnection:
         given = vectors.detach().contiguous()
         load_library(self.dtype).edges_forward(
             count,
-            address(given),
-            _intervals_record(self.intervals).reference,
-            *(address(array) for array in (real["harmonics"], row, real["values"], real["slopes"])),
+            get_address(given),
+            _make_intervals_record(self.intervals).reference,
+            *(
+                get_address(array)
+                for array in (real["harmonics"], row, real["values"], real["slopes"])
+            ),
         )
         neighbours = np.bincount(batch.pairs[0], minlength=len(batch.numbers))
         record = make_record(
@@ -193,7 +196,9 @@ def compile_convolution(
     )
     return CompiledConvolution(
         parts=parts,
-        padding=tuple(_filled(p.multiplicity) - p.multiplicity for p in convolution.paths),
+        padding=tuple(
+            _round_up_channels(p.multiplicity) - p.multiplicity for p in convolution.paths
+        ),
         dimensions=dimensions,
         widths=widths,
         channels=channels,
@@ -217,7 +222,7 @@ class _Harmonics(torch.autograd.Function):
         vectors = ctx.saved_tensors[0].contiguous()
         by_vectors, given = torch.empty_like(vectors), gradient.contiguous()
         load_library(given.dtype).edges_backward(
-            len(vectors), address(vectors), address(given), address(by_vectors)
+            len(vectors), get_address(vectors), get_address(given), get_address(by_vectors)
         )
         return by_vectors, None
 
@@ -240,9 +245,9 @@ class _Convolve(torch.autograd.Function):
             features[0].new_empty(len(features[0]), dimension, width)
             for dimension, width in zip(convolution.dimensions, convolution.widths, strict=True)
         )
-        library, pointers = load_library(convolution.dtype), addresses(outputs)
+        library, pointers = load_library(convolution.dtype), get_addresses(outputs)
         for x, part in zip(features, convolution.parts, strict=True):
-            library.convolution_forward(edges.reference, part.reference, address(x), pointers)
+            library.convolution_forward(edges.reference, part.reference, get_address(x), pointers)
         return outputs
 
     @staticmethod
@@ -256,15 +261,15 @@ class _Convolve(torch.autograd.Function):
             torch.zeros_like(x) if needed else None
             for x, needed in zip(features, ctx.needs_input_grad[3:], strict=True)
         ]
-        library, pointers = load_library(convolution.dtype), addresses(given)
+        library, pointers = load_library(convolution.dtype), get_addresses(given)
         for x, by_x, part in zip(features, by_features, convolution.parts, strict=True):
             library.convolution_backward(
                 edges.reference,
                 part.reference,
-                address(x),
+                get_address(x),
                 pointers,
-                None if by_x is None else address(by_x),
-                address(by_edges),
+                None if by_x is None else get_address(by_x),
+                get_address(by_edges),
             )
         return None, None, by_edges, *by_features
 
@@ -273,7 +278,7 @@ _attach: Callable[..., Tensor] = _Harmonics.apply
 _convolve: Callable[..., tuple[Tensor, ...]] = _Convolve.apply
 
 
-def _intervals_record(intervals: Intervals) -> Record:
+def _make_intervals_record(intervals: Intervals) -> Record:
     """Intervals as the compiled code takes them."""
     return make_record(
         IntervalsStructure,
@@ -283,12 +288,12 @@ def _intervals_record(intervals: Intervals) -> Record:
         step=intervals.step,
         count=intervals.count,
         first=intervals.first,
-        values=interval_polynomials(VALUES - 1),
-        slopes=interval_polynomials(SLOPES - 1),
+        values=compute_interval_polynomials(VALUES - 1),
+        slopes=compute_interval_polynomials(SLOPES - 1),
     )
 
 
-def _filled(multiplicity: int) -> int:
+def _round_up_channels(multiplicity: int) -> int:
     """Channels that fill whole vectors."""
     return -(-multiplicity // LANES) * LANES
 
@@ -314,7 +319,7 @@ def _arrange(convolution: Convolution) -> _Arrangement:
         dimensions[output] = size[place]
         starts.append(start)
         channels[output].append(np.arange(start, start + multiplicity))
-        widths[output] += _filled(multiplicity)
+        widths[output] += _round_up_channels(multiplicity)
     joined = tuple(np.concatenate(parts) for parts in channels)
     return tuple(dimensions), tuple(starts), tuple(widths), joined
 
@@ -329,7 +334,7 @@ def _tabulate_paths(
     dtype: torch.dtype,
 ) -> Record:
     """All paths from one irrep as the compiled code takes them."""
-    multiplicity = _filled(paths.multiplicity)
+    multiplicity = _round_up_channels(paths.multiplicity)
     last = to_host(pad(paths.radial, (0, multiplicity - paths.multiplicity)).flatten(1))
 
     def weights(distances: FloatArray) -> FloatArray:
@@ -338,7 +343,9 @@ def _tabulate_paths(
 
     table, slope_table = tabulate(weights, intervals)
     coupling = to_host(paths.coupling)
-    degree = np.array([_degree(coupling[:, :, p]) for p in range(len(paths.outputs))], np.int32)
+    degree = np.array(
+        [_find_degree(coupling[:, :, p]) for p in range(len(paths.outputs))], np.int32
+    )
     if degree.max() > L_MAX or paths.dimension > 2 * L_MAX + 1:
         raise KernelUnavailableError("the compiled kernel knows degrees up to 3 only")
     moment = np.array([0, *accumulate((2 * degree + 1) * paths.dimension)], np.int32)
@@ -358,22 +365,22 @@ def _tabulate_paths(
         n_rows=len(rows),
         n_entries=len(row),
         n_moments=int(moment[-1]),
-        table=as_real(table, dtype),
-        slope_table=as_real(slope_table, dtype),
+        table=cast_to_real(table, dtype),
+        slope_table=cast_to_real(slope_table, dtype),
         degree=degree,
         moment=moment[:-1].copy(),
         entry_row=row.astype(np.int32),
         entry_moment=(
             moment[path] + (harmonic - degree[path] ** 2) * paths.dimension + component
         ).astype(np.int32),
-        entry_value=as_real(coupling[row, harmonic, path, component], dtype),
+        entry_value=cast_to_real(coupling[row, harmonic, path, component], dtype),
         row_output=np.array(output, np.int32),
         row_offset=np.array(offset, np.int64),
         row_stride=np.array(stride, np.int64),
     )
 
 
-def _degree(coupling: FloatArray) -> int:
+def _find_degree(coupling: FloatArray) -> int:
     """Degree of the harmonics of a path, from its coupling (rows, n_harmonics, dimension)."""
     used = np.flatnonzero(np.abs(coupling).max(axis=(0, 2)))
     degree = int(np.sqrt(used[0]))

@@ -99,13 +99,13 @@ def make_record(
     """
     arrays = [value for value in fields.values() if not isinstance(value, int | float)]
     numbers = {
-        name: value if isinstance(value, int | float) else address(value)
+        name: value if isinstance(value, int | float) else get_address(value)
         for name, value in fields.items()
     }
     return Record(kind(**numbers), tuple(arrays))
 
 
-def address(array: NDArray[Any] | Tensor) -> int:
+def get_address(array: NDArray[Any] | Tensor) -> int:
     """Return where the numbers of a contiguous array begin.
 
     Parameters
@@ -125,7 +125,7 @@ def address(array: NDArray[Any] | Tensor) -> int:
     return int(array.ctypes.data)
 
 
-def addresses(arrays: Sequence[Tensor]) -> Any:  # noqa: ANN401 - ctypes gives it no type
+def get_addresses(arrays: Sequence[Tensor]) -> Any:  # noqa: ANN401 - ctypes gives it no type
     """Return an array of C with the addresses of tensors.
 
     Parameters
@@ -138,7 +138,7 @@ def addresses(arrays: Sequence[Tensor]) -> Any:  # noqa: ANN401 - ctypes gives i
     ctypes array
         One pointer for each.
     """
-    return (ctypes.c_void_p * len(arrays))(*[address(array) for array in arrays])
+    return (ctypes.c_void_p * len(arrays))(*[get_address(array) for array in arrays])
 
 
 @cache
@@ -177,7 +177,7 @@ def load_library(dtype: torch.dtype) -> Any:  # noqa: ANN401 - ctypes gives it n
     return library
 
 
-def as_real(array: NDArray[np.float64], dtype: torch.dtype) -> Tensor:
+def cast_to_real(array: NDArray[np.float64], dtype: torch.dtype) -> Tensor:
     """Cast an array to the precision of the compiled code.
 
     Parameters

@@ -47,8 +47,8 @@ def prefer_compiled(compiled: Callable[[], P], plain: Callable[[], P], exact: P,
 
 def _require_equal(found: Potential, exact: Potential, tolerance: float) -> None:
     """Compare a small crystal without symmetry."""
-    crystal = _test_crystal(exact)
-    mine, theirs = (_flat(potential.evaluate([crystal])) for potential in (found, exact))
+    crystal = _make_test_crystal(exact)
+    mine, theirs = (_flatten(potential.evaluate([crystal])) for potential in (found, exact))
     scale = np.abs(theirs).max()
     if not np.abs(mine - theirs).max() <= tolerance * scale:
         raise KernelUnavailableError(
@@ -56,12 +56,12 @@ def _require_equal(found: Potential, exact: Potential, tolerance: float) -> None
         )
 
 
-def _flat(evaluation: Evaluation) -> np.ndarray:
+def _flatten(evaluation: Evaluation) -> np.ndarray:
     """Forces and stress as one array."""
     return np.concatenate([evaluation.forces[0].ravel(), evaluation.stresses.ravel()])
 
 
-def _test_crystal(potential: Potential) -> Atoms:
+def _make_test_crystal(potential: Potential) -> Atoms:
     """Six atoms of six elements in a sheared cell."""
     elements = sorted(potential.card.elements)
     numbers = [elements[i * (len(elements) - 1) // 5] for i in range(6)]

@@ -97,7 +97,7 @@ def tabulate(functions: Functions, intervals: Intervals) -> tuple[FloatArray, Fl
 
 
 @cache
-def interval_polynomials(degree: int) -> FloatArray:
+def compute_interval_polynomials(degree: int) -> FloatArray:
     """Return the B-splines that are not zero in an interval, as polynomials on it.
 
     Parameters

@@ -8,10 +8,10 @@ before it.
 
 from tasks.chirality.analysis import ChiralityAnalysis, analyze_force_constants
 from tasks.chirality.angular_momentum import angular_momentum
-from tasks.chirality.modes import Modes, modes_at
+from tasks.chirality.image_weighting import ImageWeightings
+from tasks.chirality.modes import Modes, compute_modes
 from tasks.chirality.settings import ChiralitySettings
-from tasks.chirality.spread import Divisions
-from tasks.chirality.thermal import ThermalProperties, thermal_properties
+from tasks.chirality.thermal import ThermalProperties, compute_thermal_properties
 from tasks.chirality.verdict import VERDICT_SETTINGS, ScoreSettings, judge
 from tasks.tables.chirality import ChiralityRecord, Verdict
 
@@ -20,14 +20,14 @@ __all__ = [
     "ChiralityAnalysis",
     "ChiralityRecord",
     "ChiralitySettings",
-    "Divisions",
+    "ImageWeightings",
     "Modes",
     "ScoreSettings",
     "ThermalProperties",
     "Verdict",
     "analyze_force_constants",
     "angular_momentum",
+    "compute_modes",
+    "compute_thermal_properties",
     "judge",
-    "modes_at",
-    "thermal_properties",
 ]

@@ -7,59 +7,68 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.axes import RotationAxis, crystal_operations, principal_axes, rotation_axes
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
+from tasks.chirality.axes import (
+    RotationAxis,
+    find_crystal_operations,
+    find_rotation_axes,
+    select_principal_axes,
+)
 from tasks.chirality.brillouin import (
     BandPath,
     Mesh,
-    band_path,
-    cycloidicity,
-    helicity,
-    helicity_size,
-    inscribed_radius,
-    irreducible_mesh,
-    zone_directions,
+    choose_zone_directions,
+    compute_cycloidicity,
+    compute_helicity,
+    compute_helicity_size,
+    compute_inscribed_radius,
+    make_band_path,
+    make_irreducible_mesh,
 )
 from tasks.chirality.degeneracy import (
-    degenerate_sets,
-    near_degenerate,
-    obeys_space_group,
-    set_size,
-    symmetry_partners,
+    count_set_members,
+    find_degenerate_sets,
+    find_symmetry_partners,
+    flag_near_degenerate,
+    has_space_group_symmetry,
 )
-from tasks.chirality.harmonics import HelicitySpectrum, helicity_spectrum
-from tasks.chirality.magnetic import magnetization_tensor
-from tasks.chirality.modes import Modes, frequencies_at, modes_at
-from tasks.chirality.pam import pam_along_path
+from tasks.chirality.harmonics import HelicitySpectrum, compute_helicity_spectrum
+from tasks.chirality.image_weighting import (
+    ImageWeightings,
+    compare_axes,
+    compare_zones,
+    compute_optical_shift,
+    compute_zone_numbers,
+    sample_q_points,
+)
+from tasks.chirality.magnetic import compute_magnetization_tensor
+from tasks.chirality.modes import Modes, compute_frequencies, compute_modes
+from tasks.chirality.pam import label_modes
 from tasks.chirality.raman import (
     CHANNELS,
+    BranchSplitting,
     CircularRaman,
-    Lines,
-    Splitting,
-    circular_raman,
-    seen_doublets,
-    splittings,
+    LineSettings,
+    find_raman_visibility,
+    find_seen_doublets,
+    measure_branch_splittings,
 )
-from tasks.chirality.resolution import MEV_PER_THZ, resolved_angular_momentum
+from tasks.chirality.resolution import MEV_PER_THZ, resolve_angular_momentum
 from tasks.chirality.settings import ChiralitySettings
-from tasks.chirality.spread import (
-    Divisions,
-    axis_spread,
-    drawn_points,
-    optical_shift,
-    zone_numbers,
-    zone_spread,
+from tasks.chirality.statistics import (
+    average_atomic_motion,
+    compute_zone_statistics,
+    find_translations,
 )
-from tasks.chirality.statistics import atomic_means, translations, zone_statistics
 from tasks.chirality.tensor import (
     TensorResult,
     ThermalSample,
-    thermal_sample,
-    velocity_angular_momentum_tensor,
+    compute_velocity_angular_momentum_tensor,
+    make_thermal_sample,
 )
-from tasks.chirality.thermal import ROOM_TEMPERATURE, thermal_sums
-from tasks.phonons.fourier import Crystal
-from tasks.symmetry.zone import ZoneImages, zone_images
+from tasks.chirality.thermal import ROOM_TEMPERATURE, sum_thermal_properties
+from tasks.phonons.fourier import HarmonicCrystal
+from tasks.symmetry.zone import ZoneImages, find_zone_images
 from tasks.tables.chirality import ChiralityRecord
 
 FloatArray = NDArray[np.float64]
@@ -77,7 +86,7 @@ class ModeSample:
         Frequencies and eigenvectors.
     sets : ndarray of int, shape (nq, nb)
         Labels of the degenerate sets.
-    momentum : ndarray, shape (nq, nb, 3)
+    angular_momentum : ndarray, shape (nq, nb, 3)
         Angular momentum Tr(P L) / Tr(P) of the set of each mode, in hbar.
     images : ZoneImages
         Images of the q-points in the first Brillouin zone.
@@ -85,17 +94,17 @@ class ModeSample:
 
     modes: Modes
     sets: IntArray
-    momentum: FloatArray
+    angular_momentum: FloatArray
     images: ZoneImages
 
     def __getitem__(self, rows: IntArray) -> "ModeSample":
         """Sample at some of the q-points."""
         images = ZoneImages(self.images.vectors[rows], self.images.weights[rows])
-        return ModeSample(self.modes[rows], self.sets[rows], self.momentum[rows], images)
+        return ModeSample(self.modes[rows], self.sets[rows], self.angular_momentum[rows], images)
 
 
 @dataclass(frozen=True, eq=False)
-class Responses:
+class ThermalResponses:
     """Thermal responses and what distinguishes opposite hands along the axes.
 
     Attributes
@@ -110,7 +119,7 @@ class Responses:
         The same for the magnetic moment; None without Born charges.
     axes : tuple of RotationAxis
         Inequivalent axes of order 3, 4 or 6.
-    splittings : tuple of Splitting
+    splittings : tuple of BranchSplitting
         One per axis of a chiral crystal; empty otherwise.
     raman : tuple of CircularRaman
         One per axis.
@@ -121,7 +130,7 @@ class Responses:
     tensor: TensorResult
     magnetization: TensorResult | None
     axes: tuple[RotationAxis, ...]
-    splittings: tuple[Splitting, ...]
+    splittings: tuple[BranchSplitting, ...]
     raman: tuple[CircularRaman, ...]
 
 
@@ -139,19 +148,19 @@ class ChiralityAnalysis:
         l_x, l_y, l_z, helicity, cycloidicity (hbar), pam_raw, pam_integer, pam_order, pam_screw.
         Numbers of a degenerate set are its means, except the labels pam, which are its spectrum.
         Labels that do not exist are masked.
-    responses : Responses
+    responses : ThermalResponses
         Full results behind the record.
     """
 
     record: ChiralityRecord
     modes: Columns
-    responses: Responses
+    responses: ThermalResponses
 
 
 def analyze_force_constants(
-    phonon: Crystal,
+    phonon: HarmonicCrystal,
     settings: ChiralitySettings | None = None,
-    divisions: Divisions | None = None,
+    divisions: ImageWeightings | None = None,
 ) -> ChiralityAnalysis:
     """Analyse the chirality of the phonons of one crystal.
 
@@ -162,7 +171,7 @@ def analyze_force_constants(
         cell set explicitly, and ``nac_params`` where Born charges are known.
     settings : ChiralitySettings, optional
         Sampling and tolerances; the defaults if left out.
-    divisions : Divisions, optional
+    divisions : ImageWeightings, optional
         The crystal with its force constants divided otherwise among periodic images; without them
         the record tells no spreads.
 
@@ -177,28 +186,30 @@ def analyze_force_constants(
         Where there are no force constants, or a frequency is not finite.
     """
     settings = settings or ChiralitySettings()
-    mesh = irreducible_mesh(phonon, settings.mesh_spacing)
-    zone = sample_modes(phonon, modes_at(phonon, mesh.q_points), settings.degeneracy_tolerance)
-    axes = rotation_axes(phonon)
-    responses = _responses(phonon, zone, mesh, settings, axes)
+    mesh = make_irreducible_mesh(phonon, settings.mesh_spacing)
+    zone = sample_modes(phonon, compute_modes(phonon, mesh.q_points), settings.degeneracy_tolerance)
+    axes = find_rotation_axes(phonon)
+    responses = _compute_responses(phonon, zone, mesh, settings, axes)
     fields = (
-        _sampling_fields(phonon, mesh)
-        | _momentum_fields(phonon, zone, mesh, settings)
-        | _resolved_fields(phonon, zone, mesh, settings)
-        | _stability_fields(phonon, zone, mesh, settings)
-        | _spectrum_fields(responses.spectrum)
-        | _tensor_fields(responses)
-        | _axis_fields(responses, settings)
-        | _thermal_fields(phonon, zone, mesh, settings)
+        _describe_sampling(phonon, mesh)
+        | _compute_angular_momentum_fields(phonon, zone, mesh, settings)
+        | _compute_resolved_fields(phonon, zone, mesh, settings)
+        | _compute_stability_fields(phonon, zone, mesh, settings)
+        | _flatten_spectrum(responses.spectrum)
+        | _flatten_tensors(responses)
+        | _flatten_axes(responses, settings)
+        | _compute_thermal_fields(phonon, zone, mesh, settings)
     )
     if divisions:
-        fields |= _spread_fields(zone, mesh, settings, divisions, responses, fields)
-    table = mode_table(phonon, band_path(phonon, settings.path_spacing), settings, axes)
+        fields |= _compute_image_weighting_errors(
+            zone, mesh, settings, divisions, responses, fields
+        )
+    table = tabulate_modes(phonon, make_band_path(phonon, settings.path_spacing), settings, axes)
     return ChiralityAnalysis(ChiralityRecord(**fields), table, responses)
 
 
 def sample_modes(
-    phonon: Crystal,
+    phonon: HarmonicCrystal,
     modes: Modes,
     tolerance: float,
     joined: NDArray[np.bool_] | None = None,
@@ -214,19 +225,21 @@ def sample_modes(
     tolerance : float
         Bands closer than this (THz) form a degenerate set.
     joined : ndarray of bool, shape (nq, nb - 1), optional
-        Bands joined by symmetry, from `symmetry_partners`.
+        Bands joined by symmetry, from `find_symmetry_partners`.
 
     Returns
     -------
     ModeSample
     """
-    sets = degenerate_sets(modes.frequencies, tolerance, joined)
-    momentum = mean_angular_momentum(modes.eigenvectors, sets)
-    return ModeSample(modes, sets, momentum, zone_images(modes.q_points, phonon.primitive.cell))
+    sets = find_degenerate_sets(modes.frequencies, tolerance, joined)
+    angular_momentum = compute_mean_angular_momentum(modes.eigenvectors, sets)
+    return ModeSample(
+        modes, sets, angular_momentum, find_zone_images(modes.q_points, phonon.primitive.cell)
+    )
 
 
-def mode_table(
-    phonon: Crystal,
+def tabulate_modes(
+    phonon: HarmonicCrystal,
     path: BandPath,
     settings: ChiralitySettings,
     axes: Sequence[RotationAxis] | None = None,
@@ -242,28 +255,30 @@ def mode_table(
     settings : ChiralitySettings
         Tolerance of the degenerate sets.
     axes : sequence of RotationAxis, optional
-        From ``axes.rotation_axes``; found if left out.
+        From ``axes.find_rotation_axes``; found if left out.
 
     Returns
     -------
     mapping of str to ndarray
         Columns as described in `ChiralityAnalysis`.
     """
-    modes = _path_modes(phonon, path)
+    modes = _compute_path_modes(phonon, path)
     tolerance = settings.degeneracy_tolerance
-    joined = _joined_at_special_points(phonon, path, tolerance)
+    joined = _join_at_special_points(phonon, path, tolerance)
     sample = sample_modes(phonon, modes, tolerance, joined)
-    labels = pam_along_path(phonon, modes, sample.sets, axes).columns
+    labels = label_modes(phonon, modes, sample.sets, axes).columns
     order = labels["pam_order"].ravel()
-    columns = _columns_per_mode(sample, near_degenerate(modes.frequencies, sample.sets, tolerance))
+    columns = _tabulate_per_mode(
+        sample, flag_near_degenerate(modes.frequencies, sample.sets, tolerance)
+    )
     return (
-        {name: np.repeat(column, modes.n_bands) for name, column in _columns_per_q(path).items()}
+        {name: np.repeat(column, modes.n_bands) for name, column in _tabulate_per_q(path).items()}
         | {name: column.ravel() for name, column in columns.items()}
-        | {name: _masked(column.ravel(), order) for name, column in labels.items()}
+        | {name: _mask_labels(column.ravel(), order) for name, column in labels.items()}
     )
 
 
-def _columns_per_q(path: BandPath) -> dict[str, NDArray[Any]]:
+def _tabulate_per_q(path: BandPath) -> dict[str, NDArray[Any]]:
     """Columns with one value per q-point."""
     return {
         "q_label": np.array(path.labels),
@@ -275,16 +290,16 @@ def _columns_per_q(path: BandPath) -> dict[str, NDArray[Any]]:
     }
 
 
-def _columns_per_mode(sample: ModeSample, near: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+def _tabulate_per_mode(sample: ModeSample, near: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
     """Columns with one value per mode, shape (nq, nb) each."""
     shape = sample.sets.shape
     singles = {
         "frequency": sample.modes.frequencies,
-        "l_x": sample.momentum[..., 0],
-        "l_y": sample.momentum[..., 1],
-        "l_z": sample.momentum[..., 2],
-        "helicity": helicity(sample.momentum, sample.images),
-        "cycloidicity": cycloidicity(sample.momentum, sample.images),
+        "l_x": sample.angular_momentum[..., 0],
+        "l_y": sample.angular_momentum[..., 1],
+        "l_z": sample.angular_momentum[..., 2],
+        "helicity": compute_helicity(sample.angular_momentum, sample.images),
+        "cycloidicity": compute_cycloidicity(sample.angular_momentum, sample.images),
     }
     return {
         "band": np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape),
@@ -294,79 +309,79 @@ def _columns_per_mode(sample: ModeSample, near: NDArray[np.bool_]) -> dict[str, 
     }
 
 
-def _masked(values: NDArray[Any], order: NDArray[Any]) -> NDArray[Any]:
+def _mask_labels(values: NDArray[Any], order: NDArray[Any]) -> NDArray[Any]:
     """Labels as stored: masked where no axis holds q or the label is not sound."""
     kind = np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32
     return np.ma.masked_array(values.astype(kind), mask=(order == 0) | np.isnan(values))
 
 
-def _path_modes(phonon: Crystal, path: BandPath) -> Modes:
+def _compute_path_modes(phonon: HarmonicCrystal, path: BandPath) -> Modes:
     """Modes along the path; with charges, Gamma is approached along each segment."""
-    modes = modes_at(phonon, path.q_points)
+    modes = compute_modes(phonon, path.q_points)
     at_gamma = np.flatnonzero(~path.q_points.any(axis=1))
     if phonon.nac_params is None or not len(at_gamma):
         return modes
     frequencies, eigenvectors = modes.frequencies.copy(), modes.eigenvectors.copy()
     for row in at_gamma:
-        limit = modes_at(phonon, np.zeros(3), nac_direction=path.directions[row])
+        limit = compute_modes(phonon, np.zeros(3), nac_direction=path.directions[row])
         frequencies[row], eigenvectors[row] = limit.frequencies[0], limit.eigenvectors[0]
     return Modes(modes.q_points, frequencies, eigenvectors)
 
 
-def _joined_at_special_points(
-    phonon: Crystal, path: BandPath, tolerance: float
+def _join_at_special_points(
+    phonon: HarmonicCrystal, path: BandPath, tolerance: float
 ) -> NDArray[np.bool_]:
     """Bands joined by symmetry at the named points; with charges not at Gamma."""
     joined = np.zeros((len(path.q_points), 3 * len(phonon.primitive) - 1), dtype=bool)
-    if obeys_space_group(phonon, tolerance / 10):
+    if has_space_group_symmetry(phonon, tolerance / 10):
         return joined
     rows = path.is_labelled
     if phonon.nac_params is not None:
         rows &= path.q_points.any(axis=1)
     points, inverse = np.unique(path.q_points[rows].round(9), axis=0, return_inverse=True)
-    joined[rows] = symmetry_partners(phonon, points)[inverse.ravel()]
+    joined[rows] = find_symmetry_partners(phonon, points)[inverse.ravel()]
     return joined
 
 
-def _responses(
-    phonon: Crystal,
+def _compute_responses(
+    phonon: HarmonicCrystal,
     zone: ModeSample,
     mesh: Mesh,
     settings: ChiralitySettings,
     axes: Sequence[RotationAxis],
-) -> Responses:
+) -> ThermalResponses:
     """Thermal responses on the mesh; Raman and splittings along the axes."""
     tolerance, cutoff = settings.degeneracy_tolerance, settings.frequency_cutoff
     mesh_modes = (phonon, zone.modes, zone.sets, mesh.weights)
-    sample = thermal_sample(*mesh_modes, irreducible=True, tolerance=tolerance)
+    sample = make_thermal_sample(*mesh_modes, irreducible=True, tolerance=tolerance)
     options = {
         "window_width": settings.window_width,
         "frequency_cutoff": cutoff,
     }
-    kelvin, principal = settings.temperatures, principal_axes(phonon, axes=axes)
-    return Responses(
-        spectrum=helicity_spectrum(
+    kelvin, principal = settings.temperatures, select_principal_axes(phonon, axes=axes)
+    return ThermalResponses(
+        spectrum=compute_helicity_spectrum(
             *mesh_modes,
             irreducible=True,
             bin_width=settings.helicity_bin_width,
             frequency_cutoff=cutoff,
-            momentum=zone.momentum,
+            angular_momentum=zone.angular_momentum,
             images=zone.images,
         ),
         thermal=sample,
-        tensor=velocity_angular_momentum_tensor(sample, kelvin, **options),
-        magnetization=magnetization_tensor(phonon, sample, kelvin, **options)
+        tensor=compute_velocity_angular_momentum_tensor(sample, kelvin, **options),
+        magnetization=compute_magnetization_tensor(phonon, sample, kelvin, **options)
         if phonon.nac_params is not None
         else None,
         axes=principal,
-        splittings=splittings(
-            phonon, axes=principal, lines=Lines(settings.wave_number, settings.linewidth)
+        splittings=measure_branch_splittings(
+            phonon, axes=principal, lines=LineSettings(settings.wave_number, settings.linewidth)
         ),
-        raman=circular_raman(phonon, tolerance, principal),
+        raman=find_raman_visibility(phonon, tolerance, principal),
     )
 
 
-def _sampling_fields(phonon: Crystal, mesh: Mesh) -> dict[str, Any]:
+def _describe_sampling(phonon: HarmonicCrystal, mesh: Mesh) -> dict[str, Any]:
     """Fields that say what was sampled."""
     return {
         "n_atoms": len(phonon.primitive),
@@ -377,33 +392,33 @@ def _sampling_fields(phonon: Crystal, mesh: Mesh) -> dict[str, Any]:
     }
 
 
-def _counted(phonon: Crystal, modes: Modes, cutoff: float) -> NDArray[np.bool_]:
+def _select_counted(phonon: HarmonicCrystal, modes: Modes, cutoff: float) -> NDArray[np.bool_]:
     """Modes that enter the means: neither imaginary nor a translation."""
-    return (modes.frequencies >= -cutoff) & ~translations(modes, phonon.primitive.masses)
+    return (modes.frequencies >= -cutoff) & ~find_translations(modes, phonon.primitive.masses)
 
 
-def _momentum_fields(
-    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+def _compute_angular_momentum_fields(
+    phonon: HarmonicCrystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
 ) -> dict[str, Any]:
     """Means and maxima of the angular momentum over the zone."""
-    counted = _counted(phonon, zone.modes, settings.frequency_cutoff)
-    size = np.linalg.norm(zone.momentum, axis=-1)
+    counted = _select_counted(phonon, zone.modes, settings.frequency_cutoff)
+    size = np.linalg.norm(zone.angular_momentum, axis=-1)
     quantities = {
         "angular_momentum": size,
-        "helicity": helicity_size(zone.momentum, zone.images),
-        "cycloidicity": cycloidicity(zone.momentum, zone.images),
+        "helicity": compute_helicity_size(zone.angular_momentum, zone.images),
+        "cycloidicity": compute_cycloidicity(zone.angular_momentum, zone.images),
     }
     fields: dict[str, Any] = {}
     for name, values in quantities.items():
-        found = zone_statistics(values, mesh.weights, counted)
+        found = compute_zone_statistics(values, mesh.weights, counted)
         fields[f"mean_{name}"], fields[f"max_{name}"] = found.mean, found.maximum
         fields[f"mean_optical_{name}"] = found.optical_mean
         fields[f"max_optical_{name}"] = found.optical_maximum
     optical = np.where(counted, size, 0.0)
     optical[:, :3] = 0.0
     row, band = np.unravel_index(optical.argmax(), optical.shape)
-    sites = crystal_operations(phonon).sites
-    atoms = atomic_means(zone.modes, zone.sets, mesh.weights, counted, sites)
+    sites = find_crystal_operations(phonon).sites
+    atoms = average_atomic_motion(zone.modes, zone.sets, mesh.weights, counted, sites)
     return fields | {
         "max_optical_q_point": tuple(zone.modes.q_points[row].tolist()),
         "max_optical_frequency": float(zone.modes.frequencies[row, band]),
@@ -412,56 +427,56 @@ def _momentum_fields(
     }
 
 
-def _resolved_fields(
-    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+def _compute_resolved_fields(
+    phonon: HarmonicCrystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
 ) -> dict[str, float]:
     """Means over the optical branches of what linewidths and resolutions leave."""
-    counted = _counted(phonon, zone.modes, settings.frequency_cutoff)
+    counted = _select_counted(phonon, zone.modes, settings.frequency_cutoff)
     frequencies = zone.modes.frequencies
 
-    def resolved(widths: FloatArray) -> FloatArray:
-        return resolved_angular_momentum(zone.momentum, frequencies, widths, counted)
+    def resolve(widths: FloatArray) -> FloatArray:
+        return resolve_angular_momentum(zone.angular_momentum, frequencies, widths, counted)
 
     def mean(values: FloatArray) -> float:
-        return zone_statistics(values, mesh.weights, counted).optical_mean
+        return compute_zone_statistics(values, mesh.weights, counted).optical_mean
 
-    natural = resolved(settings.linewidth * np.abs(frequencies))
-    along = helicity_size(natural, zone.images)
+    natural = resolve(settings.linewidth * np.abs(frequencies))
+    along = compute_helicity_size(natural, zone.images)
     resolution = settings.scattering_resolution / MEV_PER_THZ
-    measured = resolved(np.full_like(frequencies, resolution))
+    measured = resolve(np.full_like(frequencies, resolution))
     clear = frequencies > settings.resonant_resolution / MEV_PER_THZ
     return {
         "resolved_angular_momentum": mean(np.linalg.norm(natural, axis=-1)),
         "resolved_helicity": mean(along),
-        "long_wave_helicity": _long_wave_helicity(phonon, settings),
+        "long_wave_helicity": _compute_long_wave_helicity(phonon, settings),
         "scattering_angular_momentum": mean(np.linalg.norm(measured, axis=-1)),
         "resonant_helicity": mean(along * clear),
     }
 
 
-def _long_wave_helicity(phonon: Crystal, settings: ChiralitySettings) -> float:
+def _compute_long_wave_helicity(phonon: HarmonicCrystal, settings: ChiralitySettings) -> float:
     """Mean of |h| that a linewidth leaves the optical branches at one |k|, over its directions."""
-    directions, weights = zone_directions(phonon)
+    directions, weights = choose_zone_directions(phonon)
     cell = phonon.primitive.cell
-    radius = min(settings.wave_number / (2 * np.pi), inscribed_radius(cell))
-    modes = modes_at(phonon, radius * directions @ cell.T)
+    radius = min(settings.wave_number / (2 * np.pi), compute_inscribed_radius(cell))
+    modes = compute_modes(phonon, radius * directions @ cell.T)
     sample = sample_modes(phonon, modes, settings.degeneracy_tolerance)
-    counted = _counted(phonon, modes, settings.frequency_cutoff)
+    counted = _select_counted(phonon, modes, settings.frequency_cutoff)
     widths = settings.linewidth * np.abs(modes.frequencies)
-    resolved = resolved_angular_momentum(sample.momentum, modes.frequencies, widths, counted)
-    found = helicity_size(resolved, sample.images)
-    return zone_statistics(found, weights, counted).optical_mean
+    resolve = resolve_angular_momentum(sample.angular_momentum, modes.frequencies, widths, counted)
+    found = compute_helicity_size(resolve, sample.images)
+    return compute_zone_statistics(found, weights, counted).optical_mean
 
 
-def _stability_fields(
-    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+def _compute_stability_fields(
+    phonon: HarmonicCrystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
 ) -> dict[str, Any]:
     """Imaginary and degenerate modes, and how well the sum rules hold."""
     modes, weights = zone.modes, mesh.weights
     share = np.broadcast_to(weights[:, None] / (weights.sum() * modes.n_bands), zone.sets.shape)
-    uniform = translations(modes, phonon.primitive.masses)
+    uniform = find_translations(modes, phonon.primitive.masses)
     imaginary = (modes.frequencies < -settings.frequency_cutoff) & ~uniform
-    near = near_degenerate(modes.frequencies, zone.sets, settings.degeneracy_tolerance)
+    near = flag_near_degenerate(modes.frequencies, zone.sets, settings.degeneracy_tolerance)
     return {
         "min_frequency": float(modes.frequencies.min(where=~uniform, initial=np.inf)),
         "max_frequency": float(modes.frequencies.max()),
@@ -469,41 +484,43 @@ def _stability_fields(
         "imaginary_fraction": float(share[imaginary].sum()),
         "n_translations": int(uniform.sum()),
         "translation_frequency": float(np.abs(modes.frequencies[uniform]).max()),
-        "degenerate_fraction": float(share[set_size(zone.sets) > 1].sum()),
+        "degenerate_fraction": float(share[count_set_members(zone.sets) > 1].sum()),
         "near_degenerate_fraction": float(share[near].sum()),
-        "sum_rule_violation": float(np.linalg.norm(zone.momentum.sum(axis=1), axis=-1).max()),
+        "sum_rule_violation": float(
+            np.linalg.norm(zone.angular_momentum.sum(axis=1), axis=-1).max()
+        ),
     }
 
 
-def _spectrum_fields(spectrum: HelicitySpectrum) -> dict[str, Any]:
+def _flatten_spectrum(spectrum: HelicitySpectrum) -> dict[str, Any]:
     """Helicity density of states, flattened."""
     return {
         "helicity_bin_width": spectrum.bin_width,
-        "helicity_dos": _flat(spectrum.chi),
-        "helicity_dos_absolute": _flat(spectrum.absolute),
-        "helicity_harmonics": _flat(spectrum.amplitudes),
-        "helicity_ratios": _flat(spectrum.relative_amplitudes),
+        "helicity_dos": _flatten(spectrum.chi),
+        "helicity_dos_absolute": _flatten(spectrum.absolute),
+        "helicity_harmonics": _flatten(spectrum.amplitudes),
+        "helicity_ratios": _flatten(spectrum.relative_amplitudes),
         "helicity_wave_found": spectrum.wave,
     }
 
 
-def _tensor_fields(responses: Responses) -> dict[str, Any]:
+def _flatten_tensors(responses: ThermalResponses) -> dict[str, Any]:
     """Thermal responses, flattened."""
     tensor, magnetization = responses.tensor, responses.magnetization
     return {
-        "temperatures": _flat(tensor.temperatures),
-        "tensor": _flat(tensor.response),
-        "tensor_pseudoscalar": _flat(tensor.pseudoscalar),
-        "tensor_polar_vector": _flat(tensor.polar_vector),
-        "tensor_violation": _flat(tensor.violation),
-        "tensor_largest_share": _flat(tensor.largest_share),
-        "window_edges": _flat(tensor.window_edges),
-        "tensor_windows": _flat(tensor.by_window),
-        "magnetization": None if magnetization is None else _flat(magnetization.response),
+        "temperatures": _flatten(tensor.temperatures),
+        "tensor": _flatten(tensor.response),
+        "tensor_pseudoscalar": _flatten(tensor.pseudoscalar),
+        "tensor_polar_vector": _flatten(tensor.polar_vector),
+        "tensor_violation": _flatten(tensor.violation),
+        "tensor_largest_share": _flatten(tensor.largest_share),
+        "window_edges": _flatten(tensor.window_edges),
+        "tensor_windows": _flatten(tensor.by_window),
+        "magnetization": None if magnetization is None else _flatten(magnetization.response),
     }
 
 
-def _axis_fields(responses: Responses, settings: ChiralitySettings) -> dict[str, Any]:
+def _flatten_axes(responses: ThermalResponses, settings: ChiralitySettings) -> dict[str, Any]:
     """Splittings and Raman selection along the axes, one list entry per axis or mode."""
     axes = responses.axes
     rows = [
@@ -516,12 +533,12 @@ def _axis_fields(responses: Responses, settings: ChiralitySettings) -> dict[str,
         "axis_screws": tuple(axis.screw for axis in axes),
         "axis_directions": tuple(float(x) for axis in axes for x in axis.direction),
         "splitting_max": tuple(found.maximum for found in responses.splittings),
-        "splitting_linear": tuple(_largest(found.linear) for found in responses.splittings),
+        "splitting_linear": tuple(_find_largest(found.linear) for found in responses.splittings),
         "splitting_acoustic": tuple(found.acoustic_quadratic for found in responses.splittings),
         "circular_splitting": tuple(
-            MEV_PER_THZ * _largest(found.circular) for found in responses.splittings
+            MEV_PER_THZ * _find_largest(found.circular) for found in responses.splittings
         ),
-        "raman_splitting": _raman_splittings(responses, settings),
+        "raman_splitting": _compute_raman_splittings(responses, settings),
         "raman_axes": tuple(row[0] for row in rows),
         "raman_frequencies": tuple(float(row[1]) for row in rows),
         "raman_pam": tuple(row[2] for row in rows),
@@ -531,12 +548,12 @@ def _axis_fields(responses: Responses, settings: ChiralitySettings) -> dict[str,
     }
 
 
-def _thermal_fields(
-    phonon: Crystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
+def _compute_thermal_fields(
+    phonon: HarmonicCrystal, zone: ModeSample, mesh: Mesh, settings: ChiralitySettings
 ) -> dict[str, float]:
     """Thermal properties at room temperature, which the names of the columns tell."""
     masses, cutoff = phonon.primitive.masses, settings.frequency_cutoff
-    found = thermal_sums(zone.modes, mesh.weights, masses, cutoff, ROOM_TEMPERATURE)
+    found = sum_thermal_properties(zone.modes, mesh.weights, masses, cutoff, ROOM_TEMPERATURE)
     return {
         "zero_point_energy": found.zero_point_energy,
         "free_energy_300": float(found.free_energy[0]),
@@ -545,48 +562,52 @@ def _thermal_fields(
     }
 
 
-def _raman_splittings(responses: Responses, settings: ChiralitySettings) -> tuple[float, ...]:
+def _compute_raman_splittings(
+    responses: ThermalResponses, settings: ChiralitySettings
+) -> tuple[float, ...]:
     """Largest circular splitting (meV) that light sees along each axis of a chiral crystal."""
     scale = MEV_PER_THZ * settings.light_wave_number
     return tuple(
-        scale * _largest((found.linear * found.weights[:-1])[seen_doublets(found, raman)])
+        scale * _find_largest((found.linear * found.weights[:-1])[find_seen_doublets(found, raman)])
         for found, raman in zip(responses.splittings, responses.raman, strict=False)
     )
 
 
-def _spread_fields(
+def _compute_image_weighting_errors(
     zone: ModeSample,
     mesh: Mesh,
     settings: ChiralitySettings,
-    divisions: Divisions,
-    responses: Responses,
+    divisions: ImageWeightings,
+    responses: ThermalResponses,
     fields: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What other divisions of the force constants change, at some q-points of the mesh."""
-    rows, counts = drawn_points(mesh.weights)
+    rows, counts = sample_q_points(mesh.weights)
     here, other = zone[rows], divisions.other
     points = here.modes.q_points
-    there = sample_modes(other, modes_at(other, points), settings.degeneracy_tolerance)
-    thermal = thermal_sample(other, there.modes, there.sets, counts, irreducible=False)
+    there = sample_modes(other, compute_modes(other, points), settings.degeneracy_tolerance)
+    thermal = make_thermal_sample(other, there.modes, there.sets, counts, irreducible=False)
     numbers = (
-        zone_numbers(here, responses.thermal.drawn(rows, counts), counts, settings),
-        zone_numbers(there, thermal, counts, settings),
+        compute_zone_numbers(here, responses.thermal.take_q_points(rows, counts), counts, settings),
+        compute_zone_numbers(there, thermal, counts, settings),
     )
-    shift = optical_shift(here.modes.frequencies, frequencies_at(divisions.usual, points), counts)
-    linear = splittings(other, n_points=1, axes=responses.axes)
+    shift = compute_optical_shift(
+        here.modes.frequencies, compute_frequencies(divisions.equal_shares, points), counts
+    )
+    linear = measure_branch_splittings(other, n_points=1, axes=responses.axes)
     return (
-        zone_spread(responses.tensor, fields["mean_optical_helicity"], *numbers)
-        | axis_spread(fields["splitting_linear"], [_largest(axis.linear) for axis in linear])
+        compare_zones(responses.tensor, fields["mean_optical_helicity"], *numbers)
+        | compare_axes(fields["splitting_linear"], [_find_largest(axis.linear) for axis in linear])
         | {"optical_shift": shift}
     )
 
 
-def _largest(values: FloatArray) -> float:
+def _find_largest(values: FloatArray) -> float:
     """Number of largest size, with its sign; 0 where there is none."""
     sound = values[np.isfinite(values)]
     return float(sound[np.abs(sound).argmax()]) if len(sound) else 0.0
 
 
-def _flat(values: FloatArray) -> tuple[float, ...]:
+def _flatten(values: FloatArray) -> tuple[float, ...]:
     """Plain numbers in C order."""
     return tuple(np.asarray(values).ravel().tolist())

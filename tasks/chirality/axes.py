@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phonopy.structure.atoms import PhonopyAtoms
 
-from tasks.phonons.fourier import Crystal
+from tasks.phonons.fourier import HarmonicCrystal
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -101,7 +101,7 @@ class RotationAxis:
     positions: FloatArray
 
 
-def crystal_operations(phonon: Crystal) -> CrystalOperations:
+def find_crystal_operations(phonon: HarmonicCrystal) -> CrystalOperations:
     """Return the space-group operations of the primitive cell of a phonopy object.
 
     Parameters
@@ -124,7 +124,7 @@ def crystal_operations(phonon: Crystal) -> CrystalOperations:
     return CrystalOperations(rotations, left @ right, translations, sites)
 
 
-def rotation_axes(phonon: Crystal) -> tuple[RotationAxis, ...]:
+def find_rotation_axes(phonon: HarmonicCrystal) -> tuple[RotationAxis, ...]:
     """Find the rotation and screw axes of a crystal, one for each direction and order.
 
     A direction of order 6 is listed with its orders 3 and 2 too (at a K-like point only the
@@ -140,17 +140,17 @@ def rotation_axes(phonon: Crystal) -> tuple[RotationAxis, ...]:
     tuple of RotationAxis
         Highest order first. See the module's head for sense, screw part and centre.
     """
-    operations = crystal_operations(phonon)
+    operations = find_crystal_operations(phonon)
     axes = []
     for rotation in np.unique(operations.rotations, axis=0):
-        order = _rotation_order(rotation)
+        order = _find_rotation_order(rotation)
         if order and _has_positive_sense(rotation, order, phonon.primitive):
-            axes.append(_axis(phonon.primitive, operations, rotation, order))
+            axes.append(_make_axis(phonon.primitive, operations, rotation, order))
     return tuple(sorted(axes, key=lambda a: (-a.order, *(-a.lattice_vector[::-1]))))
 
 
-def principal_axes(
-    phonon: Crystal, minimum_order: int = 3, axes: Sequence[RotationAxis] | None = None
+def select_principal_axes(
+    phonon: HarmonicCrystal, minimum_order: int = 3, axes: Sequence[RotationAxis] | None = None
 ) -> tuple[RotationAxis, ...]:
     """Select the highest order of each direction and one direction of each symmetry-equal set.
 
@@ -161,16 +161,16 @@ def principal_axes(
     minimum_order : int
         Axes of lower order are left out.
     axes : sequence of RotationAxis, optional
-        From `rotation_axes`; found if left out.
+        From `find_rotation_axes`; found if left out.
 
     Returns
     -------
     tuple of RotationAxis
         Highest order first.
     """
-    rotations = crystal_operations(phonon).cartesian
+    rotations = find_crystal_operations(phonon).cartesian
     chosen: list[RotationAxis] = []
-    for axis in rotation_axes(phonon) if axes is None else axes:
+    for axis in find_rotation_axes(phonon) if axes is None else axes:
         images = rotations @ axis.direction
         known = any(np.max(np.abs(images @ other.direction)) > PARALLEL for other in chosen)
         if axis.order >= minimum_order and not known:
@@ -178,7 +178,7 @@ def principal_axes(
     return tuple(chosen)
 
 
-def contains(
+def is_on_axis(
     axis: RotationAxis, q_points: FloatArray, tolerance: float = _SAME_Q
 ) -> NDArray[np.bool_]:
     """Tell which q-points the axis leaves in place: R q = q + G.
@@ -232,22 +232,22 @@ def rotate_modes(axis: RotationAxis, q_points: FloatArray, vectors: ComplexArray
     return np.asarray(result.reshape(n_q, n_rows, n_bands))
 
 
-def _rotation_order(rotation: IntArray) -> int:
+def _find_rotation_order(rotation: IntArray) -> int:
     """Order of a proper rotation; 0 for the identity and for improper operations."""
     if round(np.linalg.det(rotation)) != 1:
         return 0
     return _ORDER_OF_TRACE.get(int(np.trace(rotation)), 0)
 
 
-def _sum_of_powers(rotation: IntArray, order: int) -> IntArray:
+def _sum_powers(rotation: IntArray, order: int) -> IntArray:
     """1 + R + ... + R^(n-1): n times the projector on the axis."""
     powers = [np.linalg.matrix_power(rotation, p) for p in range(order)]
     return np.asarray(np.sum(powers, axis=0))
 
 
-def _vector_along(rotation: IntArray, order: int) -> IntArray:
+def _find_vector_along(rotation: IntArray, order: int) -> IntArray:
     """Shortest integer vector that R leaves unchanged, in the sense of the module's head."""
-    total = _sum_of_powers(rotation, order)
+    total = _sum_powers(rotation, order)
     column = total[:, np.abs(total).sum(axis=0).argmax()]
     vector = column // gcd(*(int(c) for c in column))
     leading = vector.sum() or vector[np.flatnonzero(vector)[0]]
@@ -262,14 +262,14 @@ def _has_positive_sense(rotation: IntArray, order: int, primitive: PhonopyAtoms)
     cartesian = columns @ rotation @ np.linalg.inv(columns)
     curl = np.array([cartesian[2, 1], cartesian[0, 2], cartesian[1, 0]])
     curl -= np.array([cartesian[1, 2], cartesian[2, 0], cartesian[0, 1]])
-    return bool(curl @ columns @ _vector_along(rotation, order) > 0)
+    return bool(curl @ columns @ _find_vector_along(rotation, order) > 0)
 
 
-def _axis(
+def _make_axis(
     primitive: PhonopyAtoms, operations: CrystalOperations, rotation: IntArray, order: int
 ) -> RotationAxis:
     """Axis of one rotation: least screw part, then the centre of the module's head."""
-    vector = _vector_along(rotation, order)
+    vector = _find_vector_along(rotation, order)
     members = np.flatnonzero((operations.rotations == rotation).all(axis=(1, 2)))
     cartesian = operations.cartesian[members[0]]
     choices = (operations.translations[members][:, None] + _NEIGHBOUR_CELLS).reshape(-1, 3)
@@ -279,7 +279,7 @@ def _axis(
     # Singular values of 1 - R are zero along the axis, and of order one across it.
     centres = plane @ np.linalg.pinv(np.eye(3) - cartesian, rcond=1e-6).T
     direction = vector @ primitive.cell / np.linalg.norm(vector @ primitive.cell)
-    best = _best_centre(centres, direction, primitive)
+    best = _choose_centre(centres, direction, primitive)
     return RotationAxis(
         order=order,
         screw=int(screws.min()),
@@ -298,22 +298,22 @@ def _reduce_screw(
     translations: FloatArray, rotation: IntArray, order: int, vector: IntArray
 ) -> tuple[FloatArray, IntArray]:
     """Translations shifted along the axis so that 0 <= m < n, and their m."""
-    total = translations @ _sum_of_powers(rotation, order).T
+    total = translations @ _sum_powers(rotation, order).T
     screws = np.rint(total @ vector / (vector @ vector)).astype(np.int64)
     return translations - (screws // order)[:, None] * vector, screws % order
 
 
-def _best_centre(centres: FloatArray, direction: FloatArray, primitive: PhonopyAtoms) -> int:
+def _choose_centre(centres: FloatArray, direction: FloatArray, primitive: PhonopyAtoms) -> int:
     """Index of the centre of least moment of inertia, then of the one nearest to the origin."""
     keys, inverse = np.unique(np.round(centres, 6), axis=0, return_inverse=True)
-    moments = _moments_of_inertia(keys, direction, primitive)
+    moments = _compute_moments_of_inertia(keys, direction, primitive)
     tied = np.flatnonzero(moments <= moments.min() * (1 + _RELATIVE_TIE) + _RELATIVE_TIE)
     distances = np.round(np.linalg.norm(keys[tied], axis=1), 4)
     winner = tied[np.lexsort((*(-keys[tied].T), distances))[0]]
     return int(np.flatnonzero(inverse.ravel() == winner)[0])
 
 
-def _moments_of_inertia(
+def _compute_moments_of_inertia(
     centres: FloatArray, direction: FloatArray, primitive: PhonopyAtoms
 ) -> FloatArray:
     """Sums of mass times squared distance from each axis, each atom at its nearest image."""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 
-from tasks.chirality.analysis import mode_table
-from tasks.chirality.brillouin import band_path
-from tasks.chirality.degeneracy import set_size
+from tasks.chirality.analysis import tabulate_modes
+from tasks.chirality.brillouin import make_band_path
+from tasks.chirality.degeneracy import count_set_members
 from tasks.chirality.settings import ChiralitySettings
 from tasks.units import THZ, FrequencyUnit
 
@@ -41,7 +41,7 @@ class BandStructure:
         Label of the degenerate set of each band at its q-point.
     near_degenerate : ndarray of bool, shape (nq, nb)
         Sets that another one approaches within ten tolerances.
-    momentum : ndarray, shape (nq, nb, 3)
+    angular_momentum : ndarray, shape (nq, nb, 3)
         Angular momentum l, Cartesian, in hbar.
     helicity : ndarray, shape (nq, nb)
         l . qhat, in hbar.
@@ -62,7 +62,7 @@ class BandStructure:
     frequencies: FloatArray
     sets: IntArray
     near_degenerate: NDArray[np.bool_]
-    momentum: FloatArray
+    angular_momentum: FloatArray
     helicity: FloatArray
     cycloidicity: FloatArray
     pam_raw: FloatArray
@@ -71,7 +71,7 @@ class BandStructure:
     pam_screw: IntArray
     unit: FrequencyUnit = THZ
 
-    def in_unit(self, unit: FrequencyUnit) -> Self:
+    def convert_unit(self, unit: FrequencyUnit) -> Self:
         """Return the bands with their frequencies in another unit.
 
         Parameters
@@ -90,7 +90,7 @@ class BandStructure:
     @property
     def set_sizes(self) -> IntArray:
         """Number of bands in the degenerate set of each band, shape (nq, nb)."""
-        return set_size(self.sets)
+        return count_set_members(self.sets)
 
     @property
     def ticks(self) -> tuple[tuple[float, str], ...]:
@@ -109,7 +109,7 @@ class BandStructure:
         changes = np.flatnonzero(np.diff(self.segments)) + 1
         return tuple(slice(*ends) for ends in pairwise([0, *changes, len(self.segments)]))
 
-    def along(self, direction: ArrayLike) -> FloatArray:
+    def project_angular_momentum(self, direction: ArrayLike) -> FloatArray:
         """Component of the angular momentum along a direction.
 
         Parameters
@@ -132,10 +132,12 @@ class BandStructure:
         if not length:
             msg = "the direction is zero: give a vector such as (0, 0, 1)"
             raise ValueError(msg)
-        return np.asarray(self.momentum @ vector / length)
+        return np.asarray(self.angular_momentum @ vector / length)
 
 
-def band_structure(phonon: Phonopy, settings: ChiralitySettings | None = None) -> BandStructure:
+def compute_band_structure(
+    phonon: Phonopy, settings: ChiralitySettings | None = None
+) -> BandStructure:
     """Compute the band structure of a crystal with its angular momenta and labels.
 
     The path is that of Y. Hinuma et al., Comput. Mater. Sci. 128, 140 (2017). With Born charges
@@ -151,7 +153,7 @@ def band_structure(phonon: Phonopy, settings: ChiralitySettings | None = None) -
     Returns
     -------
     BandStructure
-        In THz. See `tasks.chirality.analysis.mode_table`, whose rows these are.
+        In THz. See `tasks.chirality.analysis.tabulate_modes`, whose rows these are.
 
     Raises
     ------
@@ -159,8 +161,8 @@ def band_structure(phonon: Phonopy, settings: ChiralitySettings | None = None) -
         Where there are no force constants.
     """
     settings = settings or ChiralitySettings()
-    path = band_path(phonon, settings.path_spacing)
-    columns = mode_table(phonon, path, settings)
+    path = make_band_path(phonon, settings.path_spacing)
+    columns = tabulate_modes(phonon, path, settings)
     shape = (len(path.q_points), -1)
 
     def values(name: str) -> FloatArray:
@@ -175,17 +177,17 @@ def band_structure(phonon: Phonopy, settings: ChiralitySettings | None = None) -
         frequencies=values("frequency"),
         sets=columns["degenerate_set"].astype(np.int64).reshape(shape),
         near_degenerate=columns["near_degenerate"].reshape(shape),
-        momentum=np.stack([values(f"l_{axis}") for axis in "xyz"], axis=-1),
+        angular_momentum=np.stack([values(f"l_{axis}") for axis in "xyz"], axis=-1),
         helicity=values("helicity"),
         cycloidicity=values("cycloidicity"),
         pam_raw=values("pam_raw"),
         pam_integer=values("pam_integer"),
-        pam_order=_per_q(columns["pam_order"], shape),
-        pam_screw=_per_q(columns["pam_screw"], shape),
+        pam_order=_take_per_q(columns["pam_order"], shape),
+        pam_screw=_take_per_q(columns["pam_screw"], shape),
     )
 
 
-def _per_q(column: NDArray[np.int64], shape: tuple[int, int]) -> IntArray:
+def _take_per_q(column: NDArray[np.int64], shape: tuple[int, int]) -> IntArray:
     """Value of each q-point, 0 where all its bands are masked; shape (nq,)."""
     filled = np.asarray(np.ma.filled(column, 0), dtype=np.int64)
     return np.asarray(filled.reshape(shape).max(axis=1))

@@ -16,10 +16,10 @@ from ase.geometry import minkowski_reduce
 from numpy.typing import ArrayLike, NDArray
 from phonopy.structure.atoms import PhonopyAtoms
 
-from tasks.crystals.cells import atoms_of_cell
-from tasks.phonons.fourier import Crystal
-from tasks.symmetry import species_labels
-from tasks.symmetry.zone import NEIGHBOURS, ZoneImages, zone_images
+from tasks.crystals.cells import make_atoms
+from tasks.phonons.fourier import HarmonicCrystal
+from tasks.symmetry import label_species
+from tasks.symmetry.zone import NEIGHBOURS, ZoneImages, find_zone_images
 from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
@@ -31,7 +31,7 @@ _INTERIOR_LABEL: Final = "path"
 _GREEK: Final = {"GAMMA": "Γ", "DELTA": "Δ", "LAMBDA": "Λ", "SIGMA": "Σ"}
 
 
-def zone_faces(cell: ArrayLike) -> FloatArray:
+def find_zone_faces(cell: ArrayLike) -> FloatArray:
     """Feet of the planes that may bound the first Brillouin zone.
 
     Parameters
@@ -48,7 +48,7 @@ def zone_faces(cell: ArrayLike) -> FloatArray:
     return np.asarray(NEIGHBOURS[1:] @ reduced / 2)
 
 
-def inscribed_radius(cell: ArrayLike) -> float:
+def compute_inscribed_radius(cell: ArrayLike) -> float:
     """Radius of the largest sphere inside the first Brillouin zone.
 
     Parameters
@@ -61,15 +61,15 @@ def inscribed_radius(cell: ArrayLike) -> float:
     float
         Half the shortest reciprocal vector, 1/Å without 2 pi.
     """
-    return float(np.linalg.norm(zone_faces(cell), axis=1).min())
+    return float(np.linalg.norm(find_zone_faces(cell), axis=1).min())
 
 
-def helicity(momentum: FloatArray, images: ZoneImages) -> FloatArray:
+def compute_helicity(angular_momentum: FloatArray, images: ZoneImages) -> FloatArray:
     """Helicity h = l . qhat of each mode, averaged over the images of q.
 
     Parameters
     ----------
-    momentum : ndarray, shape (nq, nb, 3)
+    angular_momentum : ndarray, shape (nq, nb, 3)
         Angular momentum, means of degenerate sets, in hbar.
     images : ZoneImages
         Images of the q-points.
@@ -79,18 +79,18 @@ def helicity(momentum: FloatArray, images: ZoneImages) -> FloatArray:
     ndarray, shape (nq, nb)
         In hbar; a pseudoscalar, even in q; 0 at Gamma, where l of every set vanishes.
     """
-    return np.asarray(np.einsum("qba,qa->qb", momentum, images.mean_direction))
+    return np.asarray(np.einsum("qba,qa->qb", angular_momentum, images.mean_direction))
 
 
-def helicity_size(momentum: FloatArray, images: ZoneImages) -> FloatArray:
+def compute_helicity_size(angular_momentum: FloatArray, images: ZoneImages) -> FloatArray:
     """Size |l . qhat| of the helicity of each mode, averaged over the images of q.
 
-    On the boundary of the zone the images may have opposite helicities, which cancel in `helicity`
-    but not here.
+    On the boundary of the zone the images may have opposite helicities, which cancel in
+    `compute_helicity` but not here.
 
     Parameters
     ----------
-    momentum : ndarray, shape (nq, nb, 3)
+    angular_momentum : ndarray, shape (nq, nb, 3)
         Angular momentum, means of degenerate sets, in hbar.
     images : ZoneImages
         Images of the q-points.
@@ -100,20 +100,20 @@ def helicity_size(momentum: FloatArray, images: ZoneImages) -> FloatArray:
     ndarray, shape (nq, nb)
         In hbar.
     """
-    total = np.zeros(momentum.shape[:2])
+    total = np.zeros(angular_momentum.shape[:2])
     for weight, direction in zip(
         images.weights.T, np.moveaxis(images.directions, 1, 0), strict=True
     ):
-        total += weight[:, None] * np.abs(np.einsum("qba,qa->qb", momentum, direction))
+        total += weight[:, None] * np.abs(np.einsum("qba,qa->qb", angular_momentum, direction))
     return total
 
 
-def cycloidicity(momentum: FloatArray, images: ZoneImages) -> FloatArray:
+def compute_cycloidicity(angular_momentum: FloatArray, images: ZoneImages) -> FloatArray:
     """Cycloidicity |qhat x l| of each mode, averaged over the images of q.
 
     Parameters
     ----------
-    momentum : ndarray, shape (nq, nb, 3)
+    angular_momentum : ndarray, shape (nq, nb, 3)
         Angular momentum, means of degenerate sets, in hbar.
     images : ZoneImages
         Images of the q-points.
@@ -123,13 +123,13 @@ def cycloidicity(momentum: FloatArray, images: ZoneImages) -> FloatArray:
     ndarray, shape (nq, nb)
         In hbar. With a single image |l|^2 = h^2 + |qhat x l|^2.
     """
-    total = np.zeros(momentum.shape[:2])
+    total = np.zeros(angular_momentum.shape[:2])
     for weight, direction in zip(
         images.weights.T, np.moveaxis(images.directions, 1, 0), strict=True
     ):
         rows = np.flatnonzero(weight)
         # q x l by the matrix of the cross product with q.
-        across = momentum[rows] @ np.cross(np.eye(3), direction[rows, None])
+        across = angular_momentum[rows] @ np.cross(np.eye(3), direction[rows, None])
         total[rows] += weight[rows, None] * np.sqrt(np.einsum("qba,qba->qb", across, across))
     return total
 
@@ -164,16 +164,16 @@ class Mesh:
     @property
     def full_q_points(self) -> FloatArray:
         """Whole mesh, shape (N, 3), in (-1/2, 1/2]; the last coordinate runs fastest."""
-        return _wrapped(_addresses(self.numbers), self.numbers)
+        return _wrap_addresses(_list_addresses(self.numbers), self.numbers)
 
-    def expand(self, momentum: FloatArray) -> FloatArray:
+    def expand(self, angular_momentum: FloatArray) -> FloatArray:
         """Carry angular momenta from the q-points of the stars to the whole mesh.
 
         l(R q) = det(R) R l(q) and l(-q) = -l(q).
 
         Parameters
         ----------
-        momentum : ndarray, shape (n, ..., 3)
+        angular_momentum : ndarray, shape (n, ..., 3)
             At `q_points`.
 
         Returns
@@ -182,10 +182,10 @@ class Mesh:
             At `full_q_points`.
         """
         matrices = self.axial_matrices[self.operation]
-        return np.asarray(np.einsum("pab,p...b->p...a", matrices, momentum[self.star]))
+        return np.asarray(np.einsum("pab,p...b->p...a", matrices, angular_momentum[self.star]))
 
 
-def mesh_numbers(cell: ArrayLike, rotations: IntArray, spacing: float) -> IntArray:
+def choose_mesh_numbers(cell: ArrayLike, rotations: IntArray, spacing: float) -> IntArray:
     """Divisions of a Gamma-centred mesh that the point group leaves invariant.
 
     They are proportional to the lengths of the reciprocal vectors, and their product is at least
@@ -216,7 +216,7 @@ def mesh_numbers(cell: ArrayLike, rotations: IntArray, spacing: float) -> IntArr
     return np.asarray(np.where(tied, numbers, 0).max(axis=1))
 
 
-def irreducible_mesh(phonon: Crystal, spacing: float) -> Mesh:
+def make_irreducible_mesh(phonon: HarmonicCrystal, spacing: float) -> Mesh:
     """Mesh of a given spacing, reduced by the point group and time reversal.
 
     Parameters
@@ -224,7 +224,7 @@ def irreducible_mesh(phonon: Crystal, spacing: float) -> Mesh:
     phonon : phonopy.Phonopy or Interpolation
         Any, with or without force constants.
     spacing : float
-        Cube root of the volume per mesh point, 1/Å without 2 pi (see `mesh_numbers`).
+        Cube root of the volume per mesh point, 1/Å without 2 pi (see `choose_mesh_numbers`).
 
     Returns
     -------
@@ -233,23 +233,23 @@ def irreducible_mesh(phonon: Crystal, spacing: float) -> Mesh:
     """
     primitive, symmetry = phonon.primitive, phonon.primitive_symmetry
     rotations = np.unique(np.asarray(symmetry.symmetry_operations["rotations"]), axis=0)
-    numbers = mesh_numbers(primitive.cell, rotations, spacing)
-    addresses = _addresses(numbers)
-    images = _images(addresses, numbers, rotations)
+    numbers = choose_mesh_numbers(primitive.cell, rotations, spacing)
+    addresses = _list_addresses(numbers)
+    images = _find_images(addresses, numbers, rotations)
     representative = images.min(axis=0)
     counts = np.bincount(representative)
     kept = np.flatnonzero(counts)
     return Mesh(
         numbers=numbers,
-        q_points=_wrapped(addresses[kept], numbers),
+        q_points=_wrap_addresses(addresses[kept], numbers),
         weights=counts[kept],
         star=(np.cumsum(counts > 0) - 1)[representative],
         operation=images.argmin(axis=0),
-        axial_matrices=_axial_matrices(primitive.cell, rotations),
+        axial_matrices=_make_axial_matrices(primitive.cell, rotations),
     )
 
 
-def zone_directions(phonon: Crystal) -> tuple[FloatArray, IntArray]:
+def choose_zone_directions(phonon: HarmonicCrystal) -> tuple[FloatArray, IntArray]:
     """Directions of q, one of each star, as dense everywhere as the symmetry allows.
 
     Parameters
@@ -265,24 +265,24 @@ def zone_directions(phonon: Crystal) -> tuple[FloatArray, IntArray]:
         Number of points in each star.
     """
     volume = abs(float(np.linalg.det(phonon.primitive.cell)))
-    mesh = irreducible_mesh(phonon, float(np.cbrt(1 / (volume * _N_DIRECTIONS))))
-    images = zone_images(mesh.q_points, phonon.primitive.cell)
+    mesh = make_irreducible_mesh(phonon, float(np.cbrt(1 / (volume * _N_DIRECTIONS))))
+    images = find_zone_images(mesh.q_points, phonon.primitive.cell)
     # Points on the boundary have several directions; Gamma has none.
     inside = (images.weights == 1).any(axis=1) & mesh.q_points.any(axis=1)
     return images.directions[inside, 0], mesh.weights[inside]
 
 
-def _addresses(numbers: IntArray) -> IntArray:
+def _list_addresses(numbers: IntArray) -> IntArray:
     """Integer coordinates of all mesh points, shape (N, 3)."""
     return np.stack(np.unravel_index(np.arange(numbers.prod()), tuple(numbers)), axis=-1)
 
 
-def _wrapped(addresses: IntArray, numbers: IntArray) -> FloatArray:
+def _wrap_addresses(addresses: IntArray, numbers: IntArray) -> FloatArray:
     """Fractional coordinates of mesh points in (-1/2, 1/2]."""
     return (addresses - numbers * (2 * addresses > numbers)) / numbers
 
 
-def _images(addresses: IntArray, numbers: IntArray, rotations: IntArray) -> NDArray[np.int32]:
+def _find_images(addresses: IntArray, numbers: IntArray, rotations: IntArray) -> NDArray[np.int32]:
     """Index of the image of each mesh point under R and, in the second half, under -R."""
     scaled = np.linalg.inv(rotations) * numbers[None, None, :] / numbers[None, :, None]
     index = np.zeros((2 * len(rotations), len(addresses)), dtype=np.int32)
@@ -295,8 +295,8 @@ def _images(addresses: IntArray, numbers: IntArray, rotations: IntArray) -> NDAr
     return index
 
 
-def _axial_matrices(cell: FloatArray, rotations: IntArray) -> FloatArray:
-    """Matrices that carry l of the image back to the point itself, in the order of `_images`."""
+def _make_axial_matrices(cell: FloatArray, rotations: IntArray) -> FloatArray:
+    """Matrices that carry l of the image back to the point, in the order of `_find_images`."""
     left, _, right = np.linalg.svd(cell.T @ rotations @ np.linalg.inv(cell.T))
     cartesian = left @ right
     # The image is the representative, so the inverse operation leads from it to the mesh point.
@@ -334,7 +334,7 @@ class BandPath:
         return np.array([label != _INTERIOR_LABEL for label in self.labels])
 
 
-def special_points(
+def find_special_points(
     primitive: PhonopyAtoms, symprec: float = AS_MADE
 ) -> tuple[dict[str, FloatArray], list[tuple[str, str]]]:
     """Named points and segments of the standard band path, in the basis of the given cell.
@@ -357,7 +357,7 @@ def special_points(
     segments : list of tuple of str
         Names of the ends of each segment.
     """
-    kinds = species_labels(atoms_of_cell(primitive))
+    kinds = label_species(make_atoms(primitive))
     cell = (primitive.cell, primitive.scaled_positions, kinds)
     with warnings.catch_warnings():
         # Two equal cell parameters of a low-symmetry crystal: either path is a valid one.
@@ -366,11 +366,13 @@ def special_points(
     standard = np.asarray(path["primitive_lattice"]) @ np.asarray(path["rotation_matrix"])
     # Integers, so that the special points stay exact fractions.
     change = np.rint(primitive.cell @ np.linalg.inv(standard))
-    points = {_name(key): change @ np.array(q) + 0.0 for key, q in path["point_coords"].items()}
-    return points, [(_name(start), _name(end)) for start, end in path["path"]]
+    points = {
+        _format_label(key): change @ np.array(q) + 0.0 for key, q in path["point_coords"].items()
+    }
+    return points, [(_format_label(start), _format_label(end)) for start, end in path["path"]]
 
 
-def band_path(phonon: Crystal, spacing: float) -> BandPath:
+def make_band_path(phonon: HarmonicCrystal, spacing: float) -> BandPath:
     """Sample the standard band path of a crystal.
 
     Parameters
@@ -383,9 +385,9 @@ def band_path(phonon: Crystal, spacing: float) -> BandPath:
     Returns
     -------
     BandPath
-        See `special_points` for the choice of the path.
+        See `find_special_points` for the choice of the path.
     """
-    points, pairs = special_points(phonon.primitive, phonon.primitive_symmetry.tolerance)
+    points, pairs = find_special_points(phonon.primitive, phonon.primitive_symmetry.tolerance)
     reciprocal = np.linalg.inv(phonon.primitive.cell).T
     q_points, labels, segments, distances, directions = [], [], [], [], []
     travelled = 0.0
@@ -408,7 +410,7 @@ def band_path(phonon: Crystal, spacing: float) -> BandPath:
     )
 
 
-def _name(label: str) -> str:
+def _format_label(label: str) -> str:
     """Label with Greek letters: GAMMA becomes Γ, SIGMA_0 becomes Σ_0."""
     head, separator, tail = label.partition("_")
     return _GREEK.get(head, head) + separator + tail

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
 from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
 
-from tasks.phonons.fourier import Crystal, dynamical_matrices
+from tasks.phonons.fourier import HarmonicCrystal, compute_dynamical_matrices
 from tasks.tolerances import DEGENERACY
 
 # Sets nearer than so many tolerances might be joined by a small change of the force constants.
@@ -21,7 +21,7 @@ NEAR_FACTOR: Final = 10.0
 _GENERAL_POINT = np.array([0.1234, 0.2871, 0.3719])
 
 
-def degenerate_sets(
+def find_degenerate_sets(
     frequencies: NDArray[np.float64],
     tolerance: float = DEGENERACY,
     joined: NDArray[np.bool_] | None = None,
@@ -36,7 +36,7 @@ def degenerate_sets(
         Neighbouring bands closer than this (THz) belong to one set.
     joined : ndarray of bool, shape (nq, nb - 1), optional
         True where bands i and i + 1 belong together whatever their distance
-        (see `symmetry_partners`).
+        (see `find_symmetry_partners`).
 
     Returns
     -------
@@ -51,12 +51,13 @@ def degenerate_sets(
     return labels
 
 
-def symmetry_partners(phonon: Crystal, q_points: ArrayLike) -> NDArray[np.bool_]:
+def find_symmetry_partners(phonon: HarmonicCrystal, q_points: ArrayLike) -> NDArray[np.bool_]:
     """Find neighbouring bands that belong to one irreducible co-representation.
 
     The little group of q includes time reversal, so that pairs stuck together by it count as well.
     Costs milliseconds per q-point: meant for the special points of force constants that do not
-    obey their space group (see `obeys_space_group`), whose degeneracies may exceed any tolerance.
+    obey their space group (see `has_space_group_symmetry`), whose degeneracies may exceed any
+    tolerance.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def symmetry_partners(phonon: Crystal, q_points: ArrayLike) -> NDArray[np.bool_]
     return joined
 
 
-def obeys_space_group(phonon: Crystal, tolerance: float = DEGENERACY) -> bool:
+def has_space_group_symmetry(phonon: HarmonicCrystal, tolerance: float = DEGENERACY) -> bool:
     """Tell whether frequencies are the same at all q-points of a general star.
 
     Parameters
@@ -96,13 +97,13 @@ def obeys_space_group(phonon: Crystal, tolerance: float = DEGENERACY) -> bool:
         True where bands that symmetry joins are degenerate within the tolerance.
     """
     rotations = np.asarray(phonon.primitive_symmetry.symmetry_operations["rotations"])
-    matrices = dynamical_matrices(phonon, _GENERAL_POINT @ rotations)
+    matrices = compute_dynamical_matrices(phonon, _GENERAL_POINT @ rotations)
     squares, _ = diagonalize_dynamical_matrices(matrices, with_eigenvectors=False)
     frequencies = phonon.unit_conversion_factor * np.sign(squares) * np.sqrt(np.abs(squares))
     return float(np.ptp(frequencies, axis=0).max()) < tolerance
 
 
-def near_degenerate(
+def flag_near_degenerate(
     frequencies: NDArray[np.float64],
     sets: NDArray[np.int64],
     tolerance: float = DEGENERACY,
@@ -130,10 +131,10 @@ def near_degenerate(
     flags = np.zeros(frequencies.shape)
     flags[..., :-1] += close
     flags[..., 1:] += close
-    return set_mean(flags, sets) > 0
+    return average_over_sets(flags, sets) > 0
 
 
-def set_mean(values: NDArray[np.float64], sets: NDArray[np.int64]) -> NDArray[np.float64]:
+def average_over_sets(values: NDArray[np.float64], sets: NDArray[np.int64]) -> NDArray[np.float64]:
     """Replace the value of each band by the mean over its degenerate set.
 
     For the diagonal elements of an operator A this is Tr(P A) / Tr(P) with P the projector on the
@@ -155,14 +156,14 @@ def set_mean(values: NDArray[np.float64], sets: NDArray[np.int64]) -> NDArray[np
     # Most q-points have no degenerate bands, and nothing to average.
     rows = np.flatnonzero((np.diff(sets, axis=-1) == 0).any(axis=-1))
     if len(rows):
-        first, counts = _runs(sets[rows])
+        first, counts = _find_runs(sets[rows])
         flat = found[rows].reshape(counts.sum(), -1)
         means = np.add.reduceat(flat, first, axis=0) / counts[:, None]
         found[rows] = np.repeat(means, counts, axis=0).reshape(len(rows), *values.shape[1:])
     return found
 
 
-def set_size(sets: NDArray[np.int64]) -> NDArray[np.int64]:
+def count_set_members(sets: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the bands in the degenerate set of each band.
 
     Parameters
@@ -175,11 +176,11 @@ def set_size(sets: NDArray[np.int64]) -> NDArray[np.int64]:
     ndarray of int, shape (nq, nb)
         1 for a mode without partner.
     """
-    _, counts = _runs(sets)
+    _, counts = _find_runs(sets)
     return np.repeat(counts, counts).reshape(sets.shape)
 
 
-def _runs(sets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _find_runs(sets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First band and number of bands of each set, the bands numbered in C order."""
     starts = np.ones(sets.shape, dtype=bool)
     starts[..., 1:] = np.diff(sets, axis=-1) != 0

@@ -27,15 +27,15 @@ import numpy as np
 from numpy.polynomial.legendre import leg2poly, legder
 from numpy.typing import NDArray
 
-from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, crystal_operations
-from tasks.chirality.brillouin import helicity_size
-from tasks.chirality.degeneracy import set_mean
-from tasks.chirality.histogram import bin_edges, bin_matrix
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
+from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, find_crystal_operations
+from tasks.chirality.brillouin import compute_helicity_size
+from tasks.chirality.degeneracy import average_over_sets
+from tasks.chirality.histogram import make_bin_edges, make_bin_matrix
 from tasks.chirality.modes import Modes
-from tasks.phonons.fourier import Crystal
-from tasks.symmetry.point_groups import helicity_multiplicity
-from tasks.symmetry.zone import ZoneImages, zone_images
+from tasks.phonons.fourier import HarmonicCrystal
+from tasks.symmetry.point_groups import count_helicity_harmonics
+from tasks.symmetry.zone import ZoneImages, find_zone_images
 from tasks.tolerances import FREQUENCY_CUTOFF
 
 Wave = Literal["none", "s", "d", "g", "i"]
@@ -96,8 +96,8 @@ class HelicitySpectrum:
         return self.wave == self.symmetry_wave
 
 
-def helicity_spectrum(
-    phonon: Crystal,
+def compute_helicity_spectrum(
+    phonon: HarmonicCrystal,
     modes: Modes,
     sets: IntArray,
     weights: IntArray | FloatArray,
@@ -106,7 +106,7 @@ def helicity_spectrum(
     bin_width: float = 0.1,
     frequency_cutoff: float = FREQUENCY_CUTOFF,
     threshold: float = 1e-2,
-    momentum: FloatArray | None = None,
+    angular_momentum: FloatArray | None = None,
     images: ZoneImages | None = None,
 ) -> HelicitySpectrum:
     """Sum the helicity of the modes of a mesh by frequency and direction.
@@ -131,7 +131,7 @@ def helicity_spectrum(
         Modes below this frequency (THz), imaginary ones among them, are left out.
     threshold : float
         Least relative amplitude that counts as a wave.
-    momentum : ndarray, shape (nq, nb, 3), optional
+    angular_momentum : ndarray, shape (nq, nb, 3), optional
         Angular momenta, means of the degenerate sets, where they are known (hbar).
     images : ZoneImages, optional
         Images of the q-points in the first Brillouin zone, where they are known.
@@ -142,21 +142,23 @@ def helicity_spectrum(
         With the wave found and the one the point group announces.
     """
     if images is None:
-        images = zone_images(modes.q_points, phonon.primitive.cell)
-    if momentum is None:
-        momentum = mean_angular_momentum(modes.eigenvectors, sets)
-    frequencies = set_mean(modes.frequencies, sets)
+        images = find_zone_images(modes.q_points, phonon.primitive.cell)
+    if angular_momentum is None:
+        angular_momentum = compute_mean_angular_momentum(modes.eigenvectors, sets)
+    frequencies = average_over_sets(modes.frequencies, sets)
     weight = np.asarray(weights, dtype=float)
     share = (weight / weight.sum())[:, None] * (frequencies > frequency_cutoff)
-    rotations = crystal_operations(phonon).cartesian
-    fields = _harmonic_fields(images, rotations if irreducible else np.eye(3)[None])
-    edges = bin_edges(frequencies, bin_width)
-    gather = bin_matrix(frequencies, edges)
+    rotations = find_crystal_operations(phonon).cartesian
+    fields = _compute_harmonic_fields(images, rotations if irreducible else np.eye(3)[None])
+    edges = make_bin_edges(frequencies, bin_width)
+    gather = make_bin_matrix(frequencies, edges)
     # Real and imaginary parts beside each other: the angular momenta are real.
-    pseudoscalar = share[..., None] * (momentum @ fields.swapaxes(1, 2).copy().view(np.float64))
+    pseudoscalar = share[..., None] * (
+        angular_momentum @ fields.swapaxes(1, 2).copy().view(np.float64)
+    )
     harmonics = (gather @ pseudoscalar.reshape(share.size, -1)).view(np.complex128)
-    absolute = gather @ (share * helicity_size(momentum, images)).ravel()
-    amplitudes = _amplitudes(harmonics)
+    absolute = gather @ (share * compute_helicity_size(angular_momentum, images)).ravel()
+    amplitudes = _compute_amplitudes(harmonics)
     relative = amplitudes.sum(axis=1) / (absolute.sum() or 1.0)
     return HelicitySpectrum(
         bin_edges=edges,
@@ -166,26 +168,26 @@ def helicity_spectrum(
         amplitudes=amplitudes / bin_width,
         relative_amplitudes=relative,
         mean_absolute=float(absolute.sum() / (share.sum() or 1.0)),
-        wave=_lowest(relative > threshold),
-        symmetry_wave=_lowest(
-            np.array([helicity_multiplicity(rotations, order) > 0 for order in ORDERS])
+        wave=_find_lowest_wave(relative > threshold),
+        symmetry_wave=_find_lowest_wave(
+            np.array([count_helicity_harmonics(rotations, order) > 0 for order in ORDERS])
         ),
     )
 
 
-def _harmonic_fields(images: ZoneImages, rotations: FloatArray) -> ComplexArray:
+def _compute_harmonic_fields(images: ZoneImages, rotations: FloatArray) -> ComplexArray:
     """Vectors F with l . F = h Y_LM, averaged over images and star; shape (nq, n_harmonics, 3).
 
     A member R q of the star has l(Rq) . F(Rq) = l(q) . det(R) R^T F(Rq).
     """
     used = images.weights > 0
     directions, first = images.directions[used], np.cumsum(used.sum(axis=1)) - used.sum(axis=1)
-    values = _all_harmonics(directions) @ _pseudoscalar_average(rotations)
+    values = _evaluate_all_harmonics(directions) @ _average_pseudoscalar(rotations)
     vectors = directions * images.weights[used][:, None]
     return np.asarray(np.add.reduceat(values[..., None] * vectors[:, None], first, axis=0))
 
 
-def _pseudoscalar_average(rotations: FloatArray) -> ComplexArray:
+def _average_pseudoscalar(rotations: FloatArray) -> ComplexArray:
     """Matrix A with mean_R det(R) Y_LM(R n) = sum_h Y_h(n) A_h,LM for all n.
 
     The harmonics of one order turn among themselves; twenty-eight of them are told apart by their
@@ -193,12 +195,12 @@ def _pseudoscalar_average(rotations: FloatArray) -> ComplexArray:
     """
     directions = np.random.default_rng(0).normal(size=(100, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    turned = _all_harmonics(directions @ rotations.swapaxes(1, 2))[..., _M_ALL >= 0]
+    turned = _evaluate_all_harmonics(directions @ rotations.swapaxes(1, 2))[..., _M_ALL >= 0]
     average = np.mean(np.linalg.det(rotations)[:, None, None] * turned, axis=0)
-    return np.asarray(np.linalg.lstsq(_all_harmonics(directions), average)[0])
+    return np.asarray(np.linalg.lstsq(_evaluate_all_harmonics(directions), average)[0])
 
 
-def _all_harmonics(directions: FloatArray) -> ComplexArray:
+def _evaluate_all_harmonics(directions: FloatArray) -> ComplexArray:
     """Y_LM of unit vectors (..., 3) for all M of `ORDERS`; shape (..., 28).
 
     For M >= 0 (x + iy)^M times a polynomial in z; those of -M are (-1)^M times the conjugates.
@@ -211,25 +213,27 @@ def _all_harmonics(directions: FloatArray) -> ComplexArray:
     return np.asarray(found * np.where((_M_ALL < 0) & (_M_ALL % 2 > 0), -1, 1))
 
 
-def _polynomial(order: int, m: int) -> FloatArray:
+def _compute_polynomial(order: int, m: int) -> FloatArray:
     """Coefficients of Y_LM / (x + iy)^M in powers of z: N_LM (-1)^M d^M P_L / dz^M."""
     norm = np.sqrt((2 * order + 1) / (4 * np.pi) * factorial(order - m) / factorial(order + m))
     coefficients = leg2poly(legder(np.eye(order + 1)[order], m))
     return np.pad((-1) ** m * norm * coefficients, (0, max(ORDERS) + 1 - len(coefficients)))
 
 
-_POLYNOMIALS = np.stack([_polynomial(*pair) for pair in zip(_ORDER, _M, strict=True)], axis=-1)
+_POLYNOMIALS = np.stack(
+    [_compute_polynomial(*pair) for pair in zip(_ORDER, _M, strict=True)], axis=-1
+)
 # Where Y_L|M| stands among those of M >= 0: after (L / 2)^2 others of lower orders.
 _PLACE = _ORDER_ALL**2 // 4 + np.abs(_M_ALL)
 
 
-def _amplitudes(harmonics: ComplexArray) -> FloatArray:
+def _compute_amplitudes(harmonics: ComplexArray) -> FloatArray:
     """S_L times the bin width from sums of h Y_LM (n_bins, n_harmonics); shape (4, n_bins)."""
     squares = np.where(_M > 0, 2, 1) * np.abs(harmonics) ** 2
     per_order = [squares[:, order == _ORDER].sum(axis=1) for order in ORDERS]
     return np.sqrt(4 * np.pi * np.array(per_order))
 
 
-def _lowest(present: NDArray[np.bool_]) -> Wave:
+def _find_lowest_wave(present: NDArray[np.bool_]) -> Wave:
     """Wave of the lowest order present."""
     return _WAVES[ORDERS[int(present.argmax())]] if present.any() else "none"

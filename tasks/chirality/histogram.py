@@ -6,7 +6,7 @@ from scipy.sparse import csc_array
 from tasks.chirality.axes import FloatArray
 
 
-def bin_edges(frequencies: FloatArray, width: float) -> FloatArray:
+def make_bin_edges(frequencies: FloatArray, width: float) -> FloatArray:
     """Return the limits of bins from zero to above the highest frequency.
 
     Parameters
@@ -26,7 +26,7 @@ def bin_edges(frequencies: FloatArray, width: float) -> FloatArray:
     return np.asarray(width * np.arange(n_bins + 1))
 
 
-def bin_matrix(frequencies: FloatArray, edges: FloatArray) -> csc_array:
+def make_bin_matrix(frequencies: FloatArray, edges: FloatArray) -> csc_array:
     """Return the matrix that adds up what the modes of each bin carry.
 
     Parameters

@@ -16,11 +16,16 @@ from numpy.typing import ArrayLike
 from scipy.constants import angstrom, physical_constants
 
 from tasks.chirality.axes import FloatArray, IntArray
-from tasks.chirality.degeneracy import set_mean
+from tasks.chirality.degeneracy import average_over_sets
 from tasks.chirality.modes import Modes
-from tasks.chirality.tensor import AxialQuantity, TensorResult, ThermalSample, thermal_response
-from tasks.chirality.velocity import METRE_PER_SECOND, axial_elements
-from tasks.phonons.fourier import Crystal
+from tasks.chirality.tensor import (
+    AxialQuantity,
+    TensorResult,
+    ThermalSample,
+    compute_thermal_response,
+)
+from tasks.chirality.velocity import METRE_PER_SECOND, compute_axial_elements
+from tasks.phonons.fourier import HarmonicCrystal
 from tasks.tolerances import FREQUENCY_CUTOFF
 
 _ELECTRON_MASS = physical_constants["electron mass in u"][0]
@@ -28,7 +33,7 @@ _BOHR_MAGNETON = physical_constants["Bohr magneton"][0]
 MAGNETIZATION_UNIT = _BOHR_MAGNETON * METRE_PER_SECOND / angstrom**3
 
 
-def gyromagnetic_tensors(phonon: Crystal) -> FloatArray:
+def compute_gyromagnetic_tensors(phonon: HarmonicCrystal) -> FloatArray:
     """Return the gyromagnetic tensor of each atom.
 
     Parameters
@@ -60,7 +65,7 @@ def gyromagnetic_tensors(phonon: Crystal) -> FloatArray:
     return np.asarray(ratio * (trace * np.eye(3) - born.swapaxes(1, 2)) / 2)
 
 
-def magnetic_moments(phonon: Crystal, modes: Modes, sets: IntArray) -> FloatArray:
+def compute_magnetic_moments(phonon: HarmonicCrystal, modes: Modes, sets: IntArray) -> FloatArray:
     """Return the magnetic moment of one phonon of each mode.
 
     Parameters
@@ -82,12 +87,14 @@ def magnetic_moments(phonon: Crystal, modes: Modes, sets: IntArray) -> FloatArra
     ValueError
         When the phonopy object has no Born charges.
     """
-    elements = axial_elements(modes.eigenvectors, sets, gyromagnetic_tensors(phonon))
-    return set_mean(elements[0].real, sets)
+    elements = compute_axial_elements(
+        modes.eigenvectors, sets, compute_gyromagnetic_tensors(phonon)
+    )
+    return average_over_sets(elements[0].real, sets)
 
 
-def magnetization_tensor(
-    phonon: Crystal,
+def compute_magnetization_tensor(
+    phonon: HarmonicCrystal,
     sample: ThermalSample,
     temperatures: ArrayLike = (100.0, 300.0, 1000.0),
     *,
@@ -103,7 +110,7 @@ def magnetization_tensor(
     phonon : phonopy.Phonopy or Interpolation
         With Born charges.
     sample : ThermalSample
-        From ``tensor.thermal_sample``.
+        From ``tensor.make_thermal_sample``.
     temperatures : array_like, shape (n_temperatures,)
         In K.
     window_width : float
@@ -121,13 +128,13 @@ def magnetization_tensor(
     ValueError
         When the phonopy object has no Born charges.
     """
-    tensors = gyromagnetic_tensors(phonon)
+    tensors = compute_gyromagnetic_tensors(phonon)
     moment = AxialQuantity(
-        lambda part: axial_elements(part.modes.eigenvectors, part.sets, tensors),
+        lambda part: compute_axial_elements(part.modes.eigenvectors, part.sets, tensors),
         MAGNETIZATION_UNIT,
         "A K^-1 per s",
     )
-    return thermal_response(
+    return compute_thermal_response(
         sample,
         moment,
         temperatures,

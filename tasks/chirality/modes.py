@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
 
-from tasks.phonons.fourier import Crystal, fourier_series, in_zone_of_charges
+from tasks.phonons.fourier import HarmonicCrystal, make_fourier_series, move_to_zone_of_charges
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Modes:
         return type(self)(self.q_points[index], self.frequencies[index], self.eigenvectors[index])
 
 
-def modes_at(
-    phonon: Crystal, q_points: ArrayLike, *, nac_direction: ArrayLike | None = None
+def compute_modes(
+    phonon: HarmonicCrystal, q_points: ArrayLike, *, nac_direction: ArrayLike | None = None
 ) -> Modes:
     """Frequencies and eigenvectors at q-points, with the non-analytic term where charges are set.
 
@@ -97,17 +97,17 @@ def modes_at(
     _check_input(phonon)
     points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
     if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
-        inside, gauge = in_zone_of_charges(phonon, points)
+        inside, gauge = move_to_zone_of_charges(phonon, points)
         result = phonon.run_qpoints(inside, with_eigenvectors=True, nac_q_direction=nac_direction)
         return Modes(points, result.frequencies, gauge[:, :, None] * result.eigenvectors)
-    series = fourier_series(phonon)
-    squares, states = diagonalize_dynamical_matrices(series.periodic_matrices(points))
+    series = make_fourier_series(phonon)
+    squares, states = diagonalize_dynamical_matrices(series.compute_periodic_matrices(points))
     frequencies = phonon.unit_conversion_factor * np.sign(squares) * np.sqrt(np.abs(squares))
-    states *= series.gauge(points).conj()[:, :, None]
+    states *= series.compute_phases(points).conj()[:, :, None]
     return Modes(points, frequencies, states)
 
 
-def frequencies_at(phonon: Crystal, q_points: ArrayLike) -> NDArray[np.float64]:
+def compute_frequencies(phonon: HarmonicCrystal, q_points: ArrayLike) -> NDArray[np.float64]:
     """Frequencies alone, at less than half the cost; at Gamma without the non-analytic term.
 
     Parameters
@@ -126,12 +126,12 @@ def frequencies_at(phonon: Crystal, q_points: ArrayLike) -> NDArray[np.float64]:
     points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
     if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
         return np.asarray(phonon.run_qpoints(points).frequencies)
-    squares = np.linalg.eigvalsh(fourier_series(phonon).periodic_matrices(points))
+    squares = np.linalg.eigvalsh(make_fourier_series(phonon).compute_periodic_matrices(points))
     roots = np.sign(squares) * np.sqrt(np.abs(squares))
     return np.asarray(phonon.unit_conversion_factor * roots)
 
 
-def _check_input(phonon: Crystal) -> None:
+def _check_input(phonon: HarmonicCrystal) -> None:
     """Refuse what phonopy's compiled kernels answer with a crash or with wrong numbers."""
     if phonon.force_constants is None:
         msg = "the phonopy object has no force constants: set or produce them first"

@@ -21,12 +21,12 @@ from tasks.chirality.axes import (
     FloatArray,
     IntArray,
     RotationAxis,
-    contains,
+    find_rotation_axes,
+    is_on_axis,
     rotate_modes,
-    rotation_axes,
 )
 from tasks.chirality.modes import Modes
-from tasks.phonons.fourier import Crystal
+from tasks.phonons.fourier import HarmonicCrystal
 
 # Below this purity a label means nothing: the set is cut, or the forces break the symmetry.
 PURITY_THRESHOLD = 0.9
@@ -78,7 +78,7 @@ class PamLabels:
         }
 
 
-def label_values(order: int) -> IntArray:
+def list_label_values(order: int) -> IntArray:
     """Return the integers in (-n/2, n/2], the labels an n-fold axis distinguishes.
 
     Parameters
@@ -94,7 +94,7 @@ def label_values(order: int) -> IntArray:
     return np.arange(order, dtype=np.int64) - (order - 1) // 2
 
 
-def label_weights(modes: Modes, axis: RotationAxis) -> FloatArray:
+def compute_label_weights(modes: Modes, axis: RotationAxis) -> FloatArray:
     """Return the weight <e|P_l|e> of each label in each mode.
 
     Parameters
@@ -115,23 +115,24 @@ def label_weights(modes: Modes, axis: RotationAxis) -> FloatArray:
     ValueError
         When the axis does not contain one of the q-points.
     """
-    outside = ~contains(axis, modes.q_points)
+    outside = ~is_on_axis(axis, modes.q_points)
     if outside.any():
         message = (
             f"q = {modes.q_points[outside][0]} is not on the {axis.order}-fold axis along "
             f"{axis.direction}: select q-points with axes.contains"
         )
         raise ValueError(message)
-    expectation = np.stack(list(_powers(modes, axis)), axis=-1)
+    expectation = np.stack(list(_compute_powers(modes, axis)), axis=-1)
     phase = (
-        label_values(axis.order) + (axis.screw * (modes.q_points @ axis.lattice_vector))[:, None]
+        list_label_values(axis.order)
+        + (axis.screw * (modes.q_points @ axis.lattice_vector))[:, None]
     )
     power = np.arange(axis.order)
     waves = np.exp(2j * np.pi * power[:, None] * phase[:, None] / axis.order) / axis.order
     return np.asarray((expectation @ waves).real)
 
 
-def pseudo_angular_momentum(modes: Modes, axis: RotationAxis, sets: IntArray) -> PamLabels:
+def compute_pseudo_angular_momentum(modes: Modes, axis: RotationAxis, sets: IntArray) -> PamLabels:
     """Label modes by their pseudo-angular momentum on one axis.
 
     Parameters
@@ -153,7 +154,7 @@ def pseudo_angular_momentum(modes: Modes, axis: RotationAxis, sets: IntArray) ->
     ValueError
         When the axis does not contain one of the q-points.
     """
-    weights = label_weights(modes, axis)
+    weights = compute_label_weights(modes, axis)
     together = sets[:, :, None] == sets[:, None, :]
     counts = together.astype(float) @ weights
     purity = 1 - np.abs(counts - np.rint(counts)).max(axis=-1)
@@ -161,12 +162,12 @@ def pseudo_angular_momentum(modes: Modes, axis: RotationAxis, sets: IntArray) ->
     position = (np.cumsum(np.rint(counts), axis=-1) <= rank[..., None]).sum(axis=-1)
     sound = (purity >= PURITY_THRESHOLD) & (position < axis.order)
     integer = np.where(
-        sound, label_values(axis.order)[np.minimum(position, axis.order - 1)], np.nan
+        sound, list_label_values(axis.order)[np.minimum(position, axis.order - 1)], np.nan
     )
     shift = axis.screw * (modes.q_points @ axis.lattice_vector)
     n_q = len(modes.q_points)
     return PamLabels(
-        raw=_wrap(integer + shift[:, None], axis.order),
+        raw=_wrap_labels(integer + shift[:, None], axis.order),
         integer=integer,
         purity=purity,
         order=np.full(n_q, axis.order),
@@ -176,13 +177,16 @@ def pseudo_angular_momentum(modes: Modes, axis: RotationAxis, sets: IntArray) ->
     )
 
 
-def pam_along_path(
-    phonon: Crystal, modes: Modes, sets: IntArray, axes: Sequence[RotationAxis] | None = None
+def label_modes(
+    phonon: HarmonicCrystal,
+    modes: Modes,
+    sets: IntArray,
+    axes: Sequence[RotationAxis] | None = None,
 ) -> PamLabels:
     """Label the modes at any q-points, each on the best axis that contains it.
 
     The axis of the highest order is taken; of several, one along q, and then the first in the
-    order of ``axes.rotation_axes``.
+    order of ``axes.find_rotation_axes``.
 
     Parameters
     ----------
@@ -193,25 +197,25 @@ def pam_along_path(
     sets : ndarray of int, shape (nq, nb)
         Label of the degenerate set of each band.
     axes : sequence of RotationAxis, optional
-        From ``axes.rotation_axes``; found if left out.
+        From ``axes.find_rotation_axes``; found if left out.
 
     Returns
     -------
     PamLabels
         Labels, with order 0 and NaN where no axis contains q.
     """
-    axes = rotation_axes(phonon) if axes is None else axes
-    choice = _best_axes(axes, modes.q_points, phonon.primitive.cell)
-    labels = _empty_labels(*modes.frequencies.shape)
+    axes = find_rotation_axes(phonon) if axes is None else axes
+    choice = _choose_axes(axes, modes.q_points, phonon.primitive.cell)
+    labels = _make_empty_labels(*modes.frequencies.shape)
     for index in np.unique(choice[choice >= 0]):
         rows = np.flatnonzero(choice == index)
-        found = pseudo_angular_momentum(modes[rows], axes[index], sets[rows])
+        found = compute_pseudo_angular_momentum(modes[rows], axes[index], sets[rows])
         for name, values in vars(found).items():
             getattr(labels, name)[rows] = values
     return labels
 
 
-def _powers(modes: Modes, axis: RotationAxis) -> list[ComplexArray]:
+def _compute_powers(modes: Modes, axis: RotationAxis) -> list[ComplexArray]:
     """Expectation values <e|T(g)^p|e> for p = 0 ... n - 1, each of shape (nq, nb)."""
     vectors = modes.eigenvectors
     bra, values = vectors.conj(), []
@@ -221,12 +225,12 @@ def _powers(modes: Modes, axis: RotationAxis) -> list[ComplexArray]:
     return values
 
 
-def _wrap(values: FloatArray, order: int) -> FloatArray:
+def _wrap_labels(values: FloatArray, order: int) -> FloatArray:
     """Values modulo n in (-n/2, n/2]; rounding keeps noise from changing sides."""
     return np.asarray(order / 2 - np.round(order / 2 - values, 9) % order)
 
 
-def _best_axes(axes: Sequence[RotationAxis], q_points: FloatArray, cell: FloatArray) -> IntArray:
+def _choose_axes(axes: Sequence[RotationAxis], q_points: FloatArray, cell: FloatArray) -> IntArray:
     """Index of the axis used at each q-point, -1 where none contains it; shape (nq,)."""
     if not axes:
         return np.full(len(q_points), -1)
@@ -235,11 +239,11 @@ def _best_axes(axes: Sequence[RotationAxis], q_points: FloatArray, cell: FloatAr
     merit = np.zeros((len(axes), len(q_points)))
     for row, axis in zip(merit, axes, strict=True):
         along = np.abs(q @ axis.direction) > PARALLEL * length
-        row[:] = contains(axis, q_points) * (2 * axis.order + along)
+        row[:] = is_on_axis(axis, q_points) * (2 * axis.order + along)
     return np.where(merit.any(axis=0), merit.argmax(axis=0), -1)
 
 
-def _empty_labels(n_q: int, n_bands: int) -> PamLabels:
+def _make_empty_labels(n_q: int, n_bands: int) -> PamLabels:
     """Labels of q-points without an axis, to be filled where there is one."""
     return PamLabels(
         raw=np.full((n_q, n_bands), np.nan),

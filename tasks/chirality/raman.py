@@ -39,17 +39,17 @@ from tasks.chirality.axes import (
     FloatArray,
     IntArray,
     RotationAxis,
-    crystal_operations,
-    principal_axes,
+    find_crystal_operations,
     rotate_modes,
+    select_principal_axes,
 )
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.modes import Modes, modes_at
-from tasks.chirality.pam import pseudo_angular_momentum
-from tasks.chirality.resolution import resolved_angular_momentum
-from tasks.chirality.statistics import translations
-from tasks.chirality.velocity import dynamical_matrix_gradient
-from tasks.phonons.fourier import Crystal, dynamical_matrices
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import Modes, compute_modes
+from tasks.chirality.pam import compute_pseudo_angular_momentum
+from tasks.chirality.resolution import resolve_angular_momentum
+from tasks.chirality.statistics import find_translations
+from tasks.chirality.velocity import compute_dynamical_matrix_gradient
+from tasks.phonons.fourier import HarmonicCrystal, compute_dynamical_matrices
 from tasks.tolerances import DEGENERACY
 
 CHANNELS = (("R", "R"), ("L", "L"), ("R", "L"), ("L", "R"))
@@ -89,7 +89,7 @@ class CircularRaman:
 
 
 @dataclass(frozen=True, eq=False)
-class Splitting:
+class BranchSplitting:
     """Splitting of partners of opposite hand along one axis, from Gamma to the zone boundary.
 
     Signs are those of nu(+l) - nu(-l), with nu = omega / 2 pi, for q along the axis: they do not
@@ -129,7 +129,7 @@ class Splitting:
 
 
 @dataclass(frozen=True)
-class Lines:
+class LineSettings:
     """Where and with which linewidth opposite hands are compared.
 
     Attributes
@@ -144,8 +144,8 @@ class Lines:
     linewidth: float = 0.01
 
 
-def circular_raman(
-    phonon: Crystal,
+def find_raman_visibility(
+    phonon: HarmonicCrystal,
     tolerance: float = DEGENERACY,
     axes: Sequence[RotationAxis] | None = None,
 ) -> tuple[CircularRaman, ...]:
@@ -158,23 +158,23 @@ def circular_raman(
     tolerance : float
         Bands closer than this (THz) belong to one degenerate set.
     axes : sequence of RotationAxis, optional
-        From ``axes.principal_axes``; found if left out.
+        From ``axes.select_principal_axes``; found if left out.
 
     Returns
     -------
     tuple of CircularRaman
         One for each inequivalent axis of order 3, 4 or 6, highest order first.
     """
-    axes = principal_axes(phonon) if axes is None else axes
-    return tuple(_circular_raman(phonon, axis, tolerance) for axis in axes)
+    axes = select_principal_axes(phonon) if axes is None else axes
+    return tuple(_find_axis_visibility(phonon, axis, tolerance) for axis in axes)
 
 
-def splittings(
-    phonon: Crystal,
+def measure_branch_splittings(
+    phonon: HarmonicCrystal,
     n_points: int = 40,
     axes: Sequence[RotationAxis] | None = None,
-    lines: Lines = Lines(),
-) -> tuple[Splitting, ...]:
+    lines: LineSettings = LineSettings(),
+) -> tuple[BranchSplitting, ...]:
     """Measure the splitting of opposite hands along the axes of a chiral crystal.
 
     Parameters
@@ -184,25 +184,28 @@ def splittings(
     n_points : int
         Number of q-points from Gamma to the zone boundary.
     axes : sequence of RotationAxis, optional
-        From ``axes.principal_axes``; found if left out.
-    lines : Lines
+        From ``axes.select_principal_axes``; found if left out.
+    lines : LineSettings
         Where and with which linewidth circular splittings are taken.
 
     Returns
     -------
-    tuple of Splitting
+    tuple of BranchSplitting
         One for each inequivalent axis of order 3, 4 or 6; empty for a crystal with an improper
         operation, in which the partners are degenerate.
     """
-    if (np.linalg.det(crystal_operations(phonon).cartesian) < 0).any():
+    if (np.linalg.det(find_crystal_operations(phonon).cartesian) < 0).any():
         return ()
-    axes = principal_axes(phonon) if axes is None else axes
-    return tuple(axis_splitting(phonon, axis, n_points, lines) for axis in axes)
+    axes = select_principal_axes(phonon) if axes is None else axes
+    return tuple(measure_branch_splitting(phonon, axis, n_points, lines) for axis in axes)
 
 
-def axis_splitting(
-    phonon: Crystal, axis: RotationAxis, n_points: int = 40, lines: Lines = Lines()
-) -> Splitting:
+def measure_branch_splitting(
+    phonon: HarmonicCrystal,
+    axis: RotationAxis,
+    n_points: int = 40,
+    lines: LineSettings = LineSettings(),
+) -> BranchSplitting:
     """Measure the splitting of opposite hands along one axis.
 
     Parameters
@@ -213,12 +216,12 @@ def axis_splitting(
         Axis of order 3, 4 or 6.
     n_points : int
         Number of q-points from Gamma to the zone boundary.
-    lines : Lines
+    lines : LineSettings
         Where and with which linewidth the circular splitting is taken.
 
     Returns
     -------
-    Splitting
+    BranchSplitting
         Zero to rounding where a mirror plane contains the axis.
 
     Raises
@@ -231,34 +234,38 @@ def axis_splitting(
             "a two-fold axis has no partners of opposite hand: take an axis of order 3, 4 or 6"
         )
         raise ValueError(message)
-    boundary = _zone_boundary(axis)
+    boundary = _find_zone_boundary(axis)
     length = float(np.linalg.norm(boundary @ np.linalg.inv(phonon.primitive.cell).T))
     probe = min(lines.wave_number / (2 * np.pi * length), 1.0)
     line = np.linspace(0, 1, n_points + 1)[1:]
     fractions = np.concatenate([[0.0], _NEAR_GAMMA, [probe], line])
-    matrices = dynamical_matrices(phonon, fractions[:, None] * boundary)
-    slope = np.tensordot(axis.direction, dynamical_matrix_gradient(phonon, np.zeros((1, 3)))[0], 1)
-    pairs = [_pairs(matrices, slope, axis, label) for label in range(1, (axis.order + 1) // 2)]
+    matrices = compute_dynamical_matrices(phonon, fractions[:, None] * boundary)
+    slope = np.tensordot(
+        axis.direction, compute_dynamical_matrix_gradient(phonon, np.zeros((1, 3)))[0], 1
+    )
+    pairs = [_make_pairs(matrices, slope, axis, label) for label in range(1, (axis.order + 1) // 2)]
     joined = _Pairs(
-        *(np.concatenate(part, axis=-1) for part in zip(*map(_parts, pairs), strict=True))
+        *(np.concatenate(part, axis=-1) for part in zip(*map(_list_arrays, pairs), strict=True))
     )
     factor = float(phonon.unit_conversion_factor)
-    weights = _circular_weights(matrices[_PROBE], axis, factor, lines.linewidth)
-    return _measure(axis, 2 * np.pi * length * fractions, joined, weights, factor)
+    weights = _compute_circular_weights(matrices[_PROBE], axis, factor, lines.linewidth)
+    return _measure_pairs(axis, 2 * np.pi * length * fractions, joined, weights, factor)
 
 
-def _circular_weights(
+def _compute_circular_weights(
     matrix: ComplexArray, axis: RotationAxis, factor: float, linewidth: float
 ) -> FloatArray:
     """(l'_+ - l'_-) / 2 of all partners at one q-point, in the order of the joined pairs."""
-    bases = [_label_basis(axis, label, len(matrix)) for label in range(axis.order)]
+    bases = [_make_label_basis(axis, label, len(matrix)) for label in range(axis.order)]
     blocks = [np.linalg.eigh(basis.conj().T @ matrix @ basis) for basis in bases]
     vectors = np.concatenate(
         [basis @ states for basis, (_, states) in zip(bases, blocks, strict=True)], axis=1
     )
-    frequencies = factor * _signed_root(np.concatenate([squares for squares, _ in blocks]))[None]
-    momentum, widths = angular_momentum(vectors[None]), linewidth * np.abs(frequencies)
-    resolved = resolved_angular_momentum(momentum, frequencies, widths, frequencies > 0)
+    frequencies = (
+        factor * _take_signed_root(np.concatenate([squares for squares, _ in blocks]))[None]
+    )
+    angular_momenta, widths = angular_momentum(vectors[None]), linewidth * np.abs(frequencies)
+    resolved = resolve_angular_momentum(angular_momenta, frequencies, widths, frequencies > 0)
     ends = np.cumsum([basis.shape[1] for basis in bases])[:-1]
     by_label = np.split(resolved[0] @ axis.direction, ends)
     half = range(1, (axis.order + 1) // 2)
@@ -285,14 +292,16 @@ class _Pairs:
     slopes: FloatArray
 
 
-def _parts(pairs: _Pairs) -> tuple[IntArray | FloatArray, ...]:
+def _list_arrays(pairs: _Pairs) -> tuple[IntArray | FloatArray, ...]:
     """Arrays of the pairs, in the order of the fields."""
     return pairs.labels, pairs.plus, pairs.minus, pairs.slopes
 
 
-def _pairs(matrices: ComplexArray, slope: ComplexArray, axis: RotationAxis, label: int) -> _Pairs:
+def _make_pairs(
+    matrices: ComplexArray, slope: ComplexArray, axis: RotationAxis, label: int
+) -> _Pairs:
     """Partners of labels +l and -l; the first q-point is Gamma."""
-    plus, minus = (_label_basis(axis, sign * label, len(slope)) for sign in (1, -1))
+    plus, minus = (_make_label_basis(axis, sign * label, len(slope)) for sign in (1, -1))
     blocks = plus.conj().T @ matrices @ plus
     vectors = plus @ np.linalg.eigh(blocks[0])[1]
     return _Pairs(
@@ -303,16 +312,16 @@ def _pairs(matrices: ComplexArray, slope: ComplexArray, axis: RotationAxis, labe
     )
 
 
-def _measure(
+def _measure_pairs(
     axis: RotationAxis,
     wave_numbers: FloatArray,
     pairs: _Pairs,
     weights: FloatArray,
     factor: float,
-) -> Splitting:
+) -> BranchSplitting:
     """Maxima along the line and coefficients at Gamma."""
     real = (pairs.plus > 0) & (pairs.minus > 0)
-    plus, minus = (factor * _signed_root(squares) for squares in (pairs.plus, pairs.minus))
+    plus, minus = (factor * _take_signed_root(squares) for squares in (pairs.plus, pairs.minus))
     difference = np.where(real, plus - minus, 0.0)
     acoustic = np.where(pairs.labels == 1, np.abs(pairs.plus[0]), np.inf).argmin()
     optical = np.delete(np.arange(len(pairs.labels)), acoustic)
@@ -321,7 +330,7 @@ def _measure(
     # f = factor sqrt(square): df/dk of +l is factor^2 slope / (2 f) / (2 pi), of -l the opposite.
     stable = plus[0] > 0
     linear = factor**2 * pairs.slopes / (2 * np.pi * np.where(stable, plus[0], np.nan))
-    return Splitting(
+    return BranchSplitting(
         axis=axis,
         maximum=float(np.abs(difference).max()),
         labels=pairs.labels[optical],
@@ -334,12 +343,12 @@ def _measure(
     )
 
 
-def _signed_root(squares: FloatArray) -> FloatArray:
+def _take_signed_root(squares: FloatArray) -> FloatArray:
     """Square roots, negative for negative squares."""
     return np.asarray(np.sqrt(np.abs(squares)) * np.sign(squares))
 
 
-def _zone_boundary(axis: RotationAxis) -> FloatArray:
+def _find_zone_boundary(axis: RotationAxis) -> FloatArray:
     """Half of the shortest reciprocal lattice vector along the axis, fractional."""
     turn = np.rint(np.linalg.inv(axis.rotation)).astype(np.int64)
     total = np.sum([np.linalg.matrix_power(turn, p) for p in range(axis.order)], axis=0)
@@ -348,7 +357,7 @@ def _zone_boundary(axis: RotationAxis) -> FloatArray:
     return np.asarray(vector * np.sign(vector @ axis.lattice_vector) / 2)
 
 
-def _label_basis(axis: RotationAxis, label: int, n_rows: int) -> ComplexArray:
+def _make_label_basis(axis: RotationAxis, label: int, n_rows: int) -> ComplexArray:
     """Orthonormal displacements of one label l, as columns.
 
     Where R q = q, T(g) differs from its matrix at Gamma by the phase exp(-2 pi i m q.v / n) alone,
@@ -363,29 +372,31 @@ def _label_basis(axis: RotationAxis, label: int, n_rows: int) -> ComplexArray:
     return np.asarray(vectors[:, weights > 0.5])
 
 
-def _circular_raman(phonon: Crystal, axis: RotationAxis, tolerance: float) -> CircularRaman:
+def _find_axis_visibility(
+    phonon: HarmonicCrystal, axis: RotationAxis, tolerance: float
+) -> CircularRaman:
     """Selection rules of the Gamma modes for light along one axis."""
     # With charges, the macroscopic field of a wave vector along the axis.
-    modes = modes_at(phonon, np.zeros(3), nac_direction=phonon.primitive.cell @ axis.direction)
-    sets = degenerate_sets(modes.frequencies, tolerance)
-    pam = pseudo_angular_momentum(modes, axis, sets).integer[0]
+    modes = compute_modes(phonon, np.zeros(3), nac_direction=phonon.primitive.cell @ axis.direction)
+    sets = find_degenerate_sets(modes.frequencies, tolerance)
+    pam = compute_pseudo_angular_momentum(modes, axis, sets).integer[0]
     selected = np.asarray((pam[:, None] - _TRANSFERS) % axis.order == 0)
-    operations = crystal_operations(phonon)
-    members = _symmetry_of_light(phonon, operations, axis)
-    overlaps = _channel_overlaps(operations.cartesian[members], axis)
-    strength = _characters(modes, operations, members, sets) @ overlaps / len(members)
-    allowed = (strength > _VISIBLE) & ~translations(modes, phonon.primitive.masses).T
+    operations = find_crystal_operations(phonon)
+    members = _select_symmetry_of_light(phonon, operations, axis)
+    overlaps = _compute_channel_overlaps(operations.cartesian[members], axis)
+    strength = _compute_characters(modes, operations, members, sets) @ overlaps / len(members)
+    allowed = (strength > _VISIBLE) & ~find_translations(modes, phonon.primitive.masses).T
     return CircularRaman(axis, modes.frequencies[0], pam, selected, selected & allowed)
 
 
-def seen_doublets(
-    splitting: Splitting, raman: CircularRaman, tolerance: float = DEGENERACY
+def find_seen_doublets(
+    splitting: BranchSplitting, raman: CircularRaman, tolerance: float = DEGENERACY
 ) -> NDArray[np.bool_]:
     """Tell which optical doublets crossed circular channels see.
 
     Parameters
     ----------
-    splitting : Splitting
+    splitting : BranchSplitting
         Doublets along an axis.
     raman : CircularRaman
         Modes at Gamma and the channels that see them, for light along the same axis.
@@ -403,8 +414,8 @@ def seen_doublets(
     return np.asarray((same & crossed).any(axis=1))
 
 
-def _symmetry_of_light(
-    phonon: Crystal, operations: CrystalOperations, axis: RotationAxis
+def _select_symmetry_of_light(
+    phonon: HarmonicCrystal, operations: CrystalOperations, axis: RotationAxis
 ) -> IntArray:
     """Operations that the Gamma modes obey: with a field, those that keep the axis."""
     kept = np.abs(operations.cartesian @ axis.direction @ axis.direction) > PARALLEL
@@ -413,7 +424,7 @@ def _symmetry_of_light(
     return np.flatnonzero(kept)
 
 
-def _characters(
+def _compute_characters(
     modes: Modes, operations: CrystalOperations, members: IntArray, sets: IntArray
 ) -> FloatArray:
     """Trace of each operation over the set of each Gamma mode, shape (nb, n_members)."""
@@ -425,7 +436,7 @@ def _characters(
     return np.asarray(together @ diagonal.T)
 
 
-def _channel_overlaps(rotations: FloatArray, axis: RotationAxis) -> FloatArray:
+def _compute_channel_overlaps(rotations: FloatArray, axis: RotationAxis) -> FloatArray:
     """<e_i e_s|R x R|e_i e_s> of the symmetric tensor of each channel, shape (n_members, 4)."""
     helper = np.eye(3)[np.abs(axis.direction).argmin()]
     first = np.cross(axis.direction, helper)

@@ -28,8 +28,8 @@ _CHUNK = 2**20
 _SHARP = 1e-9
 
 
-def resolved_angular_momentum(
-    momentum: FloatArray,
+def resolve_angular_momentum(
+    angular_momentum: FloatArray,
     frequencies: FloatArray,
     widths: FloatArray,
     counted: NDArray[np.bool_],
@@ -38,7 +38,7 @@ def resolved_angular_momentum(
 
     Parameters
     ----------
-    momentum : ndarray, shape (nq, nb, 3)
+    angular_momentum : ndarray, shape (nq, nb, 3)
         Angular momenta, means of the degenerate sets, in hbar.
     frequencies : ndarray, shape (nq, nb)
         In THz.
@@ -52,16 +52,16 @@ def resolved_angular_momentum(
     ndarray, shape (nq, nb, 3)
         In hbar; zero for modes that do not count.
     """
-    found = np.zeros_like(momentum)
+    found = np.zeros_like(angular_momentum)
     step = max(1, _CHUNK // frequencies.shape[1] ** 2)
     for rows in (slice(start, start + step) for start in range(0, len(frequencies), step)):
-        weights = _overlaps(frequencies[rows], widths[rows]) * counted[rows, None]
+        weights = _compute_overlaps(frequencies[rows], widths[rows]) * counted[rows, None]
         total = np.maximum(weights.sum(axis=-1), 1e-300)
-        found[rows] = (weights @ momentum[rows]) / total[..., None]
+        found[rows] = (weights @ angular_momentum[rows]) / total[..., None]
     return np.where(counted[..., None], found, 0.0)
 
 
-def _overlaps(frequencies: FloatArray, widths: FloatArray) -> FloatArray:
+def _compute_overlaps(frequencies: FloatArray, widths: FloatArray) -> FloatArray:
     """Overlap of each two lines at each q-point, shape (nq, nb, nb)."""
     found = frequencies[:, :, None] - frequencies[:, None]
     half = np.maximum(widths, _SHARP) / 2

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.chirality.angular_momentum import atomic_angular_momentum
-from tasks.chirality.degeneracy import set_mean
+from tasks.chirality.angular_momentum import compute_atomic_angular_momentum
+from tasks.chirality.degeneracy import average_over_sets
 from tasks.chirality.modes import Modes
 
 FloatArray = NDArray[np.float64]
@@ -40,7 +40,7 @@ class ZoneStatistics:
     optical_maximum: float
 
 
-def zone_statistics(
+def compute_zone_statistics(
     values: FloatArray, weights: IntArray, counted: NDArray[np.bool_]
 ) -> ZoneStatistics:
     """Mean and maximum of |values| over the modes that count.
@@ -64,19 +64,19 @@ def zone_statistics(
     optical = share.copy()
     optical[:, :N_TRANSLATIONS] = 0
     return ZoneStatistics(
-        mean=_mean(size, share),
+        mean=_average(size, share),
         maximum=float(size.max(where=share > 0, initial=0.0)),
-        optical_mean=_mean(size, optical),
+        optical_mean=_average(size, optical),
         optical_maximum=float(size.max(where=optical > 0, initial=0.0)),
     )
 
 
-def _mean(values: FloatArray, weights: IntArray) -> float:
+def _average(values: FloatArray, weights: IntArray) -> float:
     total = float(weights.sum())
     return float((values * weights).sum()) / total if total else 0.0
 
 
-def translations(modes: Modes, masses: FloatArray) -> NDArray[np.bool_]:
+def find_translations(modes: Modes, masses: FloatArray) -> NDArray[np.bool_]:
     """Find the three uniform translations among the modes at Gamma.
 
     Parameters
@@ -99,7 +99,7 @@ def translations(modes: Modes, masses: FloatArray) -> NDArray[np.bool_]:
     return found
 
 
-def atomic_means(
+def average_atomic_motion(
     modes: Modes,
     sets: IntArray,
     weights: IntArray,
@@ -133,22 +133,24 @@ def atomic_means(
         Sum of |l_k| over the modes divided by the sum of |e_k|^2, in [0, 1].
     """
     n_atoms = modes.n_bands // 3
-    momentum, weight = np.zeros(n_atoms), np.zeros(n_atoms)
+    angular_momentum, weight = np.zeros(n_atoms), np.zeros(n_atoms)
     share = weights[:, None] * counted
-    for rows in _chunks(len(modes), _CHUNK // (n_atoms * modes.n_bands)):
+    for rows in _make_slices(len(modes), _CHUNK // (n_atoms * modes.n_bands)):
         vectors = modes.eigenvectors[rows]
-        per_mode = np.moveaxis(atomic_angular_momentum(vectors), 1, 2)
-        means = set_mean(per_mode, sets[rows])
+        per_mode = np.moveaxis(compute_atomic_angular_momentum(vectors), 1, 2)
+        means = average_over_sets(per_mode, sets[rows])
         size = np.sqrt(np.einsum("qnka,qnka->qnk", means, means))
         squares = (vectors.real**2 + vectors.imag**2) @ share[rows, :, None]
-        momentum += np.einsum("qn,qnk->k", share[rows], size)
+        angular_momentum += np.einsum("qn,qnk->k", share[rows], size)
         weight += squares.reshape(-1, n_atoms, 3).sum(axis=(0, 2))
-    momentum, weight = momentum[sites].mean(axis=0), weight[sites].mean(axis=0)
+    angular_momentum, weight = angular_momentum[sites].mean(axis=0), weight[sites].mean(axis=0)
     # Where no mode counts, 0 / 0 is 0.
-    return momentum / max(share.sum(), 1e-300), momentum / np.maximum(weight, 1e-300)
+    return angular_momentum / max(share.sum(), 1e-300), angular_momentum / np.maximum(
+        weight, 1e-300
+    )
 
 
-def _chunks(length: int, size: int) -> Iterator[slice]:
+def _make_slices(length: int, size: int) -> Iterator[slice]:
     """Slices of at most `size` (at least one) covering a range."""
     step = max(1, size)
     return (slice(start, start + step) for start in range(0, length, step))

@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import angstrom, h, hbar, k, tera
 
-from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, crystal_operations
-from tasks.chirality.degeneracy import degenerate_sets, set_mean
-from tasks.chirality.histogram import bin_edges, bin_matrix
-from tasks.chirality.modes import Modes, modes_at
-from tasks.chirality.statistics import translations
+from tasks.chirality.axes import ComplexArray, FloatArray, IntArray, find_crystal_operations
+from tasks.chirality.degeneracy import average_over_sets, find_degenerate_sets
+from tasks.chirality.histogram import make_bin_edges, make_bin_matrix
+from tasks.chirality.modes import Modes, compute_modes
+from tasks.chirality.statistics import find_translations
 from tasks.chirality.velocity import (
     METRE_PER_SECOND,
-    angular_momentum_elements,
-    block_traces,
-    velocity_elements,
+    compute_angular_momentum_elements,
+    compute_block_traces,
+    compute_velocity_elements,
 )
-from tasks.phonons.fourier import Crystal
-from tasks.symmetry.point_groups import tensor_projector
+from tasks.phonons.fourier import HarmonicCrystal
+from tasks.symmetry.point_groups import make_tensor_projector
 from tasks.tolerances import DEGENERACY, FREQUENCY_CUTOFF
 
 # hbar (m/s) / Å^3, the unit of alpha / tau before the factor df0/dT in 1/K.
@@ -54,7 +54,7 @@ class ThermalSample:
     weights : ndarray, shape (nq,)
         Weights of the q-points, of sum 1.
     velocities : ndarray, shape (size, nq, nb, 3)
-        Blocks of the velocity operator in Å THz, from ``velocity.velocity_elements``.
+        Blocks of the velocity operator in Å THz, from ``velocity.compute_velocity_elements``.
     counted : ndarray of bool, shape (nq, nb)
         False for the three translations at Gamma.
     volume : float
@@ -76,7 +76,7 @@ class ThermalSample:
     projector: FloatArray
     stars: "ThermalSample | None"
 
-    def drawn(self, rows: IntArray, weights: IntArray) -> "ThermalSample":
+    def take_q_points(self, rows: IntArray, weights: IntArray) -> "ThermalSample":
         """Take some of the q-points, with weights of their own.
 
         Parameters
@@ -122,7 +122,7 @@ class AxialQuantity:
 
 
 _ANGULAR_MOMENTUM = AxialQuantity(
-    lambda part: angular_momentum_elements(part.modes.eigenvectors, part.sets),
+    lambda part: compute_angular_momentum_elements(part.modes.eigenvectors, part.sets),
     ANGULAR_MOMENTUM_UNIT,
     "J s m^-2 K^-1 per s",
 )
@@ -188,8 +188,8 @@ class TensorResult:
         return np.asarray(antisymmetric[:, (1, 2, 0), (2, 0, 1)])
 
 
-def thermal_sample(
-    phonon: Crystal,
+def make_thermal_sample(
+    phonon: HarmonicCrystal,
     modes: Modes,
     sets: IntArray,
     weights: ArrayLike,
@@ -219,24 +219,25 @@ def thermal_sample(
     Returns
     -------
     ThermalSample
-        Ready for ``velocity_angular_momentum_tensor`` and ``magnetic.magnetization_tensor``.
+        Ready for ``compute_velocity_angular_momentum_tensor`` and
+        ``magnetic.compute_magnetization_tensor``.
     """
-    rotations = crystal_operations(phonon).cartesian
+    rotations = find_crystal_operations(phonon).cartesian
     weight = np.asarray(weights, dtype=float)
     return ThermalSample(
         modes=modes,
         sets=sets,
         weights=weight / weight.sum(),
-        velocities=velocity_elements(phonon, modes, sets),
-        counted=~translations(modes, phonon.primitive.masses),
+        velocities=compute_velocity_elements(phonon, modes, sets),
+        counted=~find_translations(modes, phonon.primitive.masses),
         # phonopy's volume is negative for a left-handed cell.
         volume=abs(float(phonon.primitive.volume)),
-        projector=tensor_projector(rotations),
-        stars=_star_sample(phonon, modes, weight, tolerance) if irreducible else None,
+        projector=make_tensor_projector(rotations),
+        stars=_sample_stars(phonon, modes, weight, tolerance) if irreducible else None,
     )
 
 
-def velocity_angular_momentum_tensor(
+def compute_velocity_angular_momentum_tensor(
     sample: ThermalSample,
     temperatures: ArrayLike = (100.0, 300.0, 1000.0),
     *,
@@ -248,7 +249,7 @@ def velocity_angular_momentum_tensor(
     Parameters
     ----------
     sample : ThermalSample
-        From ``thermal_sample``.
+        From ``make_thermal_sample``.
     temperatures : array_like, shape (n_temperatures,)
         In K.
     window_width : float
@@ -265,7 +266,7 @@ def velocity_angular_momentum_tensor(
     ----------
     Hamada et al., Phys. Rev. Lett. 121, 175301 (2018), arXiv:1810.05359.
     """
-    return thermal_response(
+    return compute_thermal_response(
         sample,
         _ANGULAR_MOMENTUM,
         temperatures,
@@ -274,7 +275,7 @@ def velocity_angular_momentum_tensor(
     )
 
 
-def mean_response(
+def compute_mean_response(
     sample: ThermalSample, temperatures: ArrayLike, frequency_cutoff: float
 ) -> FloatArray:
     """Return the response of the angular momentum and nothing besides.
@@ -294,12 +295,12 @@ def mean_response(
         As `TensorResult.response`.
     """
     kelvin = np.asarray(temperatures, dtype=float)
-    traces, factors = _summands(sample, _ANGULAR_MOMENTUM, kelvin, frequency_cutoff)
+    traces, factors = _compute_summands(sample, _ANGULAR_MOMENTUM, kelvin, frequency_cutoff)
     total = np.einsum("tqb,qbij->tij", factors, traces, optimize=True)
     return _project(total, sample.projector)
 
 
-def thermal_response(
+def compute_thermal_response(
     sample: ThermalSample,
     quantity: AxialQuantity,
     temperatures: ArrayLike,
@@ -312,7 +313,7 @@ def thermal_response(
     Parameters
     ----------
     sample : ThermalSample
-        From ``thermal_sample``.
+        From ``make_thermal_sample``.
     quantity : AxialQuantity
         Its blocks in the degenerate sets, and the unit of the result.
     temperatures : array_like, shape (n_temperatures,)
@@ -328,20 +329,20 @@ def thermal_response(
         Response per relaxation time.
     """
     kelvin = np.asarray(temperatures, dtype=float)
-    traces, factors = _summands(sample, quantity, kelvin, frequency_cutoff)
+    traces, factors = _compute_summands(sample, quantity, kelvin, frequency_cutoff)
     by_band = np.einsum("tqb,qbij->tbij", factors, traces, optimize=True)
     by_q = _project(np.einsum("tqb,qbij->tqij", factors, traces, optimize=True), sample.projector)
-    frequencies = set_mean(sample.modes.frequencies, sample.sets)
-    edges = bin_edges(frequencies, window_width)
-    rows, gather = traces.reshape(frequencies.size, 9), bin_matrix(frequencies, edges)
+    frequencies = average_over_sets(sample.modes.frequencies, sample.sets)
+    edges = make_bin_edges(frequencies, window_width)
+    rows, gather = traces.reshape(frequencies.size, 9), make_bin_matrix(frequencies, edges)
     sums = np.stack([gather @ (factor.reshape(-1, 1) * rows) for factor in factors])
     imaginary = (sample.modes.frequencies < -frequency_cutoff) & sample.counted
     return TensorResult(
         temperatures=kelvin,
         response=_project(by_band.sum(axis=1), sample.projector),
-        scale=_scale(traces, factors),
-        violation=_violation(sample.stars or sample, quantity, kelvin, frequency_cutoff),
-        largest_share=_largest_share(by_q),
+        scale=_compute_scale(traces, factors),
+        violation=_compute_violation(sample.stars or sample, quantity, kelvin, frequency_cutoff),
+        largest_share=_find_largest_share(by_q),
         by_band=_project(by_band, sample.projector),
         window_edges=edges,
         by_window=_project(sums.reshape(*sums.shape[:2], 3, 3), sample.projector),
@@ -351,7 +352,7 @@ def thermal_response(
     )
 
 
-def occupation_derivative(frequencies: FloatArray, temperatures: FloatArray) -> FloatArray:
+def compute_occupation_derivative(frequencies: FloatArray, temperatures: FloatArray) -> FloatArray:
     """Return df0/dT of the Bose-Einstein occupation.
 
     Parameters
@@ -372,14 +373,14 @@ def occupation_derivative(frequencies: FloatArray, temperatures: FloatArray) -> 
     return np.asarray(x / kelvin * np.exp(-x) / np.expm1(-x) ** 2)
 
 
-def _summands(
+def _compute_summands(
     sample: ThermalSample, quantity: AxialQuantity, temperatures: FloatArray, cutoff: float
 ) -> tuple[FloatArray, FloatArray]:
     """Traces (nq, nb, 3, 3) and their factors (n_temperatures, nq, nb)."""
-    traces = block_traces(quantity.elements(sample), sample.velocities, sample.sets)
-    frequencies = set_mean(sample.modes.frequencies, sample.sets)
+    traces = compute_block_traces(quantity.elements(sample), sample.velocities, sample.sets)
+    frequencies = average_over_sets(sample.modes.frequencies, sample.sets)
     occupied = (frequencies > cutoff) & sample.counted
-    derivative = occupation_derivative(np.where(occupied, frequencies, 1.0), temperatures)
+    derivative = compute_occupation_derivative(np.where(occupied, frequencies, 1.0), temperatures)
     scale = -quantity.scale / sample.volume * sample.weights[:, None] * occupied
     return traces, derivative * scale
 
@@ -390,39 +391,39 @@ def _project(tensors: FloatArray, projector: FloatArray) -> FloatArray:
     return np.asarray(rows.reshape(tensors.shape))
 
 
-def _scale(traces: FloatArray, factors: FloatArray) -> FloatArray:
+def _compute_scale(traces: FloatArray, factors: FloatArray) -> FloatArray:
     """Sum of the norms of all contributions, shape (n_temperatures,)."""
     return np.asarray(
         np.einsum("tqb,qb->t", np.abs(factors), np.linalg.norm(traces, axis=(-2, -1)))
     )
 
 
-def _largest_share(by_q: FloatArray) -> FloatArray:
+def _find_largest_share(by_q: FloatArray) -> FloatArray:
     """Largest contribution of one q-point over the response; NaN where nothing contributes."""
     largest = np.linalg.norm(by_q, axis=(-2, -1)).max(axis=1)
     total = np.linalg.norm(by_q.sum(axis=1), axis=(-2, -1))
     return np.asarray(np.where(total > 0, largest / np.where(total > 0, total, 1.0), np.nan))
 
 
-def _violation(
+def _compute_violation(
     sample: ThermalSample, quantity: AxialQuantity, temperatures: FloatArray, cutoff: float
 ) -> FloatArray:
     """||(1 - P) raw|| / ||raw|| on q-points closed under the point group; (n_temperatures,)."""
-    traces, factors = _summands(sample, quantity, temperatures, cutoff)
+    traces, factors = _compute_summands(sample, quantity, temperatures, cutoff)
     raw = np.einsum("tqb,qbij->tij", factors, traces)
     rest = np.linalg.norm(raw - _project(raw, sample.projector), axis=(1, 2))
     total = np.linalg.norm(raw, axis=(1, 2))
-    noise = total <= _NOISE * _scale(traces, factors)
+    noise = total <= _NOISE * _compute_scale(traces, factors)
     return np.asarray(np.where(noise, np.nan, rest / np.where(noise, 1.0, total)))
 
 
-def _star_sample(
-    phonon: Crystal, modes: Modes, weights: FloatArray, tolerance: float
+def _sample_stars(
+    phonon: HarmonicCrystal, modes: Modes, weights: FloatArray, tolerance: float
 ) -> ThermalSample:
     """Whole stars of the q-points of largest multiplicity."""
-    operations = crystal_operations(phonon)
+    operations = find_crystal_operations(phonon)
     chosen = modes.q_points[np.argsort(-weights, kind="stable")[:_N_STARS]]
     turned = chosen @ np.linalg.inv(operations.rotations)
-    star = modes_at(phonon, turned.reshape(-1, 3))
-    sets = degenerate_sets(star.frequencies, tolerance)
-    return thermal_sample(phonon, star, sets, np.ones(len(star.q_points)), irreducible=False)
+    star = compute_modes(phonon, turned.reshape(-1, 3))
+    sets = find_degenerate_sets(star.frequencies, tolerance)
+    return make_thermal_sample(phonon, star, sets, np.ones(len(star.q_points)), irreducible=False)

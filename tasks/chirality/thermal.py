@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import N_A, h, k, kilo, tera
 
-from tasks.chirality.brillouin import irreducible_mesh
-from tasks.chirality.modes import Modes, modes_at
+from tasks.chirality.brillouin import make_irreducible_mesh
+from tasks.chirality.modes import Modes, compute_modes
 from tasks.chirality.settings import ChiralitySettings
-from tasks.chirality.statistics import translations
-from tasks.phonons.fourier import Crystal
+from tasks.chirality.statistics import find_translations
+from tasks.phonons.fourier import HarmonicCrystal
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -56,8 +56,8 @@ class ThermalProperties:
     imaginary_fraction: float
 
 
-def thermal_properties(
-    phonon: Crystal,
+def compute_thermal_properties(
+    phonon: HarmonicCrystal,
     temperatures: ArrayLike | None = None,
     settings: ChiralitySettings | None = None,
 ) -> ThermalProperties:
@@ -82,12 +82,14 @@ def thermal_properties(
         For a temperature below zero, or without force constants.
     """
     settings = settings or ChiralitySettings()
-    mesh = irreducible_mesh(phonon, settings.mesh_spacing)
-    modes, masses = modes_at(phonon, mesh.q_points), phonon.primitive.masses
-    return thermal_sums(modes, mesh.weights, masses, settings.frequency_cutoff, temperatures)
+    mesh = make_irreducible_mesh(phonon, settings.mesh_spacing)
+    modes, masses = compute_modes(phonon, mesh.q_points), phonon.primitive.masses
+    return sum_thermal_properties(
+        modes, mesh.weights, masses, settings.frequency_cutoff, temperatures
+    )
 
 
-def thermal_sums(
+def sum_thermal_properties(
     modes: Modes,
     weights: IntArray,
     masses: FloatArray,
@@ -121,12 +123,12 @@ def thermal_sums(
     kelvin = np.atleast_1d(_TEMPERATURES if temperatures is None else np.asarray(temperatures))
     if (kelvin < 0).any():
         raise ValueError(f"a temperature is below zero: {kelvin.min():g} K")
-    moving = ~translations(modes, masses)
+    moving = ~find_translations(modes, masses)
     counted = moving & (modes.frequencies > cutoff)
     shares = np.broadcast_to(weights[:, None] / weights.sum(), counted.shape)
     quanta, shares_counted = h * tera * modes.frequencies[counted], shares[counted]
     zero_point = N_A / kilo * float(shares_counted @ quanta) / 2
-    sums = np.array([_sums(quanta, shares_counted, t) for t in kelvin]).reshape(-1, 3).T
+    sums = np.array([_sum_over_modes(quanta, shares_counted, t) for t in kelvin]).reshape(-1, 3).T
     imaginary = moving & (modes.frequencies < -cutoff)
     return ThermalProperties(
         temperatures=kelvin.astype(np.float64),
@@ -138,7 +140,9 @@ def thermal_sums(
     )
 
 
-def _sums(quanta: FloatArray, shares: FloatArray, temperature: float) -> tuple[float, float, float]:
+def _sum_over_modes(
+    quanta: FloatArray, shares: FloatArray, temperature: float
+) -> tuple[float, float, float]:
     """Thermal free energy (J/mol), entropy and heat capacity (J K^-1 mol^-1)."""
     if temperature == 0:
         return 0.0, 0.0, 0.0

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.harmonic.derivative_dynmat import DerivativeOfDynamicalMatrix
 
-from tasks.chirality.angular_momentum import angular_momentum, atomic_angular_momentum
+from tasks.chirality.angular_momentum import angular_momentum, compute_atomic_angular_momentum
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray
-from tasks.chirality.degeneracy import set_mean, set_size
+from tasks.chirality.degeneracy import average_over_sets, count_set_members
 from tasks.chirality.modes import Modes
-from tasks.phonons.fourier import Crystal, fourier_series, in_zone_of_charges
+from tasks.phonons.fourier import HarmonicCrystal, make_fourier_series, move_to_zone_of_charges
 from tasks.tolerances import TRANSLATION
 
 METRE_PER_SECOND = 100.0
@@ -35,7 +35,9 @@ METRE_PER_SECOND = 100.0
 _CHUNK_BYTES = 2**22
 
 
-def dynamical_matrix_gradient(phonon: Crystal, q_points: FloatArray) -> ComplexArray:
+def compute_dynamical_matrix_gradient(
+    phonon: HarmonicCrystal, q_points: FloatArray
+) -> ComplexArray:
     """Return the Cartesian derivatives of the dynamical matrix with respect to q.
 
     Parameters
@@ -52,15 +54,17 @@ def dynamical_matrix_gradient(phonon: Crystal, q_points: FloatArray) -> ComplexA
         dD/dq_j, Hermitian, in phonopy's unit of D times Å (q in Å^-1 without 2 pi).
     """
     if phonon.nac_params is None:
-        return fourier_series(phonon).gradients(q_points)
-    inside, gauge = in_zone_of_charges(phonon, q_points)
+        return make_fourier_series(phonon).compute_gradients(q_points)
+    inside, gauge = move_to_zone_of_charges(phonon, q_points)
     derivative = DerivativeOfDynamicalMatrix(phonon.dynamical_matrix)
-    gradient = np.stack(list(_gradients(derivative, inside)))
+    gradient = np.stack(list(_compute_gradients(derivative, inside)))
     hermitian = (gradient + gradient.conj().swapaxes(-1, -2)) / 2
     return np.asarray(gauge[:, None, :, None] * hermitian * gauge.conj()[:, None, None])
 
 
-def velocity_elements(phonon: Crystal, modes: Modes, sets: IntArray) -> ComplexArray:
+def compute_velocity_elements(
+    phonon: HarmonicCrystal, modes: Modes, sets: IntArray
+) -> ComplexArray:
     """Return the blocks of the velocity operator in the degenerate sets.
 
     Parameters
@@ -78,39 +82,39 @@ def velocity_elements(phonon: Crystal, modes: Modes, sets: IntArray) -> ComplexA
         Diagonals of the blocks, in Å THz. The frequency in 1 / (2 omega) is the mean of the set;
         sets of imaginary mean, and translations (below 1e-4 THz), get zero.
     """
-    size = int(set_size(sets).max())
+    size = int(count_set_members(sets).max())
     n_q, n_bands = modes.frequencies.shape
     step = max(1, _CHUNK_BYTES // (48 * n_bands**2))
     elements = np.empty((size, n_q, n_bands, 3), dtype=np.complex128)
     for rows in (slice(start, start + step) for start in range(0, n_q, step)):
-        states, real, imaginary = _states_and_gradient(phonon, modes[rows])
-        elements[:, rows] = block_diagonals(states, real, imaginary, sets[rows], size)
-    frequency = set_mean(modes.frequencies, sets)
+        states, real, imaginary = _compute_states_and_gradient(phonon, modes[rows])
+        elements[:, rows] = compute_block_diagonals(states, real, imaginary, sets[rows], size)
+    frequency = average_over_sets(modes.frequencies, sets)
     # The velocity of a translation, 1 / (2 omega), would blow up.
     moving = frequency > TRANSLATION
     scale = phonon.unit_conversion_factor**2 / (2 * np.where(moving, frequency, 1.0))
     return np.asarray(elements * (moving * scale)[..., None])
 
 
-def _states_and_gradient(
-    phonon: Crystal, modes: Modes
+def _compute_states_and_gradient(
+    phonon: HarmonicCrystal, modes: Modes
 ) -> tuple[ComplexArray, FloatArray, FloatArray]:
     """Eigenvectors and parts of the derivatives of D in the cheapest common gauge."""
     if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
-        gradient = dynamical_matrix_gradient(phonon, modes.q_points)
+        gradient = compute_dynamical_matrix_gradient(phonon, modes.q_points)
         return modes.eigenvectors, gradient.real, gradient.imag
-    series = fourier_series(phonon)
-    states = series.gauge(modes.q_points)[:, :, None] * modes.eigenvectors
-    return states, *series.gradient_parts(modes.q_points)
+    series = make_fourier_series(phonon)
+    states = series.compute_phases(modes.q_points)[:, :, None] * modes.eigenvectors
+    return states, *series.compute_gradient_parts(modes.q_points)
 
 
-def group_velocities(elements: ComplexArray, sets: IntArray) -> FloatArray:
+def compute_group_velocities(elements: ComplexArray, sets: IntArray) -> FloatArray:
     """Return the group velocity of each set, Tr(P V) / Tr P.
 
     Parameters
     ----------
     elements : ndarray, shape (size, nq, nb, 3)
-        From ``velocity_elements``.
+        From ``compute_velocity_elements``.
     sets : ndarray of int, shape (nq, nb)
         Label of the degenerate set of each band.
 
@@ -119,10 +123,10 @@ def group_velocities(elements: ComplexArray, sets: IntArray) -> FloatArray:
     ndarray, shape (nq, nb, 3)
         Mean velocity of the set of each band, in Å THz.
     """
-    return set_mean(elements[0].real, sets)
+    return average_over_sets(elements[0].real, sets)
 
 
-def angular_momentum_elements(eigenvectors: ComplexArray, sets: IntArray) -> ComplexArray:
+def compute_angular_momentum_elements(eigenvectors: ComplexArray, sets: IntArray) -> ComplexArray:
     """Return the blocks of the angular-momentum operator in the degenerate sets.
 
     Parameters
@@ -137,12 +141,12 @@ def angular_momentum_elements(eigenvectors: ComplexArray, sets: IntArray) -> Com
     ndarray, shape (size, nq, nb, 3)
         Diagonals of the blocks of L_a = sum_k (M_a)_k with (M_a)_bc = -i eps_abc, in hbar.
     """
-    return _axial_blocks(
+    return _compute_axial_blocks(
         angular_momentum(eigenvectors), eigenvectors, sets, lambda found: found.sum(axis=1)
     )
 
 
-def axial_elements(
+def compute_axial_elements(
     eigenvectors: ComplexArray, sets: IntArray, site_tensors: FloatArray
 ) -> ComplexArray:
     """Return the blocks of sum_k A_k L_k, the atoms' angular momenta weighted by tensors.
@@ -163,30 +167,30 @@ def axial_elements(
     """
     weights = site_tensors.transpose(0, 2, 1).reshape(-1, 3)
 
-    def weighted(found: NDArray[Any]) -> NDArray[Any]:
+    def sum_weighted(found: NDArray[Any]) -> NDArray[Any]:
         """Sum over the atoms of (..., n_atoms, 3)."""
         return np.asarray(found.reshape(*found.shape[:-2], -1) @ weights)
 
-    diagonal = weighted(atomic_angular_momentum(eigenvectors).swapaxes(1, 2))
-    return _axial_blocks(diagonal, eigenvectors, sets, weighted)
+    diagonal = sum_weighted(compute_atomic_angular_momentum(eigenvectors).swapaxes(1, 2))
+    return _compute_axial_blocks(diagonal, eigenvectors, sets, sum_weighted)
 
 
-def _axial_blocks(
+def _compute_axial_blocks(
     diagonal: FloatArray,
     eigenvectors: ComplexArray,
     sets: IntArray,
     summed: Callable[[ComplexArray], ComplexArray],
 ) -> ComplexArray:
     """Blocks of a sum over the atoms from its diagonal and from -i e* x e' of each atom."""
-    elements = np.zeros((int(set_size(sets).max()), *diagonal.shape), dtype=np.complex128)
+    elements = np.zeros((int(count_set_members(sets).max()), *diagonal.shape), dtype=np.complex128)
     elements[0] = diagonal
-    for distance, rows, bands in _partners(sets, len(elements)):
+    for distance, rows, bands in _list_partners(sets, len(elements)):
         left, right = (eigenvectors[rows, :, b].reshape(len(rows), -1, 3) for b in bands)
         elements[distance, rows, bands[0]] = summed(-1j * np.cross(left.conj(), right))
     return elements
 
 
-def block_diagonals(
+def compute_block_diagonals(
     states: ComplexArray, real: FloatArray, imaginary: FloatArray, sets: IntArray, size: int
 ) -> ComplexArray:
     """Return <nu|X|nu + d> inside the degenerate sets, for Hermitian operators X = A + iB.
@@ -208,18 +212,20 @@ def block_diagonals(
         Diagonals, zero outside the sets.
     """
     result = np.zeros((size, *sets.shape, real.shape[1]), dtype=np.complex128)
-    result[0] = _expectations(states, real, imaginary).swapaxes(1, 2)
+    result[0] = _compute_expectations(states, real, imaginary).swapaxes(1, 2)
     # Most q-points have no degenerate bands.
     chosen = np.flatnonzero((sets[:, 1:] == sets[:, :-1]).any(axis=1))
     kets = (real[chosen] + 1j * imaginary[chosen]) @ states[chosen, None]
-    for distance, rows, bands in _partners(sets[chosen], size):
+    for distance, rows, bands in _list_partners(sets[chosen], size):
         bras = states[chosen[rows], :, bands[0]].conj()
         values = np.einsum("pk,pjk->pj", bras, kets[rows, ..., bands[1]])
         result[distance, chosen[rows], bands[0]] = values
     return result
 
 
-def _expectations(states: ComplexArray, real: FloatArray, imaginary: FloatArray) -> FloatArray:
+def _compute_expectations(
+    states: ComplexArray, real: FloatArray, imaginary: FloatArray
+) -> FloatArray:
     """<nu|A + iB|nu> = x A x + y A y - 2 x B y of states x + iy, shape (nq, n_operators, nb)."""
     stacked = (len(states), -1, states.shape[1])
     x, y = np.ascontiguousarray(states.real), np.ascontiguousarray(states.imag)
@@ -231,7 +237,7 @@ def _expectations(states: ComplexArray, real: FloatArray, imaginary: FloatArray)
     )
 
 
-def _partners(
+def _list_partners(
     sets: IntArray, size: int
 ) -> Iterator[tuple[int, IntArray, tuple[IntArray, IntArray]]]:
     """Distance d > 0, q-points and bands nu and nu + d of all pairs inside the sets."""
@@ -240,7 +246,7 @@ def _partners(
         yield distance, rows, (band, band + distance)
 
 
-def block_traces(left: ComplexArray, right: ComplexArray, sets: IntArray) -> FloatArray:
+def compute_block_traces(left: ComplexArray, right: ComplexArray, sets: IntArray) -> FloatArray:
     """Return Tr[P A_i P B_j P] of two Hermitian vector operators, shared out over the set.
 
     Parameters
@@ -257,13 +263,13 @@ def block_traces(left: ComplexArray, right: ComplexArray, sets: IntArray) -> Flo
         bands of a set is its trace.
     """
     products = left[0].real[..., :, None] * right[0].real[..., None, :]
-    for distance, rows, (band, _) in _partners(sets, len(left)):
+    for distance, rows, (band, _) in _list_partners(sets, len(left)):
         pairs = left[distance, rows, band][..., None] * right[distance, rows, band][:, None].conj()
         products[rows, band] += 2 * pairs.real
-    return set_mean(products, sets)
+    return average_over_sets(products, sets)
 
 
-def _gradients(
+def _compute_gradients(
     derivative: DerivativeOfDynamicalMatrix, q_points: FloatArray
 ) -> Iterator[ComplexArray]:
     """dD/dq at each q-point: phonopy's compiled kernel takes one at a time."""

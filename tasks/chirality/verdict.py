@@ -53,7 +53,7 @@ class ScoreSettings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_retired(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a file holds
+    def _drop_retired(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a file holds
         """Accept settings of older programs whose terms the score no longer has."""
         if isinstance(given, dict):
             return {name: value for name, value in given.items() if name not in _RETIRED}
@@ -102,13 +102,13 @@ def judge(
         least_stiffness=least_stiffness,
         stable=stable,
         significant=significant,
-        explanation=_explanation(
+        explanation=_explain(
             record, n_imaginary, least_stiffness if soft else None, significant=significant
         ),
     )
 
 
-def _explanation(
+def _explain(
     record: ChiralityRecord, n_imaginary: int, softness: float | None, *, significant: bool
 ) -> str:
     """The verdict in words."""

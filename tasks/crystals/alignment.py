@@ -70,7 +70,7 @@ class Alignment:
         """Whether a motion suffices, without a reflection."""
         return bool(np.linalg.det(self.rotation) > 0)
 
-    def to_other(self, q_points: FloatArray) -> FloatArray:
+    def map_q_points(self, q_points: FloatArray) -> FloatArray:
         """Where q-points of the crystal lie in the reciprocal basis of the other one.
 
         Parameters
@@ -85,13 +85,13 @@ class Alignment:
         """
         return np.asarray(q_points @ np.linalg.inv(self.lattice).T)
 
-    def from_other(self, eigenvectors: ComplexArray) -> ComplexArray:
+    def map_eigenvectors(self, eigenvectors: ComplexArray) -> ComplexArray:
         """Eigenvectors of the other crystal in the frame, and with the atoms, of the crystal.
 
         Parameters
         ----------
         eigenvectors : ndarray, shape (nq, 3n, nb)
-            Of the other crystal, at q-points that `to_other` took there.
+            Of the other crystal, at q-points that `map_q_points` took there.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class Alignment:
         return turned.reshape(n_q, -1, n_bands)
 
 
-def aligned(first: Atoms, second: Atoms, distance: float) -> Alignment | None:
+def align_crystals(first: Atoms, second: Atoms, distance: float) -> Alignment | None:
     """Lay a crystal on another one as well as can be.
 
     Parameters

@@ -16,8 +16,8 @@ from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import Symmetry, symmetrize_borns_and_epsilon
 from pymatgen.core import Element
 
-from tasks.crystals.cells import cell_of_atoms
-from tasks.crystals.dielectric import REMEDY, DielectricResponse, dielectric_of, require_insulating
+from tasks.crystals.cells import make_phonopy_cell
+from tasks.crystals.dielectric import REMEDY, DielectricResponse, read_response, require_insulating
 from tasks.failures import RemediableError
 from tasks.symmetry import find_dataset
 from tasks.tolerances import AS_MADE
@@ -31,11 +31,11 @@ _MAX_DEVIATION: Final = 0.1
 _NOISE: Final = 0.2  # e; charges of elements are small, and so is their noise
 # In none of the 1814 crystals whose elements differ by more than this (Pauling's scale) the more
 # electronegative atoms are positive on the whole; in 27 of the others they are, as in BAs.
-_IONIC: Final = 0.8
+_MIN_IONIC_DIFFERENCE: Final = 0.8
 _ORDER: Final = "are the tensors in the order of the inequivalent atoms?"
 
 
-def require_sound(
+def require_sound_charges(
     response: DielectricResponse, cell: PhonopyAtoms, symprec: float, place: str
 ) -> None:
     """Refuse Born charges in the wrong order, or of another crystal.
@@ -65,7 +65,7 @@ def require_sound(
     if excess > max(_NOISE, _MAX_DEVIATION * sizes):
         message = f"{place}: the charges add up to {excess:.2g} e per cell; {_ORDER}"
         raise RemediableError(message, REMEDY)
-    deviation = np.abs(charges - _averaged(charges, cell, symprec)).max(axis=(1, 2))
+    deviation = np.abs(charges - _average_charges(charges, cell, symprec)).max(axis=(1, 2))
     if deviation.max() > max(_NOISE, _MAX_DEVIATION * np.abs(charges).max()):
         atom = int(deviation.argmax())
         message = (
@@ -76,7 +76,7 @@ def require_sound(
     _require_negative_anions(charges, cell, place)
 
 
-def _averaged(charges: FloatArray, cell: PhonopyAtoms, symprec: float) -> FloatArray:
+def _average_charges(charges: FloatArray, cell: PhonopyAtoms, symprec: float) -> FloatArray:
     """Charges averaged over the space group, shape (n_atoms, 3, 3)."""
     symmetry = Symmetry(cell, symprec=symprec)
     total, lattice = np.zeros_like(charges), cell.cell.T
@@ -89,8 +89,8 @@ def _averaged(charges: FloatArray, cell: PhonopyAtoms, symprec: float) -> FloatA
 
 def _require_negative_anions(charges: FloatArray, cell: PhonopyAtoms, place: str) -> None:
     """Refuse charges that are positive on the electronegative atoms of an ionic crystal."""
-    affinity = electronegativities(cell.numbers)
-    if not np.ptp(affinity) > _IONIC:  # also where an element has none
+    affinity = get_electronegativities(cell.numbers)
+    if not np.ptp(affinity) > _MIN_IONIC_DIFFERENCE:  # also where an element has none
         return
     mean = np.trace(charges, axis1=1, axis2=2) / 3
     if (affinity - affinity.mean()) @ mean > 0:
@@ -99,7 +99,7 @@ def _require_negative_anions(charges: FloatArray, cell: PhonopyAtoms, place: str
         raise RemediableError(message, REMEDY)
 
 
-def electronegativities(numbers: NDArray[np.int64]) -> FloatArray:
+def get_electronegativities(numbers: NDArray[np.int64]) -> FloatArray:
     """Electronegativity of each atom.
 
     Parameters
@@ -116,7 +116,7 @@ def electronegativities(numbers: NDArray[np.int64]) -> FloatArray:
         return np.array([Element.from_Z(int(number)).X for number in numbers])
 
 
-def standardised(
+def standardize_response(
     given: Atoms, response: DielectricResponse, primitive: Atoms, symprec: float
 ) -> DielectricResponse:
     """Carry tensors from a crystal as given to its idealised primitive cell.
@@ -146,13 +146,15 @@ def standardised(
     # The rotation is found from cells that differ by the idealisation; its polar part is one.
     left, _, right = np.linalg.svd(found.std_rotation_matrix)
     rotation = left @ right
-    origin = _origins(given, primitive, found, symprec)
+    origin = _find_origins(given, primitive, found, symprec)
     turned = np.einsum("ia,nab,jb->nij", rotation, response.born_charges[origin], rotation)
     dielectric = rotation @ response.dielectric @ rotation.T
-    return symmetrised(DielectricResponse(turned, dielectric), cell_of_atoms(primitive), AS_MADE)
+    return symmetrize_response(
+        DielectricResponse(turned, dielectric), make_phonopy_cell(primitive), AS_MADE
+    )
 
 
-def symmetrised(
+def symmetrize_response(
     response: DielectricResponse, cell: PhonopyAtoms, symprec: float
 ) -> DielectricResponse:
     """Make tensors obey the space group of their crystal, and add up to zero.
@@ -160,7 +162,7 @@ def symmetrised(
     Parameters
     ----------
     response : DielectricResponse
-        Tensors of all atoms of `cell`, which `require_sound` has judged.
+        Tensors of all atoms of `cell`, which `require_sound_charges` has judged.
     cell : phonopy.structure.atoms.PhonopyAtoms
         The crystal.
     symprec : float
@@ -179,7 +181,7 @@ def symmetrised(
     return DielectricResponse(np.asarray(charges), np.asarray(dielectric))
 
 
-def nac_params_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+def make_nac_params(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Parameters of phonopy for the correction for long-range dipoles.
 
     Parameters
@@ -192,7 +194,7 @@ def nac_params_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     dict or None
         None where the source gave no Born charges.
     """
-    response = dielectric_of(row)
+    response = read_response(row)
     if response is None:
         return None
     return {
@@ -202,7 +204,7 @@ def nac_params_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _origins(given: Atoms, primitive: Atoms, found: Any, symprec: float) -> NDArray[np.int64]:  # noqa: ANN401
+def _find_origins(given: Atoms, primitive: Atoms, found: Any, symprec: float) -> NDArray[np.int64]:  # noqa: ANN401
     """For each atom of the primitive cell, the atom of the given cell that it comes from."""
     fractions = given.get_scaled_positions() @ found.transformation_matrix.T + found.origin_shift
     here = np.linalg.solve(primitive.cell.array.T, (fractions @ found.std_lattice).T).T

@@ -5,7 +5,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from phonopy.structure.atoms import PhonopyAtoms
 
-from tasks.crystals.masses import set_special_masses, special_masses
+from tasks.crystals.masses import find_special_masses, set_special_masses
 from tasks.symmetry import MASS_DECIMALS
 
 _POSITION_DECIMALS = 12
@@ -41,7 +41,7 @@ def label_isotopes(cell: PhonopyAtoms) -> PhonopyAtoms:
     )
 
 
-def cell_of_atoms(atoms: Atoms) -> PhonopyAtoms:
+def make_phonopy_cell(atoms: Atoms) -> PhonopyAtoms:
     """Turn atoms of ASE into a cell of phonopy.
 
     Parameters
@@ -60,11 +60,11 @@ def cell_of_atoms(atoms: Atoms) -> PhonopyAtoms:
         numbers=atoms.numbers,
         cell=np.asarray(atoms.cell),
         scaled_positions=positions,
-        masses=special_masses(atoms),
+        masses=find_special_masses(atoms),
     )
 
 
-def atoms_of_cell(cell: PhonopyAtoms) -> Atoms:
+def make_atoms(cell: PhonopyAtoms) -> Atoms:
     """Turn a cell of phonopy into atoms of ASE.
 
     Parameters

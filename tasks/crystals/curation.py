@@ -73,7 +73,7 @@ class CurationSettings(BaseModel):
 
     @field_validator("tolerances")
     @classmethod
-    def _positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+    def _require_positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         """Refuse tolerances that are not positive; sort them."""
         if any(tolerance <= 0 for tolerance in value):
             raise ValueError("tolerances must be greater than 0")
@@ -81,21 +81,21 @@ class CurationSettings(BaseModel):
 
     @field_validator("excluded_elements")
     @classmethod
-    def _spelt_out(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _spell_out(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Replace words by symbols."""
         found = (symbol for name in value for symbol in _WORDS.get(name, (name,)))
         return tuple(dict.fromkeys(found))
 
     @field_validator("elements", "excluded_elements")
     @classmethod
-    def _known(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _require_known(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """Refuse what is no symbol of an element."""
         if unknown := [symbol for symbol in value or () if not Element.is_valid_symbol(symbol)]:
             raise ValueError(f"no element has the symbol {unknown[0]}")
         return value
 
 
-def space_groups_at(atoms: Atoms, tolerances: Sequence[float]) -> list[int]:
+def find_space_groups(atoms: Atoms, tolerances: Sequence[float]) -> list[int]:
     """Find the space group of a crystal at several tolerances.
 
     Parameters
@@ -110,10 +110,10 @@ def space_groups_at(atoms: Atoms, tolerances: Sequence[float]) -> list[int]:
     list of int
         Space-group number at each; 0 where none is found.
     """
-    return [_space_group(atoms, tolerance) for tolerance in tolerances]
+    return [_find_space_group(atoms, tolerance) for tolerance in tolerances]
 
 
-def disagreement(numbers: Sequence[int]) -> bool:
+def has_class_disagreement(numbers: Sequence[int]) -> bool:
     """Tell whether the chirality class depends on the tolerance.
 
     Parameters
@@ -129,7 +129,9 @@ def disagreement(numbers: Sequence[int]) -> bool:
     return len({classify_space_group(number).chirality_class for number in numbers if number}) > 1
 
 
-def doubt_columns(given: Atoms, chirality_class: str, settings: CurationSettings) -> dict[str, Any]:
+def make_doubt_columns(
+    given: Atoms, chirality_class: str, settings: CurationSettings
+) -> dict[str, Any]:
     """Columns of ``materials`` that tell how the symmetry depends on the tolerance.
 
     Parameters
@@ -149,15 +151,15 @@ def doubt_columns(given: Atoms, chirality_class: str, settings: CurationSettings
     """
     if chirality_class == "I" or not settings.tolerances:
         return {}
-    numbers = space_groups_at(given, settings.tolerances)
+    numbers = find_space_groups(given, settings.tolerances)
     return {
         "tolerances": list(settings.tolerances),
         "space_groups": numbers,
-        "classes_differ": disagreement(numbers),
+        "classes_differ": has_class_disagreement(numbers),
     }
 
 
-def stated_columns(stated: int | None, found: int) -> dict[str, Any]:
+def compare_stated_group(stated: int | None, found: int) -> dict[str, Any]:
     """Columns of ``materials`` that compare the space group found with the one a record states.
 
     Parameters
@@ -175,7 +177,7 @@ def stated_columns(stated: int | None, found: int) -> dict[str, Any]:
     return {} if stated is None else {"space_group_differs": stated != found}
 
 
-def prototype(atoms: Atoms, number: int, wyckoff_letters: Sequence[str]) -> str:
+def name_prototype(atoms: Atoms, number: int, wyckoff_letters: Sequence[str]) -> str:
     """Name the arrangement of a crystal, whatever its elements.
 
     Parameters
@@ -212,7 +214,7 @@ def prototype(atoms: Atoms, number: int, wyckoff_letters: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def charge_balance(formula: str) -> ChargeBalance:
+def find_charge_balance(formula: str) -> ChargeBalance:
     """Look for oxidation states that add up to zero.
 
     The less electronegative elements of a compound carry the positive states, as in Davies et al.,
@@ -235,14 +237,14 @@ def charge_balance(formula: str) -> ChargeBalance:
         return "uniform"
     if all(element.is_metal for element, _ in amounts):
         return "metallic"
-    amounts.sort(key=lambda pair: _electronegativity(pair[0]))
+    amounts.sort(key=lambda pair: _get_electronegativity(pair[0]))
     for kind in ("uniform", "mixed"):
-        if any(_balances(amounts, k, uniform=kind == "uniform") for k in range(1, len(amounts))):
+        if any(_is_balanced(amounts, k, uniform=kind == "uniform") for k in range(1, len(amounts))):
             return "uniform" if kind == "uniform" else "mixed"
     return "none"
 
 
-def skip_reason(
+def find_skip_reason(
     row: Mapping[str, Any],
     atoms: Atoms,
     provenance: Provenance,
@@ -273,31 +275,31 @@ def skip_reason(
     if row["chirality_class"] == "I" and not include_centrosymmetric:
         return CENTROSYMMETRIC
     reasons = (
-        _size_reason(atoms, settings),
-        _element_reason(atoms, settings),
-        _distance_reason(atoms, settings),
-        _hull_reason(provenance, settings),
-        _charge_reason(row, settings),
-        _doubt_reason(row, settings),
+        _check_size(atoms, settings),
+        _check_elements(atoms, settings),
+        _check_distances(atoms, settings),
+        _check_hull(provenance, settings),
+        _check_charges(row, settings),
+        _check_doubt(row, settings),
     )
     return next((reason for reason in reasons if reason), None)
 
 
-def _electronegativity(element: Element) -> float:
+def _get_electronegativity(element: Element) -> float:
     """Pauling's; the light noble gases have none and come last."""
     with warnings.catch_warnings(action="ignore"):
         found = float(element.X)
     return found if np.isfinite(found) else np.inf
 
 
-def _space_group(atoms: Atoms, tolerance: float) -> int:
+def _find_space_group(atoms: Atoms, tolerance: float) -> int:
     try:
         return int(find_dataset(atoms, tolerance).number)
     except ValueError:
         return 0
 
 
-def _balances(amounts: Sequence[tuple[Element, int]], n_cations: int, *, uniform: bool) -> bool:
+def _is_balanced(amounts: Sequence[tuple[Element, int]], n_cations: int, *, uniform: bool) -> bool:
     """Whether the first elements can be positive and the others negative, with sum zero."""
     sums = {0}
     for index, (element, amount) in enumerate(amounts):
@@ -310,13 +312,13 @@ def _balances(amounts: Sequence[tuple[Element, int]], n_cations: int, *, uniform
     return 0 in sums
 
 
-def _size_reason(atoms: Atoms, settings: CurationSettings) -> str | None:
+def _check_size(atoms: Atoms, settings: CurationSettings) -> str | None:
     limit = settings.max_atoms
     too_large = limit is not None and len(atoms) > limit
     return f"size: {len(atoms)} atoms, more than the limit of {limit}" if too_large else None
 
 
-def _element_reason(atoms: Atoms, settings: CurationSettings) -> str | None:
+def _check_elements(atoms: Atoms, settings: CurationSettings) -> str | None:
     found = set(atoms.symbols)
     unwanted = found & set(settings.excluded_elements)
     if settings.elements is not None:
@@ -324,7 +326,7 @@ def _element_reason(atoms: Atoms, settings: CurationSettings) -> str | None:
     return f"element: {', '.join(sorted(unwanted))} not wanted" if unwanted else None
 
 
-def _distance_reason(atoms: Atoms, settings: CurationSettings) -> str | None:
+def _check_distances(atoms: Atoms, settings: CurationSettings) -> str | None:
     if not settings.min_distance:
         return None
     distances = neighbour_list("d", atoms, settings.min_distance)
@@ -333,20 +335,20 @@ def _distance_reason(atoms: Atoms, settings: CurationSettings) -> str | None:
     return f"distance: atoms are {distances.min():.3f} Å apart, less than {settings.min_distance} Å"
 
 
-def _hull_reason(provenance: Provenance, settings: CurationSettings) -> str | None:
+def _check_hull(provenance: Provenance, settings: CurationSettings) -> str | None:
     limit, energy = settings.max_energy_above_hull, provenance.energy_above_hull
     if limit is None or energy is None or energy <= limit:
         return None
     return f"energy: {energy:.3f} eV/atom above the hull, more than {limit}"
 
 
-def _charge_reason(row: Mapping[str, Any], settings: CurationSettings) -> str | None:
+def _check_charges(row: Mapping[str, Any], settings: CurationSettings) -> str | None:
     wanted, found = settings.charge_balance, row["charge_balance"]
     unfit = {"off": (), "uniform": ("none", "mixed"), "mixed": ("none",)}[wanted]
     return f"charge: no balanced oxidation states ({found})" if found in unfit else None
 
 
-def _doubt_reason(row: Mapping[str, Any], settings: CurationSettings) -> str | None:
+def _check_doubt(row: Mapping[str, Any], settings: CurationSettings) -> str | None:
     if not (settings.require_agreement and row.get("classes_differ")):
         return None
     pairs = zip(row["space_groups"], row["tolerances"], strict=True)

@@ -51,7 +51,7 @@ class DielectricResponse:
         return {BORN_CHARGES: self.born_charges, DIELECTRIC_TENSOR: self.dielectric}
 
 
-def carried_by(atoms: Atoms) -> DielectricResponse | None:
+def take_response(atoms: Atoms) -> DielectricResponse | None:
     """Take the tensors that a crystal carries.
 
     Parameters
@@ -106,7 +106,7 @@ def require_insulating(response: DielectricResponse) -> None:
         raise RemediableError("unreadable: a dielectric tensor below that of vacuum", REMEDY)
 
 
-def dielectric_of(row: Mapping[str, Any]) -> DielectricResponse | None:
+def read_response(row: Mapping[str, Any]) -> DielectricResponse | None:
     """Take the tensors of a row.
 
     Parameters

@@ -18,10 +18,10 @@ from ase import Atoms
 from numpy.typing import NDArray
 from pymatgen.core import Lattice
 
-from tasks.crystals.alignment import aligned
-from tasks.crystals.masses import special_masses
-from tasks.crystals.rows import atoms_of
-from tasks.crystals.structures import PackedCell, structure_hash
+from tasks.crystals.alignment import align_crystals
+from tasks.crystals.masses import find_special_masses
+from tasks.crystals.rows import read_atoms
+from tasks.crystals.structures import PackedCell, compute_structure_hash
 from tasks.symmetry import classify_space_group, find_dataset
 
 FloatArray = NDArray[np.float64]
@@ -41,11 +41,11 @@ class _Entry(NamedTuple):
     cell: PackedCell
     nearest: bytes = b""
 
-    def measured(self) -> "_Entry":
+    def measure(self) -> "_Entry":
         """The same with its nearest distances."""
         if self.nearest:
             return self
-        return self._replace(nearest=_packed(nearest_distances(self.cell.atoms)))
+        return self._replace(nearest=_pack_distances(measure_nearest_distances(self.cell.atoms)))
 
     def is_near(self, nearest: FloatArray, distance: float) -> bool:
         """Whether the nearest distances allow a repetition: both atoms of a pair may move."""
@@ -68,7 +68,7 @@ class Duplicates:
     _hashes: dict[bytes, str] = field(default_factory=dict)
     _crystals: dict[bytes, list[_Entry]] = field(default_factory=lambda: defaultdict(list))
 
-    def original_of(
+    def find_original(
         self,
         material_id: str,
         structure_hash: str,
@@ -101,27 +101,29 @@ class Duplicates:
         digest = bytes.fromhex(structure_hash)
         if known := self._hashes.get(digest):
             return known
-        if special_masses(atoms) is not None:
+        if find_special_masses(atoms) is not None:
             # The comparison sees elements: it cannot tell the isotopes of one from each other.
             self._hashes[digest] = material_id
             return None
-        bucket = self._crystals[_bucket_of(atoms, number, equivalent_sites)]
+        bucket = self._crystals[_compute_bucket(atoms, number, equivalent_sites)]
         if not bucket:
             # Few crystals ever share a bucket, and need the distances.
-            bucket.append(_Entry(material_id, PackedCell.of(atoms)))
+            bucket.append(_Entry(material_id, PackedCell.from_atoms(atoms)))
         else:
-            bucket[0] = bucket[0].measured()
-            nearest = nearest_distances(atoms)
+            bucket[0] = bucket[0].measure()
+            nearest = measure_nearest_distances(atoms)
             for entry in bucket:
                 near = entry.is_near(nearest, self.distance)
                 if near and are_repetitions(entry.cell.atoms, atoms, self.distance, chiral=chiral):
                     return entry.name
-            bucket.append(_Entry(material_id, PackedCell.of(atoms), _packed(nearest)))
+            bucket.append(
+                _Entry(material_id, PackedCell.from_atoms(atoms), _pack_distances(nearest))
+            )
         self._hashes[digest] = material_id
         return None
 
 
-def relaxed_originals(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def find_relaxed_originals(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Find crystals that came out of their relaxations as one crystal.
 
     Parameters
@@ -136,19 +138,21 @@ def relaxed_originals(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         by names of the others. Crystals of special masses are left out: the comparison sees
         elements alone.
     """
-    wells: dict[tuple[Any, ...], list[_Well]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[_EnergyGroup]] = defaultdict(list)
     found: dict[str, str] = {}
-    for row in sorted(rows, key=_change_of):
+    for row in sorted(rows, key=_rank_by_change):
         if row["masses"] is not None or not row["space_group_number_final"]:
             continue
-        atoms = atoms_of(row)
+        atoms = read_atoms(row)
         kind = (atoms.get_chemical_formula(), *(row[name] for name in _RELAXED_ALIKE))
-        if original := _well_of(row, wells[kind]).original_of(row["material_id"], atoms):
+        if original := _find_energy_group(row, groups[kind]).find_original(
+            row["material_id"], atoms
+        ):
             found[row["material_id"]] = original
     return found
 
 
-def may_have_become_one(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def select_possible_repetitions(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Select crystals that share elements, energy and space group with another relaxed one.
 
     Parameters
@@ -160,7 +164,7 @@ def may_have_become_one(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     Returns
     -------
     list of str
-        Keys of those that `relaxed_originals` has to look at.
+        Keys of those that `find_relaxed_originals` has to look at.
     """
     kinds: dict[tuple[Any, ...], list[tuple[float, str]]] = defaultdict(list)
     for row in rows:
@@ -175,24 +179,24 @@ def may_have_become_one(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def _change_of(row: Mapping[str, Any]) -> tuple[bool, float, str]:
+def _rank_by_change(row: Mapping[str, Any]) -> tuple[bool, float, str]:
     """What sorts relaxed crystals, the least changed first."""
     return row["symmetry_changed"], abs(row["volume_change"]), row["material_id"]
 
 
-class _Well(NamedTuple):
+class _EnergyGroup(NamedTuple):
     """Crystals of one energy and volume after their relaxation, and the row of the first."""
 
     first: Mapping[str, Any]
     crystals: Duplicates
 
-    def holds(self, row: Mapping[str, Any]) -> bool:
+    def matches(self, row: Mapping[str, Any]) -> bool:
         """Whether another relaxed crystal has its energy and volume."""
-        volume = _volume_of(row) / _volume_of(self.first)
+        volume = _compute_volume(row) / _compute_volume(self.first)
         close = abs(row["energy"] - self.first["energy"]) < _RELAXED_ENERGY
         return close and abs(volume - 1) < _RELAXED_VOLUME
 
-    def original_of(self, material_id: str, atoms: Atoms) -> str | None:
+    def find_original(self, material_id: str, atoms: Atoms) -> str | None:
         """Earlier crystal that a relaxed one is; without one, or without symmetry, None."""
         try:
             dataset = find_dataset(atoms, _RELAXED_SYMPREC)
@@ -200,29 +204,31 @@ class _Well(NamedTuple):
             return None
         number, letters = int(dataset.number), tuple(dataset.wyckoffs)
         chiral = classify_space_group(number).chirality_class == "II"
-        digest = structure_hash(atoms)
-        return self.crystals.original_of(material_id, digest, atoms, number, letters, chiral=chiral)
+        digest = compute_structure_hash(atoms)
+        return self.crystals.find_original(
+            material_id, digest, atoms, number, letters, chiral=chiral
+        )
 
 
-def _well_of(row: Mapping[str, Any], wells: list[_Well]) -> _Well:
-    """Well that holds a relaxed crystal, a new one where none does."""
-    known = next((well for well in wells if well.holds(row)), None)
+def _find_energy_group(row: Mapping[str, Any], groups: list[_EnergyGroup]) -> _EnergyGroup:
+    """Group that a relaxed crystal belongs to, a new one where none fits."""
+    known = next((group for group in groups if group.matches(row)), None)
     if known is None:
-        known = _Well(row, Duplicates(_RELAXED_DISTANCE))
-        wells.append(known)
+        known = _EnergyGroup(row, Duplicates(_RELAXED_DISTANCE))
+        groups.append(known)
     return known
 
 
-def _volume_of(row: Mapping[str, Any]) -> float:
+def _compute_volume(row: Mapping[str, Any]) -> float:
     """Volume of the cell of a row (Å^3)."""
     return abs(float(np.linalg.det(np.reshape(row["cell"], (3, 3)))))
 
 
-def _packed(nearest: FloatArray) -> bytes:
+def _pack_distances(nearest: FloatArray) -> bytes:
     return nearest.astype(np.float32).tobytes()
 
 
-def nearest_distances(atoms: Atoms) -> FloatArray:
+def measure_nearest_distances(atoms: Atoms) -> FloatArray:
     """Mean distance from the atoms of one element to the nearest atom of another one.
 
     Parameters
@@ -262,11 +268,11 @@ def are_repetitions(first: Atoms, second: Atoms, distance: float, *, chiral: boo
     bool
         True for a repetition.
     """
-    found = aligned(first, second, distance)
+    found = align_crystals(first, second, distance)
     return found is not None and (not chiral or found.is_proper)
 
 
-def _bucket_of(atoms: Atoms, number: int, letters: tuple[str, ...]) -> bytes:
+def _compute_bucket(atoms: Atoms, number: int, letters: tuple[str, ...]) -> bytes:
     """Digest of formula, space group, and the sizes of the sets of equal sites of each element.
 
     Letters themselves depend on the choice of the origin.
@@ -275,5 +281,5 @@ def _bucket_of(atoms: Atoms, number: int, letters: tuple[str, ...]) -> bytes:
     for atomic_number, letter in zip(atoms.numbers, letters, strict=True):
         sites[int(atomic_number), letter] += 1
     sizes = tuple(sorted((element, size) for (element, _), size in sites.items()))
-    told = repr((atoms.get_chemical_formula(), number, sizes))
-    return hashlib.blake2b(told.encode(), digest_size=16).digest()
+    text = repr((atoms.get_chemical_formula(), number, sizes))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -19,15 +19,15 @@ from ase import Atoms
 from pymatgen.analysis.structure_matcher import ElementComparator, StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from potentials import inverted
-from tasks.crystals.masses import special_masses
+from potentials import invert
+from tasks.crystals.masses import find_special_masses
 from tasks.symmetry import classify_space_group
 
 T = TypeVar("T")
 
 
 @dataclass
-class Gallery(Generic[T]):
+class EnantiomorphIndex(Generic[T]):
     """Chiral crystals of a source that are computed, to be recognised in the mirror.
 
     With each crystal goes what names it, such as the work on it.
@@ -43,7 +43,7 @@ class Gallery(Generic[T]):
         default_factory=lambda: defaultdict(list)
     )
 
-    def image_of(self, name: T, atoms: Atoms, number: int) -> T | None:
+    def find_mirror_image(self, name: T, atoms: Atoms, number: int) -> T | None:
         """Find the crystal whose mirror image is given; remember the given one if there is none.
 
         Parameters
@@ -62,7 +62,7 @@ class Gallery(Generic[T]):
         """
         group = classify_space_group(number)
         # The comparison sees elements: it cannot tell the isotopes of one from each other.
-        if group.chirality_class != "II" or special_masses(atoms) is not None:
+        if group.chirality_class != "II" or find_special_masses(atoms) is not None:
             return None
         pair = min(number, group.enantiomorphic_partner or number)
         known = self._crystals[atoms.get_chemical_formula(), len(atoms), pair]
@@ -100,6 +100,6 @@ def are_enantiomorphs(first: Atoms, second: Atoms, symprec: float) -> bool:
         comparator=ElementComparator(),
     )
     found = matcher.get_transformation(
-        AseAtomsAdaptor.get_structure(second), AseAtomsAdaptor.get_structure(inverted(first))
+        AseAtomsAdaptor.get_structure(second), AseAtomsAdaptor.get_structure(invert(first))
     )
     return found is not None and float(np.linalg.det(found[0])) > 0

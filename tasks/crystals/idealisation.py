@@ -13,7 +13,7 @@ IntArray = NDArray[np.int64]
 _ROUNDS = 2
 
 
-def idealise(atoms: Atoms, symprec: float) -> Atoms:
+def idealize(atoms: Atoms, symprec: float) -> Atoms:
     """Average cell and positions over the space group that a crystal nearly obeys.
 
     Unlike `tasks.crystals.structures.standardize` this keeps cell, orientation and order of the
@@ -39,16 +39,16 @@ def idealise(atoms: Atoms, symprec: float) -> Atoms:
     result = atoms.copy()
     for _ in range(_ROUNDS):
         found = find_dataset(result, symprec)
-        fractions = _averaged_positions(
+        fractions = _average_positions(
             result.get_scaled_positions(wrap=False), found.rotations, found.translations
         )
-        cell = _averaged_cell(result.cell.array, found.rotations)
+        cell = _average_cell(result.cell.array, found.rotations)
         result.set_cell(cell)
         result.set_scaled_positions(fractions)
     return result
 
 
-def _averaged_cell(cell: FloatArray, rotations: IntArray) -> FloatArray:
+def _average_cell(cell: FloatArray, rotations: IntArray) -> FloatArray:
     """Cell (rows) whose metric all rotations keep; it differs by a symmetric strain."""
     metric = np.mean(rotations.transpose(0, 2, 1) @ (cell @ cell.T) @ rotations, axis=0)
     inverse = np.linalg.inv(cell)
@@ -56,7 +56,7 @@ def _averaged_cell(cell: FloatArray, rotations: IntArray) -> FloatArray:
     return np.asarray(cell @ (vectors * np.sqrt(values)) @ vectors.T)
 
 
-def _averaged_positions(
+def _average_positions(
     fractions: FloatArray, rotations: IntArray, translations: FloatArray
 ) -> FloatArray:
     """Fractional positions, each the mean of all images that fall on it."""

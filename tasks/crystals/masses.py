@@ -22,7 +22,7 @@ _DIFFERENT: Final = 1e-3  # u; masses of one element in one record
 _HEAVIEST: Final = 118
 
 
-def number_and_mass(symbol: str) -> tuple[int, float]:
+def find_number_and_mass(symbol: str) -> tuple[int, float]:
     """Atomic number and mass of a symbol.
 
     Parameters
@@ -84,13 +84,15 @@ def set_special_masses(atoms: Atoms, masses: ArrayLike | None) -> None:
     if not (np.isfinite(found).all() and (found > 0).all()):
         raise RemediableError("a mass is not positive", "correct the masses")
     natural = atomic_masses[atoms.numbers]
-    special = (np.abs(found - natural) > _SPECIAL) | _differ_inside(atoms.numbers, found)
+    special = (np.abs(found - natural) > _SPECIAL) | _find_isotope_mixtures(atoms.numbers, found)
     atoms.arrays.pop("masses", None)
     if special.any():
         atoms.set_masses(np.where(special, found, natural))
 
 
-def _differ_inside(numbers: NDArray[np.int64], masses: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _find_isotope_mixtures(
+    numbers: NDArray[np.int64], masses: NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Atoms of elements that have more than one mass."""
     heavy, light = masses.copy(), masses.copy()
     for number in np.unique(numbers):
@@ -99,7 +101,7 @@ def _differ_inside(numbers: NDArray[np.int64], masses: NDArray[np.float64]) -> N
     return np.asarray(heavy - light > _DIFFERENT)
 
 
-def special_masses(atoms: Atoms) -> NDArray[np.float64] | None:
+def find_special_masses(atoms: Atoms) -> NDArray[np.float64] | None:
     """Masses that a crystal carries.
 
     Parameters
@@ -125,4 +127,4 @@ def set_masses_of_symbols(atoms: Atoms, symbols: Sequence[str]) -> None:
     symbols : sequence of str
         One for each atom.
     """
-    set_special_masses(atoms, [number_and_mass(symbol)[1] for symbol in symbols])
+    set_special_masses(atoms, [find_number_and_mass(symbol)[1] for symbol in symbols])

@@ -29,7 +29,7 @@ class MeasuredCells:
     volumes: Mapping[Kind, frozenset[float]]
 
     @classmethod
-    def of(cls, rows: Iterable[Mapping[str, Any]]) -> "MeasuredCells":
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> "MeasuredCells":
         """Gather those of the package and of a dataset.
 
         Parameters
@@ -44,14 +44,14 @@ class MeasuredCells:
             Several volumes of a kind are kept.
         """
         found = defaultdict[Kind, set[float]](set)
-        for kind, volume in _published():
+        for kind, volume in _read_published():
             found[kind].add(volume)
         for row in rows:
-            kind = _kind(row["formula"], row["space_group_number"], row["n_atoms"])
-            found[kind].add(volume_per_atom(row["cell"], row["n_atoms"]))
+            kind = _make_kind(row["formula"], row["space_group_number"], row["n_atoms"])
+            found[kind].add(compute_volume_per_atom(row["cell"], row["n_atoms"]))
         return cls({kind: frozenset(volumes) for kind, volumes in found.items()})
 
-    def change(
+    def compare_volume(
         self,
         formula: str,
         space_group: int,
@@ -76,14 +76,14 @@ class MeasuredCells:
         float or None
             As a fraction of the measured volume, of several the nearest; None where none is known.
         """
-        known = self.volumes.get(_kind(formula, space_group, n_atoms))
+        known = self.volumes.get(_make_kind(formula, space_group, n_atoms))
         if not known:
             return None
-        volume = volume_per_atom(cell, n_atoms)
+        volume = compute_volume_per_atom(cell, n_atoms)
         return min((volume / measured - 1 for measured in known), key=abs)
 
 
-def volume_per_atom(cell: Any, n_atoms: int) -> float:  # noqa: ANN401 - nine numbers of any kind
+def compute_volume_per_atom(cell: Any, n_atoms: int) -> float:  # noqa: ANN401 - nine numbers of any kind
     """Volume per atom of a cell.
 
     Parameters
@@ -101,19 +101,19 @@ def volume_per_atom(cell: Any, n_atoms: int) -> float:  # noqa: ANN401 - nine nu
     return abs(float(np.linalg.det(np.reshape(cell, (3, 3))))) / n_atoms
 
 
-def _kind(formula: str, space_group: int, n_atoms: int) -> Kind:
+def _make_kind(formula: str, space_group: int, n_atoms: int) -> Kind:
     """What tells a crystal from others."""
     partner = classify_space_group(space_group).enantiomorphic_partner
     return formula, min(space_group, partner or space_group), n_atoms
 
 
 @cache
-def _published() -> tuple[tuple[Kind, float], ...]:
+def _read_published() -> tuple[tuple[Kind, float], ...]:
     """Kinds and volumes of the demo crystals."""
     text = (files("chiralscreen_data") / "measured_cells.csv").read_text("utf-8")
     return tuple(
         (
-            _kind(
+            _make_kind(
                 str(Composition(row["formula"]).reduced_formula),
                 int(row["space_group"]),
                 int(row["n_atoms"]),

@@ -73,7 +73,7 @@ class Record:
     notes: tuple[str, ...] = ()
 
 
-def safe_id(name: str) -> str:
+def make_safe_id(name: str) -> str:
     """Turn any text into an identifier that is also a harmless file name.
 
     Parameters

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from tasks.crystals.masses import set_special_masses, special_masses
+from tasks.crystals.masses import find_special_masses, set_special_masses
 
 Row = Mapping[str, Any]
 
 
-def structure_columns(atoms: Atoms) -> dict[str, Any]:
+def make_structure_columns(atoms: Atoms) -> dict[str, Any]:
     """Columns that hold a crystal.
 
     Parameters
@@ -29,11 +29,11 @@ def structure_columns(atoms: Atoms) -> dict[str, Any]:
         "numbers": atoms.numbers,
         "cell": np.asarray(atoms.cell),
         "positions": atoms.get_scaled_positions(),
-        "masses": special_masses(atoms),
+        "masses": find_special_masses(atoms),
     }
 
 
-def atoms_of(row: Row) -> Atoms:
+def read_atoms(row: Row) -> Atoms:
     """Crystal held by the structure columns of a row.
 
     Parameters

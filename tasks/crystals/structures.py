@@ -11,11 +11,11 @@ from ase.data import covalent_radii
 from matscipy.neighbours import neighbour_list
 from pymatgen.core import Composition
 
-from tasks.crystals.dielectric import DielectricResponse, carried_by
-from tasks.crystals.masses import set_special_masses, special_masses
+from tasks.crystals.dielectric import DielectricResponse, take_response
+from tasks.crystals.masses import find_special_masses, set_special_masses
 from tasks.crystals.records import Provenance, Record
 from tasks.failures import RemediableError
-from tasks.symmetry import find_dataset, idealised_primitive, species_labels
+from tasks.symmetry import find_dataset, idealize_primitive, label_species
 
 # Atoms closer than this share of the sum of their covalent radii are on top of each other.
 _OVERLAP = 0.5
@@ -42,7 +42,7 @@ class PackedCell(NamedTuple):
     geometry: bytes
 
     @classmethod
-    def of(cls, atoms: Atoms) -> "PackedCell":
+    def from_atoms(cls, atoms: Atoms) -> "PackedCell":
         """Keep a crystal."""
         values = np.concatenate([atoms.cell.array, atoms.get_scaled_positions()])
         numbers = atoms.numbers.astype(np.uint8)
@@ -92,7 +92,7 @@ class Material:
     notes: tuple[str, ...] = ()
 
 
-def material_of(record: Record, symprec: float) -> Material:
+def make_material(record: Record, symprec: float) -> Material:
     """Check a crystal and reduce it to its idealised primitive cell.
 
     Parameters
@@ -117,25 +117,27 @@ def material_of(record: Record, symprec: float) -> Material:
     return Material(
         record.material_id,
         atoms,
-        structure_hash(atoms),
+        compute_structure_hash(atoms),
         record.source_record,
         record.provenance,
-        _response_of(record.atoms, atoms, symprec),
+        _standardize_response(record.atoms, atoms, symprec),
         record.notes,
     )
 
 
-def _response_of(given: Atoms, primitive: Atoms, symprec: float) -> DielectricResponse | None:
+def _standardize_response(
+    given: Atoms, primitive: Atoms, symprec: float
+) -> DielectricResponse | None:
     """Tensors that a crystal carries, judged and turned to its primitive cell."""
-    response = carried_by(given)
+    response = take_response(given)
     if response is None:
         return None
     # Few crystals carry charges, and phonopy, which is needed to judge them, is slow to load.
-    from tasks.crystals.born_charges import require_sound, standardised  # noqa: PLC0415
-    from tasks.crystals.cells import cell_of_atoms  # noqa: PLC0415
+    from tasks.crystals.born_charges import require_sound_charges, standardize_response  # noqa: PLC0415
+    from tasks.crystals.cells import make_phonopy_cell  # noqa: PLC0415
 
-    require_sound(response, cell_of_atoms(given), symprec, "Born charges")
-    return standardised(given, response, primitive, symprec)
+    require_sound_charges(response, make_phonopy_cell(given), symprec, "Born charges")
+    return standardize_response(given, response, primitive, symprec)
 
 
 def check_crystal(atoms: Atoms) -> None:
@@ -195,21 +197,21 @@ def standardize(atoms: Atoms, symprec: float) -> Atoms:
     RemediableError
         When spglib finds no symmetry.
     """
-    kinds = species_labels(atoms)
+    kinds = label_species(atoms)
     try:
-        lattice, positions, found_kinds = idealised_primitive(find_dataset(atoms, symprec))
+        lattice, positions, found_kinds = idealize_primitive(find_dataset(atoms, symprec))
     except ValueError as error:
         message = f"spglib finds no space group at symprec {symprec} Å: {error}"
         raise RemediableError(message, "check for overlapping atoms, or change symprec") from error
     first = {int(kind): index for index, kind in enumerate(kinds)}
     origin = [first[int(kind)] for kind in found_kinds]
-    numbers, masses = atoms.numbers[origin], special_masses(atoms)
+    numbers, masses = atoms.numbers[origin], find_special_masses(atoms)
     primitive = Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
     set_special_masses(primitive, None if masses is None else masses[origin])
     return primitive
 
 
-def structure_hash(atoms: Atoms) -> str:
+def compute_structure_hash(atoms: Atoms) -> str:
     """Digest of species, cell and positions.
 
     Parameters
@@ -226,12 +228,12 @@ def structure_hash(atoms: Atoms) -> str:
     cell = np.round(np.asarray(atoms.cell), _HASH_DECIMALS) + 0.0
     fractions = np.round(atoms.get_scaled_positions(), _HASH_DECIMALS) % 1.0 + 0.0
     parts = [atoms.numbers.astype("<i8"), cell.astype("<f8"), fractions.astype("<f8")]
-    if (masses := special_masses(atoms)) is not None:
+    if (masses := find_special_masses(atoms)) is not None:
         parts.append(np.round(masses, _HASH_DECIMALS).astype("<f8"))
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
-def reduced_formula(atoms: Atoms) -> str:
+def reduce_formula(atoms: Atoms) -> str:
     """Reduced chemical formula, the electropositive elements first.
 
     Parameters

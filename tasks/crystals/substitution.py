@@ -18,8 +18,8 @@ from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePre
 from pymatgen.core import Composition, Species
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from tasks.crystals.records import safe_id
-from tasks.crystals.structures import check_crystal, reduced_formula
+from tasks.crystals.records import make_safe_id
+from tasks.crystals.structures import check_crystal, reduce_formula
 from tasks.failures import RemediableError
 
 _WHOLE = 1e-6  # an oxidation state differs from an integer by less
@@ -63,7 +63,7 @@ class Substitution:
         }
 
 
-def substitutions(material_id: str, atoms: Atoms, threshold: float) -> Iterator[Substitution]:
+def substitute_ions(material_id: str, atoms: Atoms, threshold: float) -> Iterator[Substitution]:
     """Exchange the ions of a crystal for others of the same charge in total.
 
     Parameters
@@ -80,20 +80,22 @@ def substitutions(material_id: str, atoms: Atoms, threshold: float) -> Iterator[
     Substitution
         The most probable first; none for a crystal without integer oxidation states.
     """
-    ions = oxidation_states(atoms.get_chemical_formula())
-    known = _predictor(threshold)
+    ions = guess_oxidation_states(atoms.get_chemical_formula())
+    known = _make_predictor(threshold)
     if not ions or not set(ions.values()) <= known.p.species:
         return
     found = known.list_prediction(list(ions.values()), to_this_composition=False)
     for prediction in sorted(found, key=lambda item: -item["probability"]):
         exchange = {old.symbol: new for old, new in prediction["substitutions"].items()}
         if _is_new_compound(atoms, ions, exchange):
-            made = _made(material_id, atoms, ions, exchange, float(prediction["probability"]))
+            made = _make_substitution(
+                material_id, atoms, ions, exchange, float(prediction["probability"])
+            )
             if made:
                 yield made
 
 
-def oxidation_states(formula: str) -> dict[str, Species]:
+def guess_oxidation_states(formula: str) -> dict[str, Species]:
     """Guess one integer oxidation state for each element.
 
     Parameters
@@ -115,7 +117,7 @@ def oxidation_states(formula: str) -> dict[str, Species]:
 
 
 @cache
-def _predictor(threshold: float) -> SubstitutionPredictor:
+def _make_predictor(threshold: float) -> SubstitutionPredictor:
     """Predictor of a threshold, made once."""
     return SubstitutionPredictor(threshold=threshold)
 
@@ -130,7 +132,7 @@ def _is_new_compound(
     return bool(sum(exchange[symbol].oxi_state for symbol in atoms.symbols) == 0)
 
 
-def _made(
+def _make_substitution(
     material_id: str,
     atoms: Atoms,
     ions: Mapping[str, Species],
@@ -147,6 +149,6 @@ def _made(
         check_crystal(new)
     except (RemediableError, ValueError, TypeError):
         return None
-    told = tuple(f"{ions[s]} -> {ion}" for s, ion in exchange.items() if ions[s] != ion)
-    name = safe_id(f"{material_id}-{reduced_formula(new)}")
-    return Substitution(name, new, material_id, told, probability)
+    exchanges = tuple(f"{ions[s]} -> {ion}" for s, ion in exchange.items() if ions[s] != ion)
+    name = make_safe_id(f"{material_id}-{reduce_formula(new)}")
+    return Substitution(name, new, material_id, exchanges, probability)

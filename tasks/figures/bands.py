@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 
 from tasks.chirality.bands import BandStructure
 from tasks.figures.density_of_states import HelicityDos, draw_helicity_dos
-from tasks.figures.labels import QUANTITIES, q_point_tex, screw_tex
+from tasks.figures.labels import QUANTITIES, format_q_point_tex, format_screw_tex
 from tasks.figures.style import (
     INK,
     NEUTRAL,
     PAM_COLOURS,
     SINGLE_COLUMN,
     add_colour_bar,
-    colour_map,
-    new_figure,
-    styled,
-    symmetric_limit,
+    apply_style,
+    choose_colour_map,
+    find_symmetric_limit,
+    make_figure,
 )
 
 FloatArray = NDArray[np.float64]
@@ -42,7 +42,7 @@ _WIDTH, _RIM = 0.9, 1.7  # points
 _STRAND = 1.2  # points between the strands of a set
 
 
-def bands_figure(
+def draw_band_structure(
     bands: BandStructure,
     colour: Colour = "helicity",
     *,
@@ -55,7 +55,7 @@ def bands_figure(
     Parameters
     ----------
     bands : BandStructure
-        From `tasks.chirality.bands.band_structure`.
+        From `tasks.chirality.bands.compute_band_structure`.
     colour : {"helicity", "cycloidicity", "l_x", "l_y", "l_z", "pam"}
         What colours the bands: helicity, cycloidicity or a Cartesian component of the angular
         momentum (hbar), or the integer pseudo-angular momentum.
@@ -71,8 +71,8 @@ def bands_figure(
     matplotlib.figure.Figure
         Of the width of one column.
     """
-    with styled():
-        figure = new_figure(SINGLE_COLUMN, 2.6)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 2.6)
         columns = 2 if density else 1
         axes = figure.subplots(
             1, columns, sharey=True, squeeze=False, width_ratios=(3, 1)[:columns]
@@ -109,16 +109,16 @@ def draw_bands(
     matplotlib.colors.Normalize
         Scale of the colours, symmetric about zero; of the cycloidicity from zero.
     """
-    values = band_values(bands, colour)
-    limit = limit or symmetric_limit(values)
+    values = select_band_values(bands, colour)
+    limit = limit or find_symmetric_limit(values)
     norm = Normalize(0.0 if colour == "cycloidicity" else -limit, limit)
     together = bands.set_sizes > 1
-    for piece, rows in _pieces(bands):
+    for piece, rows in _split_polylines(bands):
         rims = piece[together[rows].ravel()]
         axes.add_collection(LineCollection(list(rims), colors=INK, linewidths=_RIM, zorder=2))
         order = np.argsort(np.abs(values[rows].ravel()), kind="stable")
         lines = LineCollection(
-            list(piece[order]), cmap=colour_map(norm), norm=norm, linewidths=_WIDTH, zorder=3
+            list(piece[order]), cmap=choose_colour_map(norm), norm=norm, linewidths=_WIDTH, zorder=3
         )
         lines.set_array(values[rows].ravel()[order])
         axes.add_collection(lines)
@@ -126,7 +126,7 @@ def draw_bands(
     return norm
 
 
-def band_values(bands: BandStructure, colour: Colour) -> FloatArray:
+def select_band_values(bands: BandStructure, colour: Colour) -> FloatArray:
     """Numbers that colour the bands.
 
     Parameters
@@ -142,7 +142,7 @@ def band_values(bands: BandStructure, colour: Colour) -> FloatArray:
         In hbar; integers for "pam", NaN where there is no label.
     """
     if colour in {"l_x", "l_y", "l_z"}:
-        return np.asarray(bands.momentum[..., "xyz".index(colour[-1])])
+        return np.asarray(bands.angular_momentum[..., "xyz".index(colour[-1])])
     names = {"helicity": "helicity", "cycloidicity": "cycloidicity", "pam": "pam_integer"}
     return np.asarray(getattr(bands, names[colour]))
 
@@ -158,9 +158,9 @@ def draw_pam_bands(axes: Axes, bands: BandStructure) -> None:
         The bands.
     """
     shown: set[int] = set()
-    ranks = np.where(_lasting(bands), _rank_in_set(bands.sets), 0.0)
-    for piece, rows in _pieces(bands):
-        labels = _segment_labels(bands, rows)
+    ranks = np.where(_flag_lasting(bands), _rank_in_sets(bands.sets), 0.0)
+    for piece, rows in _split_polylines(bands):
+        labels = _find_segment_labels(bands, rows)
         grey = list(piece[np.isnan(labels).ravel()])
         axes.add_collection(LineCollection(grey, colors=NEUTRAL, linewidths=0.4, zorder=1))
         labelled = ~np.isnan(labels)
@@ -170,7 +170,7 @@ def draw_pam_bands(axes: Axes, bands: BandStructure) -> None:
             shown.add(int(label))
     _finish(axes, bands)
     _name_axes(axes, bands)
-    _pam_legend(axes, sorted(shown))
+    _draw_pam_legend(axes, sorted(shown))
 
 
 def _draw_strand(axes: Axes, piece: FloatArray, label: int, rank: float) -> None:
@@ -179,13 +179,13 @@ def _draw_strand(axes: Axes, piece: FloatArray, label: int, rank: float) -> None
         list(piece),
         colors=PAM_COLOURS[label],
         linewidths=_WIDTH,
-        transform=_shifted(axes, rank * _STRAND),
+        transform=_shift_points(axes, rank * _STRAND),
         zorder=3,
     )
     axes.add_collection(lines, autolim=False)
 
 
-def _pieces(bands: BandStructure) -> Iterator[tuple[FloatArray, slice]]:
+def _split_polylines(bands: BandStructure) -> Iterator[tuple[FloatArray, slice]]:
     """Polyline (mode, 3, 2) of each mode of a segment: half-way to the neighbours on both sides."""
     for rows in bands.segment_slices:
         x = np.broadcast_to(bands.distances[rows, None], bands.frequencies[rows].shape)
@@ -196,14 +196,14 @@ def _pieces(bands: BandStructure) -> Iterator[tuple[FloatArray, slice]]:
         yield np.stack([before, points, after], axis=2).reshape(-1, 3, 2), rows
 
 
-def _rank_in_set(sets: IntArray) -> FloatArray:
+def _rank_in_sets(sets: IntArray) -> FloatArray:
     """Place of each band in its set, counted from the middle; shape (nq, nb)."""
     together = sets[:, :, None] == sets[:, None, :]
     rank = np.tril(together, -1).sum(axis=-1)
     return np.asarray(rank - (together.sum(axis=-1) - 1) / 2)
 
 
-def _lasting(bands: BandStructure) -> NDArray[np.bool_]:
+def _flag_lasting(bands: BandStructure) -> NDArray[np.bool_]:
     """Sets that go on at a neighbouring q-point of the segment, not mere crossings."""
     together = bands.set_sizes > 1
     same = (np.diff(bands.segments) == 0)[:, None]
@@ -214,7 +214,7 @@ def _lasting(bands: BandStructure) -> NDArray[np.bool_]:
     return lasting
 
 
-def _segment_labels(bands: BandStructure, rows: slice) -> FloatArray:
+def _find_segment_labels(bands: BandStructure, rows: slice) -> FloatArray:
     """Labels of the axis that holds the whole segment; NaN where only an end is on an axis."""
     order = bands.pam_order[rows]
     inner = order[1:-1] if len(order) > 2 else order
@@ -223,7 +223,7 @@ def _segment_labels(bands: BandStructure, rows: slice) -> FloatArray:
     return np.asarray(labels)
 
 
-def _shifted(axes: Axes, points: float) -> Transform:
+def _shift_points(axes: Axes, points: float) -> Transform:
     """Coordinates of the data, moved up by some points."""
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -237,13 +237,13 @@ def _finish(axes: Axes, bands: BandStructure) -> None:
     axes.set_xlim(bands.distances[0], bands.distances[-1])
     axes.set_ylim(min(lowest - margin, 0.0) if lowest < -margin / 3 else 0.0, highest + margin)
     distances, names = zip(*bands.ticks, strict=True)
-    axes.set_xticks(distances, [q_point_tex(name) for name in names])
+    axes.set_xticks(distances, [format_q_point_tex(name) for name in names])
     axes.tick_params(axis="x", length=0)
     for distance in distances[1:-1]:
         axes.axvline(distance, color="0.8", linewidth=0.5, zorder=0)
     axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
     axes.set_xlabel(QUANTITIES["wave_vector"].axis)
-    axes.set_ylabel(QUANTITIES["frequency"].in_unit(bands.unit).axis)
+    axes.set_ylabel(QUANTITIES["frequency"].convert_unit(bands.unit).axis)
 
 
 def _name_axes(axes: Axes, bands: BandStructure) -> None:
@@ -253,7 +253,7 @@ def _name_axes(axes: Axes, bands: BandStructure) -> None:
         if len(order) and order.min() > 0:
             middle = (bands.distances[rows][0] + bands.distances[rows][-1]) / 2
             axes.annotate(
-                screw_tex(int(order[0]), int(screw[0])),
+                format_screw_tex(int(order[0]), int(screw[0])),
                 (middle, 1.0),
                 xycoords=("data", "axes fraction"),
                 xytext=(0, 1.5),
@@ -263,7 +263,7 @@ def _name_axes(axes: Axes, bands: BandStructure) -> None:
             )
 
 
-def _pam_legend(axes: Axes, labels: list[int]) -> None:
+def _draw_pam_legend(axes: Axes, labels: list[int]) -> None:
     """Legend of the labels to the right of the bands."""
     handles = [
         Line2D([], [], color=PAM_COLOURS[label], label=f"${label:+d}$" if label else "$0$")

@@ -7,27 +7,32 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tasks.chirality.bands import BandStructure, band_structure
+from tasks.chirality.bands import BandStructure, compute_band_structure
 from tasks.chirality.settings import ChiralitySettings
-from tasks.chirality.thermal import thermal_properties
-from tasks.figures.bands import Colour, band_values, bands_figure
-from tasks.figures.density_of_states import HelicityDos, helicity_dos_figure
+from tasks.chirality.thermal import compute_thermal_properties
+from tasks.figures.bands import Colour, draw_band_structure, select_band_values
+from tasks.figures.density_of_states import HelicityDos, draw_helicity_dos_figure
 from tasks.figures.material import MaterialData
-from tasks.figures.motion import motion_figure, strongest_mode
+from tasks.figures.motion import draw_motion_figure, find_strongest_mode
 from tasks.figures.overview import (
-    distribution_figure,
-    outcomes_figure,
-    parity_figure,
-    periodic_table_figure,
-    score_figure,
-    space_groups_figure,
-    stability_figure,
+    draw_distributions,
+    draw_outcomes,
+    draw_parity,
+    draw_periodic_table,
+    draw_scores,
+    draw_space_groups,
+    draw_stability,
 )
-from tasks.figures.sunburst import sunburst_figure
-from tasks.figures.tensor import stored_tensor, tensor_figure
-from tasks.figures.texture import cut_figure, sphere_figure, sphere_texture, zone_cut
-from tasks.figures.thermal import thermal_figure
-from tasks.results.catalogue import candidates
+from tasks.figures.sunburst import draw_sunburst
+from tasks.figures.tensor import draw_tensor_figure, read_tensor
+from tasks.figures.texture import (
+    compute_sphere_texture,
+    compute_zone_cut,
+    draw_cut_figure,
+    draw_sphere_figure,
+)
+from tasks.figures.thermal import draw_thermal_figure
+from tasks.results.catalogue import rank_candidates
 from tasks.units import THZ, FrequencyUnit
 
 # Finer than the stored path, so that crossings are drawn as crossings.
@@ -52,7 +57,7 @@ PARITY_COLUMNS: Final = (
 )
 
 
-def material_figures(
+def draw_material_figures(
     material: MaterialData,
     kinds: Collection[str] = MATERIAL_KINDS,
     unit: FrequencyUnit = THZ,
@@ -62,7 +67,7 @@ def material_figures(
     Parameters
     ----------
     material : MaterialData
-        From `tasks.figures.material.material_data`.
+        From `tasks.figures.material.read_material_data`.
     kinds : collection of str
         Which ones, of `MATERIAL_KINDS`. Bands without any value of a kind (helicity and l_z of an
         achiral crystal may vanish on the whole path) are left out, unless it is the only kind.
@@ -79,21 +84,21 @@ def material_figures(
     ValueError
         When there is no such kind of figure.
     RemediableError
-        When what a figure needs is not stored; `drawable_kinds` tells.
+        When what a figure needs is not stored; `list_drawable_kinds` tells.
     """
     _require_known(kinds)
     if chosen := [kind for kind in BAND_COLOURS if kind in kinds]:
         fine = ChiralitySettings(path_spacing=PATH_SPACING)
-        bands = band_structure(material.phonon, fine).in_unit(unit)
+        bands = compute_band_structure(material.phonon, fine).convert_unit(unit)
         for kind in chosen:
-            if len(kinds) == 1 or _shows_something(bands, BAND_COLOURS[kind]):
-                yield kind, _bands(material, bands, kind)
+            if len(kinds) == 1 or _has_nonzero_values(bands, BAND_COLOURS[kind]):
+                yield kind, _draw_bands(material, bands, kind)
     for kind, draw in _OTHERS.items():
         if kind in kinds:
             yield kind, draw(material, unit)
 
 
-def drawable_kinds(
+def list_drawable_kinds(
     material: MaterialData, kinds: Collection[str] = MATERIAL_KINDS
 ) -> tuple[str, ...]:
     """Tell which figures can be drawn from what is stored of a material.
@@ -101,7 +106,7 @@ def drawable_kinds(
     Parameters
     ----------
     material : MaterialData
-        From `tasks.figures.material.material_data`.
+        From `tasks.figures.material.read_material_data`.
     kinds : collection of str
         Those that are wanted.
 
@@ -132,7 +137,7 @@ def _require_known(kinds: Collection[str]) -> None:
         raise ValueError(msg)
 
 
-def dataset_figures(
+def draw_dataset_figures(
     chirality: pd.DataFrame, *, tolerance: float | None = None, unit: FrequencyUnit = THZ
 ) -> Iterator[tuple[str, Figure]]:
     """Draw the overviews of a dataset.
@@ -151,21 +156,21 @@ def dataset_figures(
     tuple of str and matplotlib.figure.Figure
         Name and figure; those of computed numbers only where something was computed.
     """
-    computed, scored = chirality["stable"].notna().any(), candidates(chirality)
-    yield "outcomes", outcomes_figure(chirality)
+    computed, scored = chirality["stable"].notna().any(), rank_candidates(chirality)
+    yield "outcomes", draw_outcomes(chirality)
     if computed:
-        yield "stability", stability_figure(chirality, tolerance=tolerance, unit=unit)
+        yield "stability", draw_stability(chirality, tolerance=tolerance, unit=unit)
     if chirality["space_group_number"].notna().any():
-        yield "space-groups", space_groups_figure(chirality)
-        yield "sunburst", sunburst_figure(chirality)
+        yield "space-groups", draw_space_groups(chirality)
+        yield "sunburst", draw_sunburst(chirality)
     if computed:
-        yield "distributions", distribution_figure(chirality)
+        yield "distributions", draw_distributions(chirality)
     if len(scored):
-        yield "elements", periodic_table_figure(scored)
-        yield "score", score_figure(scored)
+        yield "elements", draw_periodic_table(scored)
+        yield "score", draw_scores(scored)
 
 
-def comparison_figures(
+def draw_comparison_figures(
     first: pd.DataFrame,
     second: pd.DataFrame,
     names: tuple[str, str],
@@ -193,60 +198,62 @@ def comparison_figures(
         When they share no material.
     """
     for column in PARITY_COLUMNS:
-        yield f"parity-{column}", parity_figure(first, second, column, names, unit=unit)
+        yield f"parity-{column}", draw_parity(first, second, column, names, unit=unit)
 
 
-def _shows_something(bands: BandStructure, colour: Colour) -> bool:
+def _has_nonzero_values(bands: BandStructure, colour: Colour) -> bool:
     """Whether any band differs from zero; of labels, whether there are any."""
-    values = band_values(bands, colour)
+    values = select_band_values(bands, colour)
     if colour == "pam":
         return not np.isnan(values).all()
     return bool(np.abs(values).max() > _LEAST_SHOWN)
 
 
-def _bands(material: MaterialData, bands: BandStructure, kind: str) -> Figure:
+def _draw_bands(material: MaterialData, bands: BandStructure, kind: str) -> Figure:
     beside = kind == "bands-helicity" and _is_drawable(material, "density")
-    density = _helicity_dos(material, bands.unit) if beside else None
-    return bands_figure(bands, BAND_COLOURS[kind], title=material.title, density=density)
+    density = _draw_helicity_dos(material, bands.unit) if beside else None
+    return draw_band_structure(bands, BAND_COLOURS[kind], title=material.title, density=density)
 
 
-def _helicity_dos(material: MaterialData, unit: FrequencyUnit) -> HelicityDos:
-    return HelicityDos.of_row(material.row).in_unit(unit)
+def _draw_helicity_dos(material: MaterialData, unit: FrequencyUnit) -> HelicityDos:
+    return HelicityDos.from_row(material.row).convert_unit(unit)
 
 
-def _density(material: MaterialData, unit: FrequencyUnit) -> Figure:
-    return helicity_dos_figure(_helicity_dos(material, unit), title=material.title)
+def _read_density(material: MaterialData, unit: FrequencyUnit) -> Figure:
+    return draw_helicity_dos_figure(_draw_helicity_dos(material, unit), title=material.title)
 
 
-def _sphere(material: MaterialData, unit: FrequencyUnit) -> Figure:
-    return sphere_figure(sphere_texture(material.phonon), title=material.title, unit=unit)
+def _draw_sphere(material: MaterialData, unit: FrequencyUnit) -> Figure:
+    return draw_sphere_figure(
+        compute_sphere_texture(material.phonon), title=material.title, unit=unit
+    )
 
 
-def _cut(material: MaterialData, unit: FrequencyUnit) -> Figure:
-    return cut_figure(zone_cut(material.phonon), title=material.title, unit=unit)
+def _draw_cut(material: MaterialData, unit: FrequencyUnit) -> Figure:
+    return draw_cut_figure(compute_zone_cut(material.phonon), title=material.title, unit=unit)
 
 
-def _motion(material: MaterialData, unit: FrequencyUnit) -> Figure:
+def _draw_motion(material: MaterialData, unit: FrequencyUnit) -> Figure:
     shares = material.row["atomic_polarization"]
-    motion = strongest_mode(material.phonon, material.row)
-    return motion_figure(motion, shares, title=material.title, unit=unit)
+    motion = find_strongest_mode(material.phonon, material.row)
+    return draw_motion_figure(motion, shares, title=material.title, unit=unit)
 
 
-def _tensor(material: MaterialData, _unit: FrequencyUnit) -> Figure:
-    tensor, temperature = stored_tensor(material.row)
-    return tensor_figure(tensor, title=f"{material.title}   {temperature:g} K")
+def _draw_tensor(material: MaterialData, _unit: FrequencyUnit) -> Figure:
+    tensor, temperature = read_tensor(material.row)
+    return draw_tensor_figure(tensor, title=f"{material.title}   {temperature:g} K")
 
 
-def _thermal(material: MaterialData, _unit: FrequencyUnit) -> Figure:
-    thermal = thermal_properties(material.phonon, settings=material.settings)
-    return thermal_figure(thermal, len(material.phonon.primitive), title=material.title)
+def _draw_thermal(material: MaterialData, _unit: FrequencyUnit) -> Figure:
+    thermal = compute_thermal_properties(material.phonon, settings=material.settings)
+    return draw_thermal_figure(thermal, len(material.phonon.primitive), title=material.title)
 
 
 _OTHERS: Final[Mapping[str, Callable[[MaterialData, FrequencyUnit], Figure]]] = {
-    "density": _density,
-    "sphere": _sphere,
-    "cut": _cut,
-    "motion": _motion,
-    "tensor": _tensor,
-    "thermal": _thermal,
+    "density": _read_density,
+    "sphere": _draw_sphere,
+    "cut": _draw_cut,
+    "motion": _draw_motion,
+    "tensor": _draw_tensor,
+    "thermal": _draw_thermal,
 }

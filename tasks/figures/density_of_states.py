@@ -18,8 +18,8 @@ from tasks.figures.style import (
     POSITIVE,
     SINGLE_COLUMN,
     WAVE_COLOURS,
-    new_figure,
-    styled,
+    apply_style,
+    make_figure,
 )
 from tasks.units import THZ, FrequencyUnit
 
@@ -54,7 +54,7 @@ class HelicityDos:
     unit: FrequencyUnit = THZ
 
     @classmethod
-    def of_row(cls, row: Row) -> Self:
+    def from_row(cls, row: Row) -> Self:
         """Read it from a row of the table ``chirality``.
 
         Parameters
@@ -75,7 +75,7 @@ class HelicityDos:
             harmonics=np.reshape(row["helicity_harmonics"], (len(ORDERS), -1)).astype(np.float64),
         )
 
-    def in_unit(self, unit: FrequencyUnit) -> Self:
+    def convert_unit(self, unit: FrequencyUnit) -> Self:
         """Return the same density with frequencies in another unit.
 
         Parameters
@@ -99,7 +99,7 @@ class HelicityDos:
         )
 
 
-def helicity_dos_figure(density: HelicityDos, *, title: str = "") -> Figure:
+def draw_helicity_dos_figure(density: HelicityDos, *, title: str = "") -> Figure:
     """Draw the helicity density of states above its spherical harmonics.
 
     Parameters
@@ -114,8 +114,8 @@ def helicity_dos_figure(density: HelicityDos, *, title: str = "") -> Figure:
     matplotlib.figure.Figure
         Of the width of one column. A_L is the sum of S_L in units of that of |h|.
     """
-    with styled():
-        figure = new_figure(SINGLE_COLUMN, 3.6)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 3.6)
         above, *below = figure.subplots(5, 1, sharex=True, height_ratios=(3, 1, 1, 1, 1))
         draw_helicity_dos(above, density)
         above.set_title(title)
@@ -149,11 +149,11 @@ def draw_helicity_dos(axes: Axes, density: HelicityDos, *, vertical: bool = Fals
         axes.stairs(
             part(density.chi, 0), density.edges, orientation=orientation, fill=True, color=colour
         )
-    density_label = QUANTITIES["helicity_dos"].in_unit(density.unit)
+    density_label = QUANTITIES["helicity_dos"].convert_unit(density.unit)
     if vertical:
         axes.axvline(0, color=INK, linewidth=0.5)
         axes.set_xlabel(density_label.short)
-        tick = float(f"{0.7 * max(density.absolute.max(), _floor(density)):.0e}")
+        tick = float(f"{0.7 * max(density.absolute.max(), _choose_floor(density)):.0e}")
         # Beside long numbers there is no room for the zero, where a line stands.
         zero = "0" if len(f"{tick:g}") < _LONG else ""
         axes.set_xticks([-tick, 0.0, tick], [f"${-tick:g}$", zero, f"{tick:g}"])
@@ -174,7 +174,7 @@ def draw_harmonics(axes: Sequence[Axes], density: HelicityDos) -> None:
         The density.
     """
     total = float(density.absolute.sum()) or 1.0
-    highest = 1.1 * max(float(density.harmonics.max()), _floor(density))
+    highest = 1.1 * max(float(density.harmonics.max()), _choose_floor(density))
     for place, order, values in zip(axes, ORDERS, density.harmonics, strict=True):
         wave = _WAVE_OF_ORDER[order]
         share = float(values.sum()) / total
@@ -190,15 +190,15 @@ def draw_harmonics(axes: Sequence[Axes], density: HelicityDos) -> None:
             va="top",
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
         )
-    axes[1].set_ylabel(QUANTITIES["helicity_harmonics"].in_unit(density.unit).short, y=0)
+    axes[1].set_ylabel(QUANTITIES["helicity_harmonics"].convert_unit(density.unit).short, y=0)
     _label_frequency(axes[-1], density)
 
 
-def _floor(density: HelicityDos) -> float:
+def _choose_floor(density: HelicityDos) -> float:
     """Least height of a scale, in the unit of the density."""
     return _FLOOR / density.unit.per_terahertz
 
 
 def _label_frequency(axes: Axes, density: HelicityDos) -> None:
     axes.set_xlim(density.edges[0], density.edges[-1])
-    axes.set_xlabel(QUANTITIES["frequency"].in_unit(density.unit).axis)
+    axes.set_xlabel(QUANTITIES["frequency"].convert_unit(density.unit).axis)

@@ -50,7 +50,7 @@ class Quantity:
         symbol = f"${self.symbol}$" if self.symbol else self.name
         return f"{symbol} (${self.unit}$)" if self.unit else symbol
 
-    def in_unit(self, unit: FrequencyUnit) -> Self:
+    def convert_unit(self, unit: FrequencyUnit) -> Self:
         """Quantity with frequencies in another unit.
 
         Parameters
@@ -66,8 +66,8 @@ class Quantity:
         return replace(
             self,
             unit=self.unit.replace(THZ.tex, unit.tex),
-            plain_unit=unit.told(self.plain_unit),
-            scale=self.scale * unit.scale(self.plain_unit),
+            plain_unit=unit.rewrite_unit(self.plain_unit),
+            scale=self.scale * unit.get_scale(self.plain_unit),
         )
 
 
@@ -131,7 +131,7 @@ WAVES: Final = {
 }
 
 
-def formula_tex(formula: str) -> str:
+def format_formula_tex(formula: str) -> str:
     """Typeset a chemical formula.
 
     Parameters
@@ -147,7 +147,7 @@ def formula_tex(formula: str) -> str:
     return _AMOUNT.sub(r"$_{\g<0>}$", formula)
 
 
-def formula_text(formula: str) -> str:
+def format_formula_text(formula: str) -> str:
     """Chemical formula with Unicode subscripts.
 
     Parameters
@@ -165,7 +165,7 @@ def formula_text(formula: str) -> str:
     )
 
 
-def space_group_tex(symbol: str) -> str:
+def format_space_group_tex(symbol: str) -> str:
     """Typeset an international space-group symbol.
 
     Parameters
@@ -183,7 +183,7 @@ def space_group_tex(symbol: str) -> str:
     return f"${screwed}$"
 
 
-def space_group_text(symbol: str) -> str:
+def format_space_group_text(symbol: str) -> str:
     """International space-group symbol in Unicode.
 
     Parameters
@@ -200,7 +200,7 @@ def space_group_text(symbol: str) -> str:
     return re.sub(r"-(\d)", rf"\1{_OVERLINE}", screws)
 
 
-def q_point_tex(name: str) -> str:
+def format_q_point_tex(name: str) -> str:
     """Typeset the name of a point of the band path.
 
     Parameters
@@ -216,7 +216,7 @@ def q_point_tex(name: str) -> str:
     return re.sub(r"_(\w+)", r"$_{\1}$", name).replace("|", "\n")
 
 
-def screw_tex(order: int, screw: int) -> str:
+def format_screw_tex(order: int, screw: int) -> str:
     """Typeset a rotation or screw axis.
 
     Parameters

@@ -8,9 +8,9 @@ from phonopy import Phonopy
 from tasks.chirality.settings import ChiralitySettings
 from tasks.crystals.rows import Row
 from tasks.failures import RemediableError
-from tasks.figures.labels import formula_tex, space_group_tex
-from tasks.results.catalogue import read_material, settings_of_run
-from tasks.results.stored import stored_phonon
+from tasks.figures.labels import format_formula_tex, format_space_group_tex
+from tasks.results.catalogue import read_material, read_run_settings
+from tasks.results.stored_crystals import read_stored_phonon
 from tasks.storage import Dataset, TableSource
 
 
@@ -32,7 +32,7 @@ class MaterialData:
     @cached_property
     def phonon(self) -> Phonopy:
         """Its force constants, fit for all q-points; an error says that they are not stored."""
-        return stored_phonon(self.tables, self.row["phonon_key"])
+        return read_stored_phonon(self.tables, self.row["phonon_key"])
 
     @cached_property
     def has_phonon(self) -> bool:
@@ -45,17 +45,17 @@ class MaterialData:
     @property
     def settings(self) -> ChiralitySettings:
         """Settings with which its modes were analysed."""
-        settings = settings_of_run(self.tables.root, self.row["run_id"])
+        settings = read_run_settings(self.tables.root, self.row["run_id"])
         return ChiralitySettings(**settings.get("chirality", {}))
 
     @property
     def title(self) -> str:
         """Formula and space group, typeset."""
-        group = space_group_tex(self.row["space_group_symbol"])
-        return f"{formula_tex(self.row['formula'])}  {group}"
+        group = format_space_group_tex(self.row["space_group_symbol"])
+        return f"{format_formula_tex(self.row['formula'])}  {group}"
 
 
-def material_data(tables: TableSource, material_id: str) -> MaterialData:
+def read_material_data(tables: TableSource, material_id: str) -> MaterialData:
     """Read one material.
 
     Parameters

@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 
 from tasks.chirality.angular_momentum import (
-    atomic_angular_momentum,
-    circular_basis,
-    mean_angular_momentum,
+    compute_atomic_angular_momentum,
+    compute_mean_angular_momentum,
+    find_circular_basis,
 )
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.modes import modes_at
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import compute_modes
 from tasks.crystals.rows import Row
 from tasks.figures.labels import QUANTITIES
 from tasks.figures.style import (
@@ -27,11 +27,11 @@ from tasks.figures.style import (
     DOUBLE_COLUMN,
     INK,
     NEUTRAL,
-    new_figure,
-    styled,
-    symmetric_limit,
+    apply_style,
+    find_symmetric_limit,
+    make_figure,
 )
-from tasks.figures.texture import main_axis, plane_frame
+from tasks.figures.texture import find_main_axis, make_plane_frame
 from tasks.tolerances import DEGENERACY
 from tasks.units import THZ, FrequencyUnit
 
@@ -71,7 +71,7 @@ class ModeMotion:
         In Å; in the plane across the axis, then along it.
     displacements : ndarray, shape (n, 3), complex
         Amplitudes in the same frame, u(t) ~ Re(u exp(-i w t)), the largest of size 1.
-    momentum : ndarray, shape (n,)
+    angular_momentum : ndarray, shape (n,)
         Angular momentum of each atom along the axis, in hbar.
     cell : ndarray, shape (3, 3)
         Cell vectors as rows in the same frame, in Å.
@@ -85,11 +85,11 @@ class ModeMotion:
     numbers: NDArray[np.int64]
     positions: FloatArray
     displacements: ComplexArray
-    momentum: FloatArray
+    angular_momentum: FloatArray
     cell: FloatArray
 
 
-def mode_motion(
+def compute_mode_motion(
     phonon: Phonopy,
     q_point: ArrayLike,
     band: int,
@@ -123,16 +123,16 @@ def mode_motion(
     ValueError
         When there is no such band.
     """
-    modes = modes_at(phonon, q_point)
+    modes = compute_modes(phonon, q_point)
     if not 0 <= band < modes.n_bands:
         msg = f"band {band} does not exist: give one from 0 to {modes.n_bands - 1}"
         raise ValueError(msg)
-    sets = degenerate_sets(modes.frequencies, tolerance)
-    mean = mean_angular_momentum(modes.eigenvectors, sets)[0, band]
-    view = _view(phonon, mean) if axis is None else np.asarray(axis, dtype=np.float64)
-    frame = plane_frame(view)
+    sets = find_degenerate_sets(modes.frequencies, tolerance)
+    mean = compute_mean_angular_momentum(modes.eigenvectors, sets)[0, band]
+    view = _choose_view(phonon, mean) if axis is None else np.asarray(axis, dtype=np.float64)
+    frame = make_plane_frame(view)
     members = np.flatnonzero(sets[0] == sets[0, band])
-    vectors, circulation = circular_basis(modes.eigenvectors[0], sets[0], frame[2])
+    vectors, circulation = find_circular_basis(modes.eigenvectors[0], sets[0], frame[2])
     vector = vectors[:, members[np.abs(circulation[members]).argmax()]]
     amplitudes = vector.reshape(-1, 3) / np.sqrt(phonon.primitive.masses)[:, None] @ frame.T
     inside = phonon.primitive.scaled_positions % 1
@@ -145,12 +145,12 @@ def mode_motion(
         numbers=np.asarray(phonon.primitive.numbers, dtype=np.int64),
         positions=inside @ phonon.primitive.cell @ frame.T,
         displacements=amplitudes / np.abs(amplitudes).max(),
-        momentum=atomic_angular_momentum(vector[:, None])[:, 0] @ frame[2],
+        angular_momentum=compute_atomic_angular_momentum(vector[:, None])[:, 0] @ frame[2],
         cell=phonon.primitive.cell @ frame.T,
     )
 
 
-def strongest_mode(phonon: Phonopy, row: Row) -> ModeMotion:
+def find_strongest_mode(phonon: Phonopy, row: Row) -> ModeMotion:
     """Motion in the optical mode of the largest angular momentum on the stored mesh.
 
     Parameters
@@ -166,12 +166,12 @@ def strongest_mode(phonon: Phonopy, row: Row) -> ModeMotion:
         Of this mode.
     """
     q_point = np.asarray(row["max_optical_q_point"], dtype=np.float64)
-    modes = modes_at(phonon, q_point)
+    modes = compute_modes(phonon, q_point)
     distance = np.abs(modes.frequencies[0] - float(row["max_optical_frequency"]))
-    return mode_motion(phonon, q_point, int(distance.argmin()))
+    return compute_mode_motion(phonon, q_point, int(distance.argmin()))
 
 
-def motion_figure(
+def draw_motion_figure(
     motion: ModeMotion,
     polarization: ArrayLike | None = None,
     *,
@@ -183,7 +183,7 @@ def motion_figure(
     Parameters
     ----------
     motion : ModeMotion
-        From `mode_motion`.
+        From `compute_mode_motion`.
     polarization : array_like, shape (n,), optional
         Degree of circular polarisation of each atom over all modes, as stored.
     title : str
@@ -197,18 +197,18 @@ def motion_figure(
         Of the width of two columns. Paths turn in the sense of their arrows, seen against the
         axis; their colour is the atom's angular momentum.
     """
-    limit = symmetric_limit(motion.momentum)
+    limit = find_symmetric_limit(motion.angular_momentum)
     norm = Normalize(-limit, limit)
     columns = 2 if polarization is None else 3
-    with styled():
-        figure = new_figure(DOUBLE_COLUMN, 2.9)
+    with apply_style():
+        figure = make_figure(DOUBLE_COLUMN, 2.9)
         axes = figure.subplots(1, columns, width_ratios=(1.7, 1, 1)[:columns])
         draw_motion(axes[0], motion, norm)
-        axes[0].set_title(_caption(motion, title, unit))
-        _draw_shares(axes[1], motion.numbers, motion.momentum, norm)
+        axes[0].set_title(_format_caption(motion, title, unit))
+        _draw_shares(axes[1], motion.numbers, motion.angular_momentum, norm)
         axes[1].set_xlim(-1.05 * limit, 1.05 * limit)
         axes[1].set_xlabel(QUANTITIES["atomic_angular_momentum"].short)
-        axes[1].set_title(f"this mode, sum {motion.momentum.sum():+.2f} ħ")
+        axes[1].set_title(f"this mode, sum {motion.angular_momentum.sum():+.2f} ħ")
         if polarization is not None:
             shares = np.asarray(polarization, dtype=np.float64)
             _draw_shares(axes[2], motion.numbers, shares, None)
@@ -230,7 +230,7 @@ def draw_motion(axes: Axes, motion: ModeMotion, norm: Normalize) -> None:
     norm : matplotlib.colors.Normalize
         Scale of the angular momenta.
     """
-    edges = _cell_edges(motion.cell)
+    edges = _list_cell_edges(motion.cell)
     axes.add_collection(LineCollection(list(edges[..., :2]), colors="0.75", linewidths=0.5))
     corners = edges.reshape(-1, 3)
     width = float(np.ptp(corners[:, :2], axis=0).max())
@@ -251,7 +251,7 @@ def _draw_atom(
     axes: Axes, motion: ModeMotion, atom: int, path: FloatArray, norm: Normalize
 ) -> None:
     """One atom: its mean place, its path, and the sense in which it goes round."""
-    colour = DIVERGING(norm(motion.momentum[atom]))
+    colour = DIVERGING(norm(motion.angular_momentum[atom]))
     x, y = motion.positions[atom, :2]
     axes.plot(
         x,
@@ -297,7 +297,7 @@ def _draw_shares(
     )
 
 
-def _caption(motion: ModeMotion, title: str, unit: FrequencyUnit) -> str:
+def _format_caption(motion: ModeMotion, title: str, unit: FrequencyUnit) -> str:
     """What is shown: crystal, mode, wave vector, axis."""
     q_text = ", ".join(f"{component:.3g}" for component in motion.q_point + 0.0)
     axis_text = " ".join(f"{component:.2g}" for component in motion.axis.round(3) + 0.0)
@@ -307,17 +307,17 @@ def _caption(motion: ModeMotion, title: str, unit: FrequencyUnit) -> str:
     return "\n".join(filter(None, (title, mode, f"seen against ({axis_text}){split}")))
 
 
-def _view(phonon: Phonopy, momentum: FloatArray) -> FloatArray:
+def _choose_view(phonon: Phonopy, angular_momentum: FloatArray) -> FloatArray:
     """Direction of the angular momentum; the main axis where it vanishes."""
-    if np.linalg.norm(momentum) > 1e-3:
-        along = momentum / np.linalg.norm(momentum)
+    if np.linalg.norm(angular_momentum) > 1e-3:
+        along = angular_momentum / np.linalg.norm(angular_momentum)
         # Of the two directions the one that lets z, y, x point upwards; the sign of l stays.
         leading = along[np.flatnonzero(np.abs(along) > 0.1)[-1]]
         return np.asarray(along * np.sign(leading))
-    return main_axis(phonon)
+    return find_main_axis(phonon)
 
 
-def _cell_edges(cell: FloatArray) -> FloatArray:
+def _list_cell_edges(cell: FloatArray) -> FloatArray:
     """The twelve edges of the cell, shape (12, 2, 3)."""
     corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     pairs = [

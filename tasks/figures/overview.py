@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
-from tasks.figures.labels import QUANTITIES, WAVES, formula_tex
+from tasks.figures.labels import QUANTITIES, WAVES, format_formula_tex
 from tasks.figures.style import (
     CLASS_COLOURS,
     DOUBLE_COLUMN,
@@ -27,8 +27,8 @@ from tasks.figures.style import (
     SEQUENTIAL,
     SINGLE_COLUMN,
     WAVE_COLOURS,
-    new_figure,
-    styled,
+    apply_style,
+    make_figure,
 )
 from tasks.units import THZ, FrequencyUnit
 
@@ -48,7 +48,7 @@ _SYSTEMS: Final = {
 OUTCOMES: Final = ("screened", "skipped", "failed", "pending")
 
 
-def periodic_table_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
+def draw_periodic_table(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     """Draw the elements of the candidates in the periodic table.
 
     Parameters
@@ -64,10 +64,10 @@ def periodic_table_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure
         Of the width of two columns: the colour of an element is the best score of a candidate
         that holds it, the number how many do.
     """
-    counts, best = _by_element(chirality[chirality["score"].notna()])
+    counts, best = _group_by_element(chirality[chirality["score"].notna()])
     norm = Normalize(0.0, max(best.values(), default=1.0))
-    with styled():
-        figure = new_figure(DOUBLE_COLUMN, 3.3)
+    with apply_style():
+        figure = make_figure(DOUBLE_COLUMN, 3.3)
         axes = figure.subplots()
         for number in range(1, _LAST_ELEMENT + 1):
             symbol = chemical_symbols[number]
@@ -81,7 +81,7 @@ def periodic_table_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure
     return figure
 
 
-def space_groups_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
+def draw_space_groups(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     """Draw the number of materials in each space group.
 
     Parameters
@@ -97,10 +97,10 @@ def space_groups_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
         Of the width of two columns, coloured by the helicity wave that the group allows.
     """
     known = chirality[chirality["space_group_number"].notna()]
-    with styled():
-        figure = new_figure(DOUBLE_COLUMN, 2.2)
+    with apply_style():
+        figure = make_figure(DOUBLE_COLUMN, 2.2)
         axes = figure.subplots()
-        for wave, rows in _by_wave(known, "helicity_wave"):
+        for wave, rows in _group_by_wave(known, "helicity_wave"):
             counts = rows["space_group_number"].astype(int).value_counts()
             axes.bar(
                 counts.index,
@@ -122,7 +122,7 @@ def space_groups_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     return figure
 
 
-def stability_figure(
+def draw_stability(
     chirality: pd.DataFrame,
     *,
     tolerance: float | None = None,
@@ -149,11 +149,11 @@ def stability_figure(
     """
     rows = chirality[chirality["stable"].notna()]
     stable = rows["stable"].astype(bool).to_numpy()
-    quantity = QUANTITIES["min_frequency_commensurate"].in_unit(unit)
+    quantity = QUANTITIES["min_frequency_commensurate"].convert_unit(unit)
     lowest = quantity.scale * rows["min_frequency_commensurate"].to_numpy(dtype=np.float64)
     edges = np.histogram_bin_edges(lowest, bins=min(40, max(10, len(lowest) // 4)))
-    with styled():
-        figure = new_figure(SINGLE_COLUMN, 2.2)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 2.2)
         axes = figure.subplots()
         groups = [lowest[stable], lowest[~stable]]
         names = [f"stable ({stable.sum()})", f"unstable ({(~stable).sum()})"]
@@ -167,7 +167,7 @@ def stability_figure(
     return figure
 
 
-def score_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
+def draw_scores(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     """Draw the score of the candidates against the size of their cell.
 
     Parameters
@@ -183,10 +183,10 @@ def score_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
         Of the width of one column, coloured by the helicity wave found; the best are named.
     """
     rows = chirality[chirality["score"].notna()].sort_values("score", ascending=False)
-    with styled():
-        figure = new_figure(SINGLE_COLUMN, 2.6)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 2.6)
         axes = figure.subplots()
-        for wave, members in _by_wave(rows, "helicity_wave_found"):
+        for wave, members in _group_by_wave(rows, "helicity_wave_found"):
             axes.plot(
                 members["n_atoms_primitive"],
                 members["score"],
@@ -207,7 +207,7 @@ def score_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     return figure
 
 
-def distribution_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
+def draw_distributions(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     """Draw the distributions of angular momentum and helicity over the materials.
 
     Parameters
@@ -224,8 +224,8 @@ def distribution_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     """
     rows = chirality[chirality["mean_optical_angular_momentum"].notna()]
     columns = ("mean_optical_angular_momentum", "mean_optical_helicity")
-    with styled():
-        figure = new_figure(DOUBLE_COLUMN, 2.1)
+    with apply_style():
+        figure = make_figure(DOUBLE_COLUMN, 2.1)
         panels = figure.subplots(1, 2)
         for axes, column in zip(panels, columns, strict=True):
             if len(rows):
@@ -236,7 +236,7 @@ def distribution_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     return figure
 
 
-def parity_figure(
+def draw_parity(
     first: pd.DataFrame,
     second: pd.DataFrame,
     column: str,
@@ -270,14 +270,14 @@ def parity_figure(
     both = first[["material_id", column]].merge(
         second[["material_id", column]], on="material_id", suffixes=("_1", "_2")
     )
-    quantity = QUANTITIES[column].in_unit(unit)
+    quantity = QUANTITIES[column].convert_unit(unit)
     numbers = both.dropna()[[f"{column}_1", f"{column}_2"]].to_numpy(dtype=np.float64)
     x, y = quantity.scale * numbers.T
     if not len(x):
         msg = f"the two datasets share no material with {column}: compare screenings of one source"
         raise ValueError(msg)
-    with styled():
-        figure = new_figure(SINGLE_COLUMN, 3.1)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 3.1)
         axes = figure.subplots()
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
         margin = 0.05 * (high - low or 1.0)
@@ -289,12 +289,15 @@ def parity_figure(
         axes.set_ylabel(f"{quantity.short}, {names[1]}")
         axes.set_title(quantity.name)
         axes.annotate(
-            _agreement(x, y, quantity.unit), (0.04, 0.96), xycoords="axes fraction", va="top"
+            _describe_agreement(x, y, quantity.unit),
+            (0.04, 0.96),
+            xycoords="axes fraction",
+            va="top",
         )
     return figure
 
 
-def outcomes_figure(chirality: pd.DataFrame) -> Figure:
+def draw_outcomes(chirality: pd.DataFrame) -> Figure:
     """Draw what became of the materials of each class.
 
     Parameters
@@ -309,8 +312,8 @@ def outcomes_figure(chirality: pd.DataFrame) -> Figure:
     """
     classes = chirality["chirality_class"].fillna("unknown").astype(str)
     counts = pd.crosstab(chirality["outcome"], classes).reindex(list(OUTCOMES)).dropna(how="all")
-    with styled():
-        figure = new_figure(SINGLE_COLUMN, 1.5)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 1.5)
         axes = figure.subplots()
         start = np.zeros(len(counts))
         for name in sorted(counts.columns):
@@ -338,7 +341,7 @@ def _draw_distribution(axes: Axes, rows: pd.DataFrame, column: str) -> None:
     axes.legend()
 
 
-def _by_wave(rows: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
+def _group_by_wave(rows: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
     """Rows of each wave, in the order s, d, g, i, none."""
     waves = rows[column].fillna("none")
     return [(wave, rows[waves == wave]) for wave in WAVES if (waves == wave).any()]
@@ -363,7 +366,7 @@ def _name_best(axes: Axes, best: pd.DataFrame) -> None:
         if not free:
             continue
         axes.annotate(
-            formula_tex(formula),
+            format_formula_tex(formula),
             (x, y),
             xytext=(4 * free[0], 1),
             textcoords="offset points",
@@ -373,7 +376,7 @@ def _name_best(axes: Axes, best: pd.DataFrame) -> None:
         centres.append((x + free[0] * width / 2, y))
 
 
-def _by_element(candidates: pd.DataFrame) -> tuple[dict[str, int], dict[str, float]]:
+def _group_by_element(candidates: pd.DataFrame) -> tuple[dict[str, int], dict[str, float]]:
     """Number and best score of the candidates that hold each element."""
     held = [list(Formula(formula).count()) for formula in candidates["formula"]]
     table = pd.DataFrame({"element": held, "score": candidates["score"].to_numpy()})
@@ -384,7 +387,7 @@ def _by_element(candidates: pd.DataFrame) -> tuple[dict[str, int], dict[str, flo
 
 def _draw_element(axes: Axes, symbol: str, colour: object, count: int) -> None:
     """One cell of the periodic table."""
-    x, y = place_of_element(symbol)
+    x, y = find_place_of_element(symbol)
     corner = (x - 0.46, y - 0.46)
     axes.add_patch(Rectangle(corner, 0.92, 0.92, facecolor=colour, edgecolor="0.7", linewidth=0.4))
     dark = count > 0 and np.dot(np.asarray(colour)[:3], (0.3, 0.59, 0.11)) < 0.5
@@ -394,7 +397,7 @@ def _draw_element(axes: Axes, symbol: str, colour: object, count: int) -> None:
         axes.text(x + 0.4, y + 0.38, str(count), ha="right", va="bottom", color=ink, fontsize=4.5)
 
 
-def place_of_element(symbol: str) -> tuple[float, float]:
+def find_place_of_element(symbol: str) -> tuple[float, float]:
     """Place of an element in the periodic table; lanthanides and actinides stand apart.
 
     Parameters
@@ -430,7 +433,7 @@ def _name_systems(axes: Axes) -> None:
             )
 
 
-def _agreement(x: FloatArray, y: FloatArray, unit: str) -> str:
+def _describe_agreement(x: FloatArray, y: FloatArray, unit: str) -> str:
     """Number of materials, mean absolute difference, correlation."""
     lines = [f"{len(x)} materials", f"mean $|\\Delta|$ = {np.abs(x - y).mean():.2g} ${unit}$"]
     if len(x) > 2 and x.std() and y.std():

@@ -58,7 +58,7 @@ _LEAST_LIMIT: Final = 0.05
 
 
 @contextmanager
-def styled() -> Iterator[None]:
+def apply_style() -> Iterator[None]:
     """Apply the style sheet to what is made or written inside.
 
     Yields
@@ -71,8 +71,8 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Make an empty figure; call it inside `styled`.
+def make_figure(width: float, height: float) -> Figure:
+    """Make an empty figure; call it inside `apply_style`.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class _Drawing(Figure):
     def _repr_png_(self) -> bytes:
         """Picture of a notebook."""
         stream = io.BytesIO()
-        with styled():
+        with apply_style():
             self.savefig(stream, format="png", dpi=_NOTEBOOK_DPI)
         return stream.getvalue()
 
@@ -117,7 +117,7 @@ def save_figure(figure: Figure, path: Path, formats: Sequence[str] = FORMATS) ->
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     paths = [path.with_name(f"{path.name}.{suffix}") for suffix in formats]
-    with styled():
+    with apply_style():
         for file in paths:
             # Without a date the same figure gives the same file.
             metadata: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(
@@ -127,7 +127,7 @@ def save_figure(figure: Figure, path: Path, formats: Sequence[str] = FORMATS) ->
     return paths
 
 
-def symmetric_limit(values: ArrayLike, least: float = _LEAST_LIMIT) -> float:
+def find_symmetric_limit(values: ArrayLike, least: float = _LEAST_LIMIT) -> float:
     """Limit of a colour scale from -limit to +limit.
 
     Parameters
@@ -148,7 +148,7 @@ def symmetric_limit(values: ArrayLike, least: float = _LEAST_LIMIT) -> float:
     return float(np.ceil(largest / step - 1e-9) * step)
 
 
-def colour_map(norm: Normalize) -> LinearSegmentedColormap:
+def choose_colour_map(norm: Normalize) -> LinearSegmentedColormap:
     """Colour map of a scale.
 
     Parameters
@@ -194,6 +194,8 @@ def add_colour_bar(
         if horizontal
         else {"pad": 0.02, "aspect": 30}
     )
-    bar = figure.colorbar(ScalarMappable(norm, colour_map(norm)), ax=axes, label=label, **place)
+    bar = figure.colorbar(
+        ScalarMappable(norm, choose_colour_map(norm)), ax=axes, label=label, **place
+    )
     bar.outline.set_linewidth(0.4)
     return bar

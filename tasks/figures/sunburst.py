@@ -11,14 +11,14 @@ from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Wedge
 
-from tasks.figures.labels import WAVES, space_group_tex
+from tasks.figures.labels import WAVES, format_space_group_tex
 from tasks.figures.style import (
     CLASS_COLOURS,
     INK,
     SINGLE_COLUMN,
     WAVE_COLOURS,
-    new_figure,
-    styled,
+    apply_style,
+    make_figure,
 )
 from tasks.symmetry import classify_space_group
 
@@ -41,7 +41,7 @@ _RINGS: Final = (
 )
 
 
-def sunburst_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
+def draw_sunburst(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     """Draw the shares of classes, crystal systems and space groups.
 
     Parameters
@@ -57,12 +57,12 @@ def sunburst_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
         From the centre: class, crystal system, and space group, coloured by the helicity wave that
         it allows. Sectors too narrow for their name have none.
     """
-    groups = _groups(chirality)
-    with styled():
-        figure = new_figure(SINGLE_COLUMN * 1.3, SINGLE_COLUMN * 1.4)
+    groups = _group_materials(chirality)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN * 1.3, SINGLE_COLUMN * 1.4)
         axes = figure.subplots()
         for ring in _RINGS:
-            _draw(axes, ring, groups)
+            _draw_ring(axes, ring, groups)
         axes.set(xlim=(-1.02, 1.02), ylim=(-1.02, 1.02), aspect="equal", title=title)
         axes.set_axis_off()
         axes.text(0, 0, f"{groups['count'].sum()}\nmaterials", ha="center", va="center")
@@ -72,7 +72,7 @@ def sunburst_figure(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     return figure
 
 
-def _groups(chirality: pd.DataFrame) -> pd.DataFrame:
+def _group_materials(chirality: pd.DataFrame) -> pd.DataFrame:
     """One row per space group with materials: number of them, names and colours."""
     numbers = Counter(chirality["space_group_number"].dropna().astype(int).tolist())
     found = [(classify_space_group(number), n) for number, n in numbers.items()]
@@ -81,10 +81,10 @@ def _groups(chirality: pd.DataFrame) -> pd.DataFrame:
             "number": group.number,
             "class": f"class {group.chirality_class}",
             "system": group.crystal_system,
-            "group": space_group_tex(group.symbol),
+            "group": format_space_group_tex(group.symbol),
             "wave": group.helicity_wave,
             "class colour": CLASS_COLOURS[group.chirality_class],
-            "system colour": _pale(CLASS_COLOURS[group.chirality_class]),
+            "system colour": _lighten(CLASS_COLOURS[group.chirality_class]),
             "group colour": WAVE_COLOURS[group.helicity_wave],
             "count": n,
         }
@@ -93,7 +93,7 @@ def _groups(chirality: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["class", "number"])
 
 
-def _draw(axes: Axes, ring: _Ring, groups: pd.DataFrame) -> None:
+def _draw_ring(axes: Axes, ring: _Ring, groups: pd.DataFrame) -> None:
     """Add one ring, clockwise from the top."""
     angle, total = 90.0, groups["count"].sum()
     for _, rows in groups.groupby(list(ring.keys), sort=False):
@@ -110,11 +110,11 @@ def _draw(axes: Axes, ring: _Ring, groups: pd.DataFrame) -> None:
         )
         axes.add_patch(sector)
         if extent >= ring.least:
-            _name(axes, sector, (ring.inner + ring.outer) / 2, first[ring.name])
+            _write_name(axes, sector, (ring.inner + ring.outer) / 2, first[ring.name])
         angle -= extent
 
 
-def _name(axes: Axes, sector: Wedge, radius: float, text: str) -> None:
+def _write_name(axes: Axes, sector: Wedge, radius: float, text: str) -> None:
     """Write along the radius, never upside down, in what is read well on the colour."""
     angle = (sector.theta1 + sector.theta2) / 2
     red, green, blue, _ = to_rgba(sector.get_facecolor())
@@ -131,6 +131,6 @@ def _name(axes: Axes, sector: Wedge, radius: float, text: str) -> None:
     )
 
 
-def _pale(colour: str) -> str:
+def _lighten(colour: str) -> str:
     red, green, blue = (0.45 * part + 0.55 for part in to_rgb(colour))
     return to_hex((red, green, blue))

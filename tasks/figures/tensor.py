@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from tasks.chirality.thermal import ROOM_TEMPERATURE
 from tasks.crystals.rows import Row
 from tasks.figures.labels import QUANTITIES
-from tasks.figures.style import DIVERGING, INK, SINGLE_COLUMN, new_figure, styled
+from tasks.figures.style import DIVERGING, INK, SINGLE_COLUMN, apply_style, make_figure
 
 FloatArray = NDArray[np.float64]
 _N_POLAR, _N_AZIMUTH = 61, 121
@@ -46,7 +46,7 @@ class Glyph:
     polar_vector: FloatArray
 
 
-def tensor_glyph(tensor: ArrayLike) -> Glyph:
+def compute_glyph(tensor: ArrayLike) -> Glyph:
     """Compute the glyph of a tensor.
 
     Parameters
@@ -73,7 +73,7 @@ def tensor_glyph(tensor: ArrayLike) -> Glyph:
     )
 
 
-def stored_tensor(row: Row, temperature: float = ROOM_TEMPERATURE) -> tuple[FloatArray, float]:
+def read_tensor(row: Row, temperature: float = ROOM_TEMPERATURE) -> tuple[FloatArray, float]:
     """Tensor of a material at the stored temperature nearest to the one asked for.
 
     Parameters
@@ -96,7 +96,7 @@ def stored_tensor(row: Row, temperature: float = ROOM_TEMPERATURE) -> tuple[Floa
     return np.asarray(tensor, dtype=np.float64), float(temperatures[nearest])
 
 
-def tensor_figure(
+def draw_tensor_figure(
     tensor: ArrayLike, *, title: str = "", axes_of_crystal: ArrayLike | None = None
 ) -> Figure:
     """Draw a tensor as a glyph, and its components.
@@ -119,14 +119,14 @@ def tensor_figure(
     matrix = np.asarray(tensor, dtype=np.float64) * quantity.scale
     frame = np.eye(3) if axes_of_crystal is None else np.asarray(axes_of_crystal, dtype=np.float64)
     names = "xyz" if axes_of_crystal is None else "abc"
-    with styled():
-        figure = new_figure(SINGLE_COLUMN, 2.1)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 2.1)
         grid = figure.add_gridspec(1, 2, width_ratios=(1.3, 1), wspace=0.25)
         solid = figure.add_subplot(grid[0], projection="3d")
-        glyph = tensor_glyph(matrix)
+        glyph = compute_glyph(matrix)
         draw_glyph(solid, glyph)
         units = frame / np.linalg.norm(frame, axis=1, keepdims=True)
-        radii = np.abs(np.einsum("ai,ij,aj->a", units, matrix, units)) / _extent(glyph)
+        radii = np.abs(np.einsum("ai,ij,aj->a", units, matrix, units)) / _measure_extent(glyph)
         _draw_frame(solid, units, radii, names)
         table = figure.add_subplot(grid[1])
         _draw_components(table, matrix)
@@ -146,12 +146,12 @@ def draw_glyph(axes: Any, glyph: Glyph) -> None:  # noqa: ANN401 - 3D axes are n
         The glyph.
     """
     largest, length = float(np.abs(glyph.values).max()), float(np.linalg.norm(glyph.polar_vector))
-    extent = _extent(glyph)
+    extent = _measure_extent(glyph)
     if largest > _ZERO * extent:
         points = np.abs(glyph.values / extent)[..., None] * glyph.directions
         axes.plot_surface(
             *np.moveaxis(points, -1, 0),
-            facecolors=_lit(glyph, largest),
+            facecolors=_shade(glyph, largest),
             rstride=1,
             cstride=1,
             linewidth=0,
@@ -169,7 +169,7 @@ def draw_glyph(axes: Any, glyph: Glyph) -> None:  # noqa: ANN401 - 3D axes are n
     axes.set_axis_off()
 
 
-def _lit(glyph: Glyph, largest: float) -> FloatArray:
+def _shade(glyph: Glyph, largest: float) -> FloatArray:
     """Colours of the surface, light from the upper left."""
     colours = DIVERGING(Normalize(-largest, largest)(0.8 * glyph.values))
     light = np.clip(glyph.directions @ _LIGHT, 0, 1)[..., None]
@@ -177,7 +177,7 @@ def _lit(glyph: Glyph, largest: float) -> FloatArray:
     return np.asarray(np.clip(colours, 0, 1))
 
 
-def _extent(glyph: Glyph) -> float:
+def _measure_extent(glyph: Glyph) -> float:
     """Largest radius of the surface, or length of the arrow; 1 for a tensor of zeros."""
     length = float(np.linalg.norm(glyph.polar_vector))
     return max(float(np.abs(glyph.values).max()), length) or 1.0

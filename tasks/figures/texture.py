@@ -22,18 +22,18 @@ from scipy.ndimage import maximum_filter
 from scipy.spatial import HalfspaceIntersection
 
 from tasks.chirality.analysis import sample_modes
-from tasks.chirality.axes import principal_axes, rotation_axes
-from tasks.chirality.brillouin import helicity, inscribed_radius, zone_faces
-from tasks.chirality.modes import modes_at
+from tasks.chirality.axes import find_rotation_axes, select_principal_axes
+from tasks.chirality.brillouin import compute_helicity, compute_inscribed_radius, find_zone_faces
+from tasks.chirality.modes import compute_modes
 from tasks.figures.labels import QUANTITIES
 from tasks.figures.style import (
     DIVERGING,
     DOUBLE_COLUMN,
     INK,
     add_colour_bar,
-    new_figure,
-    styled,
-    symmetric_limit,
+    apply_style,
+    find_symmetric_limit,
+    make_figure,
 )
 from tasks.tolerances import DEGENERACY
 from tasks.units import THZ, FrequencyUnit
@@ -77,7 +77,7 @@ class SphereTexture:
     @property
     def mean(self) -> FloatArray:
         """Mean helicity of each band over the sphere, shape (nb,), in hbar."""
-        rings = _ring_weights(self.helicity.shape[0])
+        rings = _compute_ring_weights(self.helicity.shape[0])
         means = np.einsum("p,pab->b", rings, self.helicity[:, :-1])
         return np.asarray(means / (self.helicity.shape[1] - 1))
 
@@ -94,7 +94,7 @@ class ZoneCut:
         Coordinates along both axes of the plane, 1/Å without 2 pi.
     inside : ndarray of bool, shape (n, n)
         Points inside the zone; the first index runs upwards.
-    momentum : ndarray, shape (n, n, nb, 3)
+    angular_momentum : ndarray, shape (n, n, nb, 3)
         Angular momentum in hbar, NaN outside.
     helicity : ndarray, shape (n, n, nb)
         In hbar, NaN outside.
@@ -109,13 +109,13 @@ class ZoneCut:
     up: FloatArray
     q: FloatArray
     inside: NDArray[np.bool_]
-    momentum: FloatArray
+    angular_momentum: FloatArray
     helicity: FloatArray
     frequencies: FloatArray
     boundary: FloatArray
 
 
-def sphere_texture(
+def compute_sphere_texture(
     phonon: Phonopy,
     *,
     axis: ArrayLike | None = None,
@@ -140,7 +140,9 @@ def sphere_texture(
     SphereTexture
         On a grid of directions.
     """
-    frame = plane_frame(main_axis(phonon) if axis is None else np.asarray(axis, dtype=np.float64))
+    frame = make_plane_frame(
+        find_main_axis(phonon) if axis is None else np.asarray(axis, dtype=np.float64)
+    )
     # Equal steps in the radius of the projection. The grid's lines avoid those of the mirrors,
     # on which the sign of the helicity would be noise.
     polar = 2 * np.arcsin(np.maximum(np.linspace(0, 1, _N_POLAR), 1e-3) / np.sqrt(2))
@@ -148,20 +150,20 @@ def sphere_texture(
     sine = np.sin(polar)[:, None]
     local = [sine * np.cos(azimuth), sine * np.sin(azimuth), np.cos(polar)[:, None] + 0 * azimuth]
     directions = np.stack(local, axis=-1) @ frame
-    radius = fraction * inscribed_radius(phonon.primitive.cell)
+    radius = fraction * compute_inscribed_radius(phonon.primitive.cell)
     q_points = radius * directions.reshape(-1, 3) @ phonon.primitive.cell.T
-    sample = sample_modes(phonon, modes_at(phonon, q_points), tolerance)
+    sample = sample_modes(phonon, compute_modes(phonon, q_points), tolerance)
     shape = (_N_POLAR, _N_AZIMUTH, -1)
     return SphereTexture(
         axis=frame[2],
         radius=radius,
         directions=directions,
-        helicity=helicity(sample.momentum, sample.images).reshape(shape),
+        helicity=compute_helicity(sample.angular_momentum, sample.images).reshape(shape),
         frequencies=sample.modes.frequencies.reshape(shape),
     )
 
 
-def zone_cut(
+def compute_zone_cut(
     phonon: Phonopy,
     *,
     normal: ArrayLike | None = None,
@@ -183,16 +185,16 @@ def zone_cut(
     ZoneCut
         On a square grid, NaN outside the zone.
     """
-    frame = plane_frame(
-        main_axis(phonon) if normal is None else np.asarray(normal, dtype=np.float64)
+    frame = make_plane_frame(
+        find_main_axis(phonon) if normal is None else np.asarray(normal, dtype=np.float64)
     )
-    faces = zone_faces(phonon.primitive.cell)
-    boundary = _boundary(faces, frame)
+    faces = find_zone_faces(phonon.primitive.cell)
+    boundary = _find_boundary(faces, frame)
     q = np.linspace(-1, 1, _N_CUT) * 1.02 * np.abs(boundary).max()
     points = np.stack(np.meshgrid(q, q), axis=-1) @ frame[:2]
     inside = (points @ faces.T <= (faces**2).sum(axis=1) * (1 + 1e-9)).all(axis=-1)
     sample = sample_modes(
-        phonon, modes_at(phonon, points[inside] @ phonon.primitive.cell.T), tolerance
+        phonon, compute_modes(phonon, points[inside] @ phonon.primitive.cell.T), tolerance
     )
     return ZoneCut(
         normal=frame[2],
@@ -200,14 +202,14 @@ def zone_cut(
         up=frame[1],
         q=q,
         inside=inside,
-        momentum=_spread(sample.momentum, inside),
-        helicity=_spread(helicity(sample.momentum, sample.images), inside),
-        frequencies=_spread(sample.modes.frequencies, inside),
+        angular_momentum=_place_on_grid(sample.angular_momentum, inside),
+        helicity=_place_on_grid(compute_helicity(sample.angular_momentum, sample.images), inside),
+        frequencies=_place_on_grid(sample.modes.frequencies, inside),
         boundary=boundary,
     )
 
 
-def sphere_figure(
+def draw_sphere_figure(
     texture: SphereTexture,
     bands: ArrayLike | None = None,
     *,
@@ -219,7 +221,7 @@ def sphere_figure(
     Parameters
     ----------
     texture : SphereTexture
-        From `sphere_texture`.
+        From `compute_sphere_texture`.
     bands : array_like of int, optional
         Bands to draw, counted from 0; by default the acoustic ones and those of largest helicity.
     title : str
@@ -233,16 +235,16 @@ def sphere_figure(
         Of the width of two columns; black lines are nodes.
     """
     largest = np.abs(texture.helicity).max(axis=(0, 1))
-    chosen = _chosen(largest, bands)
+    chosen = _choose_bands(largest, bands)
     norm = Normalize(-1, 1)
-    with styled():
+    with apply_style():
         rows = -(-len(chosen) // _COLUMNS)
-        figure = new_figure(DOUBLE_COLUMN, 1.75 * rows + 0.3)
+        figure = make_figure(DOUBLE_COLUMN, 1.75 * rows + 0.3)
         panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
         for panel, band in zip(panels, chosen, strict=False):
             _draw_hemisphere(panel, texture, band, max(float(largest[band]), _NOTHING))
-            size = _size_text(float(largest[band]))
-            panel.set_title(f"{_band_text(texture.frequencies, band, unit)}\n{size}")
+            size = _describe_size(float(largest[band]))
+            panel.set_title(f"{_describe_band(texture.frequencies, band, unit)}\n{size}")
         for panel in panels[len(chosen) :]:
             panel.set_axis_off()
         add_colour_bar(list(panels), norm, r"Helicity $h/h_\mathrm{max}$")
@@ -251,7 +253,7 @@ def sphere_figure(
     return figure
 
 
-def cut_figure(
+def draw_cut_figure(
     cut: ZoneCut,
     bands: ArrayLike | None = None,
     *,
@@ -263,7 +265,7 @@ def cut_figure(
     Parameters
     ----------
     cut : ZoneCut
-        From `zone_cut`.
+        From `compute_zone_cut`.
     bands : array_like of int, optional
         Bands to draw, counted from 0; by default the acoustic ones and those of largest |l|.
     title : str
@@ -276,20 +278,20 @@ def cut_figure(
     matplotlib.figure.Figure
         Of the width of two columns: colour is the helicity, arrows are the part of l in the plane.
     """
-    largest = np.nanmax(np.linalg.norm(cut.momentum, axis=-1), axis=(0, 1))
-    chosen = _chosen(largest, bands)
-    limit = symmetric_limit(cut.helicity[..., chosen])
+    largest = np.nanmax(np.linalg.norm(cut.angular_momentum, axis=-1), axis=(0, 1))
+    chosen = _choose_bands(largest, bands)
+    limit = find_symmetric_limit(cut.helicity[..., chosen])
     norm = Normalize(-limit, limit)
     names = ("q_x", "q_y") if cut.normal[2] > 1 - 1e-9 else ("q_1", "q_2")
     across, up = (QUANTITIES[name] for name in names)
-    with styled():
+    with apply_style():
         rows = -(-len(chosen) // _COLUMNS)
-        figure = new_figure(DOUBLE_COLUMN, 1.65 * rows + 0.3)
+        figure = make_figure(DOUBLE_COLUMN, 1.65 * rows + 0.3)
         grid = figure.subplots(rows, _COLUMNS, squeeze=False, sharex=True, sharey=True)
         panels = grid.ravel()
         for panel, band in zip(panels, chosen, strict=False):
             _draw_cut(panel, cut, band, norm)
-            panel.set_title(_band_text(cut.frequencies, band, unit))
+            panel.set_title(_describe_band(cut.frequencies, band, unit))
         for panel in panels[len(chosen) :]:
             panel.set_axis_off()
         for panel in grid[:, 0]:
@@ -302,7 +304,7 @@ def cut_figure(
     return figure
 
 
-def main_axis(phonon: Phonopy) -> FloatArray:
+def find_main_axis(phonon: Phonopy) -> FloatArray:
     """Direction of the crystal's axis of highest order.
 
     Parameters
@@ -315,11 +317,11 @@ def main_axis(phonon: Phonopy) -> FloatArray:
     ndarray, shape (3,)
         Cartesian unit vector; z where the crystal has no axis.
     """
-    axes = principal_axes(phonon) or rotation_axes(phonon)
+    axes = select_principal_axes(phonon) or find_rotation_axes(phonon)
     return np.asarray(axes[0].direction if axes else (0.0, 0.0, 1.0), dtype=np.float64)
 
 
-def plane_frame(axis: ArrayLike) -> FloatArray:
+def make_plane_frame(axis: ArrayLike) -> FloatArray:
     """Right-handed frame of a plane and its normal.
 
     Parameters
@@ -340,7 +342,7 @@ def plane_frame(axis: ArrayLike) -> FloatArray:
     return np.array([first, np.cross(third, first), third])
 
 
-def _boundary(faces: FloatArray, frame: FloatArray) -> FloatArray:
+def _find_boundary(faces: FloatArray, frame: FloatArray) -> FloatArray:
     """Corners of the zone in the plane of the first two vectors of the frame, in order."""
     normals = faces @ frame[:2].T
     useful = np.linalg.norm(normals, axis=1) > 1e-9
@@ -350,20 +352,20 @@ def _boundary(faces: FloatArray, frame: FloatArray) -> FloatArray:
     return np.asarray(corners[np.argsort(np.arctan2(corners[:, 1], corners[:, 0]))])
 
 
-def _spread(values: FloatArray, inside: NDArray[np.bool_]) -> FloatArray:
+def _place_on_grid(values: FloatArray, inside: NDArray[np.bool_]) -> FloatArray:
     """Values (n_inside, ...) on the grid, NaN elsewhere."""
     grid = np.full((*inside.shape, *values.shape[1:]), np.nan)
     grid[inside] = values
     return grid
 
 
-def _ring_weights(n_polar: int) -> FloatArray:
+def _compute_ring_weights(n_polar: int) -> FloatArray:
     """Share of the hemisphere's area around each polar angle of the grid."""
     edges = np.clip((np.arange(n_polar + 1) - 0.5) / (n_polar - 1), 0, 1)
     return np.asarray(np.diff(edges**2))
 
 
-def _chosen(largest: FloatArray, bands: ArrayLike | None) -> list[int]:
+def _choose_bands(largest: FloatArray, bands: ArrayLike | None) -> list[int]:
     """Bands to draw: those asked for, or the acoustic ones and five of the others."""
     if bands is not None:
         return [int(band) for band in np.atleast_1d(np.asarray(bands))]
@@ -373,7 +375,7 @@ def _chosen(largest: FloatArray, bands: ArrayLike | None) -> list[int]:
 
 def _draw_hemisphere(axes: Axes, texture: SphereTexture, band: int, scale: float) -> None:
     """One band over directions, in units of its scale."""
-    frame = plane_frame(texture.axis)
+    frame = make_plane_frame(texture.axis)
     local = texture.directions @ frame.T
     stretch = np.sqrt(1 / (1 + local[..., 2]))
     x, y = local[..., 0] * stretch, local[..., 1] * stretch
@@ -401,21 +403,29 @@ def _draw_cut(axes: Axes, cut: ZoneCut, band: int, norm: Normalize) -> None:
     image.set_clip_path(edge)
     step = max(1, _N_CUT // _N_ARROWS)
     chosen = (slice(step // 2, None, step), slice(step // 2, None, step))
-    momentum = cut.momentum[..., band, :][chosen]
+    angular_momentum = cut.angular_momentum[..., band, :][chosen]
     x, y = np.meshgrid(cut.q[chosen[1]], cut.q[chosen[0]])
     spacing = step * (cut.q[1] - cut.q[0])
     arrows = {"angles": "xy", "scale_units": "xy", "scale": 1 / spacing, "pivot": "middle"}
-    axes.quiver(x, y, momentum @ cut.across, momentum @ cut.up, color=INK, width=0.006, **arrows)
+    axes.quiver(
+        x,
+        y,
+        angular_momentum @ cut.across,
+        angular_momentum @ cut.up,
+        color=INK,
+        width=0.006,
+        **arrows,
+    )
     axes.set_aspect("equal")
 
 
-def _band_text(frequencies: FloatArray, band: int, unit: FrequencyUnit) -> str:
+def _describe_band(frequencies: FloatArray, band: int, unit: FrequencyUnit) -> str:
     """Number of a band, counted from 1, and its mean frequency."""
     mean = unit.per_terahertz * float(np.nanmean(frequencies[..., band]))
     return f"band {band + 1}, ${mean:.1f}$ {unit.text}"
 
 
-def _size_text(size: float) -> str:
+def _describe_size(size: float) -> str:
     """End of the scale of a band."""
     size_text = f"{size:.2g}" if size > _NOTHING else "0"
     return f"$h_\\mathrm{{max}}$ = {size_text} ${QUANTITIES['helicity'].unit}$"

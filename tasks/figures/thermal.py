@@ -6,16 +6,24 @@ from scipy.constants import R
 
 from tasks.chirality.thermal import ThermalProperties
 from tasks.figures.labels import QUANTITIES
-from tasks.figures.style import INK, NEGATIVE, NEUTRAL, POSITIVE, SINGLE_COLUMN, new_figure, styled
+from tasks.figures.style import (
+    INK,
+    NEGATIVE,
+    NEUTRAL,
+    POSITIVE,
+    SINGLE_COLUMN,
+    apply_style,
+    make_figure,
+)
 
 
-def thermal_figure(thermal: ThermalProperties, n_atoms: int, *, title: str = "") -> Figure:
+def draw_thermal_figure(thermal: ThermalProperties, n_atoms: int, *, title: str = "") -> Figure:
     """Draw heat capacity and entropy above the free energy, all per mole of primitive cells.
 
     Parameters
     ----------
     thermal : ThermalProperties
-        From `tasks.chirality.thermal_properties`.
+        From `tasks.chirality.compute_thermal_properties`.
     n_atoms : int
         Atoms in the primitive cell; the heat capacity tends to 3 n_atoms R, which is marked.
     title : str
@@ -26,8 +34,8 @@ def thermal_figure(thermal: ThermalProperties, n_atoms: int, *, title: str = "")
     matplotlib.figure.Figure
         Of the width of one column.
     """
-    with styled():
-        figure = new_figure(SINGLE_COLUMN, 3.4)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 3.4)
         above, below = figure.subplots(2, 1, sharex=True)
         _draw_capacity(above, thermal, 3 * n_atoms * R)
         below.plot(thermal.temperatures, thermal.free_energy, color=INK)
@@ -35,7 +43,7 @@ def thermal_figure(thermal: ThermalProperties, n_atoms: int, *, title: str = "")
         below.set_xlabel(QUANTITIES["temperature"].axis)
         below.set_xlim(thermal.temperatures[0], thermal.temperatures[-1])
         cells = f"per mole of primitive cells ({n_atoms} atoms)"
-        above.set_title("\n".join(filter(None, (title, cells, _left_out(thermal)))))
+        above.set_title("\n".join(filter(None, (title, cells, _describe_omissions(thermal)))))
     return figure
 
 
@@ -52,7 +60,7 @@ def _draw_capacity(axes: Axes, thermal: ThermalProperties, limit: float) -> None
     axes.legend()
 
 
-def _left_out(thermal: ThermalProperties) -> str:
+def _describe_omissions(thermal: ThermalProperties) -> str:
     """What is not in the numbers."""
     share = thermal.imaginary_fraction
     return f"{100 * share:.2g} % of the modes are imaginary and left out" if share else ""

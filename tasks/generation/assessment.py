@@ -21,10 +21,18 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from tasks.crystals.curation import charge_balance, space_groups_at
-from tasks.crystals.structures import PackedCell, check_crystal, reduced_formula
+from tasks.crystals.curation import find_charge_balance, find_space_groups
+from tasks.crystals.structures import PackedCell, check_crystal, reduce_formula
 from tasks.failures import Failure, RemediableError
-from tasks.sources import RawRecord, Read, SourceSettings, Spread, parsed, raw_records, read_failure
+from tasks.sources import (
+    ParallelMap,
+    RawRecord,
+    Read,
+    SourceSettings,
+    make_read_failure,
+    parse_record,
+    read_raw_records,
+)
 from tasks.symmetry import classify_space_group
 from tasks.tolerances import AS_GIVEN, LOOSE
 
@@ -59,7 +67,7 @@ class AssessmentSettings(BaseModel):
 
 
 @dataclass(frozen=True)
-class Generated:
+class GeneratedCrystal:
     """What one record is.
 
     Attributes
@@ -158,8 +166,8 @@ def assess_source(
     settings: AssessmentSettings,
     *,
     source_settings: SourceSettings | None = None,
-    read: Read = raw_records,
-    spread: Spread = map,
+    read: Read = read_raw_records,
+    parallel_map: ParallelMap = map,
     on_read: Callable[[int], None] = lambda _: None,
 ) -> Assessment:
     """Assess the crystals of a source, one at a time.
@@ -167,7 +175,7 @@ def assess_source(
     Parameters
     ----------
     source : pathlib.Path
-        Anything that `tasks.sources.raw_records` reads.
+        Anything that `tasks.sources.read_raw_records` reads.
     reference : pathlib.Path or None
         Known crystals, such as the training set; None leaves novelty out. They are read one at a
         time; only the unique crystals of the source stay in memory.
@@ -176,8 +184,8 @@ def assess_source(
     source_settings : SourceSettings, optional
         Meaning of columns, limits.
     read : callable
-        Like `raw_records`; may use another process.
-    spread : callable
+        Like `read_raw_records`; may use another process.
+    parallel_map : callable
         Like `map`; may use other processes, and gives the results in order.
     on_read : callable
         Told the number of records so far, those of the reference included.
@@ -194,21 +202,21 @@ def assess_source(
     """
     limits = source_settings or SourceSettings()
     found, matcher = Assessment(has_reference=reference is not None), settings.matcher
-    told = _Told(on_read)
-    for item in spread(partial(generated, settings=settings), read(source, limits)):
-        _count(found, item, matcher)
-        told.one_more()
+    counter = _ProgressCounter(on_read)
+    for item in parallel_map(partial(judge_generated, settings=settings), read(source, limits)):
+        _count_record(found, item, matcher)
+        counter.add()
     if reference is not None:
         unknown = {name: list(cells) for name, cells in found.unique_cells.items()}
-        reduce = partial(_reduced, compositions=frozenset(unknown))
-        for cell in spread(reduce, read(reference, limits)):
-            _forget(unknown, cell, matcher)
-            told.one_more()
+        reduce = partial(_reduce_record, compositions=frozenset(unknown))
+        for cell in parallel_map(reduce, read(reference, limits)):
+            _remove_known(unknown, cell, matcher)
+            counter.add()
         found.counts["novel"] = sum(map(len, unknown.values()))
     return found
 
 
-def generated(record: RawRecord | Failure, settings: AssessmentSettings) -> Generated:
+def judge_generated(record: RawRecord | Failure, settings: AssessmentSettings) -> GeneratedCrystal:
     """Look at one record.
 
     Parameters
@@ -220,23 +228,25 @@ def generated(record: RawRecord | Failure, settings: AssessmentSettings) -> Gene
 
     Returns
     -------
-    Generated
+    GeneratedCrystal
         Depends on nothing but the arguments, so that records can be looked at in any process.
     """
     if isinstance(record, Failure):
-        return Generated(record)
+        return GeneratedCrystal(record)
     try:
-        atoms = parsed(record).atoms
-        formula = reduced_formula(atoms)
+        atoms = parse_record(record).atoms
+        formula = reduce_formula(atoms)
         valid = is_structure_valid(atoms, settings.min_distance)
-        balanced = charge_balance(formula) != "none"
+        balanced = find_charge_balance(formula) != "none"
         if not (valid and balanced):
-            return Generated(None, valid, balanced, formula=formula)
-        tight, loose = space_groups_at(atoms, (settings.tight, settings.loose))
-        cell = _reduced_cell(atoms)
-        return Generated(None, valid, balanced, _is_accepted(atoms), tight, loose, formula, cell)
+            return GeneratedCrystal(None, valid, balanced, formula=formula)
+        tight, loose = find_space_groups(atoms, (settings.tight, settings.loose))
+        cell = _reduce_cell(atoms)
+        return GeneratedCrystal(
+            None, valid, balanced, _is_accepted(atoms), tight, loose, formula, cell
+        )
     except Exception as error:  # noqa: BLE001 - any defect of one record is counted, not an end
-        return Generated(read_failure(error, record.source_record))
+        return GeneratedCrystal(make_read_failure(error, record.source_record))
 
 
 def is_structure_valid(atoms: Atoms, min_distance: float) -> bool:
@@ -271,7 +281,7 @@ def _is_accepted(atoms: Atoms) -> bool:
     return True
 
 
-def _count(found: Assessment, item: Generated, matcher: StructureMatcher) -> None:
+def _count_record(found: Assessment, item: GeneratedCrystal, matcher: StructureMatcher) -> None:
     """Count one record."""
     found.counts["records"] += 1
     found.counts["unreadable"] += item.failure is not None
@@ -283,68 +293,70 @@ def _count(found: Assessment, item: Generated, matcher: StructureMatcher) -> Non
         return
     found.counts["p1"] += item.tight == 1
     found.counts["symmetrised"] += item.tight == 1 and item.loose > 1
-    found.classes[_class(item.tight), _class(item.loose)] += 1
+    found.classes[_find_class(item.tight), _find_class(item.loose)] += 1
     found.space_groups[item.loose] += 1
     known = found.unique_cells[item.cell.composition]
-    if not _matches(known, item.cell, matcher):
+    if not _find_matches(known, item.cell, matcher):
         known.append(item.cell)
         found.counts["unique"] += 1
 
 
-def _class(number: int) -> str:
+def _find_class(number: int) -> str:
     """Chirality class of a space group; none where no group was found."""
     return classify_space_group(number).chirality_class if number else "none"
 
 
-def _reduced_cell(atoms: Atoms) -> PackedCell:
+def _reduce_cell(atoms: Atoms) -> PackedCell:
     """Reduced primitive cell, as the matcher wants it."""
     structure = AseAtomsAdaptor.get_structure(atoms).get_primitive_structure()
-    return PackedCell.of(AseAtomsAdaptor.get_atoms(structure.get_reduced_structure()))
+    return PackedCell.from_atoms(AseAtomsAdaptor.get_atoms(structure.get_reduced_structure()))
 
 
-def _structure(cell: PackedCell) -> Structure:
+def _make_structure(cell: PackedCell) -> Structure:
     return AseAtomsAdaptor.get_structure(cell.atoms)
 
 
-def _matches(
+def _find_matches(
     known: list[PackedCell], cell: PackedCell, matcher: StructureMatcher
 ) -> list[PackedCell]:
     """Cells among some that are the same crystal as another."""
     if not known:
         return []
-    structure = _structure(cell)
-    return [other for other in known if matcher.fit(_structure(other), structure)]
+    structure = _make_structure(cell)
+    return [other for other in known if matcher.fit(_make_structure(other), structure)]
 
 
-def _reduced(record: RawRecord | Failure, compositions: frozenset[bytes]) -> PackedCell | None:
+def _reduce_record(
+    record: RawRecord | Failure, compositions: frozenset[bytes]
+) -> PackedCell | None:
     """Cell of a known crystal; None where it is unreadable or has no counterpart to compare."""
     if isinstance(record, Failure):
         return None
     try:
-        cell = _reduced_cell(parsed(record).atoms)
+        cell = _reduce_cell(parse_record(record).atoms)
     except Exception:  # noqa: BLE001 - a record that is no crystal is not known
         return None
     return cell if cell.composition in compositions else None
 
 
-def _forget(
+def _remove_known(
     unknown: dict[bytes, list[PackedCell]], cell: PackedCell | None, matcher: StructureMatcher
 ) -> None:
     """Remove the crystals that are known."""
     if cell is None or not (candidates := unknown.get(cell.composition)):
         return
-    known = _matches(candidates, cell, matcher)
+    known = _find_matches(candidates, cell, matcher)
     unknown[cell.composition] = [other for other in candidates if other not in known]
 
 
 @dataclass
-class _Told:
+class _ProgressCounter:
     """Progress, told now and then."""
 
     on_read: Callable[[int], None]
     n: int = 0
 
-    def one_more(self) -> None:
+    def add(self) -> None:
         """Count a record."""
         self.n += 1
         if self.n % _EVERY == 0:

@@ -7,15 +7,19 @@ From outside import the names below, and from `supercells`, `elasticity`, `sum_r
 `tasks.symmetry`, and of `tasks.sources` the file BORN.
 """
 
-from tasks.phonons.driver import ForceConstants, force_constants, force_constants_of_all
-from tasks.phonons.phonopy_objects import commensurate_frequencies, phonopy_of
+from tasks.phonons.driver import (
+    ForceConstants,
+    compute_all_force_constants,
+    compute_force_constants,
+)
+from tasks.phonons.phonopy_objects import compute_commensurate_frequencies, make_phonopy
 from tasks.phonons.settings import PhononSettings
 
 __all__ = [
     "ForceConstants",
     "PhononSettings",
-    "commensurate_frequencies",
-    "force_constants",
-    "force_constants_of_all",
-    "phonopy_of",
+    "compute_all_force_constants",
+    "compute_commensurate_frequencies",
+    "compute_force_constants",
+    "make_phonopy",
 ]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
-from tasks.phonons.supercells import nearest_image_distance
+from tasks.phonons.supercells import find_nearest_image_distance
 
 FloatArray = NDArray[np.float64]
 
@@ -13,7 +13,7 @@ _BOUNDARY = 0.95
 _N_Q_POINTS = 24
 
 
-def boundary_shift(phonon: Phonopy) -> float:
+def estimate_truncation_error(phonon: Phonopy) -> float:
     """Estimate the error of interpolated frequencies from the force constants at the boundary.
 
     At the boundary of a supercell a force constant is a sum over several images of a pair, and its
@@ -37,16 +37,19 @@ def boundary_shift(phonon: Phonopy) -> float:
     q_points = qmc.Halton(3, scramble=False).random(_N_Q_POINTS + 1)[1:]
     force_constants = phonon.force_constants
     before: FloatArray = phonon.run_qpoints(q_points).frequencies
-    phonon.force_constants = _spread(phonon)
+    phonon.force_constants = _displace_boundary(phonon)
     after: FloatArray = phonon.run_qpoints(q_points).frequencies
     phonon.force_constants = force_constants
     return float(np.sqrt(((after - before) ** 2).mean()) / np.abs(before).max())
 
 
-def _spread(phonon: Phonopy) -> FloatArray:
+def _displace_boundary(phonon: Phonopy) -> FloatArray:
     """Force constants of which those at the boundary have lost their place."""
     force_constants, primitive = phonon.force_constants, phonon.primitive
-    far = _distances(phonon) >= _BOUNDARY * nearest_image_distance(phonon.supercell.cell) / 2
+    far = (
+        _compute_distances(phonon)
+        >= _BOUNDARY * find_nearest_image_distance(phonon.supercell.cell) / 2
+    )
     sublattice = np.array([primitive.p2p_map[int(s)] for s in primitive.s2p_map])
     member = sublattice == np.arange(len(primitive))[:, None]
     boundary = np.where(far[..., None, None], force_constants, 0.0)
@@ -55,7 +58,7 @@ def _spread(phonon: Phonopy) -> FloatArray:
     return spread
 
 
-def _distances(phonon: Phonopy) -> FloatArray:
+def _compute_distances(phonon: Phonopy) -> FloatArray:
     """Distance (Å) of each atom of the supercell from each of the primitive cell, (n, N)."""
     vectors, places = phonon.primitive.get_smallest_vectors()
     lengths = np.linalg.norm(vectors @ phonon.primitive.cell, axis=1)

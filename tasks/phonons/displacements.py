@@ -80,7 +80,7 @@ def choose_directions(rotations: FloatArray, equivariance: Equivariance) -> Dire
         One to three. The squared singular values of the matrix of all their images, divided by
         the number of images, are 1/4 at least (1/3 at best, for unit vectors).
     """
-    candidates = _candidates(rotations)
+    candidates = _list_candidates(rotations)
     images = np.einsum("gij,cj->cgi", rotations, candidates)
     moments = np.einsum("cgi,cgj->cij", images, images) / len(rotations)
     usable = np.linalg.det(rotations) < 0 if equivariance is Equivariance.SO3 else slice(None)
@@ -114,7 +114,7 @@ def count_site_evaluations(rotations: IntArray, equivariance: Equivariance) -> i
     return _count_site_evaluations(rotations.astype(np.int8).tobytes(), equivariance)
 
 
-def site_operations(atoms: Atoms, found: SpglibDataset, site: int) -> IntArray:
+def find_site_operations(atoms: Atoms, found: SpglibDataset, site: int) -> IntArray:
     """Find the operations that leave an atom in place, up to lattice translations.
 
     As many as the operations of the space group over the equivalent atoms: those that move the
@@ -141,7 +141,7 @@ def site_operations(atoms: Atoms, found: SpglibDataset, site: int) -> IntArray:
     return np.sort(np.argsort(distances)[: len(distances) // n_equivalent])
 
 
-def site_groups(atoms: Atoms, found: SpglibDataset) -> list[IntArray]:
+def find_site_groups(atoms: Atoms, found: SpglibDataset) -> list[IntArray]:
     """Find the site group of one atom of each kind of equivalent ones.
 
     Parameters
@@ -157,7 +157,7 @@ def site_groups(atoms: Atoms, found: SpglibDataset) -> list[IntArray]:
         Rotations in the basis of the lattice.
     """
     sites = np.unique(found.equivalent_atoms)
-    return [found.rotations[site_operations(atoms, found, site)] for site in sites]
+    return [found.rotations[find_site_operations(atoms, found, site)] for site in sites]
 
 
 @lru_cache(maxsize=4096)
@@ -169,9 +169,9 @@ def _count_site_evaluations(rotations: bytes, equivariance: Equivariance) -> int
     return choose_directions(cartesian, equivariance).n_evaluations
 
 
-def _candidates(rotations: FloatArray) -> FloatArray:
+def _list_candidates(rotations: FloatArray) -> FloatArray:
     """Unit vectors on the symmetry axes and between them, shape (n, 3)."""
-    frame = _axes(rotations)
+    frame = _find_axes(rotations)
     if len(frame) > _MAX_AXES_NOT_CUBIC:
         return frame
     pairs = [(e, f) for e, f in permutations(frame, 2) if abs(e @ f) < _SAME]
@@ -186,7 +186,7 @@ def _candidates(rotations: FloatArray) -> FloatArray:
     return candidates
 
 
-def _axes(rotations: FloatArray) -> FloatArray:
+def _find_axes(rotations: FloatArray) -> FloatArray:
     """Rotation axes and normals of mirrors, and the directions normal to two of them, (n, 3).
 
     Where there are fewer than two, axes of the Cartesian frame complete them.
@@ -194,17 +194,17 @@ def _axes(rotations: FloatArray) -> FloatArray:
     proper = rotations * np.linalg.det(rotations)[:, None, None]
     # The axis spans the kernel of R - 1, whose other singular values are 1 or more.
     _, singular, rows = np.linalg.svd(proper - np.eye(3))
-    found = _distinct(rows[:, 2][singular[:, 1] > _SAME])
+    found = _remove_repetitions(rows[:, 2][singular[:, 1] > _SAME])
     if not len(found):
         return np.eye(3)
     if len(found) == 1:
         nearest = np.eye(3)[np.argmin(np.round(np.abs(found[0]), _ROUND))]
         found = np.array([found[0], nearest - found[0] * (found[0] @ nearest)])
     normals = [np.cross(e, f) for e, f in combinations(found, 2)]
-    return _distinct(np.array([*found, *normals]))
+    return _remove_repetitions(np.array([*found, *normals]))
 
 
-def _distinct(vectors: FloatArray) -> FloatArray:
+def _remove_repetitions(vectors: FloatArray) -> FloatArray:
     """Unit vectors along some vectors, each line once."""
     lines: list[FloatArray] = []
     for vector in vectors:

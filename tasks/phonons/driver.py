@@ -17,16 +17,16 @@ from potentials import (
     Potential,
     PotentialCard,
     is_out_of_memory,
-    unaveraged,
+    remove_average,
 )
-from tasks.crystals.cells import atoms_of_cell
-from tasks.failures import RemediableError, panics_as_errors
-from tasks.phonons.convergence import boundary_shift
-from tasks.phonons.displaced import DisplacedCrystal, displace
+from tasks.crystals.cells import make_atoms
+from tasks.failures import RemediableError, raise_panics
+from tasks.phonons.convergence import estimate_truncation_error
+from tasks.phonons.displaced_supercells import DisplacedCrystal, displace
 from tasks.phonons.pairs import PairGroup
 from tasks.phonons.phonopy_objects import symmetrize
 from tasks.phonons.settings import PhononSettings
-from tasks.phonons.supercells import choose_supercell, nearest_image_distance
+from tasks.phonons.supercells import choose_supercell, find_nearest_image_distance
 from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
@@ -68,8 +68,10 @@ class ForceConstants:
     potential_time: float
 
 
-def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings) -> ForceConstants:
-    """Compute the force constants of one crystal; see `force_constants_of_all`.
+def compute_force_constants(
+    atoms: Atoms, potential: Potential, settings: PhononSettings
+) -> ForceConstants:
+    """Compute the force constants of one crystal; see `compute_all_force_constants`.
 
     Parameters
     ----------
@@ -90,13 +92,13 @@ def force_constants(atoms: Atoms, potential: Potential, settings: PhononSettings
     ValueError
         When the cell is too large or a force is not a number.
     """
-    [found] = force_constants_of_all([atoms], potential, settings)
+    [found] = compute_all_force_constants([atoms], potential, settings)
     if isinstance(found, Exception):
         raise found
     return found
 
 
-def force_constants_of_all(
+def compute_all_force_constants(
     crystals: Sequence[Atoms], potential: Potential, settings: PhononSettings
 ) -> list[ForceConstants | Exception]:
     """Compute force constants of several crystals, displaced supercells in one evaluation.
@@ -128,28 +130,28 @@ def force_constants_of_all(
     """
     if settings.method == "hessian":
         require_second_derivatives(potential.card)
-    bare = unaveraged(potential)
+    bare = remove_average(potential)
     equivariance = Equivariance.O3 if bare is potential else Equivariance.SO3
 
     def displaced(atoms: Atoms, length: float) -> DisplacedCrystal:
         matrix = choose_supercell(atoms, length, settings.max_atoms, AS_MADE)
         return displace(atoms, matrix, settings.displacement, equivariance)
 
-    first = [_caught(displaced, atoms, settings.min_supercell_length) for atoms in crystals]
-    results = _evaluated(first, bare, settings.method)
+    first = [_catch_errors(displaced, atoms, settings.min_supercell_length) for atoms in crystals]
+    results = _compute_all(first, bare, settings.method)
     for _ in range(settings.max_enlargements):
         lengths = {
             i: length
             for i, (atoms, found) in enumerate(zip(crystals, results, strict=True))
-            if (length := _longer(atoms, found, settings))
+            if (length := _choose_longer_distance(atoms, found, settings))
         }
-        larger = [_caught(displaced, crystals[i], length) for i, length in lengths.items()]
-        for i, found in zip(lengths, _evaluated_larger(larger, bare, settings.method), strict=True):
-            results[i] = _in_place_of(results[i], found)
+        larger = [_catch_errors(displaced, crystals[i], length) for i, length in lengths.items()]
+        for i, found in zip(lengths, _compute_enlarged(larger, bare, settings.method), strict=True):
+            results[i] = _merge_costs(results[i], found)
     return results
 
 
-def finish(
+def make_force_constants(
     displaced: DisplacedCrystal, forces: Sequence[FloatArray], potential_time: float
 ) -> ForceConstants:
     """Turn forces into symmetrised force constants.
@@ -173,11 +175,11 @@ def finish(
     ValueError
         When a force is not a number.
     """
-    odd = displaced.odd_forces(forces)
-    return _symmetrized(displaced.phonon, odd, displaced.n_evaluations, potential_time)
+    odd = displaced.take_odd_forces(forces)
+    return _symmetrize_forces(displaced.phonon, odd, displaced.n_evaluations, potential_time)
 
 
-def _symmetrized(
+def _symmetrize_forces(
     phonon: Phonopy, odd: FloatArray, n_evaluations: int, potential_time: float
 ) -> ForceConstants:
     """Force constants from the forces (eV/Å) that are odd in the displacements."""
@@ -186,14 +188,14 @@ def _symmetrized(
     phonon.forces = odd
     moves = phonon.dataset["first_atoms"]
     sites = np.array([move["number"] for move in moves])
-    raw = PairGroup(phonon).solved(sites, np.array([move["displacement"] for move in moves]), odd)
+    raw = PairGroup(phonon).solve(sites, np.array([move["displacement"] for move in moves]), odd)
     phonon.force_constants = raw
     symmetrize(phonon)
     return ForceConstants(
         phonon,
         sum_rule_residual=float(np.abs(raw.sum(axis=1)).max()),
         symmetrisation=float(np.abs(phonon.force_constants - raw).max()),
-        boundary_shift=boundary_shift(phonon),
+        boundary_shift=estimate_truncation_error(phonon),
         n_enlargements=0,
         n_evaluations=n_evaluations,
         potential_time=potential_time,
@@ -219,76 +221,76 @@ def require_second_derivatives(card: PotentialCard) -> None:
         raise RemediableError(message, remedy)
 
 
-def _evaluated(
+def _compute_all(
     displaced: Sequence[DisplacedCrystal | Exception], potential: Potential, method: str
 ) -> list[ForceConstants | Exception]:
     """Force constants of all crystals by one method, errors in their places."""
     ready = [one for one in displaced if not isinstance(one, Exception)]
-    solve = _by_second_derivatives if method == "hessian" else _by_displacements
+    solve = _compute_by_second_derivatives if method == "hessian" else _compute_by_displacements
     finished = iter(solve(ready, potential))
     return [one if isinstance(one, Exception) else next(finished) for one in displaced]
 
 
-def _by_displacements(
+def _compute_by_displacements(
     displaced: Sequence[DisplacedCrystal], potential: Potential
 ) -> list[ForceConstants | Exception]:
     """Force constants of all crystals from one evaluation."""
     return [
-        found if isinstance(found, Exception) else _caught(finish, one, *found)
-        for one, found in zip(displaced, _forces_of_all(displaced, potential), strict=True)
+        found if isinstance(found, Exception) else _catch_errors(make_force_constants, one, *found)
+        for one, found in zip(displaced, _evaluate_forces(displaced, potential), strict=True)
     ]
 
 
-def _by_second_derivatives(
+def _compute_by_second_derivatives(
     displaced: Sequence[DisplacedCrystal], potential: Potential
 ) -> list[ForceConstants | Exception]:
     """Force constants of one crystal after the other."""
-    return [_caught(_differentiate, one, potential) for one in displaced]
+    return [_catch_errors(_differentiate, one, potential) for one in displaced]
 
 
 def _differentiate(displaced: DisplacedCrystal, potential: Potential) -> ForceConstants:
     """Force constants from the exact response to the displacements, which are not evaluated."""
     assert isinstance(potential, DifferentiablePotential)
-    supercell = atoms_of_cell(displaced.phonon.supercell)
+    supercell = make_atoms(displaced.phonon.supercell)
     moves = displaced.phonon.dataset["first_atoms"]
     directions = np.zeros((len(moves), len(supercell), 3))
     for direction, move in zip(directions, moves, strict=True):
         direction[move["number"]] = move["displacement"]
     start = time.perf_counter()
     odd = -potential.hessian_products(supercell, directions)
-    return _symmetrized(displaced.phonon, odd, 0, time.perf_counter() - start)
+    return _symmetrize_forces(displaced.phonon, odd, 0, time.perf_counter() - start)
 
 
-def _evaluated_larger(
+def _compute_enlarged(
     displaced: Sequence[DisplacedCrystal | Exception], potential: Potential, method: str
 ) -> list[ForceConstants | Exception]:
-    """As `_evaluated`; what has no room beside the others is evaluated alone, or not at all."""
+    """As `_compute_all`; what has no room beside the others is evaluated alone, or not at all."""
     try:
-        return _evaluated(displaced, potential, method)
+        return _compute_all(displaced, potential, method)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         if len(displaced) == 1:
             return [error]
-    return [_evaluated_larger([one], potential, method)[0] for one in displaced]
+    return [_compute_enlarged([one], potential, method)[0] for one in displaced]
 
 
-def _forces_of_all(
+def _evaluate_forces(
     displaced: Sequence[DisplacedCrystal], potential: Potential
 ) -> list[tuple[tuple[FloatArray, ...], float] | Exception]:
     """Forces on the structures of each crystal, and its share of the time by number of atoms.
 
     What cannot be evaluated together is evaluated one crystal after the other.
     """
-    groups = [crystal.structures() for crystal in displaced]
+    groups = [crystal.list_structures() for crystal in displaced]
     together = [atoms for group in groups for atoms in group]
     if not together:
         return []
-    found = _caught(potential.evaluate, together)
+    found = _catch_errors(potential.evaluate, together)
     if isinstance(found, Exception):
         if len(displaced) == 1:
             return [found]
-        return [_forces_of_all([crystal], potential)[0] for crystal in displaced]
+        return [_evaluate_forces([crystal], potential)[0] for crystal in displaced]
     n_atoms = [sum(map(len, group)) for group in groups]
     times = found.wall_time * np.array(n_atoms) / sum(n_atoms)
     forces = iter(found.forces)
@@ -298,19 +300,19 @@ def _forces_of_all(
     ]
 
 
-def _longer(
+def _choose_longer_distance(
     atoms: Atoms, found: ForceConstants | Exception, settings: PhononSettings
 ) -> float | None:
     """Distance between images (Å) to try next; None where that is not needed or not allowed."""
     if isinstance(found, Exception) or found.boundary_shift <= settings.max_boundary_shift:
         return None
-    length = _GROWTH * nearest_image_distance(found.phonon.supercell.cell)
+    length = _GROWTH * find_nearest_image_distance(found.phonon.supercell.cell)
     matrix = choose_supercell(atoms, length, settings.max_atoms, AS_MADE)
-    reached = nearest_image_distance(matrix.T @ np.asarray(atoms.cell))
+    reached = find_nearest_image_distance(matrix.T @ np.asarray(atoms.cell))
     return length if reached > length - AS_MADE else None
 
 
-def _in_place_of(
+def _merge_costs(
     before: ForceConstants | Exception, found: ForceConstants | Exception
 ) -> ForceConstants | Exception:
     """Force constants of an enlarged supercell, with the cost of both; the old ones without it."""
@@ -324,10 +326,10 @@ def _in_place_of(
     )
 
 
-def _caught(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Exception:
+def _catch_errors(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Exception:
     """Value of a function, or what it raised; a lack of memory concerns all and is raised."""
     try:
-        with panics_as_errors():
+        with raise_panics():
             return function(*args, **kwargs)
     except Exception as error:
         if is_out_of_memory(error):

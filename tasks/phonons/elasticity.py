@@ -10,7 +10,7 @@ from phonopy import Phonopy
 from scipy.constants import atomic_mass, elementary_charge
 
 from potentials import Potential
-from tasks.symmetry.site_permutations import SpaceGroup, space_group_of
+from tasks.symmetry.site_permutations import SpaceGroup, find_space_group
 
 FloatArray = NDArray[np.float64]
 
@@ -72,7 +72,9 @@ class StrainResponse:
         return np.asarray(self.stiffness + (plus - minus) / 2)
 
 
-def strain_responses(crystals: Sequence[Atoms], potential: Potential) -> list[StrainResponse]:
+def measure_strain_responses(
+    crystals: Sequence[Atoms], potential: Potential
+) -> list[StrainResponse]:
     """Measure responses to strain by central differences of the forces and the stress.
 
     Of each crystal only as many strains are evaluated as its point group needs to make all six of
@@ -95,10 +97,10 @@ def strain_responses(crystals: Sequence[Atoms], potential: Potential) -> list[St
     ValueError
         When a force or stress is not a number.
     """
-    groups = [space_group_of(atoms) for atoms in crystals]
-    chosen = [_strains_needed(group) for group in groups]
+    groups = [find_space_group(atoms) for atoms in crystals]
+    chosen = [_choose_strains(group) for group in groups]
     cells = [
-        _strained(atoms, sign * _STRAIN * strain)
+        _strain_crystal(atoms, sign * _STRAIN * strain)
         for atoms, strains in zip(crystals, chosen, strict=True)
         for strain in strains
         for sign in (1, -1)
@@ -108,16 +110,16 @@ def strain_responses(crystals: Sequence[Atoms], potential: Potential) -> list[St
     responses, start = [], 0
     for group, strains in zip(groups, chosen, strict=True):
         own = slice(start, start := start + 2 * len(strains))
-        slopes, pushes = _differences(found.stresses[own], np.array(found.forces[own]))
-        response = _response(group, strains, slopes, -pushes)
+        slopes, pushes = _take_central_differences(found.stresses[own], np.array(found.forces[own]))
+        response = _fit_response(group, strains, slopes, -pushes)
         # Opposite strains cancel to first order.
-        stress = _turned([found.stresses[own].mean(axis=0)], group).mean(axis=(0, 1))
+        stress = _rotate_tensors([found.stresses[own].mean(axis=0)], group).mean(axis=(0, 1))
         seconds = second_per_atom * 2 * pushes[..., 0].size
         responses.append(replace(response, stress=stress, potential_time=seconds))
     return responses
 
 
-def elastic_constants(phonon: Phonopy, response: StrainResponse) -> FloatArray:
+def compute_elastic_constants(phonon: Phonopy, response: StrainResponse) -> FloatArray:
     """Elastic constants with the atoms relaxed (Born & Huang, chapter V).
 
     The atoms follow the strain by u = −Φ⁻¹ F, with Φ the force constants at Γ without the
@@ -148,7 +150,7 @@ def elastic_constants(phonon: Phonopy, response: StrainResponse) -> FloatArray:
     return constants
 
 
-def sound_velocities(
+def compute_sound_velocities(
     constants: FloatArray, density: float, directions: Sequence[Sequence[float]] | FloatArray
 ) -> FloatArray:
     """Velocities of sound from Christoffel's equation.
@@ -176,7 +178,7 @@ def sound_velocities(
     return velocities
 
 
-def voigt_matrix(constants: FloatArray) -> FloatArray:
+def make_voigt_matrix(constants: FloatArray) -> FloatArray:
     """Elastic constants as the usual matrix.
 
     Parameters
@@ -194,7 +196,7 @@ def voigt_matrix(constants: FloatArray) -> FloatArray:
     return matrix
 
 
-def least_stiffness(constants: FloatArray) -> float:
+def find_smallest_elastic_eigenvalue(constants: FloatArray) -> float:
     """Smallest eigenvalue of the elastic constants; below zero some strain lowers the energy.
 
     Parameters
@@ -207,10 +209,10 @@ def least_stiffness(constants: FloatArray) -> float:
     float
         In GPa, for strains normalised to ε_αβ ε_αβ = 1.
     """
-    return float(GPA * np.linalg.eigvalsh(in_mandel_basis(constants)).min())
+    return float(GPA * np.linalg.eigvalsh(transform_to_mandel_basis(constants)).min())
 
 
-def in_mandel_basis(tensor: FloatArray) -> FloatArray:
+def transform_to_mandel_basis(tensor: FloatArray) -> FloatArray:
     """Write a tensor that is symmetric in its first and its last two indices as a matrix.
 
     Parameters
@@ -226,39 +228,39 @@ def in_mandel_basis(tensor: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("pab,abcd,qcd->pq", MANDEL, tensor, MANDEL))
 
 
-def _strains_needed(group: SpaceGroup) -> FloatArray:
+def _choose_strains(group: SpaceGroup) -> FloatArray:
     """Strains (n, 3, 3) of unit length whose images under the point group span all six."""
     chosen: list[FloatArray] = []
     rank = 0
     for candidate in _CANDIDATES:
-        orbits = _turned([*chosen, candidate], group).reshape(-1, 9)
+        orbits = _rotate_tensors([*chosen, candidate], group).reshape(-1, 9)
         larger = int(np.linalg.matrix_rank(orbits, tol=_INDEPENDENT * np.sqrt(len(orbits))))
         if larger > rank:
             chosen, rank = [*chosen, candidate], larger
     return np.array(chosen)
 
 
-def _turned(tensors: Sequence[FloatArray] | FloatArray, group: SpaceGroup) -> FloatArray:
+def _rotate_tensors(tensors: Sequence[FloatArray] | FloatArray, group: SpaceGroup) -> FloatArray:
     """Images (n_operations, n, 3, 3) of tensors of the second rank."""
     R = group.rotations
     return np.asarray(np.einsum("gab,nbc,gdc->gnad", R, np.array(tensors), R, optimize=True))
 
 
-def _differences(*values: FloatArray) -> list[FloatArray]:
+def _take_central_differences(*values: FloatArray) -> list[FloatArray]:
     """Central differences of values (2 n, ...) at strains of either sign."""
     if not all(np.isfinite(found).all() for found in values):
         raise ValueError("the potential gave a force or stress that is not a number")
     return [(found[::2] - found[1::2]) / (2 * _STRAIN) for found in values]
 
 
-def _strained(atoms: Atoms, strain: FloatArray) -> Atoms:
+def _strain_crystal(atoms: Atoms, strain: FloatArray) -> Atoms:
     """Crystal under a homogeneous strain."""
     strained = atoms.copy()
     strained.set_cell(np.asarray(atoms.cell) @ (np.eye(3) + strain), scale_atoms=True)
     return strained
 
 
-def _response(
+def _fit_response(
     group: SpaceGroup, strains: FloatArray, slopes: FloatArray, pushes: FloatArray
 ) -> StrainResponse:
     """Linear map from strains to stresses and forces that suits all images best.
@@ -277,7 +279,7 @@ def _response(
     for images, permutation, image in zip(moved, group.permutations, turned, strict=True):
         images[:, permutation] = image
     given, stresses = (
-        np.einsum("gnab,pab->gnp", _turned(tensors, group), MANDEL).reshape(-1, 6)
+        np.einsum("gnab,pab->gnp", _rotate_tensors(tensors, group), MANDEL).reshape(-1, 6)
         for tensors in (strains, slopes)
     )
     effects = np.hstack([stresses, moved.reshape(len(given), -1)])

@@ -28,7 +28,7 @@ from phonopy.harmonic.dynamical_matrix import DynamicalMatrix
 from phonopy.structure.cells import Primitive
 from phonopy.structure.symmetry import Symmetry
 
-from tasks.symmetry.zone import in_first_zone
+from tasks.symmetry.zone import move_to_first_zone
 
 ComplexArray = NDArray[np.complex128]
 
@@ -60,7 +60,7 @@ class FourierSeries:
     positions: FloatArray
     cell: FloatArray
 
-    def matrices(self, q_points: FloatArray) -> ComplexArray:
+    def compute_matrices(self, q_points: FloatArray) -> ComplexArray:
         """Return dynamical matrices.
 
         Parameters
@@ -73,10 +73,10 @@ class FourierSeries:
         ndarray, shape (nq, 3 n_atoms, 3 n_atoms)
             Hermitian, in phonopy's unit and phase convention.
         """
-        gauge = self.gauge(q_points)
-        return gauge.conj()[:, :, None] * self.periodic_matrices(q_points) * gauge[:, None]
+        gauge = self.compute_phases(q_points)
+        return gauge.conj()[:, :, None] * self.compute_periodic_matrices(q_points) * gauge[:, None]
 
-    def periodic_matrices(self, q_points: FloatArray) -> ComplexArray:
+    def compute_periodic_matrices(self, q_points: FloatArray) -> ComplexArray:
         """Return dynamical matrices between states without the phases of the positions.
 
         Parameters
@@ -87,17 +87,17 @@ class FourierSeries:
         Returns
         -------
         ndarray, shape (nq, 3 n_atoms, 3 n_atoms)
-            As `matrices`, for eigenvectors whose rows are multiplied by `gauge`.
+            As `compute_matrices`, for eigenvectors whose rows are multiplied by `compute_phases`.
         """
         found = np.empty((len(q_points), *self.coefficients.shape[1:]), dtype=np.complex128)
         even, odd = self._halves
-        for rows in _chunks(found):
-            cosines, sines = self._waves(q_points[rows])
-            found[rows].real = self._square(_product(cosines, even))
-            found[rows].imag = self._square(_product(sines, odd), self._sign)
+        for rows in _make_slices(found):
+            cosines, sines = self._compute_waves(q_points[rows])
+            found[rows].real = self._fill_square(_sum_waves(cosines, even))
+            found[rows].imag = self._fill_square(_sum_waves(sines, odd), self._sign)
         return found
 
-    def gradients(self, q_points: FloatArray) -> ComplexArray:
+    def compute_gradients(self, q_points: FloatArray) -> ComplexArray:
         """Return the Cartesian derivatives of dynamical matrices with respect to q.
 
         Parameters
@@ -110,11 +110,11 @@ class FourierSeries:
         ndarray, shape (nq, 3, 3 n_atoms, 3 n_atoms)
             Hermitian, in phonopy's unit of D times Å (q in Å^-1 without 2 pi).
         """
-        gauge = self.gauge(q_points)
-        real, imaginary = self.gradient_parts(q_points)
+        gauge = self.compute_phases(q_points)
+        real, imaginary = self.compute_gradient_parts(q_points)
         return gauge.conj()[:, None, :, None] * (real + 1j * imaginary) * gauge[:, None, None]
 
-    def gradient_parts(self, q_points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def compute_gradient_parts(self, q_points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the derivatives between states without the phases of the positions.
 
         Parameters
@@ -125,14 +125,16 @@ class FourierSeries:
         Returns
         -------
         real, imaginary : ndarray, shape (nq, 3, 3 n_atoms, 3 n_atoms)
-            Parts of the Hermitian matrices of `gradients`, for eigenvectors whose rows are
-            multiplied by `gauge`.
+            Parts of the Hermitian matrices of `compute_gradients`, for eigenvectors whose rows are
+            multiplied by `compute_phases`.
         """
-        cosines, sines = self._waves(q_points)
+        cosines, sines = self._compute_waves(q_points)
         even, odd = self._moment_halves
-        return self._square(_product(sines, even)), self._square(_product(cosines, odd), self._sign)
+        return self._fill_square(_sum_waves(sines, even)), self._fill_square(
+            _sum_waves(cosines, odd), self._sign
+        )
 
-    def gauge(self, q_points: FloatArray) -> ComplexArray:
+    def compute_phases(self, q_points: FloatArray) -> ComplexArray:
         """Return the phases of the positions.
 
         Parameters
@@ -153,7 +155,7 @@ class FourierSeries:
         """Every other of the vectors R and -R, zero first."""
         return self.lattice_vectors[len(self.lattice_vectors) // 2 :]
 
-    def _waves(self, q_points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _compute_waves(self, q_points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """cos(q.R) and sin(q.R), each of shape (nq, n_half)."""
         waves = np.ones((len(q_points), 1))
         for q, steps in zip(q_points.T, self._half.T, strict=True):
@@ -195,7 +197,7 @@ class FourierSeries:
         """Sign of each element of an antisymmetric matrix against its lower triangle."""
         return 2.0 * np.tri(len(self.positions)) - 1
 
-    def _square(self, triangles: FloatArray, sign: FloatArray | None = None) -> FloatArray:
+    def _fill_square(self, triangles: FloatArray, sign: FloatArray | None = None) -> FloatArray:
         """Symmetric matrices of lower triangles, or antisymmetric ones by the signs."""
         found = np.take(triangles, self._places, axis=-1)
         if sign is not None:
@@ -250,11 +252,11 @@ class Interpolation:
         return self.phonon.dynamical_matrix
 
 
-Crystal: TypeAlias = Phonopy | Interpolation
+HarmonicCrystal: TypeAlias = Phonopy | Interpolation
 """What modes can be computed of."""
 
 
-def fourier_series(phonon: Crystal) -> FourierSeries:
+def make_fourier_series(phonon: HarmonicCrystal) -> FourierSeries:
     """Series of the dynamical matrix; made once per set of force constants.
 
     Parameters
@@ -279,11 +281,11 @@ def fourier_series(phonon: Crystal) -> FourierSeries:
     matrix = phonon.dynamical_matrix
     if matrix not in _SERIES:
         vectors, addresses = phonon.primitive.get_smallest_vectors()
-        _SERIES[matrix] = series_of_pairs(phonon.primitive, vectors, addresses, _compact(phonon))
+        _SERIES[matrix] = sum_pairs(phonon.primitive, vectors, addresses, _make_compact(phonon))
     return _SERIES[matrix]
 
 
-def dynamical_matrices(phonon: Crystal, q_points: FloatArray) -> ComplexArray:
+def compute_dynamical_matrices(phonon: HarmonicCrystal, q_points: FloatArray) -> ComplexArray:
     """Dynamical matrices, with the non-analytic term where charges are set.
 
     Parameters
@@ -299,13 +301,15 @@ def dynamical_matrices(phonon: Crystal, q_points: FloatArray) -> ComplexArray:
         Hermitian, in phonopy's unit and phase convention.
     """
     if isinstance(phonon, Interpolation) or phonon.nac_params is None:
-        return fourier_series(phonon).matrices(q_points)
-    inside, gauge = in_zone_of_charges(phonon, q_points)
+        return make_fourier_series(phonon).compute_matrices(q_points)
+    inside, gauge = move_to_zone_of_charges(phonon, q_points)
     found = phonon.run_qpoints(inside, with_dynamical_matrices=True)
     return np.asarray(gauge[:, :, None] * found.dynamical_matrices * gauge.conj()[:, None])
 
 
-def in_zone_of_charges(phonon: Phonopy, q_points: FloatArray) -> tuple[FloatArray, ComplexArray]:
+def move_to_zone_of_charges(
+    phonon: Phonopy, q_points: FloatArray
+) -> tuple[FloatArray, ComplexArray]:
     """Move q-points to where phonopy's sum over dipoles is the most exact.
 
     The sum is cut off around Gamma, so that it is not periodic in the reciprocal lattice. Inside
@@ -326,7 +330,7 @@ def in_zone_of_charges(phonon: Phonopy, q_points: FloatArray) -> tuple[FloatArra
         exp(-i G.tau): the factors of the rows of the eigenvectors at q.
     """
     primitive = phonon.primitive
-    inside = in_first_zone(q_points, primitive.cell)
+    inside = move_to_first_zone(q_points, primitive.cell)
     phases = np.exp(2j * np.pi * (inside - q_points) @ primitive.scaled_positions.T)
     return inside, np.repeat(phases, 3, axis=1)
 
@@ -335,7 +339,7 @@ def in_zone_of_charges(phonon: Phonopy, q_points: FloatArray) -> tuple[FloatArra
 _SERIES: WeakKeyDictionary[DynamicalMatrix, FourierSeries] = WeakKeyDictionary()
 
 
-def series_of_pairs(
+def sum_pairs(
     primitive: Primitive, vectors: FloatArray, addresses: IntArray, constants: FloatArray
 ) -> FourierSeries:
     """Collect the force constants of all pairs by the lattice vector between their cells.
@@ -370,7 +374,7 @@ def series_of_pairs(
     weight = 0.5 / (counts[pair] * np.sqrt(masses[first] * masses[second]))
     terms = weight[:, None, None] * constants[first, site]
     # Each pair is met twice, from either end; the mean makes all sums Hermitian, as phonopy does.
-    lattice_vectors, here, there = _distinct(cells)
+    lattice_vectors, here, there = _find_distinct_vectors(cells)
     size = (len(lattice_vectors), n_atoms, n_atoms)
     ends = ((here, first, second), (there, second, first))
     places = np.concatenate([np.ravel_multi_index(end, size) for end in ends])
@@ -383,7 +387,7 @@ def series_of_pairs(
     )
 
 
-def _distinct(cells: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def _find_distinct_vectors(cells: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Distinct vectors R and -R in ascending order, and the places of each R and each -R there."""
     reach = int(np.abs(cells).max())
     size = (2 * reach + 1,) * 3
@@ -394,13 +398,13 @@ def _distinct(cells: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     return vectors, here, there
 
 
-def _product(waves: FloatArray, coefficients: FloatArray) -> FloatArray:
+def _sum_waves(waves: FloatArray, coefficients: FloatArray) -> FloatArray:
     """Sum over the vectors of waves (nq, n) times coefficients (n, ...)."""
     sums = waves @ coefficients.reshape(len(coefficients), -1)
     return np.asarray(sums.reshape(len(waves), *coefficients.shape[1:]))
 
 
-def _compact(phonon: Phonopy) -> FloatArray:
+def _make_compact(phonon: Phonopy) -> FloatArray:
     """Force constants of the atoms of the primitive cell with all others."""
     constants: FloatArray = phonon.force_constants
     if len(constants) == len(phonon.primitive):
@@ -408,7 +412,7 @@ def _compact(phonon: Phonopy) -> FloatArray:
     return np.asarray(constants[phonon.primitive.p2s_map])
 
 
-def _chunks(matrices: ComplexArray) -> list[slice]:
+def _make_slices(matrices: ComplexArray) -> list[slice]:
     """Slices of at most `_CHUNK_BYTES`."""
     step = max(1, _CHUNK_BYTES // (matrices[:1].nbytes or 1))
     return [slice(start, start + step) for start in range(0, len(matrices), step)]

@@ -7,13 +7,13 @@ from phonopy import Phonopy
 from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 from phonopy.structure.atoms import PhonopyAtoms
 
-from tasks.crystals.cells import cell_of_atoms
-from tasks.phonons.phonopy_objects import phonopy_of
+from tasks.crystals.cells import make_phonopy_cell
+from tasks.phonons.phonopy_objects import make_phonopy
 
 _SAME = 1e-5  # fractions of the supercell; what is mirrored here is apart by rounding only
 
 
-def mirror_image(phonon: Phonopy) -> Phonopy:
+def make_mirror_image(phonon: Phonopy) -> Phonopy:
     """Force constants of the inverted crystal.
 
     Parameters
@@ -28,23 +28,23 @@ def mirror_image(phonon: Phonopy) -> Phonopy:
     """
     cell = phonon.unitcell
     atoms = Atoms(numbers=cell.numbers, cell=cell.cell, scaled_positions=-cell.scaled_positions)
-    rounded = cell_of_atoms(atoms)
+    rounded = make_phonopy_cell(atoms)
     unit_cell = PhonopyAtoms(
         numbers=cell.numbers,
         cell=cell.cell,
         scaled_positions=rounded.scaled_positions,
         masses=cell.masses,
     )
-    image = phonopy_of(unit_cell, phonon.supercell_matrix, phonon.primitive_matrix)
-    origin = _origins(image, phonon)
+    image = make_phonopy(unit_cell, phonon.supercell_matrix, phonon.primitive_matrix)
+    origin = _find_origins(image, phonon)
     constants = compact_fc_to_full_fc(phonon.primitive, phonon.force_constants)
     image.force_constants = constants[np.ix_(origin[image.primitive.p2s_map], origin)]
     if phonon.nac_params is not None:
-        image.nac_params = phonon.nac_params | {"born": _mirrored_charges(image, phonon, origin)}
+        image.nac_params = phonon.nac_params | {"born": _mirror_charges(image, phonon, origin)}
     return image
 
 
-def _mirrored_charges(
+def _mirror_charges(
     image: Phonopy, phonon: Phonopy, origin: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Born charges of the mirror image: tensors of even rank, of the atoms renamed."""
@@ -54,7 +54,7 @@ def _mirrored_charges(
     return np.asarray(phonon.nac_params["born"])[order]
 
 
-def _origins(image: Phonopy, phonon: Phonopy) -> NDArray[np.int64]:
+def _find_origins(image: Phonopy, phonon: Phonopy) -> NDArray[np.int64]:
     """For each atom of the inverted supercell, the atom of the original it comes from."""
     here, there = image.supercell.scaled_positions, -phonon.supercell.scaled_positions
     apart = here[:, None] - there[None]

@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-def atoms_of_sites(phonon: Phonopy) -> IntArray:
+def find_atoms_of_sites(phonon: Phonopy) -> IntArray:
     """Find the atom of the primitive cell that each site of the supercell is an image of.
 
     Parameters
@@ -34,7 +34,7 @@ def atoms_of_sites(phonon: Phonopy) -> IntArray:
     return np.array([order[int(site)] for site in phonon.primitive.s2p_map])
 
 
-def relative_cells(phonon: Phonopy, reference: Phonopy) -> IntArray:
+def find_relative_cells(phonon: Phonopy, reference: Phonopy) -> IntArray:
     """Find the primitive cell of each site as seen from that of each atom.
 
     Parameters
@@ -49,13 +49,13 @@ def relative_cells(phonon: Phonopy, reference: Phonopy) -> IntArray:
     ndarray of int, shape (n, N, 3)
         In primitive lattice vectors, not reduced by the supercell.
     """
-    primitive, atoms = reference.primitive, atoms_of_sites(phonon)
+    primitive, atoms = reference.primitive, find_atoms_of_sites(phonon)
     moves = phonon.supercell.positions - primitive.positions[atoms]
     cells = np.rint(moves @ np.linalg.inv(primitive.cell)).astype(np.int64)
     return np.asarray(cells - cells[phonon.primitive.p2s_map][:, None])
 
 
-def pair_keys(atoms: IntArray, cells: IntArray, phonon: Phonopy) -> IntArray:
+def number_pairs(atoms: IntArray, cells: IntArray, phonon: Phonopy) -> IntArray:
     """Number pairs such that periodic images have the same number.
 
     Parameters
@@ -72,12 +72,12 @@ def pair_keys(atoms: IntArray, cells: IntArray, phonon: Phonopy) -> IntArray:
     ndarray of int, shape (...)
         Name of each pair.
     """
-    size, adjugate = _index_and_adjugate(phonon)
+    size, adjugate = _compute_index_and_adjugate(phonon)
     digits = (cells @ adjugate) % size
     return np.asarray(atoms * size**3 + digits @ size ** np.array([2, 1, 0]))
 
 
-def _index_and_adjugate(phonon: Phonopy) -> tuple[int, IntArray]:
+def _compute_index_and_adjugate(phonon: Phonopy) -> tuple[int, IntArray]:
     """Primitive cells in the supercell, and that number times the inverse of its vectors."""
     to_supercell = np.rint(phonon.supercell.cell @ np.linalg.inv(phonon.primitive.cell))
     size = round(abs(np.linalg.det(to_supercell)))
@@ -96,7 +96,7 @@ class PairGroup:
 
     phonon: Phonopy
 
-    def symmetrized(self, constants: FloatArray) -> FloatArray:
+    def symmetrize(self, constants: FloatArray) -> FloatArray:
         """Project force constants on those that obey all symmetries.
 
         These are the space group, the exchange of the two atoms of a pair, and that a translation
@@ -113,12 +113,12 @@ class PairGroup:
         ndarray, shape (n, N, 3, 3)
             The nearest ones that obey.
         """
-        both = (constants + self._exchanged(constants)) / 2
-        centred = self._centred(both)
-        images = [self._carried(centred, *operation) for operation in self._operations]
+        both = (constants + self._exchange_atoms(constants)) / 2
+        centred = self._remove_means(both)
+        images = [self._apply_operation(centred, *operation) for operation in self._operations]
         return np.asarray(np.mean(images, axis=0))
 
-    def solved(self, displaced: IntArray, moves: FloatArray, forces: FloatArray) -> FloatArray:
+    def solve(self, displaced: IntArray, moves: FloatArray, forces: FloatArray) -> FloatArray:
         """Find the force constants that suit the forces of displaced atoms best.
 
         The site group carries each displacement and its forces to others; least squares of all of
@@ -142,13 +142,13 @@ class PairGroup:
         for site in np.unique(displaced):
             own, atom = displaced == site, self.partners[site]
             seen = np.empty_like(forces[own])
-            seen[:, self._seen_from(site)] = forces[own]
-            row = self._row(atom, moves[own], seen)
+            seen[:, self._map_sites(site)] = forces[own]
+            row = self._solve_row(atom, moves[own], seen)
             for turn, atoms, sites in self._operations:
                 constants[atoms[atom], sites[atom]] = turn @ row @ turn.T
         return constants
 
-    def _row(self, atom: int, moves: FloatArray, forces: FloatArray) -> FloatArray:
+    def _solve_row(self, atom: int, moves: FloatArray, forces: FloatArray) -> FloatArray:
         """Force constants (N, 3, 3) of one atom from all images of its displacements."""
         images, effects = [], []
         for turn, atoms, sites in self._operations:
@@ -160,12 +160,12 @@ class PairGroup:
         solution = -np.linalg.pinv(np.concatenate(images)) @ np.concatenate(effects)
         return np.moveaxis(solution.reshape(3, -1, 3), 1, 0)
 
-    def _seen_from(self, site: int) -> IntArray:
+    def _map_sites(self, site: int) -> IntArray:
         """Site in the table of the primitive cell's atom that each site is to an image of it."""
-        keys = pair_keys(self.partners, self._cells[0] - self._cells[0, site], self.phonon)
-        return self._sites(self.partners[site], keys)
+        keys = number_pairs(self.partners, self._cells[0] - self._cells[0, site], self.phonon)
+        return self._find_sites(self.partners[site], keys)
 
-    def _centred(self, constants: FloatArray) -> FloatArray:
+    def _remove_means(self, constants: FloatArray) -> FloatArray:
         """Force constants without their means over the first and over the second atom."""
         n_atoms, n_sites = constants.shape[:2]
         rows = constants.sum(axis=1)
@@ -175,10 +175,10 @@ class PairGroup:
         centred: FloatArray = constants - (rows[:, None] + columns[self.partners] - total) / n_sites
         return centred
 
-    def _exchanged(self, constants: FloatArray) -> FloatArray:
+    def _exchange_atoms(self, constants: FloatArray) -> FloatArray:
         """Force constants with the atoms of each pair exchanged."""
         first = np.arange(len(constants))[:, None]
-        sites = self._sites(self.partners, pair_keys(first, -self._cells, self.phonon))
+        sites = self._find_sites(self.partners, number_pairs(first, -self._cells, self.phonon))
         return constants[self.partners, sites].swapaxes(-1, -2)
 
     @cached_property
@@ -193,18 +193,18 @@ class PairGroup:
             symmetry.atomic_permutations,
             strict=True,
         ):
-            if not self._in_supercell(rotation):
+            if not self._is_in_supercell(rotation):
                 continue
             positions = primitive.scaled_positions
             moved = np.rint(positions @ rotation.T + translation - positions[atoms])
             shifts = moved.astype(np.int64)
             cells = self._cells @ rotation.T + shifts[self.partners] - shifts[:, None]
-            keys = pair_keys(atoms[self.partners], cells, self.phonon)
+            keys = number_pairs(atoms[self.partners], cells, self.phonon)
             turn = to_cartesian @ rotation @ np.linalg.inv(to_cartesian)
-            found.append((turn, atoms, self._sites(atoms[:, None], keys)))
+            found.append((turn, atoms, self._find_sites(atoms[:, None], keys)))
         return found
 
-    def _carried(
+    def _apply_operation(
         self, constants: FloatArray, turn: FloatArray, atoms: IntArray, sites: IntArray
     ) -> FloatArray:
         """Force constants carried along by an operation."""
@@ -212,13 +212,13 @@ class PairGroup:
         carried[atoms[:, None], sites] = turn @ constants @ turn.T
         return carried
 
-    def _in_supercell(self, rotation: IntArray) -> bool:
+    def _is_in_supercell(self, rotation: IntArray) -> bool:
         """Whether an operation maps the lattice of the supercell onto itself."""
-        size, adjugate = _index_and_adjugate(self.phonon)
+        size, adjugate = _compute_index_and_adjugate(self.phonon)
         vectors = np.rint(size * np.linalg.inv(adjugate)).astype(np.int64)
         return not ((vectors @ rotation.T @ adjugate) % size).any()
 
-    def _sites(self, atoms: IntArray | int, keys: IntArray) -> IntArray:
+    def _find_sites(self, atoms: IntArray | int, keys: IntArray) -> IntArray:
         """Site of each pair from its first atom and its key."""
         order, names = self._order
         return np.asarray(order[atoms, np.searchsorted(names, keys)])
@@ -232,14 +232,14 @@ class PairGroup:
     @cached_property
     def partners(self) -> IntArray:
         """Atom of the primitive cell that each site is an image of, shape (N,)."""
-        return atoms_of_sites(self.phonon)
+        return find_atoms_of_sites(self.phonon)
 
     @cached_property
     def _cells(self) -> IntArray:
         """Primitive cell of each site as seen from that of each atom, shape (n, N, 3)."""
-        return relative_cells(self.phonon, self.phonon)
+        return find_relative_cells(self.phonon, self.phonon)
 
     @cached_property
     def _keys(self) -> IntArray:
         """Name of each pair, shape (n, N)."""
-        return pair_keys(self.partners, self._cells, self.phonon)
+        return number_pairs(self.partners, self._cells, self.phonon)

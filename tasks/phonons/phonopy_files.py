@@ -25,15 +25,15 @@ from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.cells import guess_primitive_matrix
 from phonopy.structure.dataset import get_displacements_and_forces
 
-from tasks.crystals.born_charges import require_sound, symmetrised
-from tasks.crystals.cells import atoms_of_cell, label_isotopes
+from tasks.crystals.born_charges import require_sound_charges, symmetrize_response
+from tasks.crystals.cells import label_isotopes, make_atoms
 from tasks.crystals.dielectric import DielectricResponse
-from tasks.crystals.idealisation import idealise
+from tasks.crystals.idealisation import idealize
 from tasks.failures import RemediableError
-from tasks.phonons.convergence import boundary_shift
+from tasks.phonons.convergence import estimate_truncation_error
 from tasks.phonons.driver import FloatArray
 from tasks.phonons.elasticity import StrainResponse
-from tasks.phonons.phonopy_objects import phonopy_of, symmetrize
+from tasks.phonons.phonopy_objects import make_phonopy, symmetrize
 from tasks.sources.born import read_born
 from tasks.tolerances import AS_MADE
 
@@ -110,25 +110,25 @@ def read_phonopy(path: Path) -> ExternalPhonons:
     RemediableError
         When a file is unreadable, there are no forces, or files do not belong together.
     """
-    calculation = _Calculation.of(path)
-    given, note = _loaded(calculation)
-    phonon = _in_standard_units(given, calculation.symprec)
+    calculation = _Calculation.from_file(path)
+    given, note = _load_calculation(calculation)
+    phonon = _convert_to_standard_units(given, calculation.symprec)
     raw = phonon.force_constants.copy()
     symmetrize(phonon)
-    shift = boundary_shift(phonon)  # before there are charges, as in a screening
-    phonon.nac_params = _charges(given, phonon)
+    shift = estimate_truncation_error(phonon)  # before there are charges, as in a screening
+    phonon.nac_params = _map_charges(given, phonon)
     return ExternalPhonons(
         phonon,
-        digest=_digest([path, *calculation.used]),
+        digest=_compute_digest([path, *calculation.used]),
         sum_rule_residual=float(np.abs(raw.sum(axis=1)).max()),
         symmetrisation=float(np.abs(phonon.force_constants - raw).max()),
         boundary_shift=shift,
-        strain=_strain(calculation.document, len(phonon.primitive)),
+        strain=_read_strain_response(calculation.document, len(phonon.primitive)),
         nac_note=note,
     )
 
 
-def calculations_in(path: Path) -> list[Path]:
+def find_calculations(path: Path) -> list[Path]:
     """Find the calculations in a folder and below.
 
     Parameters
@@ -152,7 +152,7 @@ def calculations_in(path: Path) -> list[Path]:
     return sorted(best.values()) or [path]
 
 
-def calculation_name(path: Path) -> str:
+def name_calculation(path: Path) -> str:
     """Tell the name of a file without its endings; empty for the names that phonopy gives.
 
     Parameters
@@ -180,11 +180,11 @@ class _Calculation:
     used: list[Path] = field(default_factory=list)
 
     @classmethod
-    def of(cls, path: Path) -> "_Calculation":
+    def from_file(cls, path: Path) -> "_Calculation":
         """Read the YAML file."""
-        document = _document(path)
-        with _named(path.name):
-            data = load_phonopy_yaml(_in_today_s_words(document))
+        document = _read_document(path)
+        with _name_file_in_errors(path.name):
+            data = load_phonopy_yaml(_modernize_units(document))
         if data.unitcell is None:
             known = ", ".join(sorted(map(str, document))[:8])
             message = f"{path.name} has no unit cell; it has: {known}"
@@ -192,11 +192,11 @@ class _Calculation:
         if data.unitcell.has_mixtures or data.unitcell.has_weighted_species:
             message = f"{path.name} has sites that several elements share"
             raise RemediableError(message, "give a crystal with one element on each site")
-        return cls(path, document, data, _tolerance(document, path))
+        return cls(path, document, data, _read_tolerance(document, path))
 
-    def beside(self, *names: str) -> Path | None:
+    def find_beside(self, *names: str) -> Path | None:
         """First of some files that exist in the folder under the names that belong to this one."""
-        own = calculation_name(self.path)
+        own = name_calculation(self.path)
         files = (self.path.with_name(f"{own}.{name}" if own else name) for name in names)
         found = next((file for file in files if file.is_file()), None)
         if found:
@@ -218,16 +218,16 @@ class _Calculation:
         return [by_symmetry, np.eye(3)] if is_new else [np.eye(3), by_symmetry]
 
 
-def _document(path: Path) -> Mapping[str, Any]:
+def _read_document(path: Path) -> Mapping[str, Any]:
     """What a YAML file says; nothing but plain values is made of it."""
-    text = _text(path)
+    text = _read_text_file(path)
     try:
         found = yaml.load(text, yaml.CSafeLoader)
     except yaml.constructor.ConstructorError as error:
-        message = f"{path.name} has a YAML tag or key{_line(error)} that phonopy never writes"
+        message = f"{path.name} has a YAML tag or key{_find_line(error)} that phonopy never writes"
         raise RemediableError(message, _REWRITE) from error
     except (yaml.YAMLError, ValueError) as error:
-        message = f"{path.name} is no YAML, or cut off{_line(error)}"
+        message = f"{path.name} is no YAML, or cut off{_find_line(error)}"
         raise RemediableError(message, _REWRITE) from error
     if found is None:
         raise RemediableError(f"{path.name} is empty", _REWRITE)
@@ -237,13 +237,13 @@ def _document(path: Path) -> Mapping[str, Any]:
     return found
 
 
-def _line(error: Exception) -> str:
+def _find_line(error: Exception) -> str:
     """Line in which a parser of YAML found a fault, where it tells."""
     mark = getattr(error, "problem_mark", None)
     return f" in line {mark.line + 1}" if mark else ""
 
 
-def _text(path: Path) -> str:
+def _read_text_file(path: Path) -> str:
     """Text of a plain or compressed file of a bearable size."""
     opened = lzma.open if path.suffix == ".xz" else open
     try:
@@ -256,7 +256,7 @@ def _text(path: Path) -> str:
         message = f"{path.name} is a folder without {', '.join(_OWN_NAMES)}.yaml in it or below"
         raise RemediableError(message, "give YAML files of other names one by one") from error
     except (OSError, EOFError, lzma.LZMAError) as error:
-        message = f"{path.name} cannot be read: {_in_one_line(error)}"
+        message = f"{path.name} cannot be read: {_format_error(error)}"
         raise RemediableError(message, _REWRITE) from error
     except UnicodeDecodeError as error:
         raise RemediableError(f"{path.name} is no text", _REWRITE) from error
@@ -266,7 +266,7 @@ def _text(path: Path) -> str:
 
 
 @contextmanager
-def _named(place: str) -> Iterator[None]:
+def _name_file_in_errors(place: str) -> Iterator[None]:
     """Say of an error of a reader in which file it arose."""
     try:
         yield
@@ -276,11 +276,11 @@ def _named(place: str) -> Iterator[None]:
         message = f"{place} is cut off, or not as phonopy writes it"
         raise RemediableError(message, _REWRITE) from error
     except Exception as error:
-        message = f"{place} cannot be used: {_in_one_line(error)}"
+        message = f"{place} cannot be used: {_format_error(error)}"
         raise RemediableError(message, _REWRITE) from error
 
 
-def _in_one_line(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     """Text of an error of a reader without line breaks and in words of the field."""
     text = " ".join(str(error).split()) or type(error).__name__
     for words in ("could not convert string to float:", "invalid literal for int() with base 10:"):
@@ -288,7 +288,7 @@ def _in_one_line(error: Exception) -> str:
     return text
 
 
-def _in_today_s_words(document: Mapping[str, Any]) -> dict[str, Any]:
+def _modernize_units(document: Mapping[str, Any]) -> dict[str, Any]:
     """Document with units as phonopy writes them since version 2.7: angstrom in small letters."""
     units = document.get("physical_unit")
     if not isinstance(units, dict):
@@ -297,7 +297,7 @@ def _in_today_s_words(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, "physical_unit": lower}
 
 
-def _tolerance(document: Mapping[str, Any], path: Path) -> float:
+def _read_tolerance(document: Mapping[str, Any], path: Path) -> float:
     """Tolerance of the search for symmetry that a file states, in its unit of length."""
     header = document.get("phonopy")
     stated: Any = None
@@ -317,23 +317,23 @@ def _tolerance(document: Mapping[str, Any], path: Path) -> float:
     return value
 
 
-def _loaded(calculation: _Calculation) -> tuple[Phonopy, str | None]:
+def _load_calculation(calculation: _Calculation) -> tuple[Phonopy, str | None]:
     """Phonopy object in units of the calculator, and what was assumed of its Born charges."""
     errors: list[RemediableError] = []
     for matrix in calculation.primitive_matrices:
         try:
-            phonon = _with_force_constants(calculation, matrix)
-            return phonon, _charge(phonon, calculation)
+            phonon = _add_force_constants(calculation, matrix)
+            return phonon, _add_born_charges(phonon, calculation)
         except RemediableError as error:
             errors.append(error)
             calculation.used.clear()
     raise errors[0]
 
 
-def _with_force_constants(calculation: _Calculation, primitive_matrix: FloatArray) -> Phonopy:
+def _add_force_constants(calculation: _Calculation, primitive_matrix: FloatArray) -> Phonopy:
     """Phonopy object with force constants, for one choice of the primitive cell."""
     data, path = calculation.data, calculation.path
-    with _named(path.name):
+    with _name_file_in_errors(path.name):
         phonon = Phonopy(
             data.unitcell,
             np.eye(3, dtype=int) if data.supercell_matrix is None else data.supercell_matrix,
@@ -342,15 +342,19 @@ def _with_force_constants(calculation: _Calculation, primitive_matrix: FloatArra
             calculator=data.calculator,
         )
     if data.force_constants is not None:
-        phonon.force_constants = _fitting(phonon, data.force_constants, path.name)
+        phonon.force_constants = _require_matching_shape(phonon, data.force_constants, path.name)
     elif _has_forces(data.dataset):
-        _solve(phonon, data.dataset, calculation, path.name)
-    elif file := calculation.beside(*_FORCE_CONSTANTS):
-        phonon.force_constants = _fitting(phonon, _constants_in(file, phonon), file.name)
-    elif file := calculation.beside(_FORCE_SETS):
-        _solve(phonon, _sets_in(file, phonon, data.dataset), calculation, file.name)
+        _solve_constants(phonon, data.dataset, calculation, path.name)
+    elif file := calculation.find_beside(*_FORCE_CONSTANTS):
+        phonon.force_constants = _require_matching_shape(
+            phonon, _read_force_constants(file, phonon), file.name
+        )
+    elif file := calculation.find_beside(_FORCE_SETS):
+        _solve_constants(
+            phonon, _read_force_sets(file, phonon, data.dataset), calculation, file.name
+        )
     else:
-        _raise_no_forces(calculation)
+        _raise_missing_forces(calculation)
     return phonon
 
 
@@ -360,9 +364,9 @@ def _has_forces(dataset: Any) -> bool:  # noqa: ANN401
     return any("forces" in item for item in items)
 
 
-def _raise_no_forces(calculation: _Calculation) -> None:
+def _raise_missing_forces(calculation: _Calculation) -> None:
     """Say where forces are expected."""
-    path, own = calculation.path, calculation_name(calculation.path)
+    path, own = calculation.path, name_calculation(calculation.path)
     names = (_FORCE_SETS, *_FORCE_CONSTANTS)
     expected = [f"{own}.{name}" if own else name for name in names]
     remedy = f"put {', '.join(expected[:-1])} or {expected[-1]} beside it"
@@ -372,16 +376,16 @@ def _raise_no_forces(calculation: _Calculation) -> None:
     raise RemediableError(message, remedy)
 
 
-def _constants_in(file: Path, phonon: Phonopy) -> FloatArray:
+def _read_force_constants(file: Path, phonon: Phonopy) -> FloatArray:
     """Force constants of a file, in units of the calculator."""
-    with _named(file.name):
+    with _name_file_in_errors(file.name):
         sites = phonon.primitive.p2s_map
         if file.name.endswith(".hdf5"):
             return np.asarray(read_force_constants_from_hdf5(file, sites, phonon.calculator))
         return np.asarray(parse_FORCE_CONSTANTS(file, sites))
 
 
-def _fitting(phonon: Phonopy, constants: FloatArray, place: str) -> FloatArray:
+def _require_matching_shape(phonon: Phonopy, constants: FloatArray, place: str) -> FloatArray:
     """Force constants that are those of the supercell."""
     n_primitive, n_supercell = len(phonon.primitive), len(phonon.supercell)
     expected = [(n, n_supercell, 3, 3) for n in (n_primitive, n_supercell)]
@@ -397,21 +401,21 @@ def _fitting(phonon: Phonopy, constants: FloatArray, place: str) -> FloatArray:
     rows = np.arange(n_supercell) if len(constants) == n_supercell else phonon.primitive.p2s_map
     own = np.abs(constants[np.arange(len(constants)), rows]).max(axis=(1, 2))
     if not own.all():
-        message = f"{place}: the force constants of {_first(own == 0)} on itself are zero"
+        message = f"{place}: the force constants of {_name_first_atom(own == 0)} on itself are zero"
         raise RemediableError(message, "compute them; a force constant must not be missing")
     return constants
 
 
-def _first(where: FloatArray) -> str:
+def _name_first_atom(where: FloatArray) -> str:
     """Name the first atom of a mask and count the others."""
     atoms = np.flatnonzero(where) + 1
     others = f" and {len(atoms) - 1} others" if len(atoms) > 1 else ""
     return f"atom {atoms[0]}{others}"
 
 
-def _sets_in(file: Path, phonon: Phonopy, announced: Any) -> Any:  # noqa: ANN401
+def _read_force_sets(file: Path, phonon: Phonopy, announced: Any) -> Any:  # noqa: ANN401
     """Displacements and forces of a file; they must be those that the YAML file announces."""
-    with _named(file.name):
+    with _name_file_in_errors(file.name):
         found = read_force_sets(file, supercell=phonon.supercell)
         if announced is None:
             return found
@@ -427,12 +431,12 @@ def _sets_in(file: Path, phonon: Phonopy, announced: Any) -> Any:  # noqa: ANN40
     return found
 
 
-def _solve(phonon: Phonopy, dataset: Any, calculation: _Calculation, place: str) -> None:  # noqa: ANN401
+def _solve_constants(phonon: Phonopy, dataset: Any, calculation: _Calculation, place: str) -> None:  # noqa: ANN401
     """Obtain force constants from displacements and forces."""
     _require_forces(dataset, place)
     is_random = "displacements" in dataset
     try:
-        with _named(place):
+        with _name_file_in_errors(place):
             phonon.dataset = dataset
             phonon.produce_force_constants(
                 calculate_full_force_constants=False, fc_calculator="symfc" if is_random else None
@@ -469,22 +473,22 @@ def _require_forces(dataset: Any, place: str) -> None:  # noqa: ANN401
                 raise RemediableError(f"{place}: {name} {i} is zero throughout", _WITH_FORCES)
 
 
-def _charge(phonon: Phonopy, calculation: _Calculation) -> str | None:
+def _add_born_charges(phonon: Phonopy, calculation: _Calculation) -> str | None:
     """Give a crystal its Born charges, where there are any; return what was assumed of them."""
     found, note, place = calculation.data.nac_params, None, calculation.path.name
     method = (found or {}).get("method")
     if found is None:
-        if (file := calculation.beside(_BORN)) is None:
+        if (file := calculation.find_beside(_BORN)) is None:
             _require_no_orphan(calculation.path)
             return None
         response, note = read_born(file, phonon.primitive, calculation.symprec)
         place = file.name
     else:
-        with _named(place):
+        with _name_file_in_errors(place):
             born = np.reshape(found["born"], (len(phonon.primitive), 3, 3))
             response = DielectricResponse(born, np.reshape(found["dielectric"], (3, 3)))
-    require_sound(response, phonon.primitive, calculation.symprec, place)
-    response = symmetrised(response, phonon.primitive, calculation.symprec)
+    require_sound_charges(response, phonon.primitive, calculation.symprec, place)
+    response = symmetrize_response(response, phonon.primitive, calculation.symprec)
     factor = get_calculator_physical_units("vasp").nac_factor
     charges = {"born": response.born_charges, "dielectric": response.dielectric, "factor": factor}
     phonon.nac_params = charges | ({"method": method} if method else {})
@@ -493,14 +497,14 @@ def _charge(phonon: Phonopy, calculation: _Calculation) -> str | None:
 
 def _require_no_orphan(path: Path) -> None:
     """Refuse a file beside which lies a BORN file that belongs to no other one."""
-    own, orphan = calculation_name(path), path.with_name(_BORN)
+    own, orphan = name_calculation(path), path.with_name(_BORN)
     owners = (path.with_name(name + ending) for name in _OWN_NAMES for ending in _ENDINGS)
     if own and orphan.is_file() and not any(file.is_file() for file in owners):
         message = f"{_BORN} beside {path.name} belongs to no file: it is for phonopy.yaml"
         raise RemediableError(message, f"name it {own}.{_BORN}, or remove it")
 
 
-def _in_standard_units(phonon: Phonopy, symprec: float) -> Phonopy:
+def _convert_to_standard_units(phonon: Phonopy, symprec: float) -> Phonopy:
     """Same crystal in Å and eV, idealised, with compact force constants of its primitive cell."""
     given = get_calculator_physical_units(phonon.calculator)
     cell = phonon.unitcell
@@ -511,15 +515,15 @@ def _in_standard_units(phonon: Phonopy, symprec: float) -> Phonopy:
         masses=cell.masses,
     )
     if symprec > _SYMPREC:
-        unit_cell = _idealised(unit_cell, symprec * given.distance_to_A)
-    matrix = _primitive_matrix(phonon.primitive_matrix, unit_cell)
-    result = phonopy_of(unit_cell, phonon.supercell_matrix, matrix)
+        unit_cell = _idealize_cell(unit_cell, symprec * given.distance_to_A)
+    matrix = _choose_primitive_matrix(phonon.primitive_matrix, unit_cell)
+    result = make_phonopy(unit_cell, phonon.supercell_matrix, matrix)
     factor = given.force_to_eVperA / given.distance_to_A
-    result.force_constants = factor * _compact(phonon, result)
+    result.force_constants = factor * _compact_force_constants(phonon, result)
     return result
 
 
-def _charges(given: Phonopy, wanted: Phonopy) -> dict[str, Any] | None:
+def _map_charges(given: Phonopy, wanted: Phonopy) -> dict[str, Any] | None:
     """Born charges of the atoms of another primitive cell of the same supercell."""
     if given.nac_params is None:
         return None
@@ -528,9 +532,9 @@ def _charges(given: Phonopy, wanted: Phonopy) -> dict[str, Any] | None:
     return {**given.nac_params, "born": given.nac_params["born"][atoms]}
 
 
-def _idealised(cell: PhonopyAtoms, symprec: float) -> PhonopyAtoms:
+def _idealize_cell(cell: PhonopyAtoms, symprec: float) -> PhonopyAtoms:
     """Cell that obeys its space group exactly."""
-    atoms = idealise(atoms_of_cell(cell), symprec)
+    atoms = idealize(make_atoms(cell), symprec)
     return PhonopyAtoms(
         numbers=cell.numbers,
         cell=atoms.cell.array,
@@ -539,7 +543,7 @@ def _idealised(cell: PhonopyAtoms, symprec: float) -> PhonopyAtoms:
     )
 
 
-def _primitive_matrix(stated: FloatArray, unit_cell: PhonopyAtoms) -> FloatArray:
+def _choose_primitive_matrix(stated: FloatArray, unit_cell: PhonopyAtoms) -> FloatArray:
     """Primitive cell in units of the unit cell: as stated, unless it is none.
 
     Bands of a cell that holds lattice points inside are folded, and with them the directions to
@@ -552,7 +556,7 @@ def _primitive_matrix(stated: FloatArray, unit_cell: PhonopyAtoms) -> FloatArray
     return stated if same_size else found
 
 
-def _compact(given: Phonopy, wanted: Phonopy) -> FloatArray:
+def _compact_force_constants(given: Phonopy, wanted: Phonopy) -> FloatArray:
     """Force constants between the atoms of the wanted primitive cell and all of the supercell."""
     constants: FloatArray = given.force_constants
     same_sites = np.array_equal(given.primitive.p2s_map, wanted.primitive.p2s_map)
@@ -563,12 +567,12 @@ def _compact(given: Phonopy, wanted: Phonopy) -> FloatArray:
     return np.asarray(full_fc_to_compact_fc(wanted.primitive, constants))
 
 
-def _strain(document: Mapping[str, Any], n_atoms: int) -> StrainResponse | None:
+def _read_strain_response(document: Mapping[str, Any], n_atoms: int) -> StrainResponse | None:
     """Response to strain in a file of this program; None in others."""
     own = document.get(OWN_BLOCK)
     if not isinstance(own, dict):
         return None
-    with _named(OWN_BLOCK):
+    with _name_file_in_errors(OWN_BLOCK):
         stiffness = np.reshape(np.asarray(own["clamped_stiffness"], float), (3, 3, 3, 3))
         forces = np.reshape(np.asarray(own["strain_forces"], float), (n_atoms, 3, 3, 3))
         stress = own.get("residual_stress")
@@ -576,7 +580,7 @@ def _strain(document: Mapping[str, Any], n_atoms: int) -> StrainResponse | None:
     return StrainResponse(stiffness, forces, stress)
 
 
-def _digest(paths: Iterable[Path]) -> str:
+def _compute_digest(paths: Iterable[Path]) -> str:
     """SHA-256 over the contents of some files."""
     digest = hashlib.sha256()
     for path in paths:

@@ -34,12 +34,12 @@ def symmetrize(phonon: Phonopy) -> None:
         With compact force constants, which are replaced.
     """
     if len(phonon.supercell) <= _PROJECTOR_ATOMS:
-        phonon.force_constants = PairGroup(phonon).symmetrized(phonon.force_constants)
+        phonon.force_constants = PairGroup(phonon).symmetrize(phonon.force_constants)
     else:
         phonon.symmetrize_force_constants(level=_TURNS, show_drift=False)
 
 
-def commensurate_frequencies(phonon: Phonopy) -> FloatArray:
+def compute_commensurate_frequencies(phonon: Phonopy) -> FloatArray:
     """Compute the frequencies at the q-points that are commensurate with the supercell.
 
     Frequencies there follow from the forces alone. At other q-points they are interpolated, and
@@ -65,7 +65,7 @@ def commensurate_frequencies(phonon: Phonopy) -> FloatArray:
     return np.concatenate([others, np.delete(frequencies, gamma, axis=0).ravel()])
 
 
-def phonopy_of(
+def make_phonopy(
     unit_cell: PhonopyAtoms,
     supercell_matrix: IntArray,
     primitive_matrix: FloatArray | None = None,

@@ -8,12 +8,12 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 from tasks.crystals.rows import Row
 from tasks.phonons.elasticity import StrainResponse
-from tasks.phonons.phonopy_objects import commensurate_frequencies, phonopy_of
+from tasks.phonons.phonopy_objects import compute_commensurate_frequencies, make_phonopy
 from tasks.phonons.sum_rules import SumRules, impose_sum_rules
-from tasks.phonons.supercells import nearest_image_distance
+from tasks.phonons.supercells import find_nearest_image_distance
 
 
-def phonon_of(row: Row) -> Phonopy:
+def read_phonon(row: Row) -> Phonopy:
     """Phonopy object of a row of ``force_constants``.
 
     Parameters
@@ -36,7 +36,7 @@ def phonon_of(row: Row) -> Phonopy:
     )
     supercell_matrix = np.reshape(row["supercell_matrix"], (3, 3))
     primitive_matrix = np.reshape(row["primitive_matrix"], (3, 3))
-    phonon = phonopy_of(unit_cell, supercell_matrix, primitive_matrix)
+    phonon = make_phonopy(unit_cell, supercell_matrix, primitive_matrix)
     phonon.force_constants = np.reshape(row["force_constants"], row["force_constants_shape"])
     if row["born"] is not None:
         charges = {
@@ -49,7 +49,7 @@ def phonon_of(row: Row) -> Phonopy:
     return phonon
 
 
-def phonon_columns(phonon: Phonopy) -> dict[str, Any]:
+def make_phonon_columns(phonon: Phonopy) -> dict[str, Any]:
     """Columns of ``force_constants`` that hold a phonopy object.
 
     Parameters
@@ -60,7 +60,7 @@ def phonon_columns(phonon: Phonopy) -> dict[str, Any]:
     Returns
     -------
     dict
-        Values by column; `phonon_of` reads them.
+        Values by column; `read_phonon` reads them.
     """
     charges = phonon.nac_params or {}
     return {
@@ -79,7 +79,7 @@ def phonon_columns(phonon: Phonopy) -> dict[str, Any]:
     }
 
 
-def strain_columns(response: StrainResponse) -> dict[str, Any]:
+def make_strain_columns(response: StrainResponse) -> dict[str, Any]:
     """Columns of ``force_constants`` that hold the response to strain.
 
     Parameters
@@ -90,13 +90,13 @@ def strain_columns(response: StrainResponse) -> dict[str, Any]:
     Returns
     -------
     dict
-        Values by column; `response_of` reads them.
+        Values by column; `read_strain_response` reads them.
     """
     columns = {"clamped_stiffness": response.stiffness, "strain_forces": response.forces}
     return columns if response.stress is None else columns | {"residual_stress": response.stress}
 
 
-def response_of(row: Row) -> StrainResponse | None:
+def read_strain_response(row: Row) -> StrainResponse | None:
     """Response to strain of a row of ``force_constants``.
 
     Parameters
@@ -119,7 +119,7 @@ def response_of(row: Row) -> StrainResponse | None:
     )
 
 
-def interpolation_of(row: Row) -> SumRules:
+def interpolate_row(row: Row) -> SumRules:
     """Force constants of a row, made fit for all q-points.
 
     Parameters
@@ -132,10 +132,10 @@ def interpolation_of(row: Row) -> SumRules:
     SumRules
         Its `phonon` serves between the q-points commensurate with the supercell as well.
     """
-    return impose_sum_rules(phonon_of(row), response_of(row))
+    return impose_sum_rules(read_phonon(row), read_strain_response(row))
 
 
-def cell_columns(phonon: Phonopy, nac_source: str, nac_note: str | None) -> dict[str, Any]:
+def make_cell_columns(phonon: Phonopy, nac_source: str, nac_note: str | None) -> dict[str, Any]:
     """Columns of ``phonons`` that tell which frequencies the forces determine.
 
     Parameters
@@ -152,12 +152,12 @@ def cell_columns(phonon: Phonopy, nac_source: str, nac_note: str | None) -> dict
     dict
         Values by column.
     """
-    frequencies = commensurate_frequencies(phonon)
+    frequencies = compute_commensurate_frequencies(phonon)
     return {
         "supercell_matrix": phonon.supercell_matrix,
         "primitive_matrix": phonon.primitive_matrix,
         "n_supercell_atoms": len(phonon.supercell),
-        "image_distance": nearest_image_distance(phonon.supercell.cell),
+        "image_distance": find_nearest_image_distance(phonon.supercell.cell),
         "nac": phonon.nac_params is not None,
         "nac_source": nac_source if phonon.nac_params is not None else None,
         "nac_note": nac_note if phonon.nac_params is not None else None,

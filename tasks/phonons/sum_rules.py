@@ -22,7 +22,7 @@ Here the sums are divided among the images such that both rules hold and
 the force constants of the infinite crystal are taken to fall off with distance, no more. The
 dynamical matrices at all commensurate q-points stay exactly as they are. So do space group,
 exchange of indices and acoustic sum rule, since the condition treats equivalent pairs alike.
-Another n is as good a guess, and what depends on it is not known (`SumRules.divide`).
+Another n is as good a guess, and what depends on it is not known (`SumRules.distribute`).
 
 Where the response to homogeneous strain is known, M and S are not only symmetric but equal to it,
 
@@ -45,9 +45,9 @@ from phonopy.harmonic.dynamical_matrix import get_dynamical_matrix
 from phonopy.structure.cells import get_smallest_vectors
 from scipy.sparse.linalg import LinearOperator, minres
 
-from tasks.phonons.elasticity import GPA, MANDEL, VOIGT, StrainResponse, in_mandel_basis
-from tasks.phonons.fourier import Crystal, Interpolation, series_of_pairs
-from tasks.phonons.pairs import atoms_of_sites, pair_keys, relative_cells
+from tasks.phonons.elasticity import GPA, MANDEL, VOIGT, StrainResponse, transform_to_mandel_basis
+from tasks.phonons.fourier import HarmonicCrystal, Interpolation, sum_pairs
+from tasks.phonons.pairs import find_atoms_of_sites, find_relative_cells, number_pairs
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -85,19 +85,19 @@ class SumRules:
         Largest change of a force constant of the infinite crystal (eV/Å^2).
     skipped : str
         Why nothing was done and `crystal` is the one given; empty where the rules were imposed.
-    divide : callable or None
+    distribute : callable or None
         Gives the crystal whose force constants are divided by other weights r^-n; None where the
         rules were not imposed.
     """
 
-    crystal: Crystal
+    crystal: HarmonicCrystal
     rotational_before: float
     rotational_after: float
     huang_before: float
     huang_after: float
     change: float
     skipped: str = ""
-    divide: Callable[[float], Crystal] | None = None
+    distribute: Callable[[float], HarmonicCrystal] | None = None
 
     @property
     def phonon(self) -> Phonopy:
@@ -121,24 +121,24 @@ def impose_sum_rules(phonon: Phonopy, response: StrainResponse | None = None) ->
     SumRules
         Dynamical matrices at the q-points commensurate with the given supercell are unchanged.
     """
-    if reason := _reason_to_skip(phonon):
-        before = _violations(*_own_moments(phonon), phonon.primitive.volume)
+    if reason := _find_reason_to_skip(phonon):
+        before = _measure_violations(*_compute_phonopy_moments(phonon), phonon.primitive.volume)
         return SumRules(phonon, before[0], before[0], before[1], before[1], 0.0, reason)
-    division = _Division.of(phonon, response)
-    usual, found = division.usual, division.by(WEIGHTS)
-    before, after = (division.violations(x) for x in (usual, found))
+    weighting = _ImageWeighting.from_phonon(phonon, response)
+    usual, found = weighting.equal_shares, weighting.weight_by_distance(WEIGHTS)
+    before, after = (weighting.measure_violations(x) for x in (usual, found))
     return SumRules(
-        division.crystal(found),
+        weighting.make_crystal(found),
         before[0],
         after[0],
         before[1],
         after[1],
         change=float(np.abs(found - usual).max()),
-        divide=lambda weights: division.crystal(division.by(weights)),
+        distribute=lambda weights: weighting.make_crystal(weighting.weight_by_distance(weights)),
     )
 
 
-def _reason_to_skip(phonon: Phonopy) -> str:
+def _find_reason_to_skip(phonon: Phonopy) -> str:
     """Why the sum rules cannot be imposed; empty where they can."""
     n_images = _LONGER**3 * len(phonon.primitive) * len(phonon.supercell)
     if n_images > _MAX_IMAGES:
@@ -169,7 +169,7 @@ class _Images:
     @cached_property
     def partners(self) -> IntArray:
         """Atom of the primitive cell that each site of the supercell is an image of, (N,)."""
-        return atoms_of_sites(self.phonon)
+        return find_atoms_of_sites(self.phonon)
 
     @property
     def nearest(self) -> FloatArray:
@@ -177,29 +177,29 @@ class _Images:
         least = self.distances.min(axis=-1, keepdims=True)
         return np.asarray(self.distances < least + _SAME / self.length, dtype=float)
 
-    def weights(self, power: float) -> "_Weights":
+    def compute_weights(self, power: float) -> "_Weights":
         """Weights r^-n of all images, for n = power."""
         lengths = np.maximum(self.distances, _CLOSEST / self.length)
         return _Weights(self, lengths**-power)
 
-    def gathered(self, divided: FloatArray, longer: Phonopy) -> FloatArray:
+    def gather(self, distributed: FloatArray, longer: Phonopy) -> FloatArray:
         """Compact force constants (n, n_sites, 3, 3) of the longer supercell."""
         n = len(longer.primitive)
-        cells = relative_cells(self.phonon, self.phonon)[:, :, None] + self.steps
-        own = pair_keys(self.partners[:, None], cells, longer).reshape(n, -1)
-        cells = relative_cells(longer, self.phonon)
-        keys = pair_keys(atoms_of_sites(longer), cells, longer)
+        cells = find_relative_cells(self.phonon, self.phonon)[:, :, None] + self.steps
+        own = number_pairs(self.partners[:, None], cells, longer).reshape(n, -1)
+        cells = find_relative_cells(longer, self.phonon)
+        keys = number_pairs(find_atoms_of_sites(longer), cells, longer)
         # Both hold the same numbers, so that sorting brings them together.
         compact = np.empty((n, len(longer.supercell), 3, 3))
         rows = np.arange(n)[:, None]
-        compact[rows, keys.argsort(axis=1)] = divided.reshape(n, -1, 3, 3)[
+        compact[rows, keys.argsort(axis=1)] = distributed.reshape(n, -1, 3, 3)[
             rows, own.argsort(axis=1)
         ]
         return compact
 
-    def moments(self, divided: FloatArray) -> FloatArray:
+    def compute_moments(self, distributed: FloatArray) -> FloatArray:
         """Sums of force constants times features over all images, shape (n, 3, 3, 9)."""
-        return np.asarray(np.einsum("kjmab,kjmf->kabf", divided, self.features, optimize=True))
+        return np.asarray(np.einsum("kjmab,kjmf->kabf", distributed, self.features, optimize=True))
 
 
 @dataclass(frozen=True)
@@ -214,10 +214,10 @@ class _Weights:
         """Weights that add up to 1 over the images of each pair."""
         return np.asarray(self.values / self.values.sum(axis=-1, keepdims=True))
 
-    def divided(self, constants: FloatArray) -> FloatArray:
+    def distribute(self, constants: FloatArray) -> FloatArray:
         """Force constants (n, N, m, 3, 3) of all images from their sums."""
-        divided: FloatArray = self.shares[..., None, None] * constants[:, :, None]
-        return divided
+        distributed: FloatArray = self.shares[..., None, None] * constants[:, :, None]
+        return distributed
 
     @cached_property
     def centred(self) -> FloatArray:
@@ -226,7 +226,7 @@ class _Weights:
         means = np.einsum("kjm,kjmf->kjf", self.shares, features)
         return np.asarray(features - means[:, :, None])
 
-    def coupling(self) -> FloatArray:
+    def compute_coupling(self) -> FloatArray:
         """Covariance of the moments of all pairs between two atoms, shape (n, n, 9, 9)."""
         centred, n = self.centred, len(self.values)
         pairs = np.einsum("kjm,kjmf,kjmg->jkfg", self.values, centred, centred, optimize=True)
@@ -234,7 +234,7 @@ class _Weights:
         np.add.at(coupling, self.images.partners, pairs)
         return coupling.swapaxes(0, 1)
 
-    def spread(self, multipliers: FloatArray) -> FloatArray:
+    def distribute_changes(self, multipliers: FloatArray) -> FloatArray:
         """Change of the force constants that multipliers (n, 3, 3, 9) of the moments make."""
         reversed_ = (_PARITY * multipliers.swapaxes(1, 2))[self.images.partners]
         centred = self.centred
@@ -245,7 +245,7 @@ class _Weights:
 
 
 @dataclass(frozen=True)
-class _Division:
+class _ImageWeighting:
     """What all divisions of the force constants of a crystal share.
 
     sums (n, N, 3, 3) are the short-range force constants of each pair over all its images, dipoles
@@ -258,40 +258,43 @@ class _Division:
     response: StrainResponse | None
 
     @classmethod
-    def of(cls, phonon: Phonopy, response: StrainResponse | None) -> "_Division":
+    def from_phonon(cls, phonon: Phonopy, response: StrainResponse | None) -> "_ImageWeighting":
         """Prepare the divisions of a crystal."""
-        charges = _neutral(phonon.nac_params)
-        dipoles = _dipoles(phonon, charges)
-        return cls(_images(phonon), _short_range(phonon, charges), dipoles, response)
+        charges = _neutralize_charges(phonon.nac_params)
+        dipoles = _compute_dipoles(phonon, charges)
+        return cls(_find_images(phonon), _subtract_dipoles(phonon, charges), dipoles, response)
 
     @property
-    def usual(self) -> FloatArray:
+    def equal_shares(self) -> FloatArray:
         """Force constants (n, N, m, 3, 3) that the nearest images share equally."""
-        return _Weights(self.images, self.images.nearest).divided(self.sums)
+        return _Weights(self.images, self.images.nearest).distribute(self.sums)
 
-    def by(self, power: float) -> FloatArray:
+    def weight_by_distance(self, power: float) -> FloatArray:
         """Force constants (n, N, m, 3, 3) by weights r^-n that obey the rules, for n = power."""
-        weights, images = self.images.weights(power), self.images
-        conditions = _Conditions(weights.coupling(), exact=self.response is not None)
+        weights, images = self.images.compute_weights(power), self.images
+        conditions = _Conditions(weights.compute_coupling(), exact=self.response is not None)
         volume = images.phonon.primitive.volume
-        wanted = conditions.moments_wanted(self.response, volume, images.length)
-        found, longrange = weights.divided(self.sums), self.dipoles.moments(images.length)
+        wanted = conditions.compute_wanted_moments(self.response, volume, images.length)
+        found, longrange = (
+            weights.distribute(self.sums),
+            self.dipoles.compute_moments(images.length),
+        )
         for _ in range(_ROUNDS):
-            lacking = wanted - conditions.reduced(images.moments(found) + longrange)
-            found = found + weights.spread(conditions.multipliers(lacking))
+            lacking = wanted - conditions.reduce(images.compute_moments(found) + longrange)
+            found = found + weights.distribute_changes(conditions.solve_multipliers(lacking))
         return found
 
-    def violations(self, divided: FloatArray) -> tuple[float, float]:
+    def measure_violations(self, distributed: FloatArray) -> tuple[float, float]:
         """Largest violation of the rotational rule (eV/Å) and of Huang's (GPa)."""
         length, volume = self.images.length, self.images.phonon.primitive.volume
-        moments = self.images.moments(divided) + self.dipoles.moments(length)
-        return _violations(moments, length, volume)
+        moments = self.images.compute_moments(distributed) + self.dipoles.compute_moments(length)
+        return _measure_violations(moments, length, volume)
 
-    def crystal(self, divided: FloatArray) -> Crystal:
+    def make_crystal(self, distributed: FloatArray) -> HarmonicCrystal:
         """The crystal of these force constants, for all q-points."""
         if self.dipoles.charges:
-            return self.dipoles.charged(self.images, divided)
-        return _interpolation(self.images, divided)
+            return self.dipoles.add_charges(self.images, distributed)
+        return _make_interpolation(self.images, distributed)
 
 
 @dataclass(frozen=True)
@@ -304,27 +307,29 @@ class _Conditions:
     coupling: FloatArray
     exact: bool
 
-    def reduced(self, moments: FloatArray) -> FloatArray:
+    def reduce(self, moments: FloatArray) -> FloatArray:
         """Conditioned part of moments (n, 3, 3, 9)."""
         first = moments[..., :3]
         second = MANDEL.reshape(6, 9) @ moments[..., 3:].sum(axis=0).reshape(9, 6)
-        return np.append(*self._kept(first, second))
+        return np.append(*self._select_conditioned(first, second))
 
-    def expanded(self, vector: FloatArray) -> FloatArray:
-        """Transpose of `reduced`, to shape (n, 3, 3, 9)."""
-        first, second = self._kept(vector[:-36].reshape(-1, 3, 3, 3), vector[-36:].reshape(6, 6))
+    def expand(self, vector: FloatArray) -> FloatArray:
+        """Transpose of `reduce`, to shape (n, 3, 3, 9)."""
+        first, second = self._select_conditioned(
+            vector[:-36].reshape(-1, 3, 3, 3), vector[-36:].reshape(6, 6)
+        )
         spread = (MANDEL.reshape(6, 9).T @ second).reshape(3, 3, 6)
         return np.concatenate([first, np.broadcast_to(spread, (len(first), 3, 3, 6))], axis=-1)
 
-    def multipliers(self, lacking: FloatArray) -> FloatArray:
+    def solve_multipliers(self, lacking: FloatArray) -> FloatArray:
         """Multipliers (n, 3, 3, 9) whose spread adds what is lacking."""
         size = len(lacking)
-        gram = LinearOperator((size, size), matvec=self._gram, dtype=np.float64)
+        gram = LinearOperator((size, size), matvec=self._apply_gram, dtype=np.float64)
         scale = np.abs(lacking).max() or 1.0
         solution, _ = minres(gram, lacking / scale, rtol=_PRECISION, maxiter=10 * size)
-        return scale * self.expanded(solution)
+        return scale * self.expand(solution)
 
-    def moments_wanted(
+    def compute_wanted_moments(
         self, response: StrainResponse | None, volume: float, length: float
     ) -> FloatArray:
         """Moments that follow from the response to strain; zero antisymmetric parts without."""
@@ -332,24 +337,26 @@ class _Conditions:
             return np.zeros(27 * len(self.coupling) + 36)
         A = response.gradient_stiffness
         brackets = (A.transpose(0, 2, 1, 3) + A.transpose(0, 2, 3, 1)) / 2
-        second = -2 * volume * in_mandel_basis(brackets)
+        second = -2 * volume * transform_to_mandel_basis(brackets)
         return np.append(response.forces / length, second / length**2)
 
-    def _kept(self, first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _select_conditioned(
+        self, first: FloatArray, second: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
         """Antisymmetric parts unless all moments are conditioned."""
         if self.exact:
             return first, second
         return (first - first.swapaxes(2, 3)) / 2, (second - second.T) / 2
 
-    def _gram(self, vector: FloatArray) -> FloatArray:
+    def _apply_gram(self, vector: FloatArray) -> FloatArray:
         """Moments that multipliers make."""
-        multipliers = self.expanded(vector)
+        multipliers = self.expand(vector)
         n = len(multipliers)
         own, others = self._couplings
         here = multipliers.reshape(n, 9, 9) @ own
         there = others @ multipliers.transpose(0, 3, 2, 1).reshape(9 * n, 9)
         there = there.reshape(n, 9, 3, 3).transpose(0, 2, 3, 1)
-        return self.reduced(here.reshape(n, 3, 3, 9) + there) / 2
+        return self.reduce(here.reshape(n, 3, 3, 9) + there) / 2
 
     @cached_property
     def _couplings(self) -> tuple[FloatArray, FloatArray]:
@@ -359,7 +366,7 @@ class _Conditions:
         return self.coupling.sum(axis=1).swapaxes(1, 2), others
 
 
-def _longer(phonon: Phonopy) -> Phonopy:
+def _make_longer_supercell(phonon: Phonopy) -> Phonopy:
     """Same crystal in a supercell that holds several images of each pair, no force constants."""
     matrix = _LONGER * phonon.supercell_matrix
     # The search for the symmetry of a large supercell is slow and tells nothing new.
@@ -370,7 +377,7 @@ def _longer(phonon: Phonopy) -> Phonopy:
     return longer
 
 
-def _images(phonon: Phonopy) -> _Images:
+def _find_images(phonon: Phonopy) -> _Images:
     """Find the shortest vectors of all pairs in a supercell that holds several images of each."""
     supercell, primitive = phonon.supercell, phonon.primitive
     turns = np.indices((_LONGER,) * 3).reshape(3, -1).T
@@ -379,7 +386,7 @@ def _images(phonon: Phonopy) -> _Images:
     vectors, addresses = get_smallest_vectors(_LONGER * supercell.cell, positions, origins)
     in_primitive = np.rint(supercell.cell @ np.linalg.inv(primitive.cell)).astype(np.int64)
     vectors = vectors @ (_LONGER * in_primitive)
-    features, distances = _features(vectors @ primitive.cell, addresses)
+    features, distances = _compute_features(vectors @ primitive.cell, addresses)
     shape = (len(origins), len(supercell), len(turns))
     features, distances = features.reshape(*shape, 9), distances.reshape(shape)
     length = float(supercell.volume ** (1 / 3))
@@ -394,20 +401,20 @@ def _images(phonon: Phonopy) -> _Images:
     )
 
 
-def _interpolation(images: _Images, divided: FloatArray) -> Interpolation:
+def _make_interpolation(images: _Images, distributed: FloatArray) -> Interpolation:
     """Crystal without Born charges, from the force constants of all images."""
-    phonon, n = images.phonon, len(divided)
+    phonon, n = images.phonon, len(distributed)
 
     def build() -> Phonopy:
-        longer = _longer(phonon)
-        longer.force_constants = images.gathered(divided, longer)
+        longer = _make_longer_supercell(phonon)
+        longer.force_constants = images.gather(distributed, longer)
         return longer
 
-    constants = divided.reshape(n, -1, 3, 3)
+    constants = distributed.reshape(n, -1, 3, 3)
     return Interpolation(
         phonon.primitive,
         phonon.primitive_symmetry,
-        series_of_pairs(phonon.primitive, images.vectors, images.addresses, constants),
+        sum_pairs(phonon.primitive, images.vectors, images.addresses, constants),
         phonon.unit_conversion_factor,
         build,
     )
@@ -427,19 +434,19 @@ class _Dipoles:
     first: FloatArray
     second: FloatArray
 
-    def moments(self, length: float) -> FloatArray:
+    def compute_moments(self, length: float) -> FloatArray:
         """Moments (n, 3, 3, 9) in the units of `_Images`."""
         return np.concatenate([self.first / length, self.second / length**2], axis=-1)
 
-    def charged(self, images: _Images, divided: FloatArray) -> Phonopy:
+    def add_charges(self, images: _Images, distributed: FloatArray) -> Phonopy:
         """Longer supercell with the force constants of all images besides."""
-        longer = _longer(images.phonon)
-        longer.force_constants = images.gathered(divided, longer) + self.constants
+        longer = _make_longer_supercell(images.phonon)
+        longer.force_constants = images.gather(distributed, longer) + self.constants
         longer.nac_params = self.charges
         return longer
 
 
-def _neutral(charges: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _neutralize_charges(charges: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Born charges that add up to zero, without which the derivatives at Γ do not exist."""
     if charges is None:
         return None
@@ -447,7 +454,7 @@ def _neutral(charges: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return {**charges, "born": born - born.mean(axis=0)}
 
 
-def _short_range(phonon: Phonopy, charges: Mapping[str, Any] | None) -> FloatArray:
+def _subtract_dipoles(phonon: Phonopy, charges: Mapping[str, Any] | None) -> FloatArray:
     """Force constants less the interaction of Born charges, where there are any (Gonze & Lee)."""
     constants = phonon.force_constants
     if charges is not None:
@@ -459,19 +466,19 @@ def _short_range(phonon: Phonopy, charges: Mapping[str, Any] | None) -> FloatArr
     return np.asarray(constants)
 
 
-def _dipoles(phonon: Phonopy, charges: Mapping[str, Any] | None) -> _Dipoles:
+def _compute_dipoles(phonon: Phonopy, charges: Mapping[str, Any] | None) -> _Dipoles:
     """Interaction of Born charges in the longer supercell."""
     n = len(phonon.primitive)
     if charges is None:
         return _Dipoles(None, np.empty(0), np.zeros((n, 3, 3, 3)), np.zeros((n, 3, 3, 6)))
-    longer = _longer(phonon)
+    longer = _make_longer_supercell(phonon)
     longer.force_constants = np.zeros((n, len(longer.supercell), 3, 3))
-    longer.force_constants = -_short_range(longer, charges)
+    longer.force_constants = -_subtract_dipoles(longer, charges)
     longer.nac_params = charges
-    return _Dipoles(charges, longer.force_constants, *_derivatives_at_gamma(longer))
+    return _Dipoles(charges, longer.force_constants, *_compute_derivatives_at_gamma(longer))
 
 
-def _derivatives_at_gamma(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
+def _compute_derivatives_at_gamma(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
     """Sums over r (n, 3, 3, 3) and r r^T (n, 3, 3, 6) from dynamical matrices near Γ.
 
     The non-analytical term drops out of the sum over all atoms, whose charges add up to zero.
@@ -491,7 +498,7 @@ def _derivatives_at_gamma(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
     return np.moveaxis(slopes[:3], 0, -1), np.moveaxis(second, 0, -1)
 
 
-def _features(vectors: FloatArray, addresses: IntArray) -> tuple[FloatArray, FloatArray]:
+def _compute_features(vectors: FloatArray, addresses: IntArray) -> tuple[FloatArray, FloatArray]:
     """Shortest vectors r and r r^T of all pairs, averaged over equal ones, and distances.
 
     Shapes (n, N, 9) in Å and Å^2, and (n, N) in Å.
@@ -505,14 +512,14 @@ def _features(vectors: FloatArray, addresses: IntArray) -> tuple[FloatArray, Flo
     return features, distances
 
 
-def _own_moments(phonon: Phonopy) -> tuple[FloatArray, float]:
+def _compute_phonopy_moments(phonon: Phonopy) -> tuple[FloatArray, float]:
     """Moments with phonopy's own division among images, in units of 1 Å."""
     vectors, addresses = phonon.primitive.get_smallest_vectors()
-    features, _ = _features(vectors @ phonon.primitive.cell, addresses)
+    features, _ = _compute_features(vectors @ phonon.primitive.cell, addresses)
     return np.einsum("kjab,kjf->kabf", phonon.force_constants, features, optimize=True), 1.0
 
 
-def _violations(moments: FloatArray, length: float, volume: float) -> tuple[float, float]:
+def _measure_violations(moments: FloatArray, length: float, volume: float) -> tuple[float, float]:
     """Largest violation of the rotational rule (eV/Å) and of Huang's (GPa)."""
     first = length * moments[..., :3]
     second = length**2 * np.einsum("kabq,qcd->abcd", moments[..., 3:], MANDEL)

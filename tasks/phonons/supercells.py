@@ -30,7 +30,7 @@ _MAX_SUBLATTICES = 5_000  # of one index
 _MAX_PRIME_POWER = 256  # in an index
 
 
-def nearest_image_distance(lattice: FloatArray) -> float:
+def find_nearest_image_distance(lattice: FloatArray) -> float:
     """Return the shortest distance between a point and its periodic images.
 
     Parameters
@@ -81,7 +81,7 @@ def choose_supercell(
     """
     require_size(atoms, max_atoms)
     rotations = find_dataset(atoms, symprec).rotations
-    return best_sublattice(np.asarray(atoms.cell), rotations, min_length, max_atoms // len(atoms))
+    return choose_sublattice(np.asarray(atoms.cell), rotations, min_length, max_atoms // len(atoms))
 
 
 def require_size(atoms: Atoms, max_atoms: int) -> None:
@@ -104,7 +104,7 @@ def require_size(atoms: Atoms, max_atoms: int) -> None:
         raise RemediableError(message, "raise --max-atoms, at a cost that grows with its square")
 
 
-def best_sublattice(
+def choose_sublattice(
     lattice: FloatArray, rotations: IntArray, min_length: float, max_index: int
 ) -> IntArray:
     """Choose a sublattice that the rotations map onto itself.
@@ -132,20 +132,20 @@ def best_sublattice(
     """
     volume = abs(np.linalg.det(lattice))
     key = rotations.astype(np.int8).tobytes()
-    vectors = _Vectors.within(lattice, _packing_bound(max_index * volume))
+    vectors = _Vectors.list_within(lattice, _bound_packing(max_index * volume))
     smallest = max(1, int(np.ceil(min_length**3 / (np.sqrt(2) * volume) - _SAME_LENGTH)))
     for index in range(smallest, max_index + 1):
-        length, widest = _widest(_invariant_sublattices(key, index), index, vectors)
+        length, widest = _select_widest(_list_invariant_sublattices(key, index), index, vectors)
         if length >= min_length - _SAME_LENGTH:
-            return _reduced_basis(_most_isotropic(widest, index, vectors), index, lattice)
+            return _reduce_basis(_select_most_isotropic(widest, index, vectors), index, lattice)
     longest, n_cells, best = 0.0, 1, np.zeros((0, 3, 3), dtype=np.int64)
     for index in range(max_index, 0, -1):
-        if _packing_bound(index * volume) < longest:
+        if _bound_packing(index * volume) < longest:
             break
-        length, widest = _widest(_invariant_sublattices(key, index), index, vectors)
+        length, widest = _select_widest(_list_invariant_sublattices(key, index), index, vectors)
         if length >= longest - _SAME_LENGTH:
             longest, n_cells, best = length, index, widest
-    return _reduced_basis(_most_isotropic(best, n_cells, vectors), n_cells, lattice)
+    return _reduce_basis(_select_most_isotropic(best, n_cells, vectors), n_cells, lattice)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class _Vectors:
     lengths: FloatArray  # (n,), Å
 
     @staticmethod
-    def within(lattice: FloatArray, radius: float) -> "_Vectors":
+    def list_within(lattice: FloatArray, radius: float) -> "_Vectors":
         """All vectors of a lattice up to a length, the zero vector left out."""
         reach = np.floor(radius * np.linalg.norm(np.linalg.inv(lattice), axis=0) + _SAME_LENGTH)
         box = np.indices(tuple((2 * reach + 1).astype(int))).reshape(3, -1).T - reach
@@ -169,17 +169,17 @@ class _Vectors:
         return _Vectors(half[order].astype(np.int64), lengths[order])
 
 
-def _packing_bound(volume: float) -> float:
+def _bound_packing(volume: float) -> float:
     """Length that the shortest vector of a lattice with this volume cannot exceed."""
     return float((np.sqrt(2) * volume) ** (1 / 3) + _SAME_LENGTH)
 
 
-def _widest(sublattices: IntArray, index: int, vectors: _Vectors) -> tuple[float, IntArray]:
+def _select_widest(sublattices: IntArray, index: int, vectors: _Vectors) -> tuple[float, IntArray]:
     """Length of the longest shortest vector, 0 for no sublattice, and the sublattices with it."""
     alive, last = sublattices, len(vectors.lengths) if len(sublattices) else 0
     for start in range(0, last, _BLOCK):
         block = slice(start, start + _BLOCK)
-        member = _contains(alive, index, vectors.components[block])
+        member = _has_vectors(alive, index, vectors.components[block])
         free = ~member.any(axis=1)
         if not free.any():
             shortest = vectors.lengths[block][member.argmax(axis=1)]
@@ -188,15 +188,15 @@ def _widest(sublattices: IntArray, index: int, vectors: _Vectors) -> tuple[float
     return 0.0, alive
 
 
-def _most_isotropic(sublattices: IntArray, index: int, vectors: _Vectors) -> IntArray:
+def _select_most_isotropic(sublattices: IntArray, index: int, vectors: _Vectors) -> IntArray:
     """Sublattice with the least sum of inverse powers of the lengths of its vectors."""
-    member = _contains(sublattices, index, vectors.components)
+    member = _has_vectors(sublattices, index, vectors.components)
     crowding = member @ vectors.lengths ** -float(_IMAGE_POWER)
     best: IntArray = sublattices[np.argmin(np.round(crowding / crowding.min(), _ROUND))]
     return best
 
 
-def _contains(sublattices: IntArray, index: int, components: IntArray) -> NDArray[np.bool_]:
+def _has_vectors(sublattices: IntArray, index: int, components: IntArray) -> NDArray[np.bool_]:
     """Whether sublattices contain lattice vectors; shape (n_sublattices, n_vectors)."""
     # Products of small integers are exact in single precision, and much faster than integers.
     turns = sublattices.astype(np.float32).reshape(-1, 3) @ components.T.astype(np.float32) / index
@@ -204,12 +204,12 @@ def _contains(sublattices: IntArray, index: int, components: IntArray) -> NDArra
     return np.asarray(whole.reshape(-1, 3, len(components)).all(axis=1))
 
 
-def _reduced_basis(sublattice: IntArray, index: int, lattice: FloatArray) -> IntArray:
+def _reduce_basis(sublattice: IntArray, index: int, lattice: FloatArray) -> IntArray:
     """Basis of a sublattice in columns: its shortest vectors, which in three dimensions are one."""
-    radius = _packing_bound(index * abs(np.linalg.det(lattice)))
+    radius = _bound_packing(index * abs(np.linalg.det(lattice)))
     while True:
-        vectors = _Vectors.within(lattice, radius)
-        member = _contains(sublattice[None], index, vectors.components)[0]
+        vectors = _Vectors.list_within(lattice, radius)
+        member = _has_vectors(sublattice[None], index, vectors.components)[0]
         basis: list[IntArray] = []
         for vector in vectors.components[member]:
             if np.linalg.matrix_rank([*basis, vector]) > len(basis):
@@ -221,7 +221,7 @@ def _reduced_basis(sublattice: IntArray, index: int, lattice: FloatArray) -> Int
 
 
 @lru_cache(maxsize=1024)
-def _invariant_sublattices(rotations: bytes, index: int) -> IntArray:
+def _list_invariant_sublattices(rotations: bytes, index: int) -> IntArray:
     """Sublattices of an index that the rotations (int8) map onto themselves, shape (n, 3, 3).
 
     A sublattice whose index is a product of coprime factors is the intersection of one sublattice
@@ -229,31 +229,31 @@ def _invariant_sublattices(rotations: bytes, index: int) -> IntArray:
     the smallest triclinic and monoclinic cells have, an even choice is returned; none for an index
     with a prime power beyond `_MAX_PRIME_POWER`.
     """
-    factor = _prime_power(index)
+    factor = _find_prime_power(index)
     if factor > _MAX_PRIME_POWER:
         return np.zeros((0, 3, 3), dtype=np.int64)
     if factor < index:
         rest = index // factor
-        one = _invariant_sublattices(rotations, factor)
-        other = _invariant_sublattices(rotations, rest)
-        pairs = _evenly(np.arange(len(one) * len(other)))
+        one = _list_invariant_sublattices(rotations, factor)
+        other = _list_invariant_sublattices(rotations, rest)
+        pairs = _select_evenly(np.arange(len(one) * len(other)))
         i, j = np.divmod(pairs, max(len(other), 1))
         return (rest * one[i] + factor * other[j]) % index
-    bases, congruences = _all_sublattices(index)
+    bases, congruences = _list_sublattices(index)
     for rotation in np.frombuffer(rotations, dtype=np.int8).reshape(-1, 3, 3):
         images = congruences @ (rotation.astype(np.int64) @ bases)
         kept = ~(images % index).any(axis=(1, 2))
         bases, congruences = bases[kept], congruences[kept]
-    return _evenly(congruences % index)
+    return _select_evenly(congruences % index)
 
 
-def _evenly(items: IntArray) -> IntArray:
+def _select_evenly(items: IntArray) -> IntArray:
     """At most `_MAX_SUBLATTICES` of some items, evenly spread."""
     return items[:: max(1, -(-len(items) // _MAX_SUBLATTICES))]
 
 
 @lru_cache(maxsize=64)
-def _all_sublattices(index: int) -> tuple[IntArray, IntArray]:
+def _list_sublattices(index: int) -> tuple[IntArray, IntArray]:
     """All sublattices of an index: bases H in Hermite normal form (columns), and index H^-1."""
     blocks = []
     for a, c in itertools.product(range(1, index + 1), repeat=2):
@@ -266,7 +266,7 @@ def _all_sublattices(index: int) -> tuple[IntArray, IntArray]:
     return H, np.rint(index * np.linalg.inv(H)).astype(np.int64)
 
 
-def _prime_power(number: int) -> int:
+def _find_prime_power(number: int) -> int:
     """Largest power of the smallest prime factor that divides a number; 1 for 1."""
     prime = next((p for p in range(2, number + 1) if number % p == 0), 1)
     power = prime

@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 _HALF = 0.5
 
 
-def invariant_strains(group: SpaceGroup) -> FloatArray:
+def find_invariant_strains(group: SpaceGroup) -> FloatArray:
     """Return an orthonormal basis of the symmetric strains the point group leaves unchanged.
 
     Parameters
@@ -27,10 +27,10 @@ def invariant_strains(group: SpaceGroup) -> FloatArray:
     rotations = group.rotations
     projector = np.einsum("gab,gcd->acbd", rotations, rotations).reshape(9, 9) / len(rotations)
     transposition = np.eye(9).reshape(3, 3, 9).transpose(1, 0, 2).reshape(9, 9)
-    return _range(projector @ (np.eye(9) + transposition) / 2).reshape(-1, 3, 3)
+    return _span_range(projector @ (np.eye(9) + transposition) / 2).reshape(-1, 3, 3)
 
 
-def invariant_displacements(group: SpaceGroup) -> FloatArray:
+def find_invariant_displacements(group: SpaceGroup) -> FloatArray:
     """Return an orthonormal basis of the displacements the space group leaves unchanged.
 
     Uniform translations are left out: they cost no energy.
@@ -51,10 +51,10 @@ def invariant_displacements(group: SpaceGroup) -> FloatArray:
         projector[permutation, :, np.arange(n_atoms), :] += rotation / n_operations
     uniform = np.kron(np.ones((n_atoms, n_atoms)) / n_atoms, np.eye(3))
     square = projector.reshape(3 * n_atoms, 3 * n_atoms)
-    return _range(square - uniform @ square).reshape(-1, n_atoms, 3)
+    return _span_range(square - uniform @ square).reshape(-1, n_atoms, 3)
 
 
-def _range(projector: FloatArray) -> FloatArray:
+def _span_range(projector: FloatArray) -> FloatArray:
     """Orthonormal rows that span the range of an orthogonal projector."""
     eigenvalues, vectors = np.linalg.eigh((projector + projector.T) / 2)
     basis: FloatArray = vectors[:, eigenvalues > _HALF].T

@@ -14,11 +14,15 @@ from ase import Atoms
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from potentials import Evaluation, Potential, unaveraged
-from tasks.crystals.masses import set_special_masses, special_masses
-from tasks.relaxation.coordinates import invariant_displacements, invariant_strains
-from tasks.relaxation.model_hessian import newton_step, spring_hessian, updated_hessian
-from tasks.symmetry.site_permutations import space_group_of
+from potentials import Evaluation, Potential, remove_average
+from tasks.crystals.masses import find_special_masses, set_special_masses
+from tasks.relaxation.coordinates import find_invariant_displacements, find_invariant_strains
+from tasks.relaxation.model_hessian import (
+    compute_newton_step,
+    compute_spring_hessian,
+    update_hessian,
+)
+from tasks.symmetry.site_permutations import find_space_group
 
 FloatArray = NDArray[np.float64]
 
@@ -107,14 +111,14 @@ def relax(
     list of Relaxation
         One per crystal, converged or not.
     """
-    states = [_begin(atoms, settings) for atoms in structures]
+    states = [_begin_relaxation(atoms, settings) for atoms in structures]
     while active := [i for i, state in enumerate(states) if not state.reached.reason]:
-        for mirrored, evaluate in ((True, unaveraged(potential)), (False, potential)):
+        for mirrored, evaluate in ((True, remove_average(potential)), (False, potential)):
             members = [i for i in active if states[i].coordinates.mirrored is mirrored]
             crystals = [states[i].reached.atoms for i in members]
             evaluations = evaluate.evaluate(crystals).split() if members else []
             for i, found in zip(members, evaluations, strict=True):
-                states[i] = _advanced(states[i], found, settings)
+                states[i] = _advance(states[i], found, settings)
     return [state.reached for state in states]
 
 
@@ -132,22 +136,22 @@ class _Coordinates:
     scale: FloatArray  # (k + m, k + m)
     mirrored: bool  # whether some improper operation maps the crystal onto itself
 
-    def fields(self, amplitudes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def compute_fields(self, amplitudes: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Strain (3, 3) and displacement field (n_atoms, 3) of amplitudes (k + m,)."""
         k = len(self.strains)
         strain = np.tensordot(amplitudes[:k], self.strains, axes=1)
         return strain, np.tensordot(amplitudes[k:], self.displacements, axes=1)
 
-    def amplitudes(self, strain: FloatArray, displacement: FloatArray) -> FloatArray:
+    def compute_amplitudes(self, strain: FloatArray, displacement: FloatArray) -> FloatArray:
         """Amplitudes (k + m,) of the invariant part of a strain and a displacement field."""
         return np.append(
             np.einsum("kab,ab->k", self.strains, strain),
             np.einsum("mia,ia->m", self.displacements, displacement),
         )
 
-    def atoms(self, x: FloatArray) -> Atoms:
+    def make_atoms(self, x: FloatArray) -> Atoms:
         """Crystal at coordinates x."""
-        strain, displacement = self.fields(self.scale @ x)
+        strain, displacement = self.compute_fields(self.scale @ x)
         deformation = np.eye(3) + strain
         atoms = Atoms(
             numbers=self.start.numbers,
@@ -155,18 +159,18 @@ class _Coordinates:
             cell=np.asarray(self.start.cell) @ deformation,
             pbc=True,
         )
-        set_special_masses(atoms, special_masses(self.start))
+        set_special_masses(atoms, find_special_masses(self.start))
         return atoms
 
-    def gradient(self, x: FloatArray, forces: FloatArray, virial: FloatArray) -> FloatArray:
+    def compute_gradient(self, x: FloatArray, forces: FloatArray, virial: FloatArray) -> FloatArray:
         """Derivative of the energy by x (k + m,), from forces and volume times stress."""
-        deformation = np.eye(3) + self.fields(self.scale @ x)[0]
+        deformation = np.eye(3) + self.compute_fields(self.scale @ x)[0]
         by_strain = np.linalg.inv(deformation).T @ virial
-        return self.scale.T @ self.amplitudes(by_strain, -forces @ deformation.T)
+        return self.scale.T @ self.compute_amplitudes(by_strain, -forces @ deformation.T)
 
-    def bounded(self, step: FloatArray) -> FloatArray:
+    def limit_step(self, step: FloatArray) -> FloatArray:
         """Scale a step back into the trust region."""
-        strain, displacement = self.fields(self.scale @ step)
+        strain, displacement = self.compute_fields(self.scale @ step)
         length = np.linalg.norm(displacement, axis=-1).max()
         excess = max(np.abs(strain).max() / _MAX_STRAIN, length / _MAX_DISPLACEMENT, 1.0)
         bounded: FloatArray = step / excess
@@ -185,38 +189,42 @@ class _State:
     reached: Relaxation
 
 
-def _begin(atoms: Atoms, settings: RelaxationSettings) -> _State:
+def _begin_relaxation(atoms: Atoms, settings: RelaxationSettings) -> _State:
     """State before the first evaluation."""
-    group = space_group_of(atoms)
-    strains, displacements = invariant_strains(group), invariant_displacements(group)
+    group = find_space_group(atoms)
+    strains, displacements = find_invariant_strains(group), find_invariant_displacements(group)
     if settings.cell == "fixed":
         strains = strains[:0]
-    scale = np.linalg.inv(np.linalg.cholesky(spring_hessian(atoms, strains, displacements))).T
+    scale = np.linalg.inv(
+        np.linalg.cholesky(compute_spring_hessian(atoms, strains, displacements))
+    ).T
     coordinates = _Coordinates(atoms, strains, displacements, scale, group.has_improper)
     zero = np.zeros(len(scale))
     reached = Relaxation(atoms, "", 0, np.nan, np.nan, np.nan, 0.0)
     return _State(coordinates, zero, zero, zero, np.eye(len(scale)), reached)
 
 
-def _advanced(state: _State, found: Evaluation, settings: RelaxationSettings) -> _State:
+def _advance(state: _State, found: Evaluation, settings: RelaxationSettings) -> _State:
     """State after an evaluation: finished, or one quasi-Newton step on."""
-    measured = _measured(state, found, settings)
+    measured = _record_evaluation(state, found, settings)
     if measured.reason:
         return replace(state, reached=measured)
     virial = measured.atoms.get_volume() * found.stresses[0]
-    gradient = state.coordinates.gradient(state.x, found.forces[0], virial)
-    hessian = updated_hessian(state.hessian, state.step, gradient - state.gradient)
-    step = state.coordinates.bounded(newton_step(hessian, gradient))
+    gradient = state.coordinates.compute_gradient(state.x, found.forces[0], virial)
+    hessian = update_hessian(state.hessian, state.step, gradient - state.gradient)
+    step = state.coordinates.limit_step(compute_newton_step(hessian, gradient))
     x = state.x + step
-    reached = replace(measured, atoms=state.coordinates.atoms(x))
+    reached = replace(measured, atoms=state.coordinates.make_atoms(x))
     return _State(state.coordinates, x, step, gradient, hessian, reached)
 
 
-def _measured(state: _State, found: Evaluation, settings: RelaxationSettings) -> Relaxation:
+def _record_evaluation(
+    state: _State, found: Evaluation, settings: RelaxationSettings
+) -> Relaxation:
     """Record an evaluation, with the reason to stop, which is empty while there is none."""
     before, coordinates = state.reached, state.coordinates
-    invariant = coordinates.amplitudes(found.stresses[0], found.forces[0])
-    stress, forces = coordinates.fields(invariant)
+    invariant = coordinates.compute_amplitudes(found.stresses[0], found.forces[0])
+    stress, forces = coordinates.compute_fields(invariant)
     if settings.cell == "fixed":
         stress = found.stresses[0]
     result = Relaxation(
@@ -228,10 +236,10 @@ def _measured(state: _State, found: Evaluation, settings: RelaxationSettings) ->
         max_stress=float(np.abs(stress).max()),
         potential_time=before.potential_time + found.wall_time,
     )
-    return replace(result, reason=_reason_to_stop(result, coordinates.start, settings))
+    return replace(result, reason=_find_reason_to_stop(result, coordinates.start, settings))
 
 
-def _reason_to_stop(result: Relaxation, start: Atoms, settings: RelaxationSettings) -> str:
+def _find_reason_to_stop(result: Relaxation, start: Atoms, settings: RelaxationSettings) -> str:
     """Why a relaxation ends here; empty when it goes on."""
     ratio = result.atoms.get_volume() / start.get_volume()
     if not np.isfinite([result.energy, result.max_force, result.max_stress]).all():

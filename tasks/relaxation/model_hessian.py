@@ -26,10 +26,12 @@ _SOFTEST_DISPLACEMENT = 0.1  # eV/Å^2
 
 _SOFTEST = 0.05  # curvature, in units of that of the springs, below which none is trusted
 # Cosine between a step and its surprise below which the surprise says little about the curvature.
-_UNTOLD = 0.05
+_UNDETERMINED = 0.05
 
 
-def spring_hessian(atoms: Atoms, strains: FloatArray, displacements: FloatArray) -> FloatArray:
+def compute_spring_hessian(
+    atoms: Atoms, strains: FloatArray, displacements: FloatArray
+) -> FloatArray:
     """Second derivatives of the energy by strains and displacements, from springs.
 
     Every pair of atoms has a spring along it and a weaker one across it, whose stiffness depends on
@@ -67,7 +69,7 @@ def spring_hessian(atoms: Atoms, strains: FloatArray, displacements: FloatArray)
     return hessian
 
 
-def updated_hessian(hessian: FloatArray, step: FloatArray, change: FloatArray) -> FloatArray:
+def update_hessian(hessian: FloatArray, step: FloatArray, change: FloatArray) -> FloatArray:
     """Correct second derivatives by what the gradient did along a step.
 
     The symmetric rank-one update (J. Nocedal, S. J. Wright, Numerical Optimization, 2nd ed., eq.
@@ -89,13 +91,13 @@ def updated_hessian(hessian: FloatArray, step: FloatArray, change: FloatArray) -
     """
     surprise = change - hessian @ step
     told = surprise @ step
-    if abs(told) <= _UNTOLD * np.linalg.norm(step) * np.linalg.norm(surprise):
+    if abs(told) <= _UNDETERMINED * np.linalg.norm(step) * np.linalg.norm(surprise):
         return hessian
     updated: FloatArray = hessian + np.outer(surprise, surprise) / told
     return updated
 
 
-def newton_step(hessian: FloatArray, gradient: FloatArray) -> FloatArray:
+def compute_newton_step(hessian: FloatArray, gradient: FloatArray) -> FloatArray:
     """Downhill step -|H|^-1 g, which leaves saddles along negative curvatures.
 
     Parameters

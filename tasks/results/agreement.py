@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import qmc
 
-from tasks.chirality import Modes, angular_momentum, modes_at
-from tasks.chirality.brillouin import helicity
+from tasks.chirality import Modes, angular_momentum, compute_modes
+from tasks.chirality.brillouin import compute_helicity
 from tasks.chirality.thermal import ROOM_TEMPERATURE
-from tasks.crystals.alignment import Alignment, aligned
-from tasks.crystals.cells import atoms_of_cell
+from tasks.crystals.alignment import Alignment, align_crystals
+from tasks.crystals.cells import make_atoms
 from tasks.failures import RemediableError
-from tasks.phonons.fourier import Crystal
-from tasks.results.counterparts import DISTANCE, Pair, paired
-from tasks.results.stored import stored_interpolation
+from tasks.phonons.fourier import HarmonicCrystal
+from tasks.results.counterparts import DISTANCE, CrystalPair, pair_crystals
+from tasks.results.stored_crystals import read_interpolation
 from tasks.storage import Dataset, Receipt
-from tasks.symmetry.zone import zone_images
+from tasks.symmetry.zone import find_zone_images
 from tasks.tolerances import NOISE
 
 FloatArray = NDArray[np.float64]
@@ -75,7 +75,7 @@ class Agreement:
     leading_sign_agrees: bool | None
     mean_frequency: float
 
-    def error_bars(self, first: str, second: str) -> dict[int, float]:
+    def compute_error_bars(self, first: str, second: str) -> dict[int, float]:
         """Errors of the frequencies that so many of 100 crystals do not exceed.
 
         Parameters
@@ -94,7 +94,9 @@ class Agreement:
         return {number: k * unit for number, k in BARS.get((first, second), {}).items()}
 
 
-def agreement(first: Crystal, second: Crystal, alignment: Alignment | None = None) -> Agreement:
+def compare_modes(
+    first: HarmonicCrystal, second: HarmonicCrystal, alignment: Alignment | None = None
+) -> Agreement:
     """Compare the modes of two calculations of one crystal.
 
     Parameters
@@ -122,20 +124,20 @@ def agreement(first: Crystal, second: Crystal, alignment: Alignment | None = Non
         message = "the primitive cells differ in their atoms"
         raise RemediableError(message, "screen both from the same structures")
     q_points = qmc.Halton(3, scramble=False).random(_N_Q_POINTS + 1)[1:]
-    here = modes_at(first, q_points)
-    other = modes_at(second, alignment.to_other(q_points))
-    there = matched(here, modes_from_other(alignment, other))
+    here = compute_modes(first, q_points)
+    other = compute_modes(second, alignment.map_q_points(q_points))
+    there = match_modes(here, map_modes(alignment, other))
     difference = float(np.abs(here.frequencies - there.frequencies).mean())
     return Agreement(
         here.frequencies.size,
         difference,
         difference / float(np.abs(here.frequencies).max()),
-        *_momenta(here, there, first.primitive.cell),
+        *_compare_angular_momenta(here, there, first.primitive.cell),
         mean_frequency=float(np.abs(here.frequencies).mean()),
     )
 
 
-def modes_from_other(alignment: Alignment, modes: Modes) -> Modes:
+def map_modes(alignment: Alignment, modes: Modes) -> Modes:
     """Modes of another crystal as if they were those of the crystal it is laid on.
 
     Parameters
@@ -150,11 +152,11 @@ def modes_from_other(alignment: Alignment, modes: Modes) -> Modes:
     Modes
         In the frame and with the atoms of the crystal, at the q-points that `to_other` took there.
     """
-    turned = alignment.from_other(modes.eigenvectors)
+    turned = alignment.map_eigenvectors(modes.eigenvectors)
     return Modes(modes.q_points @ alignment.lattice.T, modes.frequencies, turned)
 
 
-def matched(expected: Modes, found: Modes) -> Modes:
+def match_modes(expected: Modes, found: Modes) -> Modes:
     """Modes of the second calculation in the order of the first one's.
 
     Parameters
@@ -176,7 +178,7 @@ def matched(expected: Modes, found: Modes) -> Modes:
     )
 
 
-def sharp_modes(modes: Modes, gap: float = GAP) -> NDArray[np.bool_]:
+def flag_sharp_modes(modes: Modes, gap: float = GAP) -> NDArray[np.bool_]:
     """Tell which modes are apart from all others of their q-point.
 
     Parameters
@@ -196,35 +198,37 @@ def sharp_modes(modes: Modes, gap: float = GAP) -> NDArray[np.bool_]:
     return np.asarray(distances.min(axis=2) > gap)
 
 
-def _momenta(
+def _compare_angular_momenta(
     here: Modes, there: Modes, cell: FloatArray
 ) -> tuple[float, float | None, bool | None]:
     """Difference of l, share of equal sides, and whether the leading helicities agree."""
-    images, sharp = zone_images(here.q_points, cell), sharp_modes(here)
+    images, sharp = find_zone_images(here.q_points, cell), flag_sharp_modes(here)
     if not sharp.any():
         return 0.0, None, None
-    momenta = [angular_momentum(modes.eigenvectors) for modes in (here, there)]
-    l_here, l_there = (momentum[sharp] for momentum in momenta)
-    h_here, h_there = (helicity(momentum, images)[sharp] for momentum in momenta)
+    angular_momenta = [angular_momentum(modes.eigenvectors) for modes in (here, there)]
+    l_here, l_there = (angular_momentum[sharp] for angular_momentum in angular_momenta)
+    h_here, h_there = (
+        compute_helicity(angular_momentum, images)[sharp] for angular_momentum in angular_momenta
+    )
     large = np.linalg.norm(l_here, axis=-1) > LARGE
     same = (l_here * l_there).sum(axis=-1) > 0
     leading = int(np.abs(h_here).argmax())
-    told = abs(h_here[leading]) > LARGE
+    is_large = abs(h_here[leading]) > LARGE
     return (
         float(np.linalg.norm(l_here - l_there, axis=-1).mean()),
         float(same[large].mean()) if large.any() else None,
-        bool(h_here[leading] * h_there[leading] > 0) if told else None,
+        bool(h_here[leading] * h_there[leading] > 0) if is_large else None,
     )
 
 
-def agreement_row(found: Agreement, pair: Pair) -> dict[str, Any]:
+def make_agreement_row(found: Agreement, pair: CrystalPair) -> dict[str, Any]:
     """Row of the table ``agreement``.
 
     Parameters
     ----------
     found : Agreement
         Of the modes.
-    pair : Pair
+    pair : CrystalPair
         Whose modes they are, with tensors and splittings where those shall be compared.
 
     Returns
@@ -235,19 +239,19 @@ def agreement_row(found: Agreement, pair: Pair) -> dict[str, Any]:
     here, there = pair.here, pair.there
     wave = here["helicity_wave_found"] == there["helicity_wave_found"]
     stability = bool(here["stable"]) == bool(there["stable"])
-    bars = found.error_bars(here["potential"], there["potential"])
+    bars = found.compute_error_bars(here["potential"], there["potential"])
     return {
-        **_identity(pair),
+        **_identify_pair(pair),
         **vars(found),
         **{f"frequency_bar_{number}": bar for number, bar in bars.items()},
-        **_differences(pair),
+        **_compute_disagreements(pair),
         "wave_agrees": wave,
         "stability_agrees": stability,
         "potentials_disagree": not wave or not stability or found.leading_sign_agrees is False,
     }
 
 
-def _identity(pair: Pair) -> dict[str, Any]:
+def _identify_pair(pair: CrystalPair) -> dict[str, Any]:
     """Columns that say of which rows a comparison is made."""
     return {
         "material_id": pair.here["material_id"],
@@ -260,22 +264,25 @@ def _identity(pair: Pair) -> dict[str, Any]:
     }
 
 
-def _differences(pair: Pair) -> dict[str, Any]:
+def _compute_disagreements(pair: CrystalPair) -> dict[str, Any]:
     """Relative differences of tensor, splittings and helicity; empty where one has none.
 
     Crystals that are not of the same structure may lie differently, and are not compared in these.
     """
     names = {"tensor": "tensor", "splitting_linear": "splitting"}
-    told = {**dict.fromkeys(names.values()), "helicity": None}
+    differences = {**dict.fromkeys(names.values()), "helicity": None}
     rows = (pair.here, pair.there)
     known = all(row.get(name) is not None for row in rows for name in _SIZES)
     if known and pair.found_by == "structure":
-        pairs = [_sizes(row) for row in rows]
-        told = {name: relative_difference(*(sizes[name] for sizes in pairs)) for name in told}
-    return {f"{name}_disagreement": value for name, value in told.items()}
+        pairs = [_collect_quantities(row) for row in rows]
+        differences = {
+            name: compute_relative_difference(*(sizes[name] for sizes in pairs))
+            for name in differences
+        }
+    return {f"{name}_disagreement": value for name, value in differences.items()}
 
 
-def _sizes(row: Row) -> dict[str, FloatArray]:
+def _collect_quantities(row: Row) -> dict[str, FloatArray]:
     """Tensor at room temperature, splittings and mean helicity of a row, as vectors."""
     nearest = np.abs(np.subtract(row["temperatures"], ROOM_TEMPERATURE)).argmin()
     return {
@@ -285,7 +292,7 @@ def _sizes(row: Row) -> dict[str, FloatArray]:
     }
 
 
-def relative_difference(first: FloatArray, second: FloatArray) -> float | None:
+def compute_relative_difference(first: FloatArray, second: FloatArray) -> float | None:
     """Length of the difference of two vectors in units of the longer one.
 
     Parameters
@@ -304,12 +311,12 @@ def relative_difference(first: FloatArray, second: FloatArray) -> float | None:
     return float(np.linalg.norm(second - first)) / longer
 
 
-def contradiction_row(pair: Pair) -> dict[str, Any]:
+def make_contradiction_row(pair: CrystalPair) -> dict[str, Any]:
     """Row of the table ``agreement`` where the other potential makes another crystal.
 
     Parameters
     ----------
-    pair : Pair
+    pair : CrystalPair
         Of which the counterpart has no phonons.
 
     Returns
@@ -319,7 +326,7 @@ def contradiction_row(pair: Pair) -> dict[str, Any]:
     """
     names = ("frequency_difference", "frequency_disagreement", "momentum_difference")
     return {
-        **_identity(pair),
+        **_identify_pair(pair),
         **dict.fromkeys(names, np.nan),
         "n_modes_compared": 0,
         "wave_agrees": False,
@@ -347,18 +354,18 @@ def compare_datasets(first: Dataset, second: Dataset) -> Iterator[dict[str, Any]
     RemediableError
         When they share none.
     """
-    pairs, _ = paired(first, second)
+    pairs, _ = pair_crystals(first, second)
     yield from compare_pairs(first, second, (pair for pair in pairs if not _is_compared(pair)))
 
 
-def _is_compared(pair: Pair) -> bool:
+def _is_compared(pair: CrystalPair) -> bool:
     """Whether the catalogue tells the comparison with these very results."""
     key = pair.there["chirality_key"]
     return bool(key) and pair.here.get("other_key") == key
 
 
 def compare_pairs(
-    first: Dataset, second: Dataset, pairs: Iterable[Pair]
+    first: Dataset, second: Dataset, pairs: Iterable[CrystalPair]
 ) -> Iterator[dict[str, Any] | str]:
     """Compare the results of crystals with those of their counterparts.
 
@@ -366,8 +373,8 @@ def compare_pairs(
     ----------
     first, second : Dataset
         Of the crystals, and of their counterparts.
-    pairs : iterable of Pair
-        From `tasks.results.counterparts.paired`.
+    pairs : iterable of CrystalPair
+        From `tasks.results.counterparts.pair_crystals`.
 
     Yields
     ------
@@ -376,12 +383,12 @@ def compare_pairs(
     """
     for pair in pairs:
         try:
-            yield compared(first, second, pair)
+            yield compare_pair(first, second, pair)
         except (RemediableError, ValueError) as error:
             yield f"{pair.here['material_id']}: {error}"
 
 
-def compared(first: Dataset, second: Dataset, pair: Pair) -> dict[str, Any]:
+def compare_pair(first: Dataset, second: Dataset, pair: CrystalPair) -> dict[str, Any]:
     """Compare the results of a crystal with those of its counterpart.
 
     Of a counterpart of the other hand the mirror image is compared, which has the same frequencies
@@ -391,8 +398,8 @@ def compared(first: Dataset, second: Dataset, pair: Pair) -> dict[str, Any]:
     ----------
     first, second : Dataset
         Of the crystal, and of its counterpart.
-    pair : Pair
-        From `tasks.results.counterparts.paired`.
+    pair : CrystalPair
+        From `tasks.results.counterparts.pair_crystals`.
 
     Returns
     -------
@@ -405,26 +412,30 @@ def compared(first: Dataset, second: Dataset, pair: Pair) -> dict[str, Any]:
         When force constants are missing, or the relaxed crystals do not lie on each other.
     """
     if pair.there["outcome"] != "screened":
-        return contradiction_row(pair)
-    here = stored_interpolation(first, pair.here["phonon_key"]).crystal
-    there = stored_interpolation(second, pair.there["phonon_key"]).crystal
-    found = agreement(here, there, _alignment(pair, here, there))
-    whole = replace(pair, here=_with_sizes(first, pair.here), there=_with_sizes(second, pair.there))
-    return agreement_row(found, whole)
+        return make_contradiction_row(pair)
+    here = read_interpolation(first, pair.here["phonon_key"]).crystal
+    there = read_interpolation(second, pair.there["phonon_key"]).crystal
+    found = compare_modes(here, there, _align_pair(pair, here, there))
+    whole = replace(
+        pair, here=_read_quantities(first, pair.here), there=_read_quantities(second, pair.there)
+    )
+    return make_agreement_row(found, whole)
 
 
-def _with_sizes(dataset: Dataset, row: Row) -> Row:
+def _read_quantities(dataset: Dataset, row: Row) -> Row:
     """Row of a catalogue with tensors and splittings, which an overview lacks."""
     [whole] = dataset.read("chirality", keys=[row["chirality_key"]]).to_pylist()
     return {**row, **whole}
 
 
-def _alignment(pair: Pair, first: Crystal, second: Crystal) -> Alignment | None:
+def _align_pair(
+    pair: CrystalPair, first: HarmonicCrystal, second: HarmonicCrystal
+) -> Alignment | None:
     """How the crystals lie on each other as they were computed; the same structure lies already."""
     if pair.found_by == "structure":
         return None
-    here, there = (atoms_of_cell(crystal.primitive) for crystal in (first, second))
-    found = aligned(here, there, DISTANCE)
+    here, there = (make_atoms(crystal.primitive) for crystal in (first, second))
+    found = align_crystals(here, there, DISTANCE)
     if found is None:
         message = f"relaxed, it no longer lies on {pair.there['material_id']}"
         raise RemediableError(message, "compare the structures of both")

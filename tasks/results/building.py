@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.chirality import ScoreSettings
-from tasks.crystals.duplicates import may_have_become_one, relaxed_originals
+from tasks.crystals.duplicates import find_relaxed_originals, select_possible_repetitions
 from tasks.crystals.measured_cells import MeasuredCells
-from tasks.results.ranking import SCORED, ranking_columns, recorded_settings
-from tasks.results.trust import JUDGED, assess, followed_settings
+from tasks.results.ranking import SCORED, make_ranking_columns, parse_score_settings
+from tasks.results.trust import JUDGED, assess_reliability, select_rule_settings
 from tasks.storage import Dataset, Snapshot
-from tasks.storage.catalog import Judge, Row, planned_rows, write_catalog
+from tasks.storage.catalog import DerivedColumns, Row, take_planned_rows, write_catalog
 
 _MEASURED_CHANGE: Final = "measured_volume_change"
 _READ: Final = tuple(sorted({*JUDGED, *SCORED, "run_id"} - {_MEASURED_CHANGE}))
@@ -33,12 +33,12 @@ class RunSettings:
     Attributes
     ----------
     followed : mapping
-        Those that warnings follow, as `tasks.results.trust.followed_settings` gives them.
+        Those that warnings follow, as `tasks.results.trust.select_rule_settings` gives them.
     score : ScoreSettings
         Those of the score.
     """
 
-    followed: Row = field(default_factory=lambda: followed_settings({}))
+    followed: Row = field(default_factory=lambda: select_rule_settings({}))
     score: ScoreSettings = field(default_factory=ScoreSettings)
 
 
@@ -60,22 +60,22 @@ def build_catalog(dataset: Dataset) -> Mapping[str, Path]:
     DatasetError
         When a part is missing or damaged, or the disk refuses the files.
     """
-    return write_catalog(dataset, Judge(_READ, _begin))
+    return write_catalog(dataset, DerivedColumns(_READ, _begin_judging))
 
 
-def _begin(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
+def _begin_judging(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
     """Judge materials by the settings of their runs, by measured cells, and by one another."""
-    relaxed = planned_rows(snapshot, plan, "relaxations", _OF_RELAXED)
-    settings, same = _settings_of_runs(snapshot), _same_crystals(snapshot, plan, relaxed)
-    measured, cells = _measured_cells(snapshot, plan), _relaxed_cells(plan, relaxed)
+    relaxed = take_planned_rows(snapshot, plan, "relaxations", _OF_RELAXED)
+    settings, same = _read_run_settings(snapshot), _find_same_crystals(snapshot, plan, relaxed)
+    measured, cells = _find_measured_cells(snapshot, plan), _find_relaxed_cells(plan, relaxed)
 
     def judge(row: Row) -> Row:
         name, group = row["material_id"], row["space_group_number_relaxed"]
         known = group and row["formula"] and name in cells
-        change = measured.change(row["formula"], group, *cells[name]) if known else None
-        told = {**row, _MEASURED_CHANGE: change}
+        change = measured.compare_volume(row["formula"], group, *cells[name]) if known else None
+        judged_row = {**row, _MEASURED_CHANGE: change}
         return {
-            **judged_columns(told, settings.get(row["run_id"], RunSettings())),
+            **judge_material(judged_row, settings.get(row["run_id"], RunSettings())),
             _MEASURED_CHANGE: change,
             "same_crystal_as": same.get(name),
         }
@@ -83,39 +83,43 @@ def _begin(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
     return judge
 
 
-def _measured_cells(snapshot: Snapshot, plan: pa.Table) -> MeasuredCells:
+def _find_measured_cells(snapshot: Snapshot, plan: pa.Table) -> MeasuredCells:
     """Cells of the planned materials that were measured, and those that are known anyhow."""
-    rows = planned_rows(snapshot, plan, "materials", _OF_MEASURED)
-    return MeasuredCells.of(rows.filter(pc.equal(rows["cell_origin"], "measured")).to_pylist())
+    rows = take_planned_rows(snapshot, plan, "materials", _OF_MEASURED)
+    return MeasuredCells.from_rows(
+        rows.filter(pc.equal(rows["cell_origin"], "measured")).to_pylist()
+    )
 
 
-def _relaxed_cells(plan: pa.Table, relaxed: pa.Table) -> dict[str, tuple[int, list[float]]]:
+def _find_relaxed_cells(plan: pa.Table, relaxed: pa.Table) -> dict[str, tuple[int, list[float]]]:
     """Number of atoms, and cell, of each relaxed crystal."""
     counts = pc.list_value_length(relaxed["numbers"]).to_pylist()
     columns = plan["material_id"].to_pylist(), counts, relaxed["cell"].to_pylist()
     return {name: (count, cell) for name, count, cell in zip(*columns, strict=True) if count}
 
 
-def _settings_of_runs(snapshot: Snapshot) -> dict[str, RunSettings]:
+def _read_run_settings(snapshot: Snapshot) -> dict[str, RunSettings]:
     """What judges the materials of each run that has recorded its settings."""
     rows = snapshot.read("runs", columns=["run_id", "settings"]).to_pylist()
-    recorded = {row["run_id"]: _recorded(row["settings"]) for row in rows}
+    recorded = {row["run_id"]: _parse_settings(row["settings"]) for row in rows}
     return {
-        run: RunSettings(followed_settings(groups), recorded_settings(groups))
+        run: RunSettings(select_rule_settings(groups), parse_score_settings(groups))
         for run, groups in recorded.items()
     }
 
 
-def _same_crystals(snapshot: Snapshot, plan: pa.Table, relaxed: pa.Table) -> dict[str, str]:
+def _find_same_crystals(snapshot: Snapshot, plan: pa.Table, relaxed: pa.Table) -> dict[str, str]:
     """Material that stands for each one that became the same crystal by its relaxation."""
-    computed = pc.is_valid(planned_rows(snapshot, plan, "chirality", [])["key"])
+    computed = pc.is_valid(take_planned_rows(snapshot, plan, "chirality", [])["key"])
     known = relaxed.drop_columns(["cell"])
     rows = known.filter(pc.and_(computed, pc.is_valid(known["key"]))).to_pylist()
-    keys = may_have_become_one(rows)
-    return relaxed_originals(snapshot.read("relaxations", keys=keys).to_pylist()) if keys else {}
+    keys = select_possible_repetitions(rows)
+    return (
+        find_relaxed_originals(snapshot.read("relaxations", keys=keys).to_pylist()) if keys else {}
+    )
 
 
-def _recorded(settings: str) -> Mapping[str, Any]:
+def _parse_settings(settings: str) -> Mapping[str, Any]:
     """Settings of a run by group; none where they cannot be read, which costs no catalogue."""
     try:
         found = json.loads(settings)
@@ -124,7 +128,7 @@ def _recorded(settings: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def judged_columns(row: Row, settings: RunSettings) -> dict[str, Any]:
+def judge_material(row: Row, settings: RunSettings) -> dict[str, Any]:
     """Tell what the numbers of one material are worth, and what rank they give it.
 
     Parameters
@@ -139,10 +143,10 @@ def judged_columns(row: Row, settings: RunSettings) -> dict[str, Any]:
     dict
         Values by column.
     """
-    trust = assess(row, settings.followed)
+    trust = assess_reliability(row, settings.followed)
     return {
         "warnings": list(trust.warnings),
         "reliable": trust.reliable,
         "trust": trust.factor,
-        **ranking_columns(row, trust, settings.score),
+        **make_ranking_columns(row, trust, settings.score),
     }

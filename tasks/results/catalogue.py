@@ -83,16 +83,16 @@ def read_overview(folder: Path) -> pd.DataFrame:
     RemediableError
         When the file is damaged.
     """
-    told = [
+    columns = [
         column.name
         for column in CATALOG_TABLES["chirality"].columns
         if column.name in _TOLD_LISTS or not pa.types.is_list(column.type)
     ]
-    found: pd.DataFrame = TableFolder(folder).read("chirality", columns=told).to_pandas()
+    found: pd.DataFrame = TableFolder(folder).read("chirality", columns=columns).to_pandas()
     return found
 
 
-def not_stored(folder: Path) -> tuple[str, ...]:
+def list_missing(folder: Path) -> tuple[str, ...]:
     """Tell what a folder of tables lacks of what a screening computes.
 
     Parameters
@@ -105,21 +105,21 @@ def not_stored(folder: Path) -> tuple[str, ...]:
     tuple of str
         One line each: tables, columns of each table, and modes.
     """
-    return tuple(_missing(TableFolder(folder)))
+    return tuple(_find_missing(TableFolder(folder)))
 
 
-def _missing(tables: TableFolder) -> Iterator[str]:
+def _find_missing(tables: TableFolder) -> Iterator[str]:
     """Tables that are not there, and what is not in those that are."""
     for name, table in CATALOG_TABLES.items():
-        if not tables.holds(name):
+        if not tables.has_table(name):
             yield f"table {name}: {table.description}"
-        elif missing := tables.missing_columns(name):
+        elif missing := tables.list_missing_columns(name):
             yield f"in table {name}: {', '.join(missing)}"
-    if tables.holds("modes"):
-        yield from _missing_modes(tables)
+    if tables.has_table("modes"):
+        yield from _find_missing_modes(tables)
 
 
-def _missing_modes(tables: TableFolder) -> Iterator[str]:
+def _find_missing_modes(tables: TableFolder) -> Iterator[str]:
     """Crystals and q-points whose modes are not there."""
     modes = tables.read("modes", columns=["material_id", "q_label"]).to_pandas()
     outcomes = tables.read("chirality", columns=["outcome"]).to_pandas()["outcome"]
@@ -127,12 +127,12 @@ def _missing_modes(tables: TableFolder) -> Iterator[str]:
     if stored < screened:
         yield f"modes of {screened - stored} of the {screened} screened crystals"
     # A coarse path may have named points alone, which then tell how far apart they are.
-    complete = "path_distance" not in tables.missing_columns("modes")
+    complete = "path_distance" not in tables.list_missing_columns("modes")
     if not complete and not modes["q_label"].isin(UNNAMED).any():
         yield "modes between the named q-points"
 
 
-def settings_of_run(folder: Path, run_id: str | None) -> dict[str, Any]:
+def read_run_settings(folder: Path, run_id: str | None) -> dict[str, Any]:
     """Settings recorded with a run.
 
     Parameters
@@ -153,7 +153,7 @@ def settings_of_run(folder: Path, run_id: str | None) -> dict[str, Any]:
     return found
 
 
-def ranked(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
+def rank_materials(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
     """Materials with a score, the best first; warnings lower the rank.
 
     Parameters
@@ -171,21 +171,21 @@ def ranked(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
         without an axis), ``largest_splitting`` (THz Å), and ``reasons``: why it stands there, what
         to be warned of, and which other materials it stands for.
     """
-    found = candidates(chirality, by)
-    whole = _with_later_columns(chirality)
+    found = rank_candidates(chirality, by)
+    whole = _add_later_columns(chirality)
     others = whole.groupby("same_crystal_as")["material_id"].agg(sorted).to_dict()
     reasons = [
-        _reasons(text, bar, warnings, others.get(name, ()))
+        _describe_verdict(text, bar, warnings, others.get(name, ()))
         for name, text, bar, warnings in zip(*(found[column] for column in _TOLD), strict=True)
     ]
     return found.assign(
-        circular=[_largest(values, float("nan")) for values in found["circular_splitting"]],
-        largest_splitting=[_largest(values, 0.0) for values in found["splitting_linear"]],
+        circular=[_find_largest(values, float("nan")) for values in found["circular_splitting"]],
+        largest_splitting=[_find_largest(values, 0.0) for values in found["splitting_linear"]],
         reasons=reasons,
     )
 
 
-def candidates(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
+def rank_candidates(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
     """Rows of the materials with a score, the best first, each crystal once.
 
     Parameters
@@ -200,24 +200,24 @@ def candidates(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
     pandas.DataFrame
         None where an older program made the catalogue, without this score.
     """
-    whole = _with_later_columns(chirality, by)
+    whole = _add_later_columns(chirality, by)
     chosen = whole[by].notna() & whole["same_crystal_as"].isna()
     return whole[chosen].sort_values([by, "material_id"], ascending=[False, True])
 
 
-def _with_later_columns(chirality: pd.DataFrame, *names: str) -> pd.DataFrame:
+def _add_later_columns(chirality: pd.DataFrame, *names: str) -> pd.DataFrame:
     """Table with columns that catalogues of older programs lack, empty there."""
     missing = [name for name in (*_LATER, *names) if name not in chirality]
     return chirality.assign(**dict.fromkeys(missing))
 
 
-def by_class(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def split_by_class(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Divide a ranking into chiral crystals and the others, which are no competitors.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        From `ranked`.
+        From `rank_materials`.
 
     Returns
     -------
@@ -228,12 +228,12 @@ def by_class(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"chiral": rows[chiral], "achiral": rows[~chiral]}
 
 
-def _largest(values: Any, empty: float) -> float:  # noqa: ANN401 - a list or an empty cell
+def _find_largest(values: Any, empty: float) -> float:  # noqa: ANN401 - a list or an empty cell
     """Largest size in a list."""
     return max(map(abs, values), default=empty) if pd.api.types.is_list_like(values) else empty
 
 
-def _reasons(
+def _describe_verdict(
     explanation: str,
     bar: float | None,
     warnings: Any,  # noqa: ANN401 - a list, or what stands for an empty cell
@@ -250,7 +250,7 @@ def _reasons(
     return "; ".join(parts)
 
 
-def failures_in(failures: pd.DataFrame) -> list[Failure]:
+def read_failures(failures: pd.DataFrame) -> list[Failure]:
     """Failures of a catalogue as objects.
 
     Parameters

@@ -11,10 +11,10 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 
-from tasks.crystals.alignment import aligned
+from tasks.crystals.alignment import align_crystals
 from tasks.failures import RemediableError
 from tasks.results.catalogue import read_overview
-from tasks.results.stored import stored_crystal
+from tasks.results.stored_crystals import read_crystal
 from tasks.storage import TableSource
 from tasks.symmetry import classify_space_group
 
@@ -27,7 +27,7 @@ _MAX_TOLD: Final = 3
 
 
 @dataclass(frozen=True)
-class Pair:
+class CrystalPair:
     """A crystal and its counterpart.
 
     Attributes
@@ -78,16 +78,16 @@ class Counterparts:
         self.first, self.second = first, second
         self._by: dict[tuple[str, str], list[Row]] = defaultdict(list)
         overview = read_overview(second.root)
-        screened, another = _screened(overview), _made_another(overview)
+        screened, another = _select_screened(overview), _select_class_changes(overview)
         if not (screened or another):
-            raise _without_screened(second, overview)
+            raise _make_no_results_error(second, overview)
         for row in screened:
             for column in ("structure_hash", "material_id", "formula"):
                 self._by[column, row[column]].append(row)
         for row in another:
             self._by["structure_hash", row["structure_hash"]].append(row)
 
-    def of(self, row: Row) -> Pair | Unmatched:
+    def find(self, row: Row) -> CrystalPair | Unmatched:
         """Find the counterpart of a crystal.
 
         Parameters
@@ -97,62 +97,73 @@ class Counterparts:
 
         Returns
         -------
-        Pair or Unmatched
+        CrystalPair or Unmatched
             An achiral crystal lies on its counterpart by motions and by reflections alike, a chiral
             one by motions alone; the other hand is taken where there is none of the same. Released
             tables lack the atoms of some crystals, of which nothing but the structure can be found.
         """
         try:
-            return self._found(row)
+            return self._search(row)
         except RemediableError as error:
             return Unmatched(row["material_id"], str(error))
 
-    def _found(self, row: Row) -> Pair | Unmatched:
+    def _search(self, row: Row) -> CrystalPair | Unmatched:
         """Look for the same structure, the same name and the same symmetry in turn."""
-        same = self._alike(row, "structure_hash")
+        same = self._select_equal(row, "structure_hash")
         if same:
             namesakes = [other for other in same if other["material_id"] == row["material_id"]]
-            return Pair(row, [*namesakes, *same][0], "structure")
-        for found_by, others in self._candidates(row):
-            pairs = list(self._aligned(row, others, found_by))
+            return CrystalPair(row, [*namesakes, *same][0], "structure")
+        for found_by, others in self._list_candidates(row):
+            pairs = list(self._select_aligned(row, others, found_by))
             pairs = [pair for pair in pairs if not pair.mirrored] or pairs
             if len(pairs) == 1:
                 return pairs[0]
             if pairs:
                 names = ", ".join(str(pair.there["material_id"]) for pair in pairs)
                 return Unmatched(row["material_id"], f"{len(pairs)} are like it: {names}", True)
-        return Unmatched(row["material_id"], self._why_not(row))
+        return Unmatched(row["material_id"], self._explain_failure(row))
 
-    def _candidates(self, row: Row) -> Iterator[tuple[Found, list[Row]]]:
+    def _list_candidates(self, row: Row) -> Iterator[tuple[Found, list[Row]]]:
         """Crystals of the same formula that the name, or else the symmetry, speaks for."""
-        same = self._alike(row, "formula")
+        same = self._select_equal(row, "formula")
         yield "name", [other for other in same if other["material_id"] == row["material_id"]]
-        yield "formula and symmetry", [other for other in same if _group(other) == _group(row)]
+        yield (
+            "formula and symmetry",
+            [other for other in same if _identify_group(other) == _identify_group(row)],
+        )
 
-    def _aligned(self, row: Row, others: Sequence[Row], found_by: Found) -> Iterator[Pair]:
+    def _select_aligned(
+        self, row: Row, others: Sequence[Row], found_by: Found
+    ) -> Iterator[CrystalPair]:
         """Those that have the same arrangement of atoms."""
-        atoms = stored_crystal(self.first, "materials", row) if others else None
+        atoms = read_crystal(self.first, "materials", row) if others else None
         for other in others:
-            there = stored_crystal(self.second, "materials", other)
-            found = atoms and aligned(atoms, there, DISTANCE)
+            there = read_crystal(self.second, "materials", other)
+            found = atoms and align_crystals(atoms, there, DISTANCE)
             if found:
                 chiral = row["chirality_class"] == "II"
-                yield Pair(row, other, found_by, chiral and not found.is_proper)
+                yield CrystalPair(row, other, found_by, chiral and not found.is_proper)
 
-    def _why_not(self, row: Row) -> str:
+    def _explain_failure(self, row: Row) -> str:
         """Say what comes nearest."""
-        others = self._alike(row, "formula")
-        told = [f"{other['material_id']} ({_symmetry(other)})" for other in others[:_MAX_TOLD]]
-        if not told:
+        others = self._select_equal(row, "formula")
+        text = [
+            f"{other['material_id']} ({_describe_symmetry(other)})" for other in others[:_MAX_TOLD]
+        ]
+        if not text:
             return f"no {row['formula']} there"
-        return f"it is {row['formula']} ({_symmetry(row)}), but there it is {', '.join(told)}"
+        return (
+            f"it is {row['formula']} ({_describe_symmetry(row)}), but there it is {', '.join(text)}"
+        )
 
-    def _alike(self, row: Row, column: str) -> list[Row]:
+    def _select_equal(self, row: Row, column: str) -> list[Row]:
         """Crystals there with the same value, which old tables may lack."""
         return self._by.get((column, row[column]), []) if row[column] else []
 
 
-def paired(first: TableSource, second: TableSource) -> tuple[list[Pair], list[Unmatched]]:
+def pair_crystals(
+    first: TableSource, second: TableSource
+) -> tuple[list[CrystalPair], list[Unmatched]]:
     """Find the counterparts of all screened crystals of a dataset.
 
     Parameters
@@ -162,7 +173,7 @@ def paired(first: TableSource, second: TableSource) -> tuple[list[Pair], list[Un
 
     Returns
     -------
-    pairs : list of Pair
+    pairs : list of CrystalPair
         In the order of the first catalogue; at least one.
     unmatched : list of Unmatched
         Crystals of the first dataset without a counterpart.
@@ -173,22 +184,22 @@ def paired(first: TableSource, second: TableSource) -> tuple[list[Pair], list[Un
         When there is no pair; it says why.
     """
     counterparts = Counterparts(first, second)
-    found = [counterparts.of(row) for row in screened_rows(first)]
-    pairs = [item for item in found if isinstance(item, Pair)]
+    found = [counterparts.find(row) for row in read_screened_rows(first)]
+    pairs = [item for item in found if isinstance(item, CrystalPair)]
     unmatched = [item for item in found if isinstance(item, Unmatched)]
     if not pairs:
         reasons = [f"{item.material_id}: {item.reason}" for item in unmatched]
-        raise _nothing(first, second, reasons)
+        raise _make_no_counterpart_error(first, second, reasons)
     return pairs, unmatched
 
 
-def both_overviews(pairs: Sequence[Pair]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def align_overviews(pairs: Sequence[CrystalPair]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Put the rows of pairs into two tables, each row of the second one beside its counterpart.
 
     Parameters
     ----------
-    pairs : sequence of Pair
-        From `paired`.
+    pairs : sequence of CrystalPair
+        From `pair_crystals`.
 
     Returns
     -------
@@ -201,7 +212,7 @@ def both_overviews(pairs: Sequence[Pair]) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
-def screened_rows(dataset: TableSource) -> list[Row]:
+def read_screened_rows(dataset: TableSource) -> list[Row]:
     """Rows of the catalogue with results.
 
     Parameters
@@ -220,45 +231,45 @@ def screened_rows(dataset: TableSource) -> list[Row]:
         When there are none.
     """
     overview = read_overview(dataset.root)
-    if not (rows := _screened(overview)):
-        raise _without_screened(dataset, overview)
+    if not (rows := _select_screened(overview)):
+        raise _make_no_results_error(dataset, overview)
     return rows
 
 
-def _without_screened(dataset: TableSource, overview: pd.DataFrame) -> RemediableError:
+def _make_no_results_error(dataset: TableSource, overview: pd.DataFrame) -> RemediableError:
     """Error about a dataset with nothing to compare."""
-    counts = _without_results(overview) or "it is empty"
+    counts = _count_without_results(overview) or "it is empty"
     message = f"{dataset.root} has no screened crystal to compare: {counts}"
     return RemediableError(message, f"see `chiralscreen status {dataset.root}`")
 
 
-def _screened(overview: pd.DataFrame) -> list[Row]:
+def _select_screened(overview: pd.DataFrame) -> list[Row]:
     """Rows with results, maybe none."""
-    return _records(overview[overview["outcome"] == "screened"])
+    return _list_records(overview[overview["outcome"] == "screened"])
 
 
-def _made_another(rows: pd.DataFrame) -> list[Row]:
+def _select_class_changes(rows: pd.DataFrame) -> list[Row]:
     """Crystals that failed because the potential took them into another chirality class."""
     changed = rows["symmetry_changed"].eq(True) & rows["relaxation_converged"].eq(True)
     groups = rows["space_group_number_relaxed"].fillna(0).astype(int)
     classes = [classify_space_group(n).chirality_class if n else None for n in groups]
     failed = rows["outcome"].eq("failed") & (rows["chirality_class"] != classes)
-    return _records(rows[(changed & failed).fillna(value=False)])
+    return _list_records(rows[(changed & failed).fillna(value=False)])
 
 
-def _records(rows: pd.DataFrame) -> list[Row]:
+def _list_records(rows: pd.DataFrame) -> list[Row]:
     """Rows with their columns by name; None where pandas has a number that is none."""
     plain = rows.astype(object).where(rows.notna(), None)
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
-def _without_results(overview: pd.DataFrame) -> str:
+def _count_without_results(overview: pd.DataFrame) -> str:
     """Count the crystals that are not screened, by outcome."""
     counts = overview["outcome"].value_counts().sort_index()
     return ", ".join(f"{count} {name}" for name, count in counts.items() if name != "screened")
 
 
-def _group(row: Row) -> tuple[int, int]:
+def _identify_group(row: Row) -> tuple[int, int]:
     """Atoms, and the space group of the crystal or its mirror image, whichever is less."""
     number = int(row["space_group_number"])
     return row["n_atoms"], min(
@@ -266,18 +277,20 @@ def _group(row: Row) -> tuple[int, int]:
     )
 
 
-def _symmetry(row: Row) -> str:
+def _describe_symmetry(row: Row) -> str:
     return f"{row['space_group_symbol']}, {row['n_atoms']:.0f} atoms"
 
 
-def _nothing(first: TableSource, second: TableSource, reasons: Sequence[str]) -> RemediableError:
+def _make_no_counterpart_error(
+    first: TableSource, second: TableSource, reasons: Sequence[str]
+) -> RemediableError:
     """Error that says why no crystal has a counterpart."""
     left = len(reasons) - _MAX_TOLD
-    told = "; ".join(reasons[:_MAX_TOLD]) + (f"; and {left} more" if left > 0 else "")
+    text = "; ".join(reasons[:_MAX_TOLD]) + (f"; and {left} more" if left > 0 else "")
     for dataset in (first, second):
-        if others := _without_results(read_overview(dataset.root)):
-            told += f"; without results in {dataset.root}: {others}"
-    message = f"no crystal of {first.root} can be compared with one of {second.root}: {told}"
+        if others := _count_without_results(read_overview(dataset.root)):
+            text += f"; without results in {dataset.root}: {others}"
+    message = f"no crystal of {first.root} can be compared with one of {second.root}: {text}"
     remedy = (
         "give datasets of the same crystals: they are matched by structure, by name, or by "
         "formula, space group and arrangement"

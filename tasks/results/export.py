@@ -6,15 +6,15 @@ import yaml
 from ase import Atoms
 from ase.io import write
 
-from tasks.crystals.cells import atoms_of_cell
+from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import Row
 from tasks.failures import RemediableError
 from tasks.phonons.phonopy_files import OWN_BLOCK
-from tasks.phonons.rows import phonon_of, response_of, strain_columns
+from tasks.phonons.rows import make_strain_columns, read_phonon, read_strain_response
 from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.results.catalogue import read_material
-from tasks.results.stored import stored_crystal
-from tasks.sources import safe_id
+from tasks.results.stored_crystals import read_crystal
+from tasks.sources import make_safe_id
 from tasks.storage import TableFolder, TableSource
 
 
@@ -48,24 +48,26 @@ def export_material(tables: TableSource, material_id: str, folder: Path) -> list
     row = read_material(tables.root, material_id)
     key = row["phonon_key"] if row else None
     found = tables.read("force_constants", keys=[key]).to_pylist() if isinstance(key, str) else []
-    start = folder / safe_id(material_id)
+    start = folder / make_safe_id(material_id)
     if found:
         return _write_force_constants(found[0], start)
     if row and isinstance(tables, TableFolder):
-        return [_write_crystal(stored_crystal(tables, "relaxations", row), start)]
+        return [_write_crystal(read_crystal(tables, "relaxations", row), start)]
     message = f"{tables.root} has no force constants of {material_id!r}"
     raise RemediableError(message, "`chiralscreen status` says what happened to it")
 
 
 def _write_force_constants(row: Row, start: Path) -> list[Path]:
     """Files of a row of ``force_constants``, whose names begin alike."""
-    phonon, response = phonon_of(row), response_of(row)
+    phonon, response = read_phonon(row), read_strain_response(row)
     interpolated = impose_sum_rules(phonon, response).phonon
     paths = [start.with_name(start.name + end) for end in ("-phonopy.yaml", "-interpolated.yaml")]
-    crystal = _write_crystal(atoms_of_cell(phonon.primitive), start)
+    crystal = _write_crystal(make_atoms(phonon.primitive), start)
     phonon.save(paths[0], settings={"force_constants": True})
     if response:
-        strain = {name: value.ravel().tolist() for name, value in strain_columns(response).items()}
+        strain = {
+            name: value.ravel().tolist() for name, value in make_strain_columns(response).items()
+        }
         with paths[0].open("a", encoding="utf-8") as stream:
             stream.write("\n")  # phonopy leaves its last line open
             yaml.safe_dump({OWN_BLOCK: strain}, stream, default_flow_style=None)

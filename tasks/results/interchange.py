@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.physical_units import get_physical_units
 
-from tasks.chirality.brillouin import BandPath, band_path
-from tasks.chirality.modes import modes_at
-from tasks.crystals.cells import atoms_of_cell
+from tasks.chirality.brillouin import BandPath, make_band_path
+from tasks.chirality.modes import compute_modes
+from tasks.crystals.cells import make_atoms
 
 Json = dict[str, Any]
 
@@ -21,7 +21,7 @@ _OPTIMADE = "1.2.0"
 _REPETITIONS = 3
 
 
-def phononwebsite(phonon: Phonopy, name: str, spacing: float = 0.03) -> Json:
+def make_phononwebsite_data(phonon: Phonopy, name: str, spacing: float = 0.03) -> Json:
     """Bands and displacements in the format that phononwebsite animates.
 
     Parameters
@@ -39,8 +39,8 @@ def phononwebsite(phonon: Phonopy, name: str, spacing: float = 0.03) -> Json:
         Lengths in Å, frequencies in cm^-1; ``vectors`` (q-point, band, atom, component, real and
         imaginary part) are displacements e / sqrt(M) normalised to 1.
     """
-    path, atoms = band_path(phonon, spacing), atoms_of_cell(phonon.primitive)
-    modes = modes_at(phonon, path.q_points)
+    path, atoms = make_band_path(phonon, spacing), make_atoms(phonon.primitive)
+    modes = compute_modes(phonon, path.q_points)
     starts = np.flatnonzero(np.diff(path.segments, prepend=-1))
     return {
         "name": name,
@@ -54,16 +54,16 @@ def phononwebsite(phonon: Phonopy, name: str, spacing: float = 0.03) -> Json:
         "atom_pos_red": atoms.get_scaled_positions().tolist(),
         "qpoints": path.q_points.tolist(),
         "distances": path.distances.tolist(),
-        "highsym_qpts": _named(path),
+        "highsym_qpts": _list_named_points(path),
         "line_breaks": [
             [int(a), int(b)] for a, b in zip(starts, [*starts[1:], len(path.segments)], strict=True)
         ],
         "eigenvalues": np.round(modes.frequencies * get_physical_units().THzToCm, 4).tolist(),
-        "vectors": _motions(modes.eigenvectors, phonon.primitive.masses).round(5).tolist(),
+        "vectors": _compute_motions(modes.eigenvectors, phonon.primitive.masses).round(5).tolist(),
     }
 
 
-def optimade_structure(atoms: Atoms, material_id: str, **extra: object) -> Json:
+def make_optimade_structure(atoms: Atoms, material_id: str, **extra: object) -> Json:
     """Crystal as an entry of type ``structures`` in the manner of OPTIMADE.
 
     Parameters
@@ -88,8 +88,8 @@ def optimade_structure(atoms: Atoms, material_id: str, **extra: object) -> Json:
         "nelements": len(symbols),
         "elements_ratios": shares,
         "chemical_formula_descriptive": str(atoms.symbols.formula.reduce()[0]),
-        "chemical_formula_reduced": _alphabetic(atoms.symbols.formula.reduce()[0]),
-        "chemical_formula_anonymous": _anonymous(atoms.symbols.formula.reduce()[0]),
+        "chemical_formula_reduced": _sort_formula(atoms.symbols.formula.reduce()[0]),
+        "chemical_formula_anonymous": _anonymize_formula(atoms.symbols.formula.reduce()[0]),
         "dimension_types": [1, 1, 1],
         "nperiodic_dimensions": 3,
         "lattice_vectors": atoms.cell.tolist(),
@@ -107,13 +107,13 @@ def optimade_structure(atoms: Atoms, material_id: str, **extra: object) -> Json:
     return {"id": material_id, "type": "structures", "attributes": attributes | prefixed}
 
 
-def optimade_response(entries: Sequence[Json]) -> Json:
+def make_optimade_response(entries: Sequence[Json]) -> Json:
     """Answer that holds entries, in the manner of OPTIMADE.
 
     Parameters
     ----------
     entries : sequence of dict
-        From `optimade_structure`.
+        From `make_optimade_structure`.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def optimade_response(entries: Sequence[Json]) -> Json:
     }
 
 
-def citation_file(version: str, references: Iterable[str], licences: Iterable[str]) -> str:
+def format_citation_file(version: str, references: Iterable[str], licences: Iterable[str]) -> str:
     """Text of a CITATION.cff for a catalogue.
 
     Parameters
@@ -173,12 +173,12 @@ def citation_file(version: str, references: Iterable[str], licences: Iterable[st
     return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100))
 
 
-def _named(path: BandPath) -> list[list[object]]:
+def _list_named_points(path: BandPath) -> list[list[object]]:
     """Row and name of each named q-point."""
     return [[int(row), path.labels[row]] for row in np.flatnonzero(path.is_labelled)]
 
 
-def _motions(
+def _compute_motions(
     eigenvectors: NDArray[np.complex128], masses: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Displacements of each mode, shape (nq, nb, n, 3, 2), normalised to 1."""
@@ -189,19 +189,19 @@ def _motions(
     return np.stack([motion.real, motion.imag], axis=-1)
 
 
-def _alphabetic(formula: Formula) -> str:
+def _sort_formula(formula: Formula) -> str:
     """Reduced formula with its elements in alphabetic order."""
     counts = sorted(formula.count().items())
     return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in counts)
 
 
-def _anonymous(formula: Formula) -> str:
+def _anonymize_formula(formula: Formula) -> str:
     """Formula with A for the most frequent element, B for the next, and so on."""
     counts = sorted(formula.count().values(), reverse=True)
-    return "".join(f"{_letter(i)}{n if n > 1 else ''}" for i, n in enumerate(counts))
+    return "".join(f"{_name_letter(i)}{n if n > 1 else ''}" for i, n in enumerate(counts))
 
 
-def _letter(index: int) -> str:
+def _name_letter(index: int) -> str:
     """A, B, ..., Z, Aa, Ba, ..."""
     wrapped, letter = divmod(index, 26)
     return chr(ord("A") + letter) + (chr(ord("a") + wrapped - 1) if wrapped else "")

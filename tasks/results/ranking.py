@@ -49,7 +49,9 @@ class Term:
     reason: str
     spoiled_by: tuple[str, ...] = ()
 
-    def of(self, row: Row, settings: ScoreSettings, warnings: Sequence[str] = ()) -> float | None:
+    def evaluate(
+        self, row: Row, settings: ScoreSettings, warnings: Sequence[str] = ()
+    ) -> float | None:
         """Compute the term.
 
         Parameters
@@ -86,7 +88,7 @@ class Purpose(Term):
     title: str = ""
 
 
-def score_terms(
+def compute_score_terms(
     row: Row, settings: ScoreSettings, warnings: Sequence[str] = ()
 ) -> dict[str, float]:
     """Terms of the score of one material, without those that are left out.
@@ -105,11 +107,13 @@ def score_terms(
     dict
         Value by name.
     """
-    found = {term.name: term.of(row, settings, warnings) for term in TERMS}
+    found = {term.name: term.evaluate(row, settings, warnings) for term in TERMS}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def raw_score(row: Row, settings: ScoreSettings, warnings: Sequence[str] = ()) -> float | None:
+def compute_raw_score(
+    row: Row, settings: ScoreSettings, warnings: Sequence[str] = ()
+) -> float | None:
     """Weighted mean of the terms of the score.
 
     Parameters
@@ -129,13 +133,13 @@ def raw_score(row: Row, settings: ScoreSettings, warnings: Sequence[str] = ()) -
     """
     if not (row["stable"] and row["significant"]):
         return None
-    terms = score_terms(row, settings, warnings)
+    terms = compute_score_terms(row, settings, warnings)
     weights = {name: getattr(settings, f"{name}_weight") for name in terms}
     total = sum(weights.values())
     return sum(weights[name] * terms[name] for name in terms) / total if total else None
 
 
-def purpose_scores(
+def compute_purpose_scores(
     row: Row, settings: ScoreSettings, warnings: Sequence[str] = ()
 ) -> dict[str, float | None]:
     """Scores by purpose of one material.
@@ -155,10 +159,10 @@ def purpose_scores(
         Value by name of the purpose; None as for the score, and where its term is left out.
     """
     judged = row["stable"] and row["significant"]
-    return {p.name: p.of(row, settings, warnings) if judged else None for p in PURPOSES}
+    return {p.name: p.evaluate(row, settings, warnings) if judged else None for p in PURPOSES}
 
 
-def ranking_columns(row: Row, trust: Trust, settings: ScoreSettings) -> dict[str, Any]:
+def make_ranking_columns(row: Row, trust: Trust, settings: ScoreSettings) -> dict[str, Any]:
     """Columns of the catalogue that rank one material with results.
 
     Parameters
@@ -175,11 +179,11 @@ def ranking_columns(row: Row, trust: Trust, settings: ScoreSettings) -> dict[str
     dict
         Values by column.
     """
-    raw = raw_score(row, settings, trust.warnings)
+    raw = compute_raw_score(row, settings, trust.warnings)
     reached = raw is not None and raw >= settings.shortlist_score
     ranked = raw is not None and _OTHER_CLASS not in trust.warnings
-    scores = {"score": raw} | purpose_scores(row, settings, trust.warnings)
-    given = score_terms(row, settings, trust.warnings)
+    scores = {"score": raw} | compute_purpose_scores(row, settings, trust.warnings)
+    given = compute_score_terms(row, settings, trust.warnings)
     left_out = [term.name for term in TERMS if term.name not in given]
     return {
         "raw_score": raw,
@@ -192,7 +196,7 @@ def ranking_columns(row: Row, trust: Trust, settings: ScoreSettings) -> dict[str
     }
 
 
-def recorded_settings(recorded: Mapping[str, Any]) -> ScoreSettings:
+def parse_score_settings(recorded: Mapping[str, Any]) -> ScoreSettings:
     """Weights and scales that a run recorded.
 
     Parameters
@@ -211,7 +215,7 @@ def recorded_settings(recorded: Mapping[str, Any]) -> ScoreSettings:
         return ScoreSettings()
 
 
-def response_norm(row: Row, temperature: float) -> float:
+def compute_response_norm(row: Row, temperature: float) -> float:
     """Frobenius norm of the velocity-angular-momentum tensor at a temperature.
 
     Parameters
@@ -236,17 +240,17 @@ def _is_empty(value: Any) -> bool:  # noqa: ANN401 - a cell of the catalogue
     return value is None or (isinstance(value, Sequence) and not value)
 
 
-def _largest(row: Row, name: str) -> float:
+def _find_largest(row: Row, name: str) -> float:
     """Largest size in a list, 0 for an empty one."""
     return max(map(abs, row[name]), default=0.0)
 
 
-def _half(value: float, scale: float) -> float:
+def _saturate(value: float, scale: float) -> float:
     """A size as a number between 0 and 1: one half at the scale."""
     return value / (value + scale)
 
 
-def _purpose(
+def _make_purpose(
     name: str,
     reads: tuple[str, ...],
     value: Callable[[Row, ScoreSettings], float],
@@ -286,30 +290,34 @@ TERMS: Final = (
 """Terms of the score."""
 
 PURPOSES: Final = (
-    _purpose(
+    _make_purpose(
         "score_raman",
         ("raman_splitting",),
-        lambda row, settings: _half(_largest(row, "raman_splitting"), settings.raman_scale),
+        lambda row, settings: _saturate(
+            _find_largest(row, "raman_splitting"), settings.raman_scale
+        ),
         "crossed circular channels see the two partners of a doublet at different shifts",
         spoiled_by=("splitting_uncertain",),
     ),
-    _purpose(
+    _make_purpose(
         "score_scattering",
         ("scattering_angular_momentum",),
         lambda row, _: row["scattering_angular_momentum"],
         "branches of opposite l have to be apart by the resolution of the instrument",
     ),
-    _purpose(
+    _make_purpose(
         "score_resonant",
         ("resonant_helicity",),
         lambda row, _: row["resonant_helicity"],
         "circular dichroism shows l along q of modes clear of the elastic line",
         spoiled_by=("helicity_uncertain",),
     ),
-    _purpose(
+    _make_purpose(
         "score_thermal",
         ("temperatures", "tensor"),
-        lambda row, settings: _half(response_norm(row, ROOM_TEMPERATURE), settings.tensor_scale),
+        lambda row, settings: _saturate(
+            compute_response_norm(row, ROOM_TEMPERATURE), settings.tensor_scale
+        ),
         "a gradient of temperature gives the phonons angular momentum",
         spoiled_by=("mesh", "forbidden_tensor", "tensor_uncertain"),
     ),

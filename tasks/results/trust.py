@@ -90,7 +90,7 @@ class Trust:
     reliable: bool
 
 
-def assess(row: Row, settings: Row | None = None) -> Trust:
+def assess_reliability(row: Row, settings: Row | None = None) -> Trust:
     """Apply all rules to one material with results.
 
     Parameters
@@ -98,8 +98,8 @@ def assess(row: Row, settings: Row | None = None) -> Trust:
     row : mapping
         The columns `JUDGED` of the catalogue of materials; empty ones warn of nothing.
     settings : mapping, optional
-        Settings of the run that the results are of, as `followed_settings` gives them; the defaults
-        if left out.
+        Settings of the run that the results are of, as `select_rule_settings` gives them; the
+        defaults if left out.
 
     Returns
     -------
@@ -111,8 +111,8 @@ def assess(row: Row, settings: Row | None = None) -> Trust:
     KeyError
         When a column is missing.
     """
-    told = {**row, **(followed_settings({}) if settings is None else settings)}
-    found = [rule for rule in RULES if rule.applies({name: told[name] for name in rule.reads})]
+    values = {**row, **(select_rule_settings({}) if settings is None else settings)}
+    found = [rule for rule in RULES if rule.applies({name: values[name] for name in rule.reads})]
     return Trust(
         warnings=tuple(rule.code for rule in found),
         factor=math.prod(rule.factor for rule in found),
@@ -120,7 +120,7 @@ def assess(row: Row, settings: Row | None = None) -> Trust:
     )
 
 
-def followed_settings(recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def select_rule_settings(recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Take the settings that rules look at out of those of a run.
 
     Parameters
@@ -134,14 +134,14 @@ def followed_settings(recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, An
         Values by dotted name; the default where the run recorded none.
     """
     found = {}
-    for path in (name for name in _read_by_rules() if "." in name):
+    for path in (name for name in _list_read_names() if "." in name):
         group, name = path.split(".")
         default = _GROUPS[group].model_fields[name].default
         found[path] = recorded.get(group, {}).get(name, default)
     return found
 
 
-def warning_text(code: str) -> str:
+def get_warning_text(code: str) -> str:
     """Sentence for readers.
 
     Parameters
@@ -157,7 +157,7 @@ def warning_text(code: str) -> str:
     return next((rule.text for rule in RULES if rule.code == code), code)
 
 
-def is_polar(formula: str | None, charge_balance: str | None = None) -> bool:
+def may_be_polar(formula: str | None, charge_balance: str | None = None) -> bool:
     """Whether modes of a crystal may carry dipoles that split its optical modes.
 
     Parameters
@@ -180,19 +180,19 @@ def is_polar(formula: str | None, charge_balance: str | None = None) -> bool:
 _WITHOUT_VALUE: Final = frozenset(("He", "Ne", "Ar"))  # light noble gases: no electronegativity
 
 
-def _number(row: Row, name: str) -> float:
+def _read_number(row: Row, name: str) -> float:
     """Number of a column, 0 where there is none."""
     value = row[name]
     return 0.0 if value is None else float(value)
 
 
-def _largest(row: Row, name: str) -> float:
+def _find_largest(row: Row, name: str) -> float:
     """Largest number of a column of lists, 0 where there is none."""
     values = row[name]
     return max((abs(x) for x in values if x is not None), default=0.0) if values is not None else 0
 
 
-def _uncertain(row: Row, quantity: str) -> bool:
+def _is_uncertain(row: Row, quantity: str) -> bool:
     """Whether a quantity depends on the division among images, or on the potential."""
     own = row[f"{quantity}_spread"]
     # Along axes and temperatures the largest spread counts.
@@ -201,7 +201,7 @@ def _uncertain(row: Row, quantity: str) -> bool:
     return any(value is not None and value > _SPREAD for value in found)
 
 
-def _same_class(row: Row) -> bool:
+def _has_same_class(row: Row) -> bool:
     """Whether the relaxed crystal has class and wave of the input; False where it is unknown."""
     number = row["space_group_number_relaxed"]
     if not number:
@@ -231,7 +231,7 @@ RULES: Final = (
     Rule(
         "class_changed",
         _GROUP_COLUMNS,
-        lambda row: row["symmetry_changed"] is True and not _same_class(row),
+        lambda row: row["symmetry_changed"] is True and not _has_same_class(row),
         _GRAVE,
         True,
         "After the relaxation the crystal has another space group, of another chirality class or "
@@ -257,7 +257,7 @@ RULES: Final = (
     Rule(
         "supercell",
         ("boundary_shift",),
-        lambda row: _number(row, "boundary_shift") > _LARGE_SHIFT,
+        lambda row: _read_number(row, "boundary_shift") > _LARGE_SHIFT,
         _GRAVE,
         True,
         "Force constants are large at the boundary of the supercell: interpolated frequencies "
@@ -275,7 +275,7 @@ RULES: Final = (
     Rule(
         "volume_far_off",
         ("measured_volume_change",),
-        lambda row: abs(_number(row, "measured_volume_change")) > _LARGE_VOLUME,
+        lambda row: abs(_read_number(row, "measured_volume_change")) > _LARGE_VOLUME,
         _GRAVE,
         True,
         "The relaxed volume is off the measured one by more than ten per cent: the potential "
@@ -284,7 +284,9 @@ RULES: Final = (
     Rule(
         "soft",
         ("stable", "min_frequency_commensurate"),
-        lambda row: row["stable"] is True and _number(row, "min_frequency_commensurate") < _SOFT,
+        lambda row: (
+            row["stable"] is True and _read_number(row, "min_frequency_commensurate") < _SOFT
+        ),
         _MARGINAL,
         True,
         "The lowest frequency at the q-points of the supercell is close to zero: a small error "
@@ -293,7 +295,7 @@ RULES: Final = (
     Rule(
         "forbidden_tensor",
         ("tensor_violation",),
-        lambda row: _largest(row, "tensor_violation") > _FORBIDDEN,
+        lambda row: _find_largest(row, "tensor_violation") > _FORBIDDEN,
         _MARGINAL,
         False,
         "Before symmetrisation the response tensor has parts that symmetry forbids: q-mesh or "
@@ -304,7 +306,7 @@ RULES: Final = (
         ("stable", "min_frequency", "score.stability_tolerance"),
         lambda row: (
             row["stable"] is True
-            and _number(row, "min_frequency") < -row["score.stability_tolerance"]
+            and _read_number(row, "min_frequency") < -row["score.stability_tolerance"]
         ),
         _SIZE,
         False,
@@ -314,7 +316,7 @@ RULES: Final = (
     Rule(
         "symmetry_changed",
         _GROUP_COLUMNS,
-        lambda row: row["symmetry_changed"] is True and _same_class(row),
+        lambda row: row["symmetry_changed"] is True and _has_same_class(row),
         _SIZE,
         False,
         "The space group after relaxation is not that of the input; class and helicity wave are.",
@@ -323,7 +325,7 @@ RULES: Final = (
         "boundary",
         ("boundary_shift", "phonons.max_boundary_shift"),
         lambda row: (
-            row["phonons.max_boundary_shift"] < _number(row, "boundary_shift") <= _LARGE_SHIFT
+            row["phonons.max_boundary_shift"] < _read_number(row, "boundary_shift") <= _LARGE_SHIFT
         ),
         _SIZE,
         False,
@@ -333,7 +335,7 @@ RULES: Final = (
     Rule(
         "volume",
         ("measured_volume_change",),
-        lambda row: _VOLUME < abs(_number(row, "measured_volume_change")) <= _LARGE_VOLUME,
+        lambda row: _VOLUME < abs(_read_number(row, "measured_volume_change")) <= _LARGE_VOLUME,
         _SIZE,
         False,
         "The relaxed volume is off the measured one by more than five per cent: frequencies are "
@@ -342,7 +344,7 @@ RULES: Final = (
     Rule(
         "frequencies_differ",
         ("frequency_disagreement",),
-        lambda row: _number(row, "frequency_disagreement") > _DISAGREEMENT,
+        lambda row: _read_number(row, "frequency_disagreement") > _DISAGREEMENT,
         _SIZE,
         False,
         "Another potential gives frequencies that differ by more than a twentieth of the highest.",
@@ -350,7 +352,7 @@ RULES: Final = (
     Rule(
         "helicity_uncertain",
         ("helicity_spread", "helicity_disagreement"),
-        lambda row: _uncertain(row, "helicity"),
+        lambda row: _is_uncertain(row, "helicity"),
         _SIZE,
         False,
         "The mean helicity changes by more than three tenths with another division of force "
@@ -367,7 +369,7 @@ RULES: Final = (
     Rule(
         "mesh",
         ("tensor_largest_share",),
-        lambda row: _largest(row, "tensor_largest_share") > _SHARE,
+        lambda row: _find_largest(row, "tensor_largest_share") > _SHARE,
         _TENSOR,
         False,
         "One star of q-points gives more than a fifth of the response tensor: it is not "
@@ -376,7 +378,7 @@ RULES: Final = (
     Rule(
         "tensor_uncertain",
         ("tensor_spread", "tensor_disagreement"),
-        lambda row: _uncertain(row, "tensor"),
+        lambda row: _is_uncertain(row, "tensor"),
         _TENSOR,
         False,
         "The response tensor changes by more than three tenths with another division of force "
@@ -385,7 +387,7 @@ RULES: Final = (
     Rule(
         "splitting_uncertain",
         ("splitting_spread", "splitting_disagreement"),
-        lambda row: _uncertain(row, "splitting"),
+        lambda row: _is_uncertain(row, "splitting"),
         _TENSOR,
         False,
         "A linear splitting changes by more than three tenths with another division of force "
@@ -394,7 +396,7 @@ RULES: Final = (
     Rule(
         "no_born_charges",
         ("nac", "formula", "charge_balance"),
-        lambda row: row["nac"] is False and is_polar(row["formula"], row["charge_balance"]),
+        lambda row: row["nac"] is False and may_be_polar(row["formula"], row["charge_balance"]),
         _TENSOR,
         False,
         "No Born charges: the splitting of longitudinal and transverse optical modes is missing.",
@@ -402,7 +404,7 @@ RULES: Final = (
     Rule(
         "near_degenerate",
         ("near_degenerate_fraction",),
-        lambda row: _number(row, "near_degenerate_fraction") > _NEAR,
+        lambda row: _read_number(row, "near_degenerate_fraction") > _NEAR,
         _SIZE,
         False,
         "More than one mode in twenty lies so close to another set that small changes of the "
@@ -420,10 +422,10 @@ RULES: Final = (
 """All warnings, the gravest first."""
 
 
-def _read_by_rules() -> tuple[str, ...]:
+def _list_read_names() -> tuple[str, ...]:
     """All that rules look at, each once."""
     return tuple(dict.fromkeys(name for rule in RULES for name in rule.reads))
 
 
-JUDGED: Final = tuple(name for name in _read_by_rules() if "." not in name)
+JUDGED: Final = tuple(name for name in _list_read_names() if "." not in name)
 """Columns of the catalogue that the rules look at."""

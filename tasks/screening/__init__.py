@@ -2,7 +2,7 @@
 
 What comes in: a source, settings, a dataset and the card of a potential. What goes out: a `Plan`,
 and committed rows. Records are read and classified in `classification`, decided on in
-`decisions`, committed in `intake`; `planning` has the keys, costs and chunks, `triage` the order,
+`decisions`, committed in `plan`; `planning` has the keys, costs and chunks, `triage` the order,
 `stages` the computation, `external` the force constants from elsewhere. Flows may import from all
 of them. It knows every room above it but `tasks.generation`.
 """

@@ -7,21 +7,21 @@ from typing import Any
 
 from tasks.crystals import Material
 from tasks.crystals.curation import (
-    charge_balance,
-    doubt_columns,
-    prototype,
-    skip_reason,
-    stated_columns,
+    compare_stated_group,
+    find_charge_balance,
+    find_skip_reason,
+    make_doubt_columns,
+    name_prototype,
 )
-from tasks.crystals.rows import structure_columns
-from tasks.crystals.structures import material_of, reduced_formula
-from tasks.failures import Failure, failure_of
-from tasks.foreign_text import in_unicode
-from tasks.screening.costs import Counts, count
-from tasks.screening.planning import digest, material_key
+from tasks.crystals.rows import make_structure_columns
+from tasks.crystals.structures import make_material, reduce_formula
+from tasks.failures import Failure, make_failure
+from tasks.screening.costs import WorkCounts, count_work
+from tasks.screening.planning import compute_digest, compute_material_key
 from tasks.screening.settings import ScreenSettings
-from tasks.sources import RawRecord, Record, parsed, read_failure
+from tasks.sources import RawRecord, Record, make_read_failure, parse_record
 from tasks.symmetry import SymmetryRecord, analyze_symmetry
+from tasks.untrusted_text import escape_surrogates
 
 STAGE = "plan"
 _SYMMETRY_COLUMNS = (
@@ -37,7 +37,7 @@ _HANDS = {-1: "left", 0: None, +1: "right"}
 
 
 @dataclass(frozen=True)
-class Crystal:
+class ClassifiedCrystal:
     """A crystal that was read, and its symmetry.
 
     Attributes
@@ -46,7 +46,7 @@ class Crystal:
         The crystal.
     row : dict
         Its row of ``materials``.
-    counts : Counts or None
+    counts : WorkCounts or None
         What its cost follows from; None for a crystal that is not to be screened.
     skipped : str or None
         Why it is not to be screened.
@@ -54,13 +54,13 @@ class Crystal:
 
     material: Material
     row: Mapping[str, Any]
-    counts: Counts | None
+    counts: WorkCounts | None
     skipped: str | None = None
 
 
-def classified(
+def classify_record(
     record: RawRecord | Failure, source: Path, settings: ScreenSettings
-) -> Crystal | Failure:
+) -> ClassifiedCrystal | Failure:
     """Parse a record and classify its crystal by symmetry.
 
     Parameters
@@ -74,29 +74,31 @@ def classified(
 
     Returns
     -------
-    Crystal or Failure
+    ClassifiedCrystal or Failure
         Depends on nothing but the arguments, so that records can be classified in any process.
     """
     if isinstance(record, Failure):
         return record
     try:
-        given = parsed(record, settings.source.max_atoms)
-        material = material_of(given, _idealised_to(settings))
+        given = parse_record(record, settings.source.max_atoms)
+        material = make_material(given, _get_idealisation_tolerance(settings))
     except Exception as error:  # noqa: BLE001 - any defect of one record is a row, not an end
-        return read_failure(error, record.source_record)
+        return make_read_failure(error, record.source_record)
     try:
-        return _crystal(material, given, source, settings)
+        return _make_crystal(material, given, source, settings)
     except Exception as error:  # noqa: BLE001 - one crystal must not end the reading
-        return planning_failure(material, settings, error)
+        return make_planning_failure(material, settings, error)
 
 
-def _crystal(material: Material, given: Record, source: Path, settings: ScreenSettings) -> Crystal:
+def _make_crystal(
+    material: Material, given: Record, source: Path, settings: ScreenSettings
+) -> ClassifiedCrystal:
     """Crystal with its row, and whether it is worth a computation."""
-    row = material_row(material, source, settings)
+    row = make_material_row(material, source, settings)
     if len(material.atoms) <= settings.phonons.max_atoms:  # a larger one is not computed
-        row |= doubt_columns(given.atoms, row["chirality_class"], settings.curation)
-    row |= stated_columns(given.provenance.space_group_stated, row["space_group_number"])
-    skipped = skip_reason(
+        row |= make_doubt_columns(given.atoms, row["chirality_class"], settings.curation)
+    row |= compare_stated_group(given.provenance.space_group_stated, row["space_group_number"])
+    skipped = find_skip_reason(
         row,
         material.atoms,
         material.provenance,
@@ -105,16 +107,16 @@ def _crystal(material: Material, given: Record, source: Path, settings: ScreenSe
     )
     is_computed = not skipped and len(material.atoms) <= settings.phonons.max_atoms
     charged = material.response is not None
-    counts = count(material.atoms, settings, has_charges=charged) if is_computed else None
-    return Crystal(material, row, counts, skipped)
+    counts = count_work(material.atoms, settings, has_charges=charged) if is_computed else None
+    return ClassifiedCrystal(material, row, counts, skipped)
 
 
-def _idealised_to(settings: ScreenSettings) -> float:
+def _get_idealisation_tolerance(settings: ScreenSettings) -> float:
     """Tolerance to which crystals are idealised (Å)."""
     return settings.curation.idealise or settings.symmetry.symprec
 
 
-def material_row(material: Material, source: Path, settings: ScreenSettings) -> dict[str, Any]:
+def make_material_row(material: Material, source: Path, settings: ScreenSettings) -> dict[str, Any]:
     """Row of ``materials``: the crystal and its symmetry.
 
     Parameters
@@ -133,41 +135,44 @@ def material_row(material: Material, source: Path, settings: ScreenSettings) -> 
     """
     symprec = settings.symmetry.symprec
     symmetry = analyze_symmetry(material.atoms, symprec)
-    formula = reduced_formula(material.atoms)
+    formula = reduce_formula(material.atoms)
     said = {"source": str(source), "source_record": material.source_record}
     said |= asdict(material.provenance)
     return (
-        structure_columns(material.atoms)
-        | symmetry_columns(symmetry)
+        make_structure_columns(material.atoms)
+        | make_symmetry_columns(symmetry)
         | {
             "material_id": material.material_id,
-            "key": _row_key(material, settings),
+            "key": _compute_row_key(material, settings),
             "formula": formula,
             "n_atoms": len(material.atoms),
             "structure_hash": material.structure_hash,
             "symprec": symprec,
-            "prototype": prototype(material.atoms, symmetry.number, symmetry.wyckoff_letters),
-            "charge_balance": charge_balance(formula),
+            "prototype": name_prototype(material.atoms, symmetry.number, symmetry.wyckoff_letters),
+            "charge_balance": find_charge_balance(formula),
             "notes": list(material.notes) or None,
         }
         | (material.response.columns if material.response else {})
-        | {n: in_unicode(value) if isinstance(value, str) else value for n, value in said.items()}
+        | {
+            n: escape_surrogates(value) if isinstance(value, str) else value
+            for n, value in said.items()
+        }
     )
 
 
-def _row_key(material: Material, settings: ScreenSettings) -> str:
+def _compute_row_key(material: Material, settings: ScreenSettings) -> str:
     """Key of a row of ``materials``: its crystal, where it is from, and how it was searched."""
     searched = [settings.curation.idealise, settings.curation.tolerances]
     charges = material.response and material.response.digest
     notes = [material.notes] if material.notes else []
-    key = material_key(material, settings)
+    key = compute_material_key(material, settings)
     said = asdict(material.provenance)
     if said["cell_origin"] is None:
         del said["cell_origin"]  # so that keys of older datasets remain valid
-    return digest(key, said, searched, charges, *notes)
+    return compute_digest(key, said, searched, charges, *notes)
 
 
-def symmetry_columns(symmetry: SymmetryRecord) -> dict[str, Any]:
+def make_symmetry_columns(symmetry: SymmetryRecord) -> dict[str, Any]:
     """Columns that hold a symmetry analysis.
 
     Parameters
@@ -188,12 +193,14 @@ def symmetry_columns(symmetry: SymmetryRecord) -> dict[str, Any]:
     }
 
 
-def planning_failure(material: Material, settings: ScreenSettings, error: Exception) -> Failure:
+def make_planning_failure(
+    material: Material, settings: ScreenSettings, error: Exception
+) -> Failure:
     """Failure of a crystal that could be read, at the planning."""
-    return failure_of(
+    return make_failure(
         error,
         material_id=material.material_id,
-        key=digest(STAGE, material_key(material, settings), str(error)),
+        key=compute_digest(STAGE, compute_material_key(material, settings), str(error)),
         stage=STAGE,
         source_record=material.source_record,
     )

@@ -20,9 +20,9 @@ import numpy as np
 from ase import Atoms
 
 from potentials import Equivariance, PotentialCard
-from tasks.chirality.brillouin import mesh_numbers
-from tasks.phonons.displaced import count_evaluations
-from tasks.phonons.displacements import site_groups
+from tasks.chirality.brillouin import choose_mesh_numbers
+from tasks.phonons.displaced_supercells import count_evaluations
+from tasks.phonons.displacements import find_site_groups
 from tasks.screening.settings import ScreenSettings
 from tasks.symmetry import find_dataset
 
@@ -45,9 +45,9 @@ class StageSeconds(NamedTuple):
         """Seconds of a stage and of all that follow it."""
         return sum(self[self._fields.index(stage) :])
 
-    def of_image(self) -> "StageSeconds":
+    def for_mirror_image(self) -> "StageSeconds":
         """Seconds of the mirror image, whose cell and force constants follow from these."""
-        row = constants().structure
+        row = read_constants().structure
         return StageSeconds(row, row, self.chirality)
 
 
@@ -75,7 +75,7 @@ class ModeCounts:
 
 
 @dataclass(frozen=True)
-class Counts:
+class WorkCounts:
     """What the cost of a crystal follows from, counted before anything is computed.
 
     Attributes
@@ -103,7 +103,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Constants:
+class CostConstants:
     """What turns counts into seconds; seconds are of one processor of the machine it ran on.
 
     Attributes
@@ -159,12 +159,12 @@ class Constants:
 
 
 @cache
-def constants() -> Constants:
+def read_constants() -> CostConstants:
     """Read the constants, once per process."""
-    return Constants(**json.loads(CONSTANTS_FILE.read_text("utf-8")))
+    return CostConstants(**json.loads(CONSTANTS_FILE.read_text("utf-8")))
 
 
-def count(atoms: Atoms, settings: ScreenSettings, *, has_charges: bool = False) -> Counts:
+def count_work(atoms: Atoms, settings: ScreenSettings, *, has_charges: bool = False) -> WorkCounts:
     """Count what the stages of a crystal take, without setting anything up.
 
     Parameters
@@ -178,7 +178,7 @@ def count(atoms: Atoms, settings: ScreenSettings, *, has_charges: bool = False) 
 
     Returns
     -------
-    Counts
+    WorkCounts
         For `estimate_seconds`.
 
     Raises
@@ -189,17 +189,17 @@ def count(atoms: Atoms, settings: ScreenSettings, *, has_charges: bool = False) 
     symprec = settings.symmetry.symprec
     rotations = find_dataset(atoms, symprec).rotations
     evaluations, n_supercell_atoms = count_evaluations(atoms, settings.phonons, symprec)
-    return Counts(
+    return WorkCounts(
         density=float(len(atoms) / atoms.get_volume()),
-        n_coordinates=_n_coordinates(atoms, symprec),
+        n_coordinates=_count_coordinates(atoms, symprec),
         is_achiral=bool((np.linalg.det(rotations) < 0).any()),
         evaluations=evaluations,
         may_enlarge=settings.phonons.max_enlargements > 0,
-        modes=count_modes(atoms, n_supercell_atoms, settings, has_charges=has_charges),
+        modes=count_mode_work(atoms, n_supercell_atoms, settings, has_charges=has_charges),
     )
 
 
-def count_modes(
+def count_mode_work(
     atoms: Atoms, n_supercell_atoms: int, settings: ScreenSettings, *, has_charges: bool
 ) -> ModeCounts:
     """Count what the analysis of the modes of a crystal takes.
@@ -221,11 +221,11 @@ def count_modes(
     Returns
     -------
     ModeCounts
-        For `analysis_seconds`.
+        For `estimate_analysis_seconds`.
     """
     chirality = settings.chirality
     rotations = find_dataset(atoms, settings.symmetry.symprec).rotations
-    n_points = mesh_numbers(atoms.cell.array, rotations, chirality.mesh_spacing).prod()
+    n_points = choose_mesh_numbers(atoms.cell.array, rotations, chirality.mesh_spacing).prod()
     laue = np.unique(np.concatenate([rotations, -rotations]), axis=0)
     dimensions = 3 - np.linalg.matrix_rank(laue - np.eye(3, dtype=np.int64))
     return ModeCounts(
@@ -237,27 +237,27 @@ def count_modes(
     )
 
 
-def _n_coordinates(atoms: Atoms, symprec: float) -> int:
+def _count_coordinates(atoms: Atoms, symprec: float) -> int:
     """Free coordinates of a relaxation, from the characters of the point group and site groups."""
     found = find_dataset(atoms, symprec)
     traces = np.trace(found.rotations, axis1=1, axis2=2)
     squares = np.trace(found.rotations @ found.rotations, axis1=1, axis2=2)
-    vectors = sum(np.trace(g, axis1=1, axis2=2).mean() for g in site_groups(atoms, found))
+    vectors = sum(np.trace(g, axis1=1, axis2=2).mean() for g in find_site_groups(atoms, found))
     return round(float((traces**2 + squares).mean() / 2 + vectors - traces.mean()))
 
 
 def estimate_seconds(
-    counts: Counts, card: PotentialCard, measured: Constants | None = None
+    counts: WorkCounts, card: PotentialCard, measured: CostConstants | None = None
 ) -> StageSeconds:
     """Estimate what the stages of a crystal take.
 
     Parameters
     ----------
-    counts : Counts
+    counts : WorkCounts
         Of the crystal.
     card : PotentialCard
         Of the potential.
-    measured : Constants, optional
+    measured : CostConstants, optional
         Other constants than those of the file.
 
     Returns
@@ -265,8 +265,8 @@ def estimate_seconds(
     StageSeconds
         On one thread.
     """
-    known, modes = measured or constants(), counts.modes
-    per_atom = seconds_per_atom(counts.density, card, known)
+    known, modes = measured or read_constants(), counts.modes
+    per_atom = estimate_seconds_per_atom(counts.density, card, known)
     relaxed = known.first_evaluations + known.evaluations_per_coordinate * counts.n_coordinates
     relaxed *= 2.0 if card.averaged and not counts.is_achiral else 1.0
     kind = Equivariance.SO3 if card.averaged else card.equivariance
@@ -276,11 +276,11 @@ def estimate_seconds(
     return StageSeconds(
         known.structure + relaxed * (modes.n_atoms + known.atoms_per_evaluation) * per_atom,
         known.structure + displaced * per_atom + pairs * known.pair,
-        analysis_seconds(modes, known),
+        estimate_analysis_seconds(modes, known),
     )
 
 
-def seconds_per_atom(density: float, card: PotentialCard, known: Constants) -> float:
+def estimate_seconds_per_atom(density: float, card: PotentialCard, known: CostConstants) -> float:
     """Estimate what the potential takes for one atom; the more neighbours it has, the longer.
 
     Parameters
@@ -289,7 +289,7 @@ def seconds_per_atom(density: float, card: PotentialCard, known: Constants) -> f
         Atoms per Å^3.
     card : PotentialCard
         Of the potential.
-    known : Constants
+    known : CostConstants
         What was measured.
 
     Returns
@@ -301,14 +301,14 @@ def seconds_per_atom(density: float, card: PotentialCard, known: Constants) -> f
     return card.milliseconds_per_atom / 1000 * crowding
 
 
-def analysis_seconds(modes: ModeCounts, measured: Constants | None = None) -> float:
+def estimate_analysis_seconds(modes: ModeCounts, measured: CostConstants | None = None) -> float:
     """Estimate what the analysis of force constants takes.
 
     Parameters
     ----------
     modes : ModeCounts
         Of the crystal.
-    measured : Constants, optional
+    measured : CostConstants, optional
         Other constants than those of the file.
 
     Returns
@@ -316,7 +316,7 @@ def analysis_seconds(modes: ModeCounts, measured: Constants | None = None) -> fl
     float
         Seconds on one thread.
     """
-    known = measured or constants()
+    known = measured or read_constants()
     rules = known.rules * modes.n_atoms * modes.n_supercell_atoms
     per_q_point: float = known.mode * float(3 * modes.n_atoms) ** known.power
     per_q_point *= known.charges if modes.has_charges else 1.0

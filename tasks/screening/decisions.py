@@ -10,14 +10,20 @@ from potentials import PotentialCard
 from tasks.crystals import Material
 from tasks.crystals.curation import CurationSettings
 from tasks.crystals.duplicates import Duplicates
-from tasks.crystals.enantiomorphs import Gallery
+from tasks.crystals.enantiomorphs import EnantiomorphIndex
 from tasks.failures import Failure, RemediableError
-from tasks.screening.classification import Crystal, planning_failure
+from tasks.screening.classification import ClassifiedCrystal, make_planning_failure
 from tasks.screening.costs import estimate_seconds
-from tasks.screening.planning import Work, as_image, digest, require_computable, stage_keys
+from tasks.screening.planning import (
+    WorkItem,
+    compute_digest,
+    compute_stage_keys,
+    make_image_work,
+    require_computable,
+)
 from tasks.screening.settings import ScreenSettings
-from tasks.screening.triage import expected_value
-from tasks.sources import read_failure, require_new
+from tasks.screening.triage import estimate_value
+from tasks.sources import make_read_failure, require_new
 from tasks.storage import Dataset
 
 _KEY_COLUMNS = ("material_key", "relaxation_key", "phonon_key", "chirality_key")
@@ -27,7 +33,7 @@ Kind = Literal["screen", "analyze"]
 
 
 @dataclass(frozen=True)
-class Intake:
+class RunContext:
     """What all decisions of a run share.
 
     Attributes
@@ -70,7 +76,7 @@ class Decision:
         not a usable crystal.
     failure : Failure or None
         Why it cannot be screened.
-    work : Work or None
+    work : WorkItem or None
         What is to be screened.
     open_stage : str or None
         First stage with something left to do.
@@ -83,7 +89,7 @@ class Decision:
     plan_row: Mapping[str, Any]
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failure: Failure | None = None
-    work: Work | None = None
+    work: WorkItem | None = None
     open_stage: str | None = None
     finished: bool = False
     value: float = 0.0
@@ -96,7 +102,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Known:
+class SeenRecords:
     """What the records so far were.
 
     Attributes
@@ -111,7 +117,7 @@ class Known:
     names: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: CurationSettings) -> "Known":
+    def from_settings(cls, settings: CurationSettings) -> "SeenRecords":
         """Know nothing yet.
 
         Parameters
@@ -121,17 +127,17 @@ class Known:
 
         Returns
         -------
-        Known
+        SeenRecords
             Empty.
         """
         return cls(Duplicates(settings.duplicate_distance) if settings.duplicates else None)
 
-    def repetition_reason(self, crystal: Crystal) -> str | None:
+    def find_repetition(self, crystal: ClassifiedCrystal) -> str | None:
         """Find the earlier candidate that a crystal repeats; remember the crystal if none does.
 
         Parameters
         ----------
-        crystal : Crystal
+        crystal : ClassifiedCrystal
             A candidate.
 
         Returns
@@ -142,7 +148,7 @@ class Known:
         if self.duplicates is None:
             return None
         material, row = crystal.material, crystal.row
-        original = self.duplicates.original_of(
+        original = self.duplicates.find_original(
             material.material_id,
             material.structure_hash,
             material.atoms,
@@ -153,14 +159,14 @@ class Known:
         return f"duplicate: the same crystal as {original}" if original else None
 
 
-def rejected(
-    intake: Intake, failure: Failure, rows: Mapping[str, Mapping[str, Any]] | None = None
+def reject_record(
+    context: RunContext, failure: Failure, rows: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Decision:
     """Decide that a record cannot be used.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         The run.
     failure : Failure
         Why.
@@ -173,12 +179,12 @@ def rejected(
         With the outcome ``failed``.
     """
     rows = rows or {}
-    plan_row = plan_row_of(intake, failure.material_id, "failed", failure.message)
+    plan_row = make_plan_row(context, failure.material_id, "failed", failure.message)
     material_key = rows["materials"]["key"] if rows else None
     return Decision(plan_row | {"key": failure.key, "material_key": material_key}, rows, failure)
 
 
-def repetition(material: Material, seen: dict[str, str]) -> Failure | None:
+def find_repeated_name(material: Material, seen: dict[str, str]) -> Failure | None:
     """Find out whether an earlier record had the name of a crystal, and remember the name.
 
     Parameters
@@ -196,63 +202,80 @@ def repetition(material: Material, seen: dict[str, str]) -> Failure | None:
     try:
         require_new(material.material_id, material.source_record, seen)
     except RemediableError as error:
-        return read_failure(error, material.source_record)
+        return make_read_failure(error, material.source_record)
     return None
 
 
 def decide(
-    intake: Intake, item: Crystal | Failure, known: Known, gallery: Gallery[Work]
+    context: RunContext,
+    item: ClassifiedCrystal | Failure,
+    known: SeenRecords,
+    enantiomorphs: EnantiomorphIndex[WorkItem],
 ) -> Decision:
     """Decision on one record: by symmetry first, which costs nothing, then by what can be done."""
     if isinstance(item, Failure):
-        return rejected(intake, item)
+        return reject_record(context, item)
     material, rows = item.material, {"materials": item.row}
-    if failure := repetition(material, known.names):
-        return rejected(intake, failure)
+    if failure := find_repeated_name(material, known.names):
+        return reject_record(context, failure)
     try:
-        skipped = item.skipped or _unfit(intake, item, known)
-        return _skipped(intake, item, skipped) if skipped else _accepted(intake, item, gallery)
+        skipped = item.skipped or _find_repetition(context, item, known)
+        return (
+            _skip_crystal(context, item, skipped)
+            if skipped
+            else _accept_crystal(context, item, enantiomorphs)
+        )
     except RemediableError as error:
-        return rejected(intake, planning_failure(material, intake.settings, error), rows)
+        return reject_record(
+            context, make_planning_failure(material, context.settings, error), rows
+        )
 
 
-def _unfit(intake: Intake, crystal: Crystal, known: Known) -> str | None:
+def _find_repetition(
+    context: RunContext, crystal: ClassifiedCrystal, known: SeenRecords
+) -> str | None:
     """Why a candidate is not computed: it repeats another one. One that cannot be is an error."""
-    require_computable(crystal.material.atoms, intake.card(), intake.settings)
-    return known.repetition_reason(crystal)
+    require_computable(crystal.material.atoms, context.card(), context.settings)
+    return known.find_repetition(crystal)
 
 
-def _skipped(intake: Intake, crystal: Crystal, reason: str) -> Decision:
+def _skip_crystal(context: RunContext, crystal: ClassifiedCrystal, reason: str) -> Decision:
     """Decision that a crystal is not worth a computation."""
-    plan_row = plan_row_of(intake, crystal.material.material_id, "skipped", reason)
+    plan_row = make_plan_row(context, crystal.material.material_id, "skipped", reason)
     return Decision(plan_row | {"material_key": crystal.row["key"]}, {"materials": crystal.row})
 
 
-def _accepted(intake: Intake, crystal: Crystal, gallery: Gallery[Work]) -> Decision:
+def _accept_crystal(
+    context: RunContext, crystal: ClassifiedCrystal, enantiomorphs: EnantiomorphIndex[WorkItem]
+) -> Decision:
     """Decision to screen a crystal, computed itself or mirrored from its enantiomorph."""
-    material, card, settings = crystal.material, intake.card(), intake.settings
-    keys = stage_keys(material, card, settings)
+    material, card, settings = crystal.material, context.card(), context.settings
+    keys = compute_stage_keys(material, card, settings)
     assert crystal.counts is not None
     seconds = estimate_seconds(crystal.counts, card)
-    work = Work(material.material_id, crystal.row["key"], keys, seconds)
+    work = WorkItem(material.material_id, crystal.row["key"], keys, seconds)
     number = crystal.row["space_group_number"]
-    image = None if settings.both_hands else gallery.image_of(work, material.atoms, number)
-    work = as_image(work, image, settings) if image else work
-    plan_row = plan_row_of(intake, material.material_id, "screen", None, *work.keys)
+    image = (
+        None
+        if settings.both_hands
+        else enantiomorphs.find_mirror_image(work, material.atoms, number)
+    )
+    work = make_image_work(work, image, settings) if image else work
+    plan_row = make_plan_row(context, material.material_id, "screen", None, *work.keys)
     named = dict(zip(_KEY_COLUMNS, (work.material_key, *work.keys), strict=True))
     origin = {"enantiomorph_of": image.material_id if image else None}
-    value = expected_value(crystal.row)
+    value = estimate_value(crystal.row)
     return Decision(plan_row | named | origin, {"materials": crystal.row}, work=work, value=value)
 
 
-def plan_row_of(
-    intake: Intake, material_id: str, outcome: str, reason: str | None, *keys: str
+def make_plan_row(
+    context: RunContext, material_id: str, outcome: str, reason: str | None, *keys: str
 ) -> dict[str, Any]:
     """Row of ``plan``; its key tells decisions apart, not runs.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         The run.
     material_id : str
         The structure.
@@ -270,9 +293,9 @@ def plan_row_of(
     """
     return {
         "material_id": material_id,
-        "key": digest(material_id, outcome, reason, keys),
-        "run_id": intake.run_id,
-        "planned_at": intake.started_at,
+        "key": compute_digest(material_id, outcome, reason, keys),
+        "run_id": context.run_id,
+        "planned_at": context.started_at,
         "outcome": outcome,
         "reason": reason,
     }

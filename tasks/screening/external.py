@@ -12,40 +12,42 @@ from pathlib import Path
 from typing import Any, Final
 
 from tasks.crystals import Material
-from tasks.crystals.cells import atoms_of_cell
-from tasks.crystals.rows import atoms_of
-from tasks.crystals.structures import structure_hash
-from tasks.failures import Failure, RemediableError, failure_of, panics_as_errors
+from tasks.crystals.cells import make_atoms
+from tasks.crystals.rows import read_atoms
+from tasks.crystals.structures import compute_structure_hash
+from tasks.failures import Failure, RemediableError, make_failure, raise_panics
 from tasks.phonons.phonopy_files import (
     ExternalPhonons,
-    calculation_name,
-    calculations_in,
+    find_calculations,
+    name_calculation,
     read_phonopy,
 )
-from tasks.phonons.rows import cell_columns, phonon_columns, strain_columns
-from tasks.screening.classification import material_row
-from tasks.screening.costs import StageSeconds, analysis_seconds, count_modes
-from tasks.screening.decisions import Decision, Intake, plan_row_of, rejected
-from tasks.screening.intake import Plan, carried_out
-from tasks.screening.planning import STAGE_VERSIONS, Work, chirality_key, digest
+from tasks.phonons.rows import make_cell_columns, make_phonon_columns, make_strain_columns
+from tasks.screening.classification import make_material_row
+from tasks.screening.costs import StageSeconds, count_mode_work, estimate_analysis_seconds
+from tasks.screening.decisions import Decision, RunContext, make_plan_row, reject_record
+from tasks.screening.plan import Plan, commit_decisions
+from tasks.screening.planning import STAGE_VERSIONS, WorkItem, compute_chirality_key, compute_digest
 from tasks.screening.settings import ScreenSettings
-from tasks.sources import Spread, safe_id
+from tasks.sources import ParallelMap, make_safe_id
 
 _READING: Final = 2  # raised when the same files give other force constants than before
 _MORE_MEMORY: Final = "allow more with --memory, or give compact force constants"
 _Rows = dict[str, dict[str, Any]]
 
 
-def plan_analysis(intake: Intake, paths: Iterable[Path], spread: Spread = map) -> Plan:
+def plan_analysis(
+    context: RunContext, paths: Iterable[Path], parallel_map: ParallelMap = map
+) -> Plan:
     """Read force constants from files, commit them, and plan the stage that analyses them.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         Dataset and settings.
     paths : iterable of pathlib.Path
         phonopy YAML files, and folders of calculations.
-    spread : callable
+    parallel_map : callable
         Like `map`; may read each file in a process of its own, and gives an exception in place of
         a result that did not come.
 
@@ -54,19 +56,21 @@ def plan_analysis(intake: Intake, paths: Iterable[Path], spread: Spread = map) -
     Plan
         The chirality stage of all files that could be read.
     """
-    found = (file for path in paths for file in calculations_in(_absolute(path)))
-    files = named_files(found, _names_taken(intake))
-    read = partial(rows_of_file, settings=intake.settings)
-    dataset = intake.dataset
-    done, succeeded = (f("chirality") for f in (dataset.done_keys, dataset.succeeded_keys))
-    decisions = (
-        _decision(intake, path, found, done, succeeded)
-        for (path, _), found in zip(files, spread(read, files), strict=True)
+    found = (file for path in paths for file in find_calculations(_make_absolute(path)))
+    files = name_files(found, _read_taken_names(context))
+    read = partial(read_file_rows, settings=context.settings)
+    dataset = context.dataset
+    done, succeeded = (
+        f("chirality") for f in (dataset.list_done_keys, dataset.list_succeeded_keys)
     )
-    return carried_out(decisions, dataset, lambda _: None)
+    decisions = (
+        _decide_on_file(context, path, found, done, succeeded)
+        for (path, _), found in zip(files, parallel_map(read, files), strict=True)
+    )
+    return commit_decisions(decisions, dataset, lambda _: None)
 
 
-def named_files(paths: Iterable[Path], taken: Mapping[str, str]) -> list[tuple[Path, str]]:
+def name_files(paths: Iterable[Path], taken: Mapping[str, str]) -> list[tuple[Path, str]]:
     """Give each file the name of a material of its own.
 
     Parameters
@@ -85,33 +89,33 @@ def named_files(paths: Iterable[Path], taken: Mapping[str, str]) -> list[tuple[P
     owners = dict(taken)
     found: list[tuple[Path, str]] = []
     for path in dict.fromkeys(paths):
-        name = next(n for n in _names(path) if owners.setdefault(n, str(path)) == str(path))
+        name = next(n for n in _list_names(path) if owners.setdefault(n, str(path)) == str(path))
         found.append((path, name))
     return found
 
 
-def _names(path: Path) -> Iterator[str]:
+def _list_names(path: Path) -> Iterator[str]:
     """Names that a file may have, the shortest first; the last one no other file can have."""
     parts = [part for part in path.parent.parts if part != path.anchor]
-    own = calculation_name(path)
+    own = name_calculation(path)
     parts += [own] if own else []
-    yield from (safe_id("-".join(parts[-n:])) for n in range(1, len(parts) + 1))
-    yield safe_id(str(path))
+    yield from (make_safe_id("-".join(parts[-n:])) for n in range(1, len(parts) + 1))
+    yield make_safe_id(str(path))
 
 
-def _absolute(path: Path) -> Path:
+def _make_absolute(path: Path) -> Path:
     """Path from the root, without dots; links are kept, since their names are the user's."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
 
 
-def _names_taken(intake: Intake) -> dict[str, str]:
+def _read_taken_names(context: RunContext) -> dict[str, str]:
     """Materials of the dataset, with the files they were read from."""
     columns = ["material_id", "source_record"]
-    rows = intake.dataset.read("materials", columns=columns).to_pylist()
-    return {row["material_id"]: str(_absolute(Path(row["source_record"]))) for row in rows}
+    rows = context.dataset.read("materials", columns=columns).to_pylist()
+    return {row["material_id"]: str(_make_absolute(Path(row["source_record"]))) for row in rows}
 
 
-def rows_of_file(file: tuple[Path, str], settings: ScreenSettings) -> _Rows | Failure:
+def read_file_rows(file: tuple[Path, str], settings: ScreenSettings) -> _Rows | Failure:
     """Read one file into rows of tables.
 
     Parameters
@@ -129,20 +133,20 @@ def rows_of_file(file: tuple[Path, str], settings: ScreenSettings) -> _Rows | Fa
     """
     path, name = file
     try:
-        with panics_as_errors():
+        with raise_panics():
             found = read_phonopy(path)
-            atoms = atoms_of_cell(found.phonon.primitive)
-            material = Material(name, atoms, structure_hash(atoms), str(path))
-            return _rows(material, found, settings)
+            atoms = make_atoms(found.phonon.primitive)
+            material = Material(name, atoms, compute_structure_hash(atoms), str(path))
+            return _make_rows(material, found, settings)
     except MemoryError:
         message = f"{path.name} takes more memory than it may"
-        return _failure(RemediableError(message, _MORE_MEMORY), path)
+        return _make_failure(RemediableError(message, _MORE_MEMORY), path)
     except Exception as error:  # noqa: BLE001 - one file must not cost the others theirs
-        return _failure(error, path)
+        return _make_failure(error, path)
 
 
-def _decision(
-    intake: Intake,
+def _decide_on_file(
+    context: RunContext,
     path: Path,
     found: _Rows | Failure | Exception,
     done: frozenset[str],
@@ -150,36 +154,36 @@ def _decision(
 ) -> Decision:
     """Decision on one file, with the rows it brings."""
     if isinstance(found, Exception):
-        found = _failure(found, path)
+        found = _make_failure(found, path)
     if isinstance(found, Failure):
-        return rejected(intake, found)
+        return reject_record(context, found)
     name, phonons = found["materials"]["material_id"], found["phonons"]["key"]
-    score, chirality = intake.settings.score, intake.settings.chirality
-    keys = ("", phonons, chirality_key(phonons, chirality, score))
-    seconds = _seconds(found, intake.settings)
-    work = Work(name, found["materials"]["key"], keys, seconds)
+    score, chirality = context.settings.score, context.settings.chirality
+    keys = ("", phonons, compute_chirality_key(phonons, chirality, score))
+    seconds = _estimate_seconds(found, context.settings)
+    work = WorkItem(name, found["materials"]["key"], keys, seconds)
     named = {"material_key": work.material_key, "phonon_key": keys[1], "chirality_key": keys[2]}
-    plan_row = plan_row_of(intake, name, "screen", None, *keys)
+    plan_row = make_plan_row(context, name, "screen", None, *keys)
     open_stage = None if keys[2] in done else "chirality"
     finished = keys[2] in succeeded
     return Decision(plan_row | named, found, work=work, open_stage=open_stage, finished=finished)
 
 
-def _seconds(found: _Rows, settings: ScreenSettings) -> StageSeconds:
+def _estimate_seconds(found: _Rows, settings: ScreenSettings) -> StageSeconds:
     """Time of the analysis; whatever came before is done."""
     crystal, phonons = found["materials"], found["phonons"]
-    atoms, n_atoms, charged = atoms_of(crystal), phonons["n_supercell_atoms"], phonons["nac"]
-    modes = count_modes(atoms, n_atoms, settings, has_charges=charged)
-    return StageSeconds(0.0, 0.0, analysis_seconds(modes))
+    atoms, n_atoms, charged = read_atoms(crystal), phonons["n_supercell_atoms"], phonons["nac"]
+    modes = count_mode_work(atoms, n_atoms, settings, has_charges=charged)
+    return StageSeconds(0.0, 0.0, estimate_analysis_seconds(modes))
 
 
-def _rows(material: Material, found: ExternalPhonons, settings: ScreenSettings) -> _Rows:
+def _make_rows(material: Material, found: ExternalPhonons, settings: ScreenSettings) -> _Rows:
     """Rows of ``materials``, ``phonons`` and ``force_constants``."""
-    key = digest(STAGE_VERSIONS["phonons"], _READING, material.material_id, found.digest)
+    key = compute_digest(STAGE_VERSIONS["phonons"], _READING, material.material_id, found.digest)
     identity = {"material_id": material.material_id, "key": key}
     phonons = (
         identity
-        | cell_columns(found.phonon, "file", found.nac_note)
+        | make_cell_columns(found.phonon, "file", found.nac_note)
         | {
             "n_displacements": 0,
             "sum_rule_residual": found.sum_rule_residual,
@@ -189,20 +193,20 @@ def _rows(material: Material, found: ExternalPhonons, settings: ScreenSettings) 
             "potential_time": 0.0,
         }
     )
-    strain = strain_columns(found.strain) if found.strain else {}
+    strain = make_strain_columns(found.strain) if found.strain else {}
     return {
-        "materials": material_row(material, Path(material.source_record), settings),
+        "materials": make_material_row(material, Path(material.source_record), settings),
         "phonons": phonons,
-        "force_constants": identity | phonon_columns(found.phonon) | strain,
+        "force_constants": identity | make_phonon_columns(found.phonon) | strain,
     }
 
 
-def _failure(error: Exception, path: Path) -> Failure:
+def _make_failure(error: Exception, path: Path) -> Failure:
     """Failure of a file, named by its path."""
-    return failure_of(
+    return make_failure(
         error,
-        material_id=safe_id(str(path)),
-        key=digest(str(path), str(error)),
+        material_id=make_safe_id(str(path)),
+        key=compute_digest(str(path), str(error)),
         stage="read",
         source_record=str(path),
     )

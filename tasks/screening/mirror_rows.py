@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from potentials import inverted
-from tasks.crystals.rows import Row, atoms_of, structure_columns
-from tasks.phonons.mirror import mirror_image
-from tasks.phonons.rows import phonon_columns, phonon_of
+from potentials import invert
+from tasks.crystals.rows import Row, make_structure_columns, read_atoms
+from tasks.phonons.mirror import make_mirror_image
+from tasks.phonons.rows import make_phonon_columns, read_phonon
 from tasks.symmetry import classify_space_group
 
 _SPACE_GROUPS = ("space_group_number_initial", "space_group_number_final")
 _NO_COST = {"wall_time": 0.0, "potential_time": 0.0}
 
 
-def mirrored_relaxation(row: Row) -> Row:
+def mirror_relaxation(row: Row) -> Row:
     """Row of a relaxed mirror image.
 
     Parameters
@@ -25,19 +25,19 @@ def mirrored_relaxation(row: Row) -> Row:
     mapping
         That of the inverted crystal; no evaluation was needed for it.
     """
-    groups = {name: _partner(row[name]) for name in _SPACE_GROUPS}
+    groups = {name: _find_partner(row[name]) for name in _SPACE_GROUPS}
     return {
         **row,
-        **structure_columns(inverted(atoms_of(row))),
+        **make_structure_columns(invert(read_atoms(row))),
         "masses": row.get("masses"),
         **groups,
         **_NO_COST,
-        "space_groups": [_partner(number) for number in row["space_groups"]],
+        "space_groups": [_find_partner(number) for number in row["space_groups"]],
         "n_evaluations": 0,
     }
 
 
-def mirrored_phonons(row: Row) -> Row:
+def mirror_phonons(row: Row) -> Row:
     """Row that tells how the force constants of a mirror image were made.
 
     Parameters
@@ -53,7 +53,7 @@ def mirrored_phonons(row: Row) -> Row:
     return {**row, **_NO_COST, "n_displacements": 0}
 
 
-def mirrored_force_constants(row: Row) -> Row:
+def mirror_force_constants(row: Row) -> Row:
     """Row of the force constants of a mirror image.
 
     Parameters
@@ -68,13 +68,13 @@ def mirrored_force_constants(row: Row) -> Row:
     """
     forces = row["strain_forces"]
     return {
-        **phonon_columns(mirror_image(phonon_of(row))),
+        **make_phonon_columns(make_mirror_image(read_phonon(row))),
         "clamped_stiffness": row["clamped_stiffness"],
         "residual_stress": row.get("residual_stress"),
         "strain_forces": None if forces is None else -np.asarray(forces),
     }
 
 
-def _partner(number: int) -> int:
+def _find_partner(number: int) -> int:
     """Space group of the mirror image; 0, for none found, stays."""
     return (classify_space_group(number).enantiomorphic_partner or number) if number else 0

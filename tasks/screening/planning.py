@@ -14,7 +14,7 @@ from tasks.crystals import Material
 from tasks.failures import RemediableError
 from tasks.phonons.driver import require_second_derivatives
 from tasks.phonons.supercells import require_size
-from tasks.screening.costs import StageSeconds, constants
+from tasks.screening.costs import StageSeconds, read_constants
 from tasks.screening.settings import ScreenSettings
 
 STAGE_NAMES = ("relaxation", "phonons", "chirality")
@@ -32,7 +32,7 @@ _BLOCKS_PER_CHUNK = 32
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkItem:
     """What the stages need to know of one structure.
 
     Attributes
@@ -58,12 +58,12 @@ class Work:
 
 
 # Structures by the first stage that has something left to do.
-Open = Mapping[str, Sequence[Work]]
+Open = Mapping[str, Sequence[WorkItem]]
 # A chunk: the first open stage of some structures, and these.
-Part = tuple[str, tuple[Work, ...]]
+Part = tuple[str, tuple[WorkItem, ...]]
 
 
-def stage_keys(
+def compute_stage_keys(
     material: Material, card: PotentialCard, settings: ScreenSettings
 ) -> tuple[str, str, str]:
     """Chain of digests that identify the results of each stage for one structure.
@@ -84,7 +84,7 @@ def stage_keys(
         settings, the potential's parameters, the stage's version or a key above changes.
     """
     potential = [card.digest, settings.potential.dtype]
-    relaxation = digest(
+    relaxation = compute_digest(
         STAGE_VERSIONS["relaxation"],
         [material.material_id, material.structure_hash],
         settings.symmetry.model_dump(mode="json"),
@@ -92,40 +92,44 @@ def stage_keys(
         potential,
     )
     charges = [material.response.digest] if material.response else []
-    phonons = digest(
+    phonons = compute_digest(
         STAGE_VERSIONS["phonons"],
         relaxation,
         settings.phonons.model_dump(mode="json"),
         potential,
         *charges,
     )
-    return relaxation, phonons, chirality_key(phonons, settings.chirality, settings.score)
+    return relaxation, phonons, compute_chirality_key(phonons, settings.chirality, settings.score)
 
 
-def as_image(work: Work, original: Work, settings: ScreenSettings) -> Work:
+def make_image_work(work: WorkItem, original: WorkItem, settings: ScreenSettings) -> WorkItem:
     """Turn work on a structure into taking over the results of its mirror image.
 
     Parameters
     ----------
-    work : Work
+    work : WorkItem
         The structure.
-    original : Work
+    original : WorkItem
         Its mirror image, which is computed.
     settings : ScreenSettings
         All settings.
 
     Returns
     -------
-    Work
+    WorkItem
         With keys that follow from those of the original.
     """
-    relaxation = digest("mirror image", work.material_key, original.keys[0])
-    phonons = digest("mirror image", relaxation, original.keys[1])
-    keys = relaxation, phonons, chirality_key(phonons, settings.chirality, settings.score)
-    return replace(work, keys=keys, seconds=work.seconds.of_image(), image_keys=original.keys)
+    relaxation = compute_digest("mirror image", work.material_key, original.keys[0])
+    phonons = compute_digest("mirror image", relaxation, original.keys[1])
+    keys = relaxation, phonons, compute_chirality_key(phonons, settings.chirality, settings.score)
+    return replace(
+        work, keys=keys, seconds=work.seconds.for_mirror_image(), image_keys=original.keys
+    )
 
 
-def chirality_key(phonon_key: str, chirality: ChiralitySettings, score: ScoreSettings) -> str:
+def compute_chirality_key(
+    phonon_key: str, chirality: ChiralitySettings, score: ScoreSettings
+) -> str:
     """Digest that identifies the analysis of some force constants.
 
     Parameters
@@ -146,10 +150,10 @@ def chirality_key(phonon_key: str, chirality: ChiralitySettings, score: ScoreSet
         chirality.model_dump(mode="json"),
         score.model_dump(mode="json", include=set(VERDICT_SETTINGS)),
     ]
-    return digest(STAGE_VERSIONS["chirality"], phonon_key, groups)
+    return compute_digest(STAGE_VERSIONS["chirality"], phonon_key, groups)
 
 
-def material_key(material: Material, settings: ScreenSettings) -> str:
+def compute_material_key(material: Material, settings: ScreenSettings) -> str:
     """Digest that identifies a structure and its symmetry analysis.
 
     Parameters
@@ -164,14 +168,14 @@ def material_key(material: Material, settings: ScreenSettings) -> str:
     str
         SHA-256 (hex).
     """
-    return digest(
+    return compute_digest(
         STAGE_VERSIONS["materials"],
         [material.material_id, material.structure_hash, material.source_record],
         settings.symmetry.model_dump(mode="json"),
     )
 
 
-def digest(*parts: object) -> str:
+def compute_digest(*parts: object) -> str:
     """SHA-256 of the canonical JSON of some values.
 
     Parameters
@@ -214,14 +218,14 @@ def require_computable(atoms: Atoms, card: PotentialCard, settings: ScreenSettin
         require_second_derivatives(card)
 
 
-def first_open_stage(
-    work: Work, done: Mapping[str, frozenset[str]], succeeded: Mapping[str, frozenset[str]]
+def find_first_open_stage(
+    work: WorkItem, done: Mapping[str, frozenset[str]], succeeded: Mapping[str, frozenset[str]]
 ) -> str | None:
     """Find the first stage that has something left to do for a structure.
 
     Parameters
     ----------
-    work : Work
+    work : WorkItem
         The structure and its keys.
     done, succeeded : mapping from stage to set of str
         Keys that need no further work, and those among them that have a result.
@@ -239,19 +243,19 @@ def first_open_stage(
     return None
 
 
-def chunks_of(opened: Open, workers: int) -> tuple[list[Part], list[Part]]:
+def make_chunks(opened: Open, workers: int) -> tuple[list[Part], list[Part]]:
     """Divide what is left to do into chunks.
 
     Parameters
     ----------
-    opened : mapping from str to sequence of Work
+    opened : mapping from str to sequence of WorkItem
         Structures by the first stage that has something left to do.
     workers : int
         Chunks at a time.
 
     Returns
     -------
-    computed, mirrored : list of tuple of str and tuple of Work
+    computed, mirrored : list of tuple of str and tuple of WorkItem
         First open stage and structures of each chunk, in the order of their turn: the later stages
         first. Mirror images come after the crystals from whose results theirs follow.
     """
@@ -262,12 +266,12 @@ def chunks_of(opened: Open, workers: int) -> tuple[list[Part], list[Part]]:
         }
         for is_image in (False, True)
     )
-    return _divided(computed, workers), _divided(mirrored, workers)
+    return _divide_work(computed, workers), _divide_work(mirrored, workers)
 
 
-def _divided(opened: Open, workers: int) -> list[Part]:
+def _divide_work(opened: Open, workers: int) -> list[Part]:
     """Chunks of even cost, as many for each worker."""
-    seconds = sum(_seconds_left(works, stage) for stage, works in opened.items())
+    seconds = sum(_sum_seconds_left(works, stage) for stage, works in opened.items())
     rounds = min(max(round(seconds / workers / _USUAL), 1), _CHUNKS_PER_WORKER)
     target = min(max(seconds / workers / rounds, _SHORTEST), _LONGEST)
     target = max(target, seconds / _MOST_CHUNKS)
@@ -275,16 +279,16 @@ def _divided(opened: Open, workers: int) -> list[Part]:
     return [
         (stage, chunk)
         for stage in reversed(STAGE_NAMES)
-        for chunk in balanced_chunks(opened.get(stage, ()), stage, target, limit)
+        for chunk in balance_chunks(opened.get(stage, ()), stage, target, limit)
     ]
 
 
-def run_seconds(opened: Open, n_records: int, workers: int) -> float:
+def estimate_run_seconds(opened: Open, n_records: int, workers: int) -> float:
     """Estimate how long a run will take.
 
     Parameters
     ----------
-    opened : mapping from str to sequence of Work
+    opened : mapping from str to sequence of WorkItem
         Structures by the first stage that has something left to do.
     n_records : int
         Records of the source, which the run will read.
@@ -297,19 +301,19 @@ def run_seconds(opened: Open, n_records: int, workers: int) -> float:
         Seconds from the command to the prompt on an idle machine; each chunk is given to the
         worker that is free first.
     """
-    measured = constants()
+    measured = read_constants()
     total = measured.record * n_records / workers + (measured.start if any(opened.values()) else 0)
-    for parts in chunks_of(opened, workers):
+    for parts in make_chunks(opened, workers):
         free = [0.0] * workers
         for stage, works in parts:
             n_stages = len(STAGE_NAMES) - STAGE_NAMES.index(stage)
-            lasts = _seconds_left(works, stage) + measured.chunk * n_stages
+            lasts = _sum_seconds_left(works, stage) + measured.chunk * n_stages
             heapq.heapreplace(free, free[0] + lasts)
         total += max(free)
     return total
 
 
-def budget_of(hours: float, workers: int) -> float:
+def compute_budget(hours: float, workers: int) -> float:
     """Time for computing in a run of some hours.
 
     Parameters
@@ -324,12 +328,12 @@ def budget_of(hours: float, workers: int) -> float:
     float
         Seconds on one thread, the start left out.
     """
-    return max(3600 * hours - constants().start, 0.0) * workers
+    return max(3600 * hours - read_constants().start, 0.0) * workers
 
 
-def balanced_chunks(
-    works: Sequence[Work], stage: str, target: float, limit: int
-) -> list[tuple[Work, ...]]:
+def balance_chunks(
+    works: Sequence[WorkItem], stage: str, target: float, limit: int
+) -> list[tuple[WorkItem, ...]]:
     """Divide structures into chunks of about the same cost, the dearest first.
 
     In chunks of more than some dozens of structures, neighbours stay together: a worker reads their
@@ -337,7 +341,7 @@ def balanced_chunks(
 
     Parameters
     ----------
-    works : sequence of Work
+    works : sequence of WorkItem
         Structures; neighbours were committed together.
     stage : str
         Their first open stage.
@@ -348,21 +352,21 @@ def balanced_chunks(
 
     Returns
     -------
-    list of tuple of Work
+    list of tuple of WorkItem
         Each structure once; where all are divided one by one, their order does not depend on that
         of the input.
     """
     if not works:
         return []
-    total = _seconds_left(works, stage)
+    total = _sum_seconds_left(works, stage)
     count = max(-(-len(works) // limit), min(len(works), round(total / target)), 1)
     size = max(len(works) // count // _BLOCKS_PER_CHUNK, 1)
     # A chunk is full when another block might not fit; more chunks make up for that.
     count = max(count, -(-len(works) // (limit // size * size)))
     open_chunks: list[tuple[float, int]] = [(0.0, i) for i in range(count)]
-    chunks: list[list[Work]] = [[] for _ in range(count)]
+    chunks: list[list[WorkItem]] = [[] for _ in range(count)]
     blocks = [works[start : start + size] for start in range(0, len(works), size)]
-    costs = [_seconds_left(block, stage) for block in blocks]
+    costs = [_sum_seconds_left(block, stage) for block in blocks]
     order = sorted(
         zip(costs, blocks, strict=True), key=lambda pair: (-pair[0], pair[1][0].material_id)
     )
@@ -374,5 +378,5 @@ def balanced_chunks(
     return [tuple(chunk) for chunk in chunks]
 
 
-def _seconds_left(works: Sequence[Work], stage: str) -> float:
+def _sum_seconds_left(works: Sequence[WorkItem], stage: str) -> float:
     return sum(work.seconds.left(stage) for work in works)

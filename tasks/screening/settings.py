@@ -100,7 +100,7 @@ def read_settings(path: Path | None, overrides: Mapping[str, object]) -> ScreenS
     for name, value in overrides.items():
         if value is not None:
             _assign(tree, name.split("."), value)
-    return _checked(tree, ScreenSettings)
+    return _validate_settings(tree, ScreenSettings)
 
 
 def read_settings_of(kind: type[M], path: Path) -> M:
@@ -123,7 +123,7 @@ def read_settings_of(kind: type[M], path: Path) -> M:
     RemediableError
         For an unreadable file, an unknown name, or a value out of range.
     """
-    return _checked(_read_yaml(path), kind)
+    return _validate_settings(_read_yaml(path), kind)
 
 
 def read_settings_by_kind(kinds: Mapping[str, type[M]], usual: type[M], path: Path) -> M:
@@ -149,29 +149,29 @@ def read_settings_by_kind(kinds: Mapping[str, type[M]], usual: type[M], path: Pa
         As `read_settings_of`.
     """
     tree = _read_yaml(path)
-    return _checked(tree, kinds.get(str(tree.get("kind")), usual))
+    return _validate_settings(tree, kinds.get(str(tree.get("kind")), usual))
 
 
-def _checked(tree: Mapping[str, object], kind: type[M]) -> M:
+def _validate_settings(tree: Mapping[str, object], kind: type[M]) -> M:
     """Settings of a tree of mappings, or all that is wrong with it."""
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        told = [
-            _unknown(item["loc"], kind)
+        problems = [
+            _describe_unknown(item["loc"], kind)
             if item["type"] == "extra_forbidden"
             else f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {item['input']!r})"
             for item in error.errors()
         ]
         remedy = "correct the setting; `chiralscreen settings` prints those of a screening"
-        raise RemediableError(f"wrong settings: {'; '.join(told)}", remedy) from error
+        raise RemediableError(f"wrong settings: {'; '.join(problems)}", remedy) from error
 
 
-def _unknown(place: Sequence[int | str], kind: type[BaseModel]) -> str:
+def _describe_unknown(place: Sequence[int | str], kind: type[BaseModel]) -> str:
     """Say that there is no such setting, and which one may be meant: beside it, or elsewhere."""
     *above, name = map(str, place)
-    known = _beside(above, kind)
-    elsewhere = {path.rsplit(".", 1)[-1]: path for path, _ in _settings_below(kind)}
+    known = _list_siblings(above, kind)
+    elsewhere = {path.rsplit(".", 1)[-1]: path for path, _ in _list_settings(kind)}
     meant = next(iter(difflib.get_close_matches(name, known, 1)), None)
     if meant is None:
         near = difflib.get_close_matches(name, elsewhere, 1)
@@ -180,31 +180,31 @@ def _unknown(place: Sequence[int | str], kind: type[BaseModel]) -> str:
     return f"no setting {'.'.join([*above, name])}; {hint}"
 
 
-def _beside(place: Sequence[str], kind: type[BaseModel]) -> list[str]:
+def _list_siblings(place: Sequence[str], kind: type[BaseModel]) -> list[str]:
     """Names that a group has; numbers in its place count the entries of a list."""
     for name in place:
         if name in kind.model_fields:
-            kind = next(_models_in(kind.model_fields[name].annotation), kind)
+            kind = next(_find_models(kind.model_fields[name].annotation), kind)
     return list(kind.model_fields)
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - any annotation
+def _find_models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - any annotation
     """Models that an annotation names, as that in `tuple[StageSettings, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
-        yield from _models_in(inner)
+        yield from _find_models(inner)
 
 
-def _settings_below(kind: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+def _list_settings(kind: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Dotted names and fields of a model and of the groups inside it."""
     for name, field in kind.model_fields.items():
         yield f"{above}{name}", field
-        for group in _models_in(field.annotation):
-            yield from _settings_below(group, f"{above}{name}.")
+        for group in _find_models(field.annotation):
+            yield from _list_settings(group, f"{above}{name}.")
 
 
-def setting(name: str) -> FieldInfo:
+def find_setting(name: str) -> FieldInfo:
     """Look up a setting of a screening.
 
     Parameters
@@ -222,10 +222,10 @@ def setting(name: str) -> FieldInfo:
     KeyError
         When there is no such setting.
     """
-    return dict(_settings_below(ScreenSettings))[name]
+    return dict(_list_settings(ScreenSettings))[name]
 
 
-def settings_yaml(settings: BaseModel) -> str:
+def format_settings(settings: BaseModel) -> str:
     """Write settings as YAML that tells unit and meaning of each.
 
     Parameters
@@ -238,10 +238,10 @@ def settings_yaml(settings: BaseModel) -> str:
     str
         `read_settings` makes equal settings of it.
     """
-    return "".join(f"{line}\n" for line in _yaml_lines(settings, "")).lstrip()
+    return "".join(f"{line}\n" for line in _format_lines(settings, "")).lstrip()
 
 
-def _yaml_lines(settings: BaseModel, indent: str) -> Iterator[str]:
+def _format_lines(settings: BaseModel, indent: str) -> Iterator[str]:
     """Lines of a group: each setting below its meaning, with what is inside it."""
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
@@ -255,12 +255,12 @@ def _yaml_lines(settings: BaseModel, indent: str) -> Iterator[str]:
         )
         if isinstance(value, BaseModel):
             yield f"{indent}{name}:"
-            yield from _yaml_lines(value, f"{indent}  ")
+            yield from _format_lines(value, f"{indent}  ")
         else:
-            yield f"{indent}{name}: {_in_a_line(value)}"
+            yield f"{indent}{name}: {_format_value(value)}"
 
 
-def _in_a_line(value: object) -> str:
+def _format_value(value: object) -> str:
     """Value of a setting in YAML."""
     listed = [to_jsonable_python(value)]
     return yaml.safe_dump(listed, default_flow_style=True, allow_unicode=True, width=10**6)[1:-2]

@@ -16,31 +16,41 @@ import spglib
 from ase import Atoms
 
 from potentials import Potential
-from tasks.chirality import Divisions, analyze_force_constants, judge
-from tasks.crystals.born_charges import nac_params_of, standardised
-from tasks.crystals.cells import atoms_of_cell
-from tasks.crystals.dielectric import ASSUMED_ORDER, BORN_CHARGES, DIELECTRIC_TENSOR, dielectric_of
-from tasks.crystals.rows import Row, atoms_of, structure_columns
+from tasks.chirality import ImageWeightings, analyze_force_constants, judge
+from tasks.crystals.born_charges import make_nac_params, standardize_response
+from tasks.crystals.cells import make_atoms
+from tasks.crystals.dielectric import ASSUMED_ORDER, BORN_CHARGES, DIELECTRIC_TENSOR, read_response
+from tasks.crystals.rows import Row, make_structure_columns, read_atoms
 from tasks.crystals.structures import standardize
-from tasks.failures import Failure, RemediableError, failure_of, panics_as_errors
-from tasks.phonons import ForceConstants, commensurate_frequencies, force_constants_of_all
+from tasks.failures import Failure, RemediableError, make_failure, raise_panics
+from tasks.phonons import (
+    ForceConstants,
+    compute_all_force_constants,
+    compute_commensurate_frequencies,
+)
 from tasks.phonons.elasticity import (
     GPA,
     StrainResponse,
-    elastic_constants,
-    least_stiffness,
-    strain_responses,
-    voigt_matrix,
+    compute_elastic_constants,
+    find_smallest_elastic_eigenvalue,
+    make_voigt_matrix,
+    measure_strain_responses,
 )
-from tasks.phonons.rows import cell_columns, phonon_columns, phonon_of, response_of, strain_columns
+from tasks.phonons.rows import (
+    make_cell_columns,
+    make_phonon_columns,
+    make_strain_columns,
+    read_phonon,
+    read_strain_response,
+)
 from tasks.phonons.sum_rules import OTHER_WEIGHTS, impose_sum_rules
 from tasks.relaxation import Relaxation, relax
 from tasks.screening.mirror_rows import (
-    mirrored_force_constants,
-    mirrored_phonons,
-    mirrored_relaxation,
+    mirror_force_constants,
+    mirror_phonons,
+    mirror_relaxation,
 )
-from tasks.screening.planning import STAGE_NAMES, Work
+from tasks.screening.planning import STAGE_NAMES, WorkItem
 from tasks.screening.settings import ScreenSettings
 from tasks.storage import Dataset
 from tasks.symmetry import classify_space_group, find_dataset
@@ -79,7 +89,7 @@ class StageReport:
 
 
 @dataclass(frozen=True)
-class Task:
+class StageInput:
     """One structure in one stage: its input row, its key, and what it shares with the others."""
 
     row: Row
@@ -94,7 +104,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StageOutcome:
     """What one stage found for one structure.
 
     Attributes
@@ -112,12 +122,12 @@ class Outcome:
     potential_time: float = 0.0
 
 
-Treatment = Callable[[Sequence[Task]], list[Outcome]]
+TreatInputs = Callable[[Sequence[StageInput]], list[StageOutcome]]
 
 
 def run_stage(
     stage: str,
-    works: Sequence[Work],
+    works: Sequence[WorkItem],
     dataset: Dataset,
     settings: ScreenSettings,
     load: Callable[[], Potential],
@@ -131,7 +141,7 @@ def run_stage(
     ----------
     stage : str
         One of `planning.STAGE_NAMES`.
-    works : sequence of Work
+    works : sequence of WorkItem
         Structures whose stage above succeeded. Mirror images whose originals have not come so far
         are left as they are.
     dataset : Dataset
@@ -157,8 +167,8 @@ def run_stage(
     # Loading, once in a process, is not a cost of the structures that happen to come first.
     potential = load() if computed and needs_potential(stage) else None
     start = time.perf_counter()
-    found = _computed(stage, computed, dataset, settings, potential)
-    found |= _taken_over(stage, images, dataset) if images else {}
+    found = _compute_outcomes(stage, computed, dataset, settings, potential)
+    found |= _derive_from_mirror_images(stage, images, dataset) if images else {}
     report = StageReport(
         stage=stage,
         succeeded=tuple(work.material_id for work, out in found.items() if not out.failure),
@@ -168,82 +178,89 @@ def run_stage(
         kernel=potential.card.kernel if potential else None,
     )
     timings = {"wall_time": report.wall_time, "potential_time": report.potential_time}
-    tables = _merged([outcome.tables for outcome in found.values()])
+    tables = _merge_tables([outcome.tables for outcome in found.values()])
     tables["failures"] = [asdict(failure) for failure in report.failures]
     if found:
         dataset.commit(stage, tables, [work.keys[index] for work in found], timings=timings)
     return report
 
 
-def _computed(
+def _compute_outcomes(
     stage: str,
-    works: Sequence[Work],
+    works: Sequence[WorkItem],
     dataset: Dataset,
     settings: ScreenSettings,
     potential: Potential | None,
-) -> dict[Work, Outcome]:
+) -> dict[WorkItem, StageOutcome]:
     """Outcome of each structure that is computed itself."""
     if not works:
         return {}
     source, treat, _ = _STAGES[stage]
     index = STAGE_NAMES.index(stage)
     above = [work.keys[index - 1] if index else work.material_key for work in works]
-    rows = _rows_by_key(dataset, source, above)
+    rows = _read_rows_by_key(dataset, source, above)
     tasks = [
-        Task(rows[key], work.keys[index], settings, potential)
+        StageInput(rows[key], work.keys[index], settings, potential)
         for work, key in zip(works, above, strict=True)
     ]
-    return dict(zip(works, _treated(stage, treat, tasks), strict=True))
+    return dict(zip(works, _treat_inputs(stage, treat, tasks), strict=True))
 
 
-def _taken_over(stage: str, works: Sequence[Work], dataset: Dataset) -> dict[Work, Outcome]:
+def _derive_from_mirror_images(
+    stage: str, works: Sequence[WorkItem], dataset: Dataset
+) -> dict[WorkItem, StageOutcome]:
     """Outcome of each structure whose mirror image has one."""
     index = STAGE_NAMES.index(stage)
     originals = {work: work.image_keys[index] for work in works if work.image_keys}
     keys = [*originals.values()]
-    rows = {name: _rows_by_key(dataset, name, keys) for name in (*_MIRRORS[stage], "failures")}
+    rows = {name: _read_rows_by_key(dataset, name, keys) for name in (*_MIRRORS[stage], "failures")}
     return {
-        work: _mirrored(stage, work.keys[index], work.material_id, key, rows)
+        work: _derive_outcome(stage, work.keys[index], work.material_id, key, rows)
         for work, key in originals.items()
         if any(key in found for found in rows.values())
     }
 
 
-def _mirrored(
+def _derive_outcome(
     stage: str, key: str, material_id: str, original: str, rows: Mapping[str, Mapping[str, Row]]
-) -> Outcome:
+) -> StageOutcome:
     """Outcome that follows from the rows of the mirror image."""
     identity = {"material_id": material_id, "key": key}
     if original in rows["failures"]:
         row = rows["failures"][original]
         message = f"its mirror image {row['material_id']}: {row['message']}"
-        return Outcome({}, Failure(**{**row, **identity, "message": message}))
+        return StageOutcome({}, Failure(**{**row, **identity, "message": message}))
     mirrored = {name: mirror(rows[name][original]) for name, mirror in _MIRRORS[stage].items()}
-    return Outcome({name: {**row, **identity} for name, row in mirrored.items()})
+    return StageOutcome({name: {**row, **identity} for name, row in mirrored.items()})
 
 
-def _rows_by_key(dataset: Dataset, table: str, keys: Sequence[str]) -> dict[str, Row]:
+def _read_rows_by_key(dataset: Dataset, table: str, keys: Sequence[str]) -> dict[str, Row]:
     """Rows of a table by their keys."""
     return {row["key"]: row for row in dataset.read(table, keys=keys).to_pylist()}
 
 
-def _treated(stage: str, treat: Treatment, tasks: Sequence[Task]) -> list[Outcome]:
+def _treat_inputs(
+    stage: str, treat: TreatInputs, tasks: Sequence[StageInput]
+) -> list[StageOutcome]:
     """Outcomes of some structures; what one of them raises becomes its failure."""
     start = time.perf_counter()
     try:
-        with panics_as_errors():
+        with raise_panics():
             outcomes = treat(tasks)
     except Exception as error:  # noqa: BLE001 - one structure must not cost the others theirs
         if len(tasks) == 1:
-            return [Outcome({}, failure_of(error, stage=stage, **tasks[0].identity))]
+            return [StageOutcome({}, make_failure(error, stage=stage, **tasks[0].identity))]
         middle = len(tasks) // 2
-        return [*_treated(stage, treat, tasks[:middle]), *_treated(stage, treat, tasks[middle:])]
+        return [
+            *_treat_inputs(stage, treat, tasks[:middle]),
+            *_treat_inputs(stage, treat, tasks[middle:]),
+        ]
     elapsed = time.perf_counter() - start
     besides = (elapsed - sum(outcome.potential_time for outcome in outcomes)) / len(outcomes)
-    return [_with_cost(outcome, besides) for outcome in outcomes]
+    return [_add_cost(outcome, besides) for outcome in outcomes]
 
 
-def _with_cost(outcome: Outcome, besides: float) -> Outcome:
+def _add_cost(outcome: StageOutcome, besides: float) -> StageOutcome:
     """Add the times to the rows of the tables that record them."""
     wall_time = outcome.potential_time + besides
     cost = {"wall_time": wall_time, "potential_time": outcome.potential_time}
@@ -253,7 +270,7 @@ def _with_cost(outcome: Outcome, besides: float) -> Outcome:
     return replace(outcome, tables={**outcome.tables, **timed})
 
 
-def _merged(tables: Sequence[Mapping[str, Row | pa.Table]]) -> dict[str, Any]:
+def _merge_tables(tables: Sequence[Mapping[str, Row | pa.Table]]) -> dict[str, Any]:
     """Rows of all structures by table."""
     merged: dict[str, list[Any]] = defaultdict(list)
     for found in tables:
@@ -265,44 +282,48 @@ def _merged(tables: Sequence[Mapping[str, Row | pa.Table]]) -> dict[str, Any]:
     }
 
 
-def _relaxation(tasks: Sequence[Task]) -> list[Outcome]:
+def _relax_inputs(tasks: Sequence[StageInput]) -> list[StageOutcome]:
     """Relax crystals together and look at what became of their symmetry."""
     potential, settings = tasks[0].potential, tasks[0].settings
     assert potential is not None
-    results = relax([atoms_of(task.row) for task in tasks], potential, settings.relaxation)
-    pairs = _in_higher_groups(list(zip(tasks, results, strict=True)), potential)
-    return [_relaxed(task, result, potential) for task, result in pairs]
+    results = relax([read_atoms(task.row) for task in tasks], potential, settings.relaxation)
+    pairs = _relax_in_higher_groups(list(zip(tasks, results, strict=True)), potential)
+    return [_make_relaxation_outcome(task, result, potential) for task, result in pairs]
 
 
-def _in_higher_groups(
-    pairs: list[tuple[Task, Relaxation]], potential: Potential
-) -> list[tuple[Task, Relaxation]]:
+def _relax_in_higher_groups(
+    pairs: list[tuple[StageInput, Relaxation]], potential: Potential
+) -> list[tuple[StageInput, Relaxation]]:
     """Relax on inside its new group what came within the tolerance of more symmetry.
 
     With the last traces of the lower group phonons would seem to have what the new one forbids.
     """
     settings = pairs[0][0].settings
-    gained = [i for i, pair in enumerate(pairs) if _is_worth_more(*pair)]
+    gained = [i for i, pair in enumerate(pairs) if _has_gained_symmetry(*pair)]
     idealised = [standardize(pairs[i][1].atoms, settings.symmetry.symprec) for i in gained]
     for i, result in zip(gained, relax(idealised, potential, settings.relaxation), strict=True):
-        pairs[i] = _continued(*pairs[i], result)
+        pairs[i] = _join_relaxations(*pairs[i], result)
     return pairs
 
 
-def _is_worth_more(task: Task, result: Relaxation) -> bool:
+def _has_gained_symmetry(task: StageInput, result: Relaxation) -> bool:
     """Whether a relaxed crystal has come into another space group, one that goes further."""
     initial, settings = task.row["space_group_number"], task.settings
     if not result.converged:
         return False
-    final = space_group_number(result.atoms, settings.symmetry.symprec)
-    return final not in (0, initial) and not _relaxation_problem(result, initial, final, settings)
+    final = find_space_group_number(result.atoms, settings.symmetry.symprec)
+    return final not in (0, initial) and not _find_relaxation_problem(
+        result, initial, final, settings
+    )
 
 
-def _continued(task: Task, first: Relaxation, second: Relaxation) -> tuple[Task, Relaxation]:
+def _join_relaxations(
+    task: StageInput, first: Relaxation, second: Relaxation
+) -> tuple[StageInput, Relaxation]:
     """Two relaxations as one, and Born charges of the atoms of the second."""
-    response, symprec = dielectric_of(task.row), task.settings.symmetry.symprec
+    response, symprec = read_response(task.row), task.settings.symmetry.symprec
     if response:
-        carried = standardised(first.atoms, response, second.atoms, symprec)
+        carried = standardize_response(first.atoms, response, second.atoms, symprec)
         task = replace(task, row={**task.row, **carried.columns})
     both = replace(
         second,
@@ -312,15 +333,17 @@ def _continued(task: Task, first: Relaxation, second: Relaxation) -> tuple[Task,
     return task, both
 
 
-def _relaxed(task: Task, result: Relaxation, potential: Potential) -> Outcome:
+def _make_relaxation_outcome(
+    task: StageInput, result: Relaxation, potential: Potential
+) -> StageOutcome:
     """Row of a relaxed crystal, and what is wrong with it."""
-    settings, start = task.settings, atoms_of(task.row)
-    groups = [space_group_number(result.atoms, tolerance) for tolerance in TOLERANCES]
-    final = space_group_number(result.atoms, settings.symmetry.symprec)
+    settings, start = task.settings, read_atoms(task.row)
+    groups = [find_space_group_number(result.atoms, tolerance) for tolerance in TOLERANCES]
+    final = find_space_group_number(result.atoms, settings.symmetry.symprec)
     initial = task.row["space_group_number"]
     row = (
         task.identity
-        | structure_columns(result.atoms)
+        | make_structure_columns(result.atoms)
         | {
             "converged": result.converged,
             "reason": result.reason,
@@ -328,8 +351,12 @@ def _relaxed(task: Task, result: Relaxation, potential: Potential) -> Outcome:
             "energy": result.energy,
             "max_force": result.max_force,
             "max_stress": result.max_stress,
-            "volume_change": _volume_per_atom(result.atoms) / _volume_per_atom(start) - 1,
-            "c_over_a_change": _c_over_a_change(start, result.atoms, settings.symmetry.symprec),
+            "volume_change": _compute_volume_per_atom(result.atoms)
+            / _compute_volume_per_atom(start)
+            - 1,
+            "c_over_a_change": _compute_c_over_a_change(
+                start, result.atoms, settings.symmetry.symprec
+            ),
             "space_group_number_initial": initial,
             "space_group_number_final": final,
             "tolerances": TOLERANCES,
@@ -341,12 +368,12 @@ def _relaxed(task: Task, result: Relaxation, potential: Potential) -> Outcome:
             "checkpoint_digest": potential.card.digest,
         }
     )
-    problem = _relaxation_problem(result, initial, final, settings)
-    failure = failure_of(problem, stage="relaxation", **task.identity) if problem else None
-    return Outcome({"relaxations": row}, failure, result.potential_time)
+    problem = _find_relaxation_problem(result, initial, final, settings)
+    failure = make_failure(problem, stage="relaxation", **task.identity) if problem else None
+    return StageOutcome({"relaxations": row}, failure, result.potential_time)
 
 
-def _relaxation_problem(
+def _find_relaxation_problem(
     result: Relaxation, initial: int, final: int, settings: ScreenSettings
 ) -> RemediableError | None:
     """Why a relaxed crystal goes no further; None when it does."""
@@ -363,31 +390,31 @@ def _relaxation_problem(
     return None
 
 
-def _phonons(tasks: Sequence[Task]) -> list[Outcome]:
+def _compute_phonons(tasks: Sequence[StageInput]) -> list[StageOutcome]:
     """Compute the force constants of relaxed crystals together."""
     potential, settings = tasks[0].potential, tasks[0].settings.phonons
     assert potential is not None
-    crystals = [atoms_of(task.row) for task in tasks]
-    results = force_constants_of_all(crystals, potential, settings)
+    crystals = [read_atoms(task.row) for task in tasks]
+    results = compute_all_force_constants(crystals, potential, settings)
     found = [result for result in results if isinstance(result, ForceConstants)]
-    primitive = [atoms_of_cell(result.phonon.primitive) for result in found]
-    responses = iter(strain_responses(primitive, potential))
+    primitive = [make_atoms(result.phonon.primitive) for result in found]
+    responses = iter(measure_strain_responses(primitive, potential))
     return [
-        _forced(task, result, next(responses), potential)
+        _make_phonon_outcome(task, result, next(responses), potential)
         if isinstance(result, ForceConstants)
-        else Outcome({}, failure_of(result, stage="phonons", **task.identity))
+        else StageOutcome({}, make_failure(result, stage="phonons", **task.identity))
         for task, result in zip(tasks, results, strict=True)
     ]
 
 
-def _forced(
-    task: Task, found: ForceConstants, response: StrainResponse, potential: Potential
-) -> Outcome:
+def _make_phonon_outcome(
+    task: StageInput, found: ForceConstants, response: StrainResponse, potential: Potential
+) -> StageOutcome:
     """Rows of the force constants of one crystal."""
-    found.phonon.nac_params = nac_params_of(task.row)
+    found.phonon.nac_params = make_nac_params(task.row)
     row = (
         task.identity
-        | cell_columns(found.phonon, "record", ASSUMED_ORDER)
+        | make_cell_columns(found.phonon, "record", ASSUMED_ORDER)
         | {
             "n_displacements": found.n_evaluations,
             "displacement_distance": task.settings.phonons.displacement_distance,
@@ -395,61 +422,66 @@ def _forced(
             "symmetrisation": found.symmetrisation,
             "boundary_shift": found.boundary_shift,
             "n_enlargements": found.n_enlargements,
-            "elastic_constants": GPA * voigt_matrix(elastic_constants(found.phonon, response)),
+            "elastic_constants": GPA
+            * make_voigt_matrix(compute_elastic_constants(found.phonon, response)),
             "potential": potential.card.name,
             "checkpoint_digest": potential.card.digest,
         }
     )
-    constants = task.identity | phonon_columns(found.phonon) | strain_columns(response)
+    constants = task.identity | make_phonon_columns(found.phonon) | make_strain_columns(response)
     tables = {"phonons": row, "force_constants": constants}
-    return Outcome(tables, potential_time=found.potential_time + response.potential_time)
+    return StageOutcome(tables, potential_time=found.potential_time + response.potential_time)
 
 
-def _chirality(tasks: Sequence[Task]) -> list[Outcome]:
+def _analyze_inputs(tasks: Sequence[StageInput]) -> list[StageOutcome]:
     """Analyse the modes of crystals, one after the other."""
-    return [_analysed(task) for task in tasks]
+    return [_analyze_modes(task) for task in tasks]
 
 
-def _analysed(task: Task) -> Outcome:
+def _analyze_modes(task: StageInput) -> StageOutcome:
     """Analyse the modes of one crystal."""
-    phonon, response = phonon_of(task.row), response_of(task.row)
+    phonon, response = read_phonon(task.row), read_strain_response(task.row)
     rules = impose_sum_rules(phonon, response)
-    others = Divisions(rules.divide(OTHER_WEIGHTS), phonon) if rules.divide else None
+    others = ImageWeightings(rules.distribute(OTHER_WEIGHTS), phonon) if rules.distribute else None
     analysis = analyze_force_constants(rules.crystal, task.settings.chirality, others)
-    stiffness = least_stiffness(elastic_constants(phonon, response)) if response else None
-    frequencies = commensurate_frequencies(phonon)
+    stiffness = (
+        find_smallest_elastic_eigenvalue(compute_elastic_constants(phonon, response))
+        if response
+        else None
+    )
+    frequencies = compute_commensurate_frequencies(phonon)
     verdict = judge(analysis.record, frequencies, task.settings.score, stiffness)
-    divided = {
+    spread_columns = {
         "rotational_violation": rules.rotational_before,
         "huang_violation": rules.huang_before,
         "sum_rules_skipped": rules.skipped or None,
     }
     # The catalogue decides on score and shortlist: they need columns of other tables.
     undecided = {"shortlisted": False}
-    record = task.identity | vars(analysis.record) | vars(verdict) | divided | undecided
+    record = task.identity | vars(analysis.record) | vars(verdict) | spread_columns | undecided
     modes = pa.table(dict(analysis.modes))
     for name, value in reversed(task.identity.items()):
         modes = modes.add_column(0, name, pa.array([value] * len(modes)))
-    return Outcome({"chirality": record, "modes": modes})
+    return StageOutcome({"chirality": record, "modes": modes})
 
 
 class _Stage(NamedTuple):
     """The table a stage reads, what it does with a chunk, whether it needs the potential."""
 
     source: str
-    treat: Treatment
+    treat: TreatInputs
     needs_potential: bool
 
 
 _STAGES: Mapping[str, _Stage] = {
-    "relaxation": _Stage("materials", _relaxation, needs_potential=True),
-    "phonons": _Stage("relaxations", _phonons, needs_potential=True),
-    "chirality": _Stage("force_constants", _chirality, needs_potential=False),
+    "relaxation": _Stage("materials", _relax_inputs, needs_potential=True),
+    "phonons": _Stage("relaxations", _compute_phonons, needs_potential=True),
+    "chirality": _Stage("force_constants", _analyze_inputs, needs_potential=False),
 }
 # Stage -> how the rows of a mirror image follow, by table.
 _MIRRORS: Mapping[str, Mapping[str, Callable[[Row], Row]]] = {
-    "relaxation": {"relaxations": mirrored_relaxation},
-    "phonons": {"phonons": mirrored_phonons, "force_constants": mirrored_force_constants},
+    "relaxation": {"relaxations": mirror_relaxation},
+    "phonons": {"phonons": mirror_phonons, "force_constants": mirror_force_constants},
 }
 _TABLES_WITH_COST = {"relaxations", "phonons"}
 
@@ -470,7 +502,7 @@ def needs_potential(stage: str) -> bool:
     return _STAGES[stage].needs_potential
 
 
-def space_group_number(atoms: Atoms, symprec: float) -> int:
+def find_space_group_number(atoms: Atoms, symprec: float) -> int:
     """Space-group number of a crystal at a tolerance.
 
     Parameters
@@ -485,11 +517,11 @@ def space_group_number(atoms: Atoms, symprec: float) -> int:
     int
         1 to 230; 0 when spglib finds none.
     """
-    dataset = _dataset(atoms, symprec)
+    dataset = _find_symmetry(atoms, symprec)
     return int(dataset.number) if dataset else 0
 
 
-def _dataset(atoms: Atoms, symprec: float) -> spglib.SpglibDataset | None:
+def _find_symmetry(atoms: Atoms, symprec: float) -> spglib.SpglibDataset | None:
     """Symmetry found by spglib; None when it finds none."""
     try:
         return find_dataset(atoms, symprec)
@@ -497,13 +529,13 @@ def _dataset(atoms: Atoms, symprec: float) -> spglib.SpglibDataset | None:
         return None
 
 
-def _volume_per_atom(atoms: Atoms) -> float:
+def _compute_volume_per_atom(atoms: Atoms) -> float:
     return float(atoms.get_volume() / len(atoms))
 
 
-def _c_over_a_change(start: Atoms, end: Atoms, symprec: float) -> float | None:
+def _compute_c_over_a_change(start: Atoms, end: Atoms, symprec: float) -> float | None:
     """Relative change of c/a of the conventional cell; None when there is another cell."""
-    first, last = _dataset(start, symprec), _dataset(end, symprec)
+    first, last = _find_symmetry(start, symprec), _find_symmetry(end, symprec)
     if not first or not last or first.number != last.number:
         return None
     before, after = (np.linalg.norm(found.std_lattice, axis=1) for found in (first, last))

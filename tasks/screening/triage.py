@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tasks.screening.planning import Work
+from tasks.screening.planning import WorkItem
 
 # Symmetry lets the helicity begin with this harmonic: the lower, the larger it may be near Γ.
 _WAVES: Final = {"s": 1.0, "d": 0.5, "g": 0.3, "i": 0.3, "none": 0.2}
@@ -18,7 +18,7 @@ _HULL = 0.1  # eV/atom; far above the hull few crystals have been made
 _UNKNOWN_HULL = 0.05  # eV/atom
 
 
-def expected_value(row: Mapping[str, Any]) -> float:
+def estimate_value(row: Mapping[str, Any]) -> float:
     """Judge a candidate before any force is computed.
 
     Parameters
@@ -40,14 +40,14 @@ def expected_value(row: Mapping[str, Any]) -> float:
     return value * (_UNBALANCED if row.get("charge_balance") == "none" else 1.0)
 
 
-def affordable(
-    opened: Mapping[str, Sequence[Work]], values: Mapping[str, float], seconds: float
-) -> dict[str, tuple[Work, ...]]:
+def select_affordable(
+    opened: Mapping[str, Sequence[WorkItem]], values: Mapping[str, float], seconds: float
+) -> dict[str, tuple[WorkItem, ...]]:
     """Choose what to compute within some time.
 
     Parameters
     ----------
-    opened : mapping from str to sequence of Work
+    opened : mapping from str to sequence of WorkItem
         Structures by the first stage that has something left to do.
     values : mapping from str to float
         Expected value of each structure.

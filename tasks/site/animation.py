@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from tasks.chirality.analysis import ModeSample, sample_modes
-from tasks.chirality.angular_momentum import circular_basis
-from tasks.chirality.axes import rotate_modes, rotation_axes
+from tasks.chirality.angular_momentum import find_circular_basis
+from tasks.chirality.axes import find_rotation_axes, rotate_modes
 from tasks.chirality.bands import BandStructure
-from tasks.chirality.modes import Modes, modes_at
-from tasks.chirality.pam import pam_along_path
-from tasks.chirality.raman import CHANNELS, circular_raman
+from tasks.chirality.modes import Modes, compute_modes
+from tasks.chirality.pam import label_modes
+from tasks.chirality.raman import CHANNELS, find_raman_visibility
 from tasks.tolerances import DEGENERACY
 
 FloatArray = NDArray[np.float64]
@@ -57,7 +57,7 @@ class SpecialModes:
     channels: tuple[str, ...]
 
 
-def special_modes(
+def compute_special_modes(
     phonon: Phonopy, bands: BandStructure, tolerance: float = DEGENERACY
 ) -> tuple[SpecialModes, ...]:
     """Compute the modes at each named q-point of a band structure.
@@ -80,38 +80,42 @@ def special_modes(
     for row, label in enumerate(bands.labels):
         if label:
             rows.setdefault(label, row)
-    return tuple(_at(phonon, bands, label, row, tolerance) for label, row in rows.items())
+    return tuple(
+        _compute_modes_at(phonon, bands, label, row, tolerance) for label, row in rows.items()
+    )
 
 
-def _at(
+def _compute_modes_at(
     phonon: Phonopy, bands: BandStructure, label: str, row: int, tolerance: float
 ) -> SpecialModes:
     """Modes at one q-point; with charges, Gamma is approached along the path."""
     at_gamma = not bands.q_points[row].any()
     charged = at_gamma and phonon.nac_params is not None
     direction = bands.q_points[row + 1] - bands.q_points[row] if charged else None
-    modes = modes_at(phonon, bands.q_points[row], nac_direction=direction)
+    modes = compute_modes(phonon, bands.q_points[row], nac_direction=direction)
     sample = sample_modes(phonon, modes, tolerance)
-    axis, rotation = _axis(phonon, modes, sample)
-    vectors, circulation = circular_basis(modes.eigenvectors[0], sample.sets[0], axis, rotation)
+    axis, rotation = _choose_axis(phonon, modes, sample)
+    vectors, circulation = find_circular_basis(
+        modes.eigenvectors[0], sample.sets[0], axis, rotation
+    )
     shown = Modes(modes.q_points, modes.frequencies, vectors[None])
     return SpecialModes(
         label=label,
         row=row,
         axis=axis,
-        displacements=_displacements(vectors, phonon.primitive.masses),
+        displacements=_compute_displacements(vectors, phonon.primitive.masses),
         circulation=circulation,
-        pam=pam_along_path(phonon, shown, np.arange(modes.n_bands)[None]).integer[0],
-        channels=_channels(phonon, modes.frequencies[0], tolerance) if at_gamma else (),
+        pam=label_modes(phonon, shown, np.arange(modes.n_bands)[None]).integer[0],
+        channels=_find_channels(phonon, modes.frequencies[0], tolerance) if at_gamma else (),
     )
 
 
-def _axis(
+def _choose_axis(
     phonon: Phonopy, modes: Modes, sample: ModeSample
 ) -> tuple[FloatArray, ComplexArray | None]:
     """Axis the labels refer to, with its rotation; along q where there is none, z at Gamma."""
-    labels = pam_along_path(phonon, modes, sample.sets)
-    for axis in rotation_axes(phonon):
+    labels = label_modes(phonon, modes, sample.sets)
+    for axis in find_rotation_axes(phonon):
         same = (axis.order, axis.screw) == (labels.order[0], labels.screw[0])
         if same and np.allclose([axis.direction, axis.centre], [labels.axis[0], labels.centre[0]]):
             vectors = modes.eigenvectors
@@ -121,16 +125,16 @@ def _axis(
     return towards if towards.any() else np.array([0.0, 0.0, 1.0]), None
 
 
-def _displacements(eigenvectors: ComplexArray, masses: FloatArray) -> ComplexArray:
+def _compute_displacements(eigenvectors: ComplexArray, masses: FloatArray) -> ComplexArray:
     """Motion of the atoms, the largest component of each mode of modulus 1."""
     motion = eigenvectors.T.reshape(eigenvectors.shape[1], -1, 3) / np.sqrt(masses)[:, None]
     return np.asarray(motion / np.abs(motion).max(axis=(1, 2), keepdims=True))
 
 
-def _channels(phonon: Phonopy, frequencies: FloatArray, tolerance: float) -> tuple[str, ...]:
+def _find_channels(phonon: Phonopy, frequencies: FloatArray, tolerance: float) -> tuple[str, ...]:
     """Channels that see each mode along any axis; matched by frequency, as charges shift some."""
     seen = np.zeros((len(frequencies), len(CHANNELS)), dtype=bool)
-    for raman in circular_raman(phonon, tolerance):
+    for raman in find_raman_visibility(phonon, tolerance):
         near = np.abs(frequencies[:, None] - raman.frequencies) < tolerance
         seen |= near @ raman.visible
     names = np.array(["".join(channel) for channel in CHANNELS])

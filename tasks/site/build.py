@@ -18,29 +18,29 @@ from ase.data.colors import jmol_colors
 from ase.io import write
 from phonopy import Phonopy
 
-from tasks.phonons.rows import phonon_of
+from tasks.phonons.rows import read_phonon
 from tasks.results.interchange import (
-    citation_file,
-    optimade_response,
-    optimade_structure,
-    phononwebsite,
+    format_citation_file,
+    make_optimade_response,
+    make_optimade_structure,
+    make_phononwebsite_data,
 )
-from tasks.site.limits import potential_note
-from tasks.site.material import crystal_of, material_page, phonon_behind
-from tasks.site.plain import plain, write_json
+from tasks.site.json_values import to_json_value, write_json
+from tasks.site.material import make_material_page, read_page_phonon, read_shown_crystal
+from tasks.site.potential_notes import get_potential_note
 from tasks.site.sources import (
-    Details,
+    MaterialDetails,
     Row,
     SiteSource,
-    catalogue_batches,
-    catalogue_rows,
-    details,
+    name_variants,
     open_sources,
-    runs_by_potential,
-    variants,
+    read_catalogue_batches,
+    read_catalogue_rows,
+    read_details,
+    read_runs_by_potential,
 )
-from tasks.site.table import NEEDED, described_columns, site_table, write_table
-from tasks.sources import safe_id
+from tasks.site.table import NEEDED, describe_columns, make_site_table, write_table
+from tasks.sources import make_safe_id
 from tasks.storage import CATALOG_TABLES, TABLES
 from tasks.units import UNITS
 
@@ -50,11 +50,11 @@ _AT_ONCE = 8
 _LAYOUT = 2
 _OPENING = '{"stamp":"'
 
-Twin = tuple[str, str]
+OtherPotential = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Batch:
+class PageBatch:
     """Some materials of one dataset whose pages are written together.
 
     Attributes
@@ -76,12 +76,12 @@ class Batch:
     source: SiteSource
     rows: tuple[Row, ...]
     variants: tuple[str, ...]
-    twins: tuple[tuple[Twin, ...], ...]
+    twins: tuple[tuple[OtherPotential, ...], ...]
     output: Path
     full: bool
 
 
-Spread = Callable[[Callable[[Batch], int], Iterable[Batch]], Iterable[int]]
+Spread = Callable[[Callable[[PageBatch], int], Iterable[PageBatch]], Iterable[int]]
 
 
 def build_site(
@@ -90,7 +90,7 @@ def build_site(
     *,
     title: str = "Chiral phonons",
     full: bool = True,
-    spread: Spread = map,
+    parallel_map: Spread = map,
 ) -> Iterator[tuple[int, int]]:
     """Write the catalogue site of some datasets.
 
@@ -107,7 +107,7 @@ def build_site(
         Heading of the site.
     full : bool
         Write force constants and phononwebsite files as well, the larger downloads.
-    spread : callable
+    parallel_map : callable
         Applies a function to batches, in this process or in others.
 
     Yields
@@ -121,26 +121,26 @@ def build_site(
         When a folder has no catalogue.
     """
     sources = open_sources(folders)
-    tables = [catalogue_rows(source, NEEDED) for source in sources]
-    names = variants(sources, tables)
-    table = pa.concat_tables(map(site_table, tables, names))
+    tables = [read_catalogue_rows(source, NEEDED) for source in sources]
+    names = name_variants(sources, tables)
+    table = pa.concat_tables(map(make_site_table, tables, names))
     output.mkdir(parents=True, exist_ok=True)
     done = 0
-    for count in spread(write_pages, _batches(sources, tables, names, output, full)):
+    for count in parallel_map(write_pages, _make_batches(sources, tables, names, output, full)):
         done += count
         yield done, len(table)
     write_table(table, output / "materials.parquet")
-    write_json(output / "site.json", _site(title, sources, table))
-    (output / "CITATION.cff").write_text(_citation(sources, tables), encoding="utf-8")
+    write_json(output / "site.json", _describe_site(title, sources, table))
+    (output / "CITATION.cff").write_text(_format_citation(sources, tables), encoding="utf-8")
     shutil.copytree(ASSETS, output, dirs_exist_ok=True)
 
 
-def write_pages(batch: Batch) -> int:
+def write_pages(batch: PageBatch) -> int:
     """Write the pages and downloads of some materials.
 
     Parameters
     ----------
-    batch : Batch
+    batch : PageBatch
         Which ones, and where.
 
     Returns
@@ -149,20 +149,24 @@ def write_pages(batch: Batch) -> int:
         How many.
     """
     every = zip(batch.rows, batch.variants, batch.twins, strict=True)
-    stamped = [(row, name, twins, _stamp(row, twins, batch.full)) for row, name, twins in every]
-    old = [item for item in stamped if not _is_current(_page(batch, *item[:2]), item[3])]
-    found = details(batch.source, [item[0] for item in old], [item[1] for item in old])
+    stamped = [
+        (row, name, twins, _compute_stamp(row, twins, batch.full)) for row, name, twins in every
+    ]
+    old = [item for item in stamped if not _is_current(_get_page_path(batch, *item[:2]), item[3])]
+    found = read_details(batch.source, [item[0] for item in old], [item[1] for item in old])
     for one, (_, _, twins, stamp) in zip(found, old, strict=True):
         _write_page(one, twins, stamp, batch)
     return len(batch.rows)
 
 
-def _page(batch: Batch, row: Row, name: str) -> Path:
+def _get_page_path(batch: PageBatch, row: Row, name: str) -> Path:
     """File of a page."""
-    return batch.output / "materials" / safe_id(row["material_id"]) / f"{safe_id(name)}.json"
+    return (
+        batch.output / "materials" / make_safe_id(row["material_id"]) / f"{make_safe_id(name)}.json"
+    )
 
 
-def _stamp(row: Row, twins: Sequence[Twin], full: bool) -> str:
+def _compute_stamp(row: Row, twins: Sequence[OtherPotential], full: bool) -> str:
     """Digest of what a page follows from: the row holds the keys of all its results."""
     source = [_LAYOUT, version("chiralscreen"), full, twins, row]
     return hashlib.sha256(json.dumps(source, default=str).encode()).hexdigest()
@@ -176,12 +180,14 @@ def _is_current(page: Path, stamp: str) -> bool:
         return file.read(len(_OPENING) + len(stamp)) == (_OPENING + stamp).encode()
 
 
-def _write_page(found: Details, twins: Sequence[Twin], stamp: str, batch: Batch) -> None:
+def _write_page(
+    found: MaterialDetails, twins: Sequence[OtherPotential], stamp: str, batch: PageBatch
+) -> None:
     """Write the downloads of one material, and its page last."""
-    phonon = phonon_behind(found)
-    content, modes = material_page(found, phonon)
+    phonon = read_page_phonon(found)
+    content, modes = make_material_page(found, phonon)
     page: dict[str, Any] = {"stamp": stamp} | content
-    path = _page(batch, found.row, found.variant)
+    path = _get_page_path(batch, found.row, found.variant)
     folder, name = path.parent, path.stem
     page["twins"] = [list(twin) for twin in twins]
     page["downloads"] = _write_downloads(found, phonon, folder, name, full=batch.full)
@@ -191,25 +197,27 @@ def _write_page(found: Details, twins: Sequence[Twin], stamp: str, batch: Batch)
 
 
 def _write_downloads(
-    found: Details, phonon: Phonopy | None, folder: Path, name: str, *, full: bool
+    found: MaterialDetails, phonon: Phonopy | None, folder: Path, name: str, *, full: bool
 ) -> list[list[str]]:
     """Write the crystal and the phonons in other formats: title and file of each."""
-    atoms = crystal_of(found, phonon)
+    atoms = read_shown_crystal(found, phonon)
     if atoms is None:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    material_id = safe_id(found.row["material_id"])
+    material_id = make_safe_id(found.row["material_id"])
     cif, optimade = folder / f"{name}.cif", folder / f"{name}.optimade.json"
     write(cif, atoms)
-    extra = {key: plain(found.row[key]) for key in ("space_group_number", "score", "potential")}
-    entry = optimade_structure(atoms, material_id, **extra)
+    extra = {
+        key: to_json_value(found.row[key]) for key in ("space_group_number", "score", "potential")
+    }
+    entry = make_optimade_structure(atoms, material_id, **extra)
     files: list[tuple[str, Path]] = [("Structure (CIF)", cif)]
-    files.append(("Structure (OPTIMADE)", write_json(optimade, optimade_response([entry]))))
+    files.append(("Structure (OPTIMADE)", write_json(optimade, make_optimade_response([entry]))))
     if phonon is not None and found.force_constants is not None and full:
         yaml, bands = folder / f"{name}.phonopy.yaml.xz", folder / f"{name}.phononwebsite.json"
-        computed = _save_phonopy(phonon_of(found.force_constants), yaml)
+        computed = _save_phonopy(read_phonon(found.force_constants), yaml)
         files.append(("Force constants as computed (phonopy YAML)", computed))
-        animated = write_json(bands, phononwebsite(phonon, material_id))
+        animated = write_json(bands, make_phononwebsite_data(phonon, material_id))
         files.append(("Animation (phononwebsite)", animated))
     return [[title, file.name] for title, file in files]
 
@@ -223,40 +231,45 @@ def _save_phonopy(phonon: Phonopy, path: Path) -> Path:
     return path
 
 
-def _batches(
+def _make_batches(
     sources: Sequence[SiteSource],
     tables: Sequence[pa.Table],
     names: Sequence[Sequence[str]],
     output: Path,
     full: bool,
-) -> Iterator[Batch]:
+) -> Iterator[PageBatch]:
     """Materials of all datasets, a few at a time."""
-    twins = _twins(tables, names)
+    twins = _group_by_structure(tables, names)
     for source, potentials in zip(sources, names, strict=True):
         start = 0
-        for rows in catalogue_batches(source, _AT_ONCE):
+        for rows in read_catalogue_batches(source, _AT_ONCE):
             here = potentials[start : start + len(rows)]
-            related = (_related(row, name, twins) for row, name in zip(rows, here, strict=True))
-            yield Batch(source, tuple(rows), tuple(here), tuple(related), output, full)
+            related = (
+                _list_other_potentials(row, name, twins)
+                for row, name in zip(rows, here, strict=True)
+            )
+            yield PageBatch(source, tuple(rows), tuple(here), tuple(related), output, full)
             start += len(rows)
 
 
-def _twins(
+def _group_by_structure(
     tables: Sequence[pa.Table], names: Sequence[Sequence[str]]
-) -> Mapping[str, dict[Twin, None]]:
+) -> Mapping[str, dict[OtherPotential, None]]:
     """Materials and potentials by name and by digest of the structure."""
-    twins: dict[str, dict[Twin, None]] = defaultdict(dict)
+    twins: dict[str, dict[OtherPotential, None]] = defaultdict(dict)
     for table, potentials in zip(tables, names, strict=True):
         ids, hashes = (table[name].to_pylist() for name in ("material_id", "structure_hash"))
         for material_id, digest, potential in zip(ids, hashes, potentials, strict=True):
             for key in (f"id {material_id}", f"hash {digest}"):
-                twins[key][safe_id(material_id), potential] = None
+                twins[key][make_safe_id(material_id), potential] = None
     return twins
 
 
-def _related(row: Row, name: str, twins: Mapping[str, dict[Twin, None]]) -> tuple[Twin, ...]:
+def _list_other_potentials(
+    row: Row, name: str, twins: Mapping[str, dict[OtherPotential, None]]
+) -> tuple[OtherPotential, ...]:
     """Other potentials of one structure; itself alone where there are none."""
-    itself = (safe_id(row["material_id"]), name)
+    itself = (make_safe_id(row["material_id"]), name)
     digest = row["structure_hash"]
     same = twins[f"hash {digest}"] if digest else {}
     every = {itself: None} | twins[f"id {row['material_id']}"] | same
@@ -264,7 +277,7 @@ def _related(row: Row, name: str, twins: Mapping[str, dict[Twin, None]]) -> tupl
     return tuple(sorted([itself, *others], key=lambda twin: twin[1]))
 
 
-def _site(title: str, sources: Sequence[SiteSource], table: pa.Table) -> dict[str, Any]:
+def _describe_site(title: str, sources: Sequence[SiteSource], table: pa.Table) -> dict[str, Any]:
     """What the browser must know besides the table: columns, elements, versions."""
     every = " ".join(filter(None, table["elements"].unique().to_pylist()))
     used = sorted({chemical_symbols.index(symbol) for symbol in every.split()})
@@ -274,9 +287,9 @@ def _site(title: str, sources: Sequence[SiteSource], table: pa.Table) -> dict[st
         "title": title,
         "version": version("chiralscreen"),
         "datasets": [source.label for source in sources],
-        "files": {name: safe_id(name) for name in table["potential"].unique().to_pylist()},
+        "files": {name: make_safe_id(name) for name in table["potential"].unique().to_pylist()},
         "n_rows": len(table),
-        "columns": described_columns(),
+        "columns": describe_columns(),
         "descriptions": {c.name: [c.unit, c.description] for c in reversed(described)},
         "modes": {c.name: [c.unit, c.description] for c in TABLES["modes"].columns},
         "units": {
@@ -284,24 +297,25 @@ def _site(title: str, sources: Sequence[SiteSource], table: pa.Table) -> dict[st
             for unit in UNITS.values()
         },
         "elements": {
-            chemical_symbols[z]: [z, _colour(z), round(float(covalent_radii[z]), 2)] for z in used
+            chemical_symbols[z]: [z, _format_colour(z), round(float(covalent_radii[z]), 2)]
+            for z in used
         },
         "symbols": chemical_symbols[1:],
     }
 
 
-def _colour(number: int) -> str:
+def _format_colour(number: int) -> str:
     """Colour of an element as six hexadecimal digits."""
     red, green, blue = (round(255 * value) for value in jmol_colors[number])
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _citation(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> str:
+def _format_citation(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> str:
     """Citation file of the site."""
     works = {
-        potential_note(name, run).citation
+        get_potential_note(name, run).citation
         for source, table in zip(sources, tables, strict=True)
-        for (name, _), run in runs_by_potential(source).items()
+        for (name, _), run in read_runs_by_potential(source).items()
         if name in table["potential"].unique().to_pylist()
     }
     columns = {
@@ -310,4 +324,4 @@ def _citation(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> str:
     }
     databases = {f"{name}, database of structures" for name in columns["database"] - {None}}
     references = (works | databases) - {""}
-    return citation_file(version("chiralscreen"), references, columns["licence"] - {None})
+    return format_citation_file(version("chiralscreen"), references, columns["licence"] - {None})

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from tasks.results.trust import assess, followed_settings, warning_text
-from tasks.site.sources import Details, run_settings
+from tasks.results.trust import assess_reliability, get_warning_text, select_rule_settings
+from tasks.site.sources import MaterialDetails, parse_run_settings
 
 _NOT_STORED: Final = (
     "Its force constants are not stored in this catalogue, so bands, motion and helicity over the "
@@ -11,12 +11,12 @@ _NOT_STORED: Final = (
 )
 
 
-def caveats(found: Details) -> list[str]:
+def list_caveats(found: MaterialDetails) -> list[str]:
     """Warnings about the results of one material.
 
     Parameters
     ----------
-    found : Details
+    found : MaterialDetails
         All there is of it.
 
     Returns
@@ -25,11 +25,11 @@ def caveats(found: Details) -> list[str]:
         One sentence each, the gravest first.
     """
     # Catalogues of older programs hold no warnings: they are judged by the present rules.
-    trust = assess(found.row, followed_settings(run_settings(found.run)))
-    return [warning_text(code) for code in trust.warnings] + _recorded(found)
+    trust = assess_reliability(found.row, select_rule_settings(parse_run_settings(found.run)))
+    return [get_warning_text(code) for code in trust.warnings] + _list_recorded(found)
 
 
-def _recorded(found: Details) -> list[str]:
+def _list_recorded(found: MaterialDetails) -> list[str]:
     """Reasons that were stored with the results."""
     reason, image = found.row["reason"], found.row["enantiomorph_of"]
     relaxed = found.relaxation or {}

@@ -10,17 +10,17 @@ from ase import Atoms
 from phonopy import Phonopy
 
 from tasks.chirality import ChiralitySettings
-from tasks.chirality.bands import BandStructure, band_structure
-from tasks.crystals.cells import atoms_of_cell
-from tasks.crystals.rows import atoms_of
-from tasks.phonons.rows import interpolation_of
-from tasks.site.animation import SpecialModes, special_modes
-from tasks.site.caveats import caveats
-from tasks.site.limits import potential_note
-from tasks.site.plain import packed, plain, rounded
-from tasks.site.sources import Details, Row, run_settings
-from tasks.site.sphere import HelicitySphere, helicity_sphere
-from tasks.sources import safe_id
+from tasks.chirality.bands import BandStructure, compute_band_structure
+from tasks.crystals.cells import make_atoms
+from tasks.crystals.rows import read_atoms
+from tasks.phonons.rows import interpolate_row
+from tasks.site.animation import SpecialModes, compute_special_modes
+from tasks.site.caveats import list_caveats
+from tasks.site.json_values import pack_numbers, round_nested, to_json_value
+from tasks.site.potential_notes import get_potential_note
+from tasks.site.sources import MaterialDetails, Row, parse_run_settings
+from tasks.site.sphere import HelicitySphere, compute_helicity_sphere
+from tasks.sources import make_safe_id
 
 Json = dict[str, Any]
 
@@ -63,12 +63,12 @@ _CONVERGENCE: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def phonon_behind(found: Details) -> Phonopy | None:
+def read_page_phonon(found: MaterialDetails) -> Phonopy | None:
     """Phonons, fit for all q-points, that everything drawn on the site is computed from.
 
     Parameters
     ----------
-    found : Details
+    found : MaterialDetails
         All there is of a material.
 
     Returns
@@ -77,15 +77,15 @@ def phonon_behind(found: Details) -> Phonopy | None:
         None where there are no force constants.
     """
     constants = found.force_constants
-    return None if constants is None else interpolation_of(constants).phonon
+    return None if constants is None else interpolate_row(constants).phonon
 
 
-def crystal_of(found: Details, phonon: Phonopy | None) -> Atoms | None:
+def read_shown_crystal(found: MaterialDetails, phonon: Phonopy | None) -> Atoms | None:
     """Crystal shown: the primitive cell of the phonons, or the furthest that was reached.
 
     Parameters
     ----------
-    found : Details
+    found : MaterialDetails
         All there is of a material.
     phonon : phonopy.Phonopy or None
         Its phonons.
@@ -96,21 +96,21 @@ def crystal_of(found: Details, phonon: Phonopy | None) -> Atoms | None:
         None for a record that could not be read, and where no coordinates are stored.
     """
     if phonon is not None:
-        return atoms_of_cell(phonon.primitive)
+        return make_atoms(phonon.primitive)
     # Released tables have no coordinates of their inputs.
     rows = [row for row in (found.relaxation, found.material) if row and row["numbers"] is not None]
-    return atoms_of(rows[0]) if rows else None
+    return read_atoms(rows[0]) if rows else None
 
 
-def material_page(found: Details, phonon: Phonopy | None) -> tuple[Json, Json | None]:
+def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[Json, Json | None]:
     """Content of a material's page.
 
     Parameters
     ----------
-    found : Details
+    found : MaterialDetails
         All there is of the material.
     phonon : phonopy.Phonopy or None
-        From `phonon_behind`.
+        From `read_page_phonon`.
 
     Returns
     -------
@@ -119,110 +119,118 @@ def material_page(found: Details, phonon: Phonopy | None) -> tuple[Json, Json | 
     modes : dict or None
         Displacements of the modes at named q-points, which are larger and rarely wanted.
     """
-    atoms = crystal_of(found, phonon)
+    atoms = read_shown_crystal(found, phonon)
     page: Json = {
-        "material_id": safe_id(found.row["material_id"]),
+        "material_id": make_safe_id(found.row["material_id"]),
         "potential": found.variant,
-        "row": _row(found.row),
-        "structure": None if atoms is None else _structure(atoms),
-        "convergence": _convergence(found),
-        "warnings": caveats(found),
-        "provenance": _provenance(found),
+        "row": _select_cells(found.row),
+        "structure": None if atoms is None else _describe_structure(atoms),
+        "convergence": _describe_convergence(found),
+        "warnings": list_caveats(found),
+        "provenance": _describe_provenance(found),
     }
     if phonon is None or not found.row["chirality_key"]:
         return page, None
-    settings = ChiralitySettings(**run_settings(found.run).get("chirality", {}))
-    bands = band_structure(phonon, settings)
-    special = special_modes(phonon, bands, settings.degeneracy_tolerance)
-    page["bands"] = _bands(bands)
-    page["special"] = [_labels(modes) for modes in special]
-    page["sphere"] = _sphere(helicity_sphere(phonon, settings.degeneracy_tolerance))
-    return page, _displacements(special)
+    settings = ChiralitySettings(**parse_run_settings(found.run).get("chirality", {}))
+    bands = compute_band_structure(phonon, settings)
+    special = compute_special_modes(phonon, bands, settings.degeneracy_tolerance)
+    page["bands"] = _describe_bands(bands)
+    page["special"] = [_describe_labels(modes) for modes in special]
+    page["sphere"] = _describe_sphere(
+        compute_helicity_sphere(phonon, settings.degeneracy_tolerance)
+    )
+    return page, _describe_displacements(special)
 
 
-def _row(row: Row) -> Json:
+def _select_cells(row: Row) -> Json:
     """Cells that are not empty; paths of the machine are cut to their last part."""
-    cells = {name: plain(value) for name, value in row.items() if value is not None}
+    cells = {name: to_json_value(value) for name, value in row.items() if value is not None}
     absolute = [name for name in _PATHS if PurePath(row[name] or "").is_absolute()]
     return cells | {name: PurePath(row[name]).name for name in absolute}
 
 
-def _structure(atoms: Atoms) -> Json:
+def _describe_structure(atoms: Atoms) -> Json:
     return {
-        "cell": rounded(atoms.cell.array, 6),
+        "cell": round_nested(atoms.cell.array, 6),
         "numbers": atoms.numbers.tolist(),
-        "positions": rounded(atoms.get_scaled_positions(), 6),
+        "positions": round_nested(atoms.get_scaled_positions(), 6),
     }
 
 
-def _bands(bands: BandStructure) -> Json:
+def _describe_bands(bands: BandStructure) -> Json:
     """Bands of all q-points; first index q-point, second band."""
     return {
-        "q_points": rounded(bands.q_points, 6),
+        "q_points": round_nested(bands.q_points, 6),
         "labels": list(bands.labels),
         "segments": bands.segments.tolist(),
-        "distances": rounded(bands.distances, 6),
+        "distances": round_nested(bands.distances, 6),
         "ticks": [[round(distance, 6), name] for distance, name in bands.ticks],
-        "frequencies": rounded(bands.frequencies),
+        "frequencies": round_nested(bands.frequencies),
         "sets": bands.sets.tolist(),
-        "momentum": rounded(bands.momentum),
-        "helicity": rounded(bands.helicity),
-        "cycloidicity": rounded(bands.cycloidicity),
-        "pam": rounded(bands.pam_integer, 0),
-        "pam_raw": rounded(bands.pam_raw),
+        "momentum": round_nested(bands.angular_momentum),
+        "helicity": round_nested(bands.helicity),
+        "cycloidicity": round_nested(bands.cycloidicity),
+        "pam": round_nested(bands.pam_integer, 0),
+        "pam_raw": round_nested(bands.pam_raw),
         "pam_order": bands.pam_order.tolist(),
         "pam_screw": bands.pam_screw.tolist(),
     }
 
 
-def _labels(modes: SpecialModes) -> Json:
+def _describe_labels(modes: SpecialModes) -> Json:
     """What the list of modes says beyond the bands."""
     return {
         "label": modes.label,
         "row": modes.row,
-        "axis": rounded(modes.axis, 6),
-        "circulation": rounded(modes.circulation),
-        "pam": rounded(modes.pam, 0),
+        "axis": round_nested(modes.axis, 6),
+        "circulation": round_nested(modes.circulation),
+        "pam": round_nested(modes.pam, 0),
         "channels": list(modes.channels),
     }
 
 
-def _displacements(special: tuple[SpecialModes, ...]) -> Json:
+def _describe_displacements(special: tuple[SpecialModes, ...]) -> Json:
     """Displacements; order: band, atom, Cartesian component, real and imaginary part."""
     return {
-        mode.label: packed(np.stack([mode.displacements.real, mode.displacements.imag], axis=-1))
+        mode.label: pack_numbers(
+            np.stack([mode.displacements.real, mode.displacements.imag], axis=-1)
+        )
         for mode in special
     }
 
 
-def _sphere(sphere: HelicitySphere) -> Json:
+def _describe_sphere(sphere: HelicitySphere) -> Json:
     return {
         "radius": round(sphere.radius, 6),
         "n_polar": len(sphere.polar),
         "n_azimuth": len(sphere.azimuth),
-        "helicity": packed(sphere.helicity),
+        "helicity": pack_numbers(sphere.helicity),
     }
 
 
-def _convergence(found: Details) -> Json:
+def _describe_convergence(found: MaterialDetails) -> Json:
     """Numbers that tell how far each stage is converged, by table."""
     rows = {"relaxations": found.relaxation, "phonons": found.phonons, "chirality": found.row}
     return {
-        table: {name: plain(row[name]) for name in _CONVERGENCE[table] if row.get(name) is not None}
+        table: {
+            name: to_json_value(row[name])
+            for name in _CONVERGENCE[table]
+            if row.get(name) is not None
+        }
         for table, row in rows.items()
         if row is not None
     }
 
 
-def _provenance(found: Details) -> Json:
+def _describe_provenance(found: MaterialDetails) -> Json:
     """Where the numbers come from."""
-    note = potential_note(found.row["potential"], found.computed_by)
+    note = get_potential_note(found.row["potential"], found.computed_by)
     run = found.run or {}
     return {
         "citation": note.citation,
         "licence": note.licence,
         "limits": list(note.limits),
-        "settings": run_settings(found.run),
+        "settings": parse_run_settings(found.run),
         "versions": json.loads(run.get("versions") or "{}"),
-        "started_at": plain(run.get("started_at")),
+        "started_at": to_json_value(run.get("started_at")),
     }

@@ -16,13 +16,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from tasks.failures import RemediableError
-from tasks.figures.collection import dataset_figures, drawable_kinds, material_figures
-from tasks.figures.labels import QUANTITIES, WAVES, formula_text, space_group_text
-from tasks.figures.material import material_data
+from tasks.figures.collection import (
+    draw_dataset_figures,
+    draw_material_figures,
+    list_drawable_kinds,
+)
+from tasks.figures.labels import QUANTITIES, WAVES, format_formula_text, format_space_group_text
+from tasks.figures.material import read_material_data
 from tasks.figures.overview import OUTCOMES
-from tasks.figures.style import styled
-from tasks.results import ranked, read_catalog, read_overview
-from tasks.results.catalogue import by_class
+from tasks.figures.style import apply_style
+from tasks.results import rank_materials, read_catalog, read_overview
+from tasks.results.catalogue import split_by_class
 from tasks.results.ranking import PURPOSES
 from tasks.sources import STAGE as READING
 from tasks.storage import TableFolder, TableSource
@@ -142,7 +146,7 @@ def write_report(
     DatasetError
         When the file cannot be written; an earlier one stays as it was.
     """
-    if not TableFolder(dataset.root).holds("chirality"):
+    if not TableFolder(dataset.root).has_table("chirality"):
         message = f"{dataset.root} has no catalogue"
         raise RemediableError(message, "let a run finish: `chiralscreen screen` writes it")
     page = render_report(dataset, n_drawn=n_drawn, now=now or datetime.now(UTC), unit=unit)
@@ -172,19 +176,19 @@ def render_report(
         HTML that needs no other file.
     """
     chirality = read_overview(dataset.root)
-    return page_template("report.html.j2").render(
+    return load_template("report.html.j2").render(
         title=dataset.root.resolve().name,
         now=now.strftime("%Y-%m-%d %H:%M UTC"),
         units={name: quantity.plain_unit for name, quantity in QUANTITIES.items()},
         unit=unit,
         max_rows=_MAX_ROWS,
-        **_found(dataset, chirality, n_drawn, unit),
-        **_left_out(dataset, chirality),
-        **_provenance(dataset, chirality),
+        **_describe_results(dataset, chirality, n_drawn, unit),
+        **_describe_omissions(dataset, chirality),
+        **_describe_provenance(dataset, chirality),
     )
 
 
-def page_template(name: str) -> Template:
+def load_template(name: str) -> Template:
     """Load the template of a page.
 
     Parameters
@@ -207,13 +211,13 @@ def page_template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def _found(
+def _describe_results(
     dataset: TableSource, chirality: pd.DataFrame, n_drawn: int, unit: FrequencyUnit
 ) -> dict[str, Any]:
     """Counts, candidates and figures."""
-    candidates = ranked(chirality)
+    candidates = rank_materials(chirality)
     shortlisted = candidates["shortlisted"].eq(True)
-    tolerance = _settings(dataset).get("score", {}).get("stability_tolerance")
+    tolerance = _format_settings(dataset).get("score", {}).get("stability_tolerance")
     # The mirror image of a material would show the same figures in the other colour.
     drawn = candidates[candidates["enantiomorph_of"].isna()].head(n_drawn)
     return {
@@ -221,54 +225,59 @@ def _found(
         "n_stable": int(chirality["stable"].eq(True).fillna(False).sum()),
         "n_candidates": len(candidates),
         "n_shortlist": int(shortlisted.sum()),
-        "outcomes": _counts(chirality["outcome"], OUTCOMES),
-        "classes": _counts(chirality["chirality_class"].dropna(), ("I", "II", "III")),
-        "shortlist": _by_class(candidates[shortlisted]),
-        "candidates": _by_class(candidates[~shortlisted]),
+        "outcomes": _count_values(chirality["outcome"], OUTCOMES),
+        "classes": _count_values(chirality["chirality_class"].dropna(), ("I", "II", "III")),
+        "shortlist": _split_candidates(candidates[shortlisted]),
+        "candidates": _split_candidates(candidates[~shortlisted]),
         "purposes": [
-            (purpose.title, _by_class(ranked(chirality, purpose.name), purpose.name, _MAX_PURPOSE))
+            (
+                purpose.title,
+                _split_candidates(
+                    rank_materials(chirality, purpose.name), purpose.name, _MAX_PURPOSE
+                ),
+            )
             for purpose in PURPOSES
         ],
         "overviews": [
-            _picture(figure, _OVERVIEW_TEXTS[name], "svg")
-            for name, figure in dataset_figures(chirality, tolerance=tolerance, unit=unit)
+            _embed_figure(figure, _OVERVIEW_TEXTS[name], "svg")
+            for name, figure in draw_dataset_figures(chirality, tolerance=tolerance, unit=unit)
         ],
-        "drawn": _drawn(dataset, drawn, unit),
+        "drawn": _draw_candidates(dataset, drawn, unit),
     }
 
 
-def _left_out(dataset: TableSource, chirality: pd.DataFrame) -> dict[str, Any]:
+def _describe_omissions(dataset: TableSource, chirality: pd.DataFrame) -> dict[str, Any]:
     """What was skipped, unstable, or failed."""
     return {
-        "skipped": _reasons(chirality[chirality["outcome"] == "skipped"]),
-        "unstable": _unstable(chirality),
-        "failures": _failures(read_catalog(dataset.root, "failures")),
+        "skipped": _group_reasons(chirality[chirality["outcome"] == "skipped"]),
+        "unstable": _list_unstable(chirality),
+        "failures": _list_failures(read_catalog(dataset.root, "failures")),
         "n_failures": int((chirality["outcome"] == "failed").sum()),
     }
 
 
-def _provenance(dataset: TableSource, chirality: pd.DataFrame) -> dict[str, Any]:
+def _describe_provenance(dataset: TableSource, chirality: pd.DataFrame) -> dict[str, Any]:
     """Sources, runs, versions, settings, and how to repeat the newest run."""
-    runs = _runs(dataset)
+    runs = _read_runs(dataset)
     last: Mapping[Any, Any] = runs[-1] if runs else {}
     return {
-        "sources": _sources(chirality),
-        "runs": [_run(run) for run in runs],
-        "cards": _cards(runs),
+        "sources": _list_sources(chirality),
+        "runs": [_describe_run(run) for run in runs],
+        "cards": _read_cards(runs),
         "references": _REFERENCES,
         "versions": json.loads(last.get("versions", "{}")),
-        "settings": yaml.safe_dump(_settings(dataset), sort_keys=False, allow_unicode=True),
-        "command": _command(last, _analysed_files(dataset, chirality, last)),
+        "settings": yaml.safe_dump(_format_settings(dataset), sort_keys=False, allow_unicode=True),
+        "command": _format_command(last, _list_analysed_files(dataset, chirality, last)),
     }
 
 
-def _runs(dataset: TableSource) -> list[dict[Any, Any]]:
+def _read_runs(dataset: TableSource) -> list[dict[Any, Any]]:
     """Runs, the newest last."""
     runs = read_catalog(dataset.root, "runs").sort_values("started_at").astype(object)
     return runs.where(runs.notna(), None).to_dict("records")
 
 
-def _cards(runs: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
+def _read_cards(runs: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
     """Cards of the potentials of the runs; older programs kept none."""
     found = {
         run["potential"]: {
@@ -283,35 +292,37 @@ def _cards(runs: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _settings(dataset: TableSource) -> dict[str, Any]:
+def _format_settings(dataset: TableSource) -> dict[str, Any]:
     """Settings of the newest run."""
-    runs = _runs(dataset)
+    runs = _read_runs(dataset)
     found: dict[str, Any] = json.loads(runs[-1]["settings"]) if runs else {}
     return found
 
 
-def _counts(values: "pd.Series[str]", order: Sequence[str]) -> dict[str, int]:
+def _count_values(values: "pd.Series[str]", order: Sequence[str]) -> dict[str, int]:
     """Number of materials by value, of the values that occur."""
     counts = values.value_counts()
     return {name: int(counts[name]) for name in order if name in counts}
 
 
-def _by_class(
+def _split_candidates(
     rows: pd.DataFrame, score: str = "score", limit: int = _MAX_ROWS
 ) -> dict[str, list[dict[str, Any]]]:
     """What the tables of candidates show, chiral crystals and the others apart."""
-    tables = {name: _candidate_rows(members, score) for name, members in by_class(rows).items()}
+    tables = {
+        name: _list_candidate_rows(members, score) for name, members in split_by_class(rows).items()
+    }
     return {name: table[:limit] for name, table in tables.items() if table}
 
 
-def _candidate_rows(rows: pd.DataFrame, score: str) -> list[dict[str, Any]]:
+def _list_candidate_rows(rows: pd.DataFrame, score: str) -> list[dict[str, Any]]:
     """What one table of candidates shows."""
     return [
         {
             "material_id": row["material_id"],
-            "url": _web_address(row["url"]),
-            "formula": formula_text(row["formula"]),
-            "space_group": space_group_text(row["space_group_symbol"]),
+            "url": _make_web_address(row["url"]),
+            "formula": format_formula_text(row["formula"]),
+            "space_group": format_space_group_text(row["space_group_symbol"]),
             "number": int(row["space_group_number"]),
             "wave": WAVES[row["helicity_wave_found"]],
             "score": row[score],
@@ -325,12 +336,12 @@ def _candidate_rows(rows: pd.DataFrame, score: str) -> list[dict[str, Any]]:
     ]
 
 
-def _web_address(url: object) -> str:
+def _make_web_address(url: object) -> str:
     """Address that may stand in a link; empty for anything that is none."""
     return url if isinstance(url, str) and url.startswith(("https://", "http://")) else ""
 
 
-def _reasons(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _group_reasons(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Materials by the reason why they were left out, the most frequent first."""
     groups = rows.groupby(rows["reason"].fillna("no reason given"))["material_id"]
     found = [
@@ -344,14 +355,14 @@ def _reasons(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(found, key=lambda entry: -entry["count"])
 
 
-def _unstable(chirality: pd.DataFrame) -> list[dict[str, Any]]:
+def _list_unstable(chirality: pd.DataFrame) -> list[dict[str, Any]]:
     """Screened materials with imaginary modes, the worst first."""
     rows = chirality[chirality["stable"].eq(False).fillna(False)]
     rows = rows.sort_values("min_frequency_commensurate").head(_MAX_ROWS)
     return [
         {
             "material_id": row["material_id"],
-            "formula": formula_text(row["formula"]),
+            "formula": format_formula_text(row["formula"]),
             "frequency": row["min_frequency_commensurate"],
             "explanation": row["explanation"],
         }
@@ -359,56 +370,58 @@ def _unstable(chirality: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _failures(failures: pd.DataFrame) -> list[dict[str, Any]]:
+def _list_failures(failures: pd.DataFrame) -> list[dict[str, Any]]:
     """What failed, where, why, and what to do."""
     columns = ["material_id", "stage", "error_class", "message", "remedy"]
     rows = failures[columns].fillna("").head(_MAX_ROWS).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
-def _sources(chirality: pd.DataFrame) -> list[dict[str, Any]]:
+def _list_sources(chirality: pd.DataFrame) -> list[dict[str, Any]]:
     """Sources of the structures, with database and licence where they are stated."""
     columns = ["source", "database", "licence"]
     groups = chirality[columns].fillna("").value_counts().reset_index(name="count")
     return [{str(name): value for name, value in row.items()} for row in groups.to_dict("records")]
 
 
-def _drawn(dataset: TableSource, rows: pd.DataFrame, unit: FrequencyUnit) -> list[Candidate]:
+def _draw_candidates(
+    dataset: TableSource, rows: pd.DataFrame, unit: FrequencyUnit
+) -> list[Candidate]:
     """Figures of some candidates."""
     return [
         Candidate(
             material_id=row["material_id"],
-            formula=formula_text(row["formula"]),
-            space_group=space_group_text(row["space_group_symbol"]),
+            formula=format_formula_text(row["formula"]),
+            space_group=format_space_group_text(row["space_group_symbol"]),
             explanation=row["reasons"],
-            pictures=_material_pictures(dataset, row["material_id"], unit),
+            pictures=_draw_material(dataset, row["material_id"], unit),
         )
         for row in rows.to_dict("records")
     ]
 
 
-def _material_pictures(
+def _draw_material(
     dataset: TableSource, material_id: str, unit: FrequencyUnit
 ) -> tuple[Picture, ...]:
     """Figures of one material; cycloidicity in place of a helicity that is zero."""
-    material = material_data(dataset, material_id)
-    drawable = drawable_kinds(material, _MATERIAL_KINDS)
-    figures = dict(material_figures(material, drawable, unit))
+    material = read_material_data(dataset, material_id)
+    drawable = list_drawable_kinds(material, _MATERIAL_KINDS)
+    figures = dict(draw_material_figures(material, drawable, unit))
     if "bands-helicity" in figures:
         figures.pop("bands-cycloidicity", None)
     shown = [kind for kind in _MATERIAL_KINDS if kind in figures]
-    return tuple(_picture(figures[kind], MATERIAL_TEXTS[kind], "png") for kind in shown)
+    return tuple(_embed_figure(figures[kind], MATERIAL_TEXTS[kind], "png") for kind in shown)
 
 
-def _picture(figure: Figure, text: str, file_format: str) -> Picture:
+def _embed_figure(figure: Figure, text: str, file_format: str) -> Picture:
     """Figure as a data URL. Its own document, so that names inside an SVG cannot clash."""
     stream = io.BytesIO()
-    with styled():
+    with apply_style():
         figure.savefig(stream, format=file_format, dpi=_PIXELS_PER_INCH)
-    return embedded(stream.getvalue(), file_format, figure.get_figwidth(), text)
+    return embed_picture(stream.getvalue(), file_format, figure.get_figwidth(), text)
 
 
-def embedded(content: bytes, file_format: str, inches: float, text: str) -> Picture:
+def embed_picture(content: bytes, file_format: str, inches: float, text: str) -> Picture:
     """Put a picture into a page.
 
     Parameters
@@ -432,7 +445,7 @@ def embedded(content: bytes, file_format: str, inches: float, text: str) -> Pict
     return Picture(source, text, round(_PAGE_PIXELS_PER_INCH * inches))
 
 
-def _run(run: Mapping[Any, Any]) -> dict[str, Any]:
+def _describe_run(run: Mapping[Any, Any]) -> dict[str, Any]:
     """One run: when, where, with what, how long."""
     times = json.loads(run["wall_times"] or "{}")
     return {
@@ -447,7 +460,7 @@ def _run(run: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def _analysed_files(
+def _list_analysed_files(
     dataset: TableSource, chirality: pd.DataFrame, run: Mapping[Any, Any]
 ) -> list[str]:
     """Files of force constants that a run took; none where it was a screening.
@@ -465,7 +478,7 @@ def _analysed_files(
     return [*analysed["source_record"], *unread[unread.str.contains(r"\.ya?ml(?:\.xz)?$")]]
 
 
-def _command(run: Mapping[Any, Any], analysed: Sequence[str]) -> str:
+def _format_command(run: Mapping[Any, Any], analysed: Sequence[str]) -> str:
     """Command that repeats the newest run."""
     what = ["analyze", *analysed] if analysed else ["screen", run.get("source") or "SOURCE"]
     return shlex.join(["chiralscreen", *what, "--output", "again", "--config", "settings.yaml"])

@@ -21,7 +21,7 @@ POLICY = (
 """Content security policy of the site: nothing from elsewhere, no inline code."""
 
 
-def site_server(folder: Path, port: int = 8000) -> ThreadingHTTPServer:
+def make_site_server(folder: Path, port: int = 8000) -> ThreadingHTTPServer:
     """Server of a site; reachable from this machine only.
 
     Parameters
@@ -67,13 +67,13 @@ class _Handler(SimpleHTTPRequestHandler):
         # Another site's name that resolves to this machine must not reach its files.
         if not _OWN_HOST.fullmatch(self.headers.get("Host", "")):
             self.send_error(HTTPStatus.FORBIDDEN, "ask for localhost")
-        elif refusal := self._refusal():
+        elif refusal := self._find_refusal():
             self.send_error(refusal)
         else:
             return super().send_head()
         return None
 
-    def _refusal(self) -> HTTPStatus | None:
+    def _find_refusal(self) -> HTTPStatus | None:
         """Why a path is not looked for; None where it lies in the folder."""
         try:
             place = Path(self.translate_path(self.path)).resolve()

@@ -36,7 +36,7 @@ class SiteSource:
 
 
 @dataclass(frozen=True)
-class Details:
+class MaterialDetails:
     """All there is of one material in one dataset; rows that do not exist are None.
 
     Attributes
@@ -81,7 +81,7 @@ def open_sources(folders: Sequence[Path]) -> tuple[SiteSource, ...]:
     """
     labels: list[str] = []
     for folder in folders:
-        if not TableFolder(folder).holds("chirality"):
+        if not TableFolder(folder).has_table("chirality"):
             message = f"{folder} has no catalogue"
             raise RemediableError(message, "give a folder that `chiralscreen screen` finished")
         name = folder.resolve().name
@@ -91,7 +91,7 @@ def open_sources(folders: Sequence[Path]) -> tuple[SiteSource, ...]:
     return tuple(SiteSource(found, label) for found, label in zip(tables, labels, strict=True))
 
 
-def catalogue_rows(source: SiteSource, columns: Sequence[str]) -> pa.Table:
+def read_catalogue_rows(source: SiteSource, columns: Sequence[str]) -> pa.Table:
     """Columns of the catalogue of materials.
 
     Parameters
@@ -109,7 +109,7 @@ def catalogue_rows(source: SiteSource, columns: Sequence[str]) -> pa.Table:
     return TableFolder(source.dataset.root).read("chirality", columns=columns)
 
 
-def catalogue_batches(source: SiteSource, size: int) -> Iterator[list[Row]]:
+def read_catalogue_batches(source: SiteSource, size: int) -> Iterator[list[Row]]:
     """All columns of the catalogue of materials, a few rows at a time.
 
     Parameters
@@ -122,13 +122,13 @@ def catalogue_batches(source: SiteSource, size: int) -> Iterator[list[Row]]:
     Yields
     ------
     list of dict
-        Rows in the order of `catalogue_rows`.
+        Rows in the order of `read_catalogue_rows`.
     """
     for rows in TableFolder(source.dataset.root).scan("chirality", size):
         yield rows.to_pylist()
 
 
-def variants(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> list[list[str]]:
+def name_variants(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> list[list[str]]:
     """Name of the potential of each row, such that two datasets never share one.
 
     Parameters
@@ -143,7 +143,7 @@ def variants(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> list[
     list of list of str
         One name per row: the potential's, with the label of the dataset where others have it too.
     """
-    names = [[name or EXTERNAL for name in _potentials(table)] for table in tables]
+    names = [[name or EXTERNAL for name in _list_potentials(table)] for table in tables]
     owners: dict[str, set[int]] = {}
     for index, column in enumerate(names):
         for name in set(column):
@@ -154,7 +154,9 @@ def variants(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> list[
     ]
 
 
-def details(source: SiteSource, rows: Sequence[Row], names: Sequence[str]) -> Iterator[Details]:
+def read_details(
+    source: SiteSource, rows: Sequence[Row], names: Sequence[str]
+) -> Iterator[MaterialDetails]:
     """Read all there is of some materials.
 
     Parameters
@@ -168,15 +170,15 @@ def details(source: SiteSource, rows: Sequence[Row], names: Sequence[str]) -> It
 
     Yields
     ------
-    Details
+    MaterialDetails
         In the order of the rows.
     """
-    found = {table: _by_key(source.dataset, table, rows) for table in _DETAILS}
+    found = {table: _read_by_key(source.dataset, table, rows) for table in _DETAILS}
     runs = {row["run_id"]: row for row in source.dataset.read("runs").to_pylist()}
-    cards = runs_by_potential(source)
+    cards = read_runs_by_potential(source)
     for row, name in zip(rows, names, strict=True):
         parts = {table: found[table].get(row[PLANNED_KEYS[table]]) for table in _DETAILS}
-        yield Details(
+        yield MaterialDetails(
             row=row,
             variant=name,
             material=parts["materials"],
@@ -188,7 +190,7 @@ def details(source: SiteSource, rows: Sequence[Row], names: Sequence[str]) -> It
         )
 
 
-def runs_by_potential(source: SiteSource) -> dict[tuple[str, str], Row]:
+def read_runs_by_potential(source: SiteSource) -> dict[tuple[str, str], Row]:
     """Newest run that used each potential, which keeps its card.
 
     Parameters
@@ -205,7 +207,7 @@ def runs_by_potential(source: SiteSource) -> dict[tuple[str, str], Row]:
     return {(row["potential"], row["checkpoint_digest"]): row for row in runs if row["potential"]}
 
 
-def run_settings(run: Row | None) -> dict[str, Any]:
+def parse_run_settings(run: Row | None) -> dict[str, Any]:
     """Settings recorded with a run.
 
     Parameters
@@ -221,7 +223,7 @@ def run_settings(run: Row | None) -> dict[str, Any]:
     return json.loads(run["settings"]) if run and run.get("settings") else {}
 
 
-def _potentials(table: pa.Table) -> list[str | None]:
+def _list_potentials(table: pa.Table) -> list[str | None]:
     """Potential of each row; that of the dataset for rows that failed before they used one."""
     names: list[str | None] = table["potential"].to_pylist()
     used = {name for name in names if name is not None}
@@ -233,7 +235,7 @@ def _potentials(table: pa.Table) -> list[str | None]:
     ]
 
 
-def _by_key(dataset: TableSource, table: str, rows: Sequence[Row]) -> dict[str, Row]:
+def _read_by_key(dataset: TableSource, table: str, rows: Sequence[Row]) -> dict[str, Row]:
     """Rows of a table by their keys."""
     keys = {row[PLANNED_KEYS[table]] for row in rows} - {None}
     found = dataset.read(table, keys=sorted(keys)).to_pylist() if keys else []

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from tasks.chirality.analysis import sample_modes
-from tasks.chirality.brillouin import helicity, inscribed_radius
-from tasks.chirality.modes import modes_at
+from tasks.chirality.brillouin import compute_helicity, compute_inscribed_radius
+from tasks.chirality.modes import compute_modes
 from tasks.tolerances import DEGENERACY
 
 FloatArray = NDArray[np.float64]
@@ -40,7 +40,7 @@ class HelicitySphere:
     helicity: FloatArray
 
 
-def helicity_sphere(phonon: Phonopy, tolerance: float = DEGENERACY) -> HelicitySphere:
+def compute_helicity_sphere(phonon: Phonopy, tolerance: float = DEGENERACY) -> HelicitySphere:
     """Compute the helicity of all bands on a sphere half as large as fits into the zone.
 
     Parameters
@@ -57,14 +57,14 @@ def helicity_sphere(phonon: Phonopy, tolerance: float = DEGENERACY) -> HelicityS
     """
     polar: FloatArray = np.linspace(0.0, np.pi / 2, _N_POLAR, dtype=np.float64)
     azimuth: FloatArray = np.arange(_N_AZIMUTH, dtype=np.float64) * (2 * np.pi / _N_AZIMUTH)
-    radius = _FRACTION * inscribed_radius(phonon.primitive.cell)
-    q_points = radius * _directions(polar, azimuth) @ np.asarray(phonon.primitive.cell).T
-    sample = sample_modes(phonon, modes_at(phonon, q_points), tolerance)
-    values = helicity(sample.momentum, sample.images)
+    radius = _FRACTION * compute_inscribed_radius(phonon.primitive.cell)
+    q_points = radius * _make_directions(polar, azimuth) @ np.asarray(phonon.primitive.cell).T
+    sample = sample_modes(phonon, compute_modes(phonon, q_points), tolerance)
+    values = compute_helicity(sample.angular_momentum, sample.images)
     return HelicitySphere(radius, polar, azimuth, values.T.reshape(-1, _N_POLAR, _N_AZIMUTH))
 
 
-def _directions(polar: FloatArray, azimuth: FloatArray) -> FloatArray:
+def _make_directions(polar: FloatArray, azimuth: FloatArray) -> FloatArray:
     """Unit vectors of the grid, shape (n_polar * n_azimuth, 3); the azimuth runs fastest."""
     theta, phi = np.meshgrid(polar, azimuth, indexing="ij")
     vectors = [np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)]

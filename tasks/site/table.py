@@ -13,7 +13,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from tasks.chirality.thermal import ROOM_TEMPERATURE
-from tasks.sources import safe_id
+from tasks.sources import make_safe_id
 from tasks.storage import CATALOG_TABLES, Column
 
 Row = Mapping[str, Any]
@@ -23,7 +23,7 @@ _TENSOR_UNIT: Final = "J s m^-2 K^-1 per s"
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownColumn:
     """A column of the site's table.
 
     Attributes
@@ -44,73 +44,73 @@ class Shown:
     initial: bool = False
 
 
-SHOWN: Final = (
-    Shown("material_id", "Material", "material", initial=True),
-    Shown("formula", "Formula", "material", initial=True),
-    Shown("potential", "Potential", "computation", initial=True),
-    Shown("score", "Score", "verdict", initial=True),
-    Shown("stable", "Stable", "verdict", initial=True),
-    Shown("reliable", "Reliable", "verdict", initial=True),
-    Shown("space_group_symbol", "Space group", "symmetry", initial=True),
-    Shown("chirality_class", "Class", "symmetry", initial=True),
-    Shown("helicity_wave", "Wave", "symmetry", initial=True),
-    Shown("mean_optical_angular_momentum", "mean |l|", "angular momentum", initial=True),
-    Shown("mean_optical_helicity", "mean |h|", "angular momentum", initial=True),
-    Shown("largest_circular_splitting", "Splitting", "response", initial=True),
-    Shown("tensor_norm", "|α| 300 K", "response", initial=True),
-    Shown("tensor_components", "Tensor", "symmetry", initial=True),
-    Shown("min_frequency_commensurate", "min ν", "frequencies", initial=True),
-    Shown("nac", "NAC", "computation", initial=True),
-    Shown("elements", "Elements", "material"),
-    Shown("n_atoms", "Atoms", "material"),
-    Shown("database", "Database", "material"),
-    Shown("licence", "Licence", "material"),
-    Shown("outcome", "Outcome", "verdict"),
-    Shown("significant", "Significant", "verdict"),
-    Shown("shortlisted", "Shortlist", "verdict"),
-    Shown("warnings", "Warnings", "verdict"),
-    Shown("raw_score", "Score before warnings", "verdict"),
-    Shown("score_raman", "Score: Raman", "verdict"),
-    Shown("score_scattering", "Score: scattering", "verdict"),
-    Shown("score_resonant", "Score: resonant", "verdict"),
-    Shown("score_thermal", "Score: thermal", "verdict"),
-    Shown("same_crystal_as", "Same crystal as", "verdict"),
-    Shown("space_group_number", "No.", "symmetry"),
-    Shown("point_group", "Point group", "symmetry"),
-    Shown("helicity_wave_found", "Wave found", "symmetry"),
-    Shown("hand", "Hand", "symmetry"),
-    Shown("mean_angular_momentum", "mean |l| all", "angular momentum"),
-    Shown("max_optical_angular_momentum", "max |l|", "angular momentum"),
-    Shown("mean_cycloidicity", "mean |P|", "angular momentum"),
-    Shown("resolved_angular_momentum", "resolved |l|", "angular momentum"),
-    Shown("resolved_helicity", "resolved |h|", "angular momentum"),
-    Shown("long_wave_helicity", "long-wave |h|", "angular momentum"),
-    Shown("largest_splitting", "Linear splitting", "response"),
-    Shown("largest_splitting_max", "Splitting max", "response"),
-    Shown("pseudoscalar", "tr α/3 300 K", "response"),
-    Shown("tensor_share", "Largest share", "response"),
-    Shown("heat_capacity_300", "C_v 300 K", "thermal"),
-    Shown("entropy_300", "S 300 K", "thermal"),
-    Shown("free_energy_300", "F 300 K", "thermal"),
-    Shown("zero_point_energy", "E_0", "thermal"),
-    Shown("min_frequency", "min ν mesh", "frequencies"),
-    Shown("max_frequency", "max ν", "frequencies"),
-    Shown("n_imaginary_commensurate", "Imaginary", "frequencies"),
-    Shown("n_supercell_atoms", "Supercell", "computation"),
-    Shown("boundary_shift", "Boundary shift", "computation"),
-    Shown("volume_change", "ΔV/V", "computation"),
-    Shown("measured_volume_change", "ΔV/V measured", "computation"),
-    Shown("symmetry_changed", "Symmetry changed", "computation"),
-    Shown("nac_source", "Born charges", "computation"),
-    Shown("frequency_disagreement", "Disagreement", "computation"),
-    Shown("frequency_bar_90", "Error bar", "frequencies"),
-    Shown("helicity_spread", "Spread of |h|", "angular momentum"),
-    Shown("reason", "Reason", "verdict"),
+SHOWN_COLUMNS: Final = (
+    ShownColumn("material_id", "Material", "material", initial=True),
+    ShownColumn("formula", "Formula", "material", initial=True),
+    ShownColumn("potential", "Potential", "computation", initial=True),
+    ShownColumn("score", "Score", "verdict", initial=True),
+    ShownColumn("stable", "Stable", "verdict", initial=True),
+    ShownColumn("reliable", "Reliable", "verdict", initial=True),
+    ShownColumn("space_group_symbol", "Space group", "symmetry", initial=True),
+    ShownColumn("chirality_class", "Class", "symmetry", initial=True),
+    ShownColumn("helicity_wave", "Wave", "symmetry", initial=True),
+    ShownColumn("mean_optical_angular_momentum", "mean |l|", "angular momentum", initial=True),
+    ShownColumn("mean_optical_helicity", "mean |h|", "angular momentum", initial=True),
+    ShownColumn("largest_circular_splitting", "Splitting", "response", initial=True),
+    ShownColumn("tensor_norm", "|α| 300 K", "response", initial=True),
+    ShownColumn("tensor_components", "Tensor", "symmetry", initial=True),
+    ShownColumn("min_frequency_commensurate", "min ν", "frequencies", initial=True),
+    ShownColumn("nac", "NAC", "computation", initial=True),
+    ShownColumn("elements", "Elements", "material"),
+    ShownColumn("n_atoms", "Atoms", "material"),
+    ShownColumn("database", "Database", "material"),
+    ShownColumn("licence", "Licence", "material"),
+    ShownColumn("outcome", "Outcome", "verdict"),
+    ShownColumn("significant", "Significant", "verdict"),
+    ShownColumn("shortlisted", "Shortlist", "verdict"),
+    ShownColumn("warnings", "Warnings", "verdict"),
+    ShownColumn("raw_score", "Score before warnings", "verdict"),
+    ShownColumn("score_raman", "Score: Raman", "verdict"),
+    ShownColumn("score_scattering", "Score: scattering", "verdict"),
+    ShownColumn("score_resonant", "Score: resonant", "verdict"),
+    ShownColumn("score_thermal", "Score: thermal", "verdict"),
+    ShownColumn("same_crystal_as", "Same crystal as", "verdict"),
+    ShownColumn("space_group_number", "No.", "symmetry"),
+    ShownColumn("point_group", "Point group", "symmetry"),
+    ShownColumn("helicity_wave_found", "Wave found", "symmetry"),
+    ShownColumn("hand", "Hand", "symmetry"),
+    ShownColumn("mean_angular_momentum", "mean |l| all", "angular momentum"),
+    ShownColumn("max_optical_angular_momentum", "max |l|", "angular momentum"),
+    ShownColumn("mean_cycloidicity", "mean |P|", "angular momentum"),
+    ShownColumn("resolved_angular_momentum", "resolved |l|", "angular momentum"),
+    ShownColumn("resolved_helicity", "resolved |h|", "angular momentum"),
+    ShownColumn("long_wave_helicity", "long-wave |h|", "angular momentum"),
+    ShownColumn("largest_splitting", "Linear splitting", "response"),
+    ShownColumn("largest_splitting_max", "Splitting max", "response"),
+    ShownColumn("pseudoscalar", "tr α/3 300 K", "response"),
+    ShownColumn("tensor_share", "Largest share", "response"),
+    ShownColumn("heat_capacity_300", "C_v 300 K", "thermal"),
+    ShownColumn("entropy_300", "S 300 K", "thermal"),
+    ShownColumn("free_energy_300", "F 300 K", "thermal"),
+    ShownColumn("zero_point_energy", "E_0", "thermal"),
+    ShownColumn("min_frequency", "min ν mesh", "frequencies"),
+    ShownColumn("max_frequency", "max ν", "frequencies"),
+    ShownColumn("n_imaginary_commensurate", "Imaginary", "frequencies"),
+    ShownColumn("n_supercell_atoms", "Supercell", "computation"),
+    ShownColumn("boundary_shift", "Boundary shift", "computation"),
+    ShownColumn("volume_change", "ΔV/V", "computation"),
+    ShownColumn("measured_volume_change", "ΔV/V measured", "computation"),
+    ShownColumn("symmetry_changed", "Symmetry changed", "computation"),
+    ShownColumn("nac_source", "Born charges", "computation"),
+    ShownColumn("frequency_disagreement", "Disagreement", "computation"),
+    ShownColumn("frequency_bar_90", "Error bar", "frequencies"),
+    ShownColumn("helicity_spread", "Spread of |h|", "angular momentum"),
+    ShownColumn("reason", "Reason", "verdict"),
 )
 """Columns of the table in their order."""
 
 
-def _derived(name: str, unit: str, description: str) -> Column:
+def _declare_derived(name: str, unit: str, description: str) -> Column:
     return Column(name, pa.float64(), unit, description, nullable=True)
 
 
@@ -124,21 +124,27 @@ _TEXTS: Final = (
     ),
 )
 _NUMBERS: Final = (
-    _derived(
+    _declare_derived(
         "largest_circular_splitting",
         "meV ħ",
         "Splitting of opposite hands times their resolved angular momentum, largest of any axis.",
     ),
-    _derived(
+    _declare_derived(
         "largest_splitting",
         "THz Å",
         "Linear splitting of opposite hands of largest size, any axis: difference of frequency per "
         "k, k in 1/Å with 2π; on a screw axis mostly folded sound.",
     ),
-    _derived("largest_splitting_max", "THz", "Largest splitting of opposite hands, any axis."),
-    _derived("tensor_norm", _TENSOR_UNIT, "Frobenius norm of the response tensor nearest 300 K."),
-    _derived("pseudoscalar", _TENSOR_UNIT, "One third of the tensor's trace nearest 300 K."),
-    _derived(
+    _declare_derived(
+        "largest_splitting_max", "THz", "Largest splitting of opposite hands, any axis."
+    ),
+    _declare_derived(
+        "tensor_norm", _TENSOR_UNIT, "Frobenius norm of the response tensor nearest 300 K."
+    ),
+    _declare_derived(
+        "pseudoscalar", _TENSOR_UNIT, "One third of the tensor's trace nearest 300 K."
+    ),
+    _declare_derived(
         "tensor_share",
         "",
         "Largest contribution of one star of q-points to the tensor nearest 300 K; above 0.2 the "
@@ -163,7 +169,7 @@ _IN_CATALOGUE: Final = frozenset(CATALOG_TABLES["chirality"].names)
 NEEDED: Final = tuple(
     dict.fromkeys(
         [
-            *(shown.name for shown in SHOWN if shown.name in _IN_CATALOGUE),
+            *(shown.name for shown in SHOWN_COLUMNS if shown.name in _IN_CATALOGUE),
             *_LISTS,
             "structure_hash",
             "chirality_key",
@@ -173,13 +179,13 @@ NEEDED: Final = tuple(
 """Columns of the catalogue from which the site's table and the links between pages follow."""
 
 
-def declared(name: str) -> Column:
+def find_declaration(name: str) -> Column:
     """Declaration of a column of the site's table.
 
     Parameters
     ----------
     name : str
-        One of those in `SHOWN`.
+        One of those in `SHOWN_COLUMNS`.
 
     Returns
     -------
@@ -189,7 +195,7 @@ def declared(name: str) -> Column:
     return _DERIVED.get(name) or CATALOG_TABLES["chirality"].column(name)
 
 
-def described_columns() -> list[dict[str, Any]]:
+def describe_columns() -> list[dict[str, Any]]:
     """Columns of the site's table with heading, unit and meaning, for the browser.
 
     Returns
@@ -203,15 +209,15 @@ def described_columns() -> list[dict[str, Any]]:
             "title": shown.title,
             "group": shown.group,
             "initial": shown.initial,
-            "unit": declared(shown.name).unit,
-            "description": declared(shown.name).description,
-            "kind": _kind(declared(shown.name).type),
+            "unit": find_declaration(shown.name).unit,
+            "description": find_declaration(shown.name).description,
+            "kind": _describe_type(find_declaration(shown.name).type),
         }
-        for shown in SHOWN
+        for shown in SHOWN_COLUMNS
     ]
 
 
-def site_table(rows: pa.Table, variants: Sequence[str]) -> pa.Table:
+def make_site_table(rows: pa.Table, variants: Sequence[str]) -> pa.Table:
     """Table of the site from rows of the catalogue.
 
     Parameters
@@ -224,21 +230,24 @@ def site_table(rows: pa.Table, variants: Sequence[str]) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        One row per material and potential, columns as in `SHOWN`; lists are joined to texts.
+        One row per material and potential, columns as in `SHOWN_COLUMNS`; lists are joined to
+        texts.
     """
     columns: dict[str, Any] = {"potential": list(variants)}
-    columns["material_id"] = [safe_id(name) for name in rows["material_id"].to_pylist()]
-    columns["elements"] = [elements_of(formula) for formula in rows["formula"].to_pylist()]
+    columns["material_id"] = [make_safe_id(name) for name in rows["material_id"].to_pylist()]
+    columns["elements"] = [list_elements(formula) for formula in rows["formula"].to_pylist()]
     for name in ("tensor_components", "warnings"):
         columns[name] = [
             None if parts is None else ", ".join(parts) for parts in rows[name].to_pylist()
         ]
-    columns |= _numbers(rows)
+    columns |= _derive_numbers(rows)
     plain = {
         s.name: columns.get(s.name, rows[s.name] if s.name in rows.column_names else None)
-        for s in SHOWN
+        for s in SHOWN_COLUMNS
     }
-    return pa.table({name: _array(values, declared(name)) for name, values in plain.items()})
+    return pa.table(
+        {name: _make_array(values, find_declaration(name)) for name, values in plain.items()}
+    )
 
 
 def write_table(table: pa.Table, path: Path) -> Path:
@@ -247,7 +256,7 @@ def write_table(table: pa.Table, path: Path) -> Path:
     Parameters
     ----------
     table : pyarrow.Table
-        From `site_table`.
+        From `make_site_table`.
     path : pathlib.Path
         File to write.
 
@@ -263,7 +272,7 @@ def write_table(table: pa.Table, path: Path) -> Path:
     return path
 
 
-def elements_of(formula: str | None) -> str | None:
+def list_elements(formula: str | None) -> str | None:
     """Elements of a formula.
 
     Parameters
@@ -282,7 +291,7 @@ def elements_of(formula: str | None) -> str | None:
     return " ".join(sorted(symbols, key=lambda symbol: int(atomic_numbers[symbol])))
 
 
-def at_room_temperature(row: Row, name: str) -> FloatArray | None:
+def select_room_temperature(row: Row, name: str) -> FloatArray | None:
     """Part of a flattened column that belongs to the temperature nearest 300 K.
 
     Parameters
@@ -304,47 +313,51 @@ def at_room_temperature(row: Row, name: str) -> FloatArray | None:
     return np.asarray(values[np.abs(kelvin - ROOM_TEMPERATURE).argmin()])
 
 
-def _numbers(rows: pa.Table) -> dict[str, list[float | None]]:
+def _derive_numbers(rows: pa.Table) -> dict[str, list[float | None]]:
     """Derived numbers of all rows."""
     lists = rows.select([*_LISTS, "tensor_components"]).to_pylist()
     return {
-        "largest_circular_splitting": [_largest(row["circular_splitting"]) for row in lists],
-        "largest_splitting": [_largest(row["splitting_linear"]) for row in lists],
-        "largest_splitting_max": [_largest(row["splitting_max"]) for row in lists],
-        "tensor_norm": [_tensor_norm(row) for row in lists],
-        "pseudoscalar": [_first(at_room_temperature(row, "tensor_pseudoscalar")) for row in lists],
-        "tensor_share": [_first(at_room_temperature(row, "tensor_largest_share")) for row in lists],
+        "largest_circular_splitting": [_find_largest(row["circular_splitting"]) for row in lists],
+        "largest_splitting": [_find_largest(row["splitting_linear"]) for row in lists],
+        "largest_splitting_max": [_find_largest(row["splitting_max"]) for row in lists],
+        "tensor_norm": [_compute_tensor_norm(row) for row in lists],
+        "pseudoscalar": [
+            _take_first(select_room_temperature(row, "tensor_pseudoscalar")) for row in lists
+        ],
+        "tensor_share": [
+            _take_first(select_room_temperature(row, "tensor_largest_share")) for row in lists
+        ],
     }
 
 
-def _largest(values: Sequence[float] | None) -> float | None:
+def _find_largest(values: Sequence[float] | None) -> float | None:
     """Largest size in a list; None where there is no number."""
     sizes = [abs(value) for value in values or () if value is not None and np.isfinite(value)]
     return max(sizes, default=None)
 
 
-def _tensor_norm(row: Row) -> float | None:
+def _compute_tensor_norm(row: Row) -> float | None:
     """Norm of the tensor; 0 instead of rounding noise where symmetry allows none."""
-    values = at_room_temperature(row, "tensor")
+    values = select_room_temperature(row, "tensor")
     if values is None:
         return None
     return float(np.linalg.norm(values)) if row["tensor_components"] else 0.0
 
 
-def _first(values: FloatArray | None) -> float | None:
+def _take_first(values: FloatArray | None) -> float | None:
     return None if values is None else float(values[0])
 
 
-def _array(values: Any, column: Column) -> pa.Array:  # noqa: ANN401 - list or Arrow array
+def _make_array(values: Any, column: Column) -> pa.Array:  # noqa: ANN401 - list or Arrow array
     """Column as the browser gets it: single precision, no lists."""
     kind = pa.float32() if pa.types.is_floating(column.type) else column.type
-    if _kind(column.type) == "text":
+    if _describe_type(column.type) == "text":
         kind = pa.string()
     array = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
     return array.cast(kind)
 
 
-def _kind(kind: pa.DataType) -> str:
+def _describe_type(kind: pa.DataType) -> str:
     """How the browser treats a type."""
     if pa.types.is_boolean(kind):
         return "flag"

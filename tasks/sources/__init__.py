@@ -11,35 +11,35 @@ and no name in a file is used as a path or as the name of a class.
 """
 
 from tasks.crystals import Provenance, Record
-from tasks.crystals.records import safe_id
+from tasks.crystals.records import make_safe_id
 from tasks.sources.reading import (
+    ParallelMap,
     Read,
-    Spread,
-    name_in_source,
-    parsed,
-    paths_to_read,
-    raw_records,
-    records_of_path,
-    source_files,
+    list_paths,
+    list_source_files,
+    name_file,
+    parse_record,
+    read_path_records,
+    read_raw_records,
 )
-from tasks.sources.records import STAGE, RawRecord, read_failure, require_new
+from tasks.sources.records import STAGE, RawRecord, make_read_failure, require_new
 from tasks.sources.settings import SourceSettings
 
 __all__ = [
     "STAGE",
+    "ParallelMap",
     "Provenance",
     "RawRecord",
     "Read",
     "Record",
     "SourceSettings",
-    "Spread",
-    "name_in_source",
-    "parsed",
-    "paths_to_read",
-    "raw_records",
-    "read_failure",
-    "records_of_path",
+    "list_paths",
+    "list_source_files",
+    "make_read_failure",
+    "make_safe_id",
+    "name_file",
+    "parse_record",
+    "read_path_records",
+    "read_raw_records",
     "require_new",
-    "safe_id",
-    "source_files",
 ]

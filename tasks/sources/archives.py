@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import IO, BinaryIO, cast
 
 from tasks.failures import Failure, RemediableError
-from tasks.sources.documents import FREE_BYTES, Document, decompressed, is_hidden, kind_of
-from tasks.sources.records import read_failure, unreadable
+from tasks.sources.documents import FREE_BYTES, Document, decompress, find_kind, is_hidden
+from tasks.sources.records import explain_parser_error, make_read_failure
 from tasks.sources.settings import SourceSettings
 
 
-def zip_members(archive: Document, settings: SourceSettings) -> Iterator[Document | Failure]:
+def read_zip_members(archive: Document, settings: SourceSettings) -> Iterator[Document | Failure]:
     """Give the files in a zip archive.
 
     Parameters
@@ -40,13 +40,15 @@ def zip_members(archive: Document, settings: SourceSettings) -> Iterator[Documen
                 _require_small(member.file_size, member.compress_size, settings)
                 stream = opened.open(member)
             except Exception as error:  # noqa: BLE001 - the other members may be sound
-                yield read_failure(unreadable(error), f"{archive.name}/{member.filename}")
+                yield make_read_failure(
+                    explain_parser_error(error), f"{archive.name}/{member.filename}"
+                )
                 continue
             with stream:
-                yield _document(archive, member.filename, stream, member.file_size, settings)
+                yield _open_member(archive, member.filename, stream, member.file_size, settings)
 
 
-def tar_members(archive: Document, settings: SourceSettings) -> Iterator[Document | Failure]:
+def read_tar_members(archive: Document, settings: SourceSettings) -> Iterator[Document | Failure]:
     """Give the files in a tar archive, read as a stream.
 
     Parameters
@@ -74,11 +76,13 @@ def tar_members(archive: Document, settings: SourceSettings) -> Iterator[Documen
             opened.members = []  # type: ignore[attr-defined]  # it would remember all of them
             if is_hidden(member.name):
                 continue
-            if not (member.isreg() or member.isdir()) and kind_of(member.name):
-                yield read_failure(_no_file(member), f"{archive.name}/{member.name}")
+            if not (member.isreg() or member.isdir()) and find_kind(member.name):
+                yield make_read_failure(
+                    _make_no_file_error(member), f"{archive.name}/{member.name}"
+                )
             stream = opened.extractfile(member) if member.isreg() else None
             if stream is not None:
-                yield _document(archive, member.name, stream, member.size, settings)
+                yield _open_member(archive, member.name, stream, member.size, settings)
 
 
 def _require_contained(
@@ -90,18 +94,18 @@ def _require_contained(
         raise RemediableError(message, "extract it yourself, or raise source.max_expansion")
 
 
-def _no_file(member: tarfile.TarInfo) -> RemediableError:
+def _make_no_file_error(member: tarfile.TarInfo) -> RemediableError:
     """Say of a link or a device that it is not followed."""
     target = f" to {member.linkname[:80]}" if member.issym() or member.islnk() else ""
     message = f"no file: a link{target} or a device in an archive is not followed"
     return RemediableError(message, "put the file itself into the archive")
 
 
-def _document(
+def _open_member(
     archive: Document, name: str, stream: IO[bytes], size: int, settings: SourceSettings
 ) -> Document:
     """Member of an archive, decompressed where it is compressed once more."""
-    content = decompressed(cast("BinaryIO", stream), name, size, settings.max_expansion)
+    content = decompress(cast("BinaryIO", stream), name, size, settings.max_expansion)
     return Document(f"{archive.name}/{name}", content, size)
 
 

@@ -10,7 +10,7 @@ from phonopy.file_IO import BORNFileParseError, parse_BORN_from_strings
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import Symmetry
 
-from tasks.crystals.born_charges import require_sound
+from tasks.crystals.born_charges import require_sound_charges
 from tasks.crystals.dielectric import (
     ASSUMED_ORDER,
     BORN_CHARGES,
@@ -52,7 +52,7 @@ def read_born(
     RemediableError
         When the file does not belong to the crystal, or is none.
     """
-    text = _text(born)
+    text = _read_text_file(born)
     lines = [line.split() for line in text.rstrip().splitlines()[1:]]
     wrong = next((i for i, words in enumerate(lines, 2) if len(words) != 9), None)
     if wrong or len(lines) < 2:
@@ -75,7 +75,7 @@ def read_born(
     return response, None if text.startswith(_OF_PHONOPY) else ASSUMED_ORDER
 
 
-def _text(born: Path) -> str:
+def _read_text_file(born: Path) -> str:
     """Text of a file of a bearable size."""
     if born.stat().st_size > _MAX_BYTES:
         raise RemediableError(f"unreadable: {born.name} is larger than 1 MiB", _REMEDY)
@@ -83,7 +83,7 @@ def _text(born: Path) -> str:
     return born.read_text(encoding="utf-8", errors="replace")
 
 
-def with_charges(atoms: Atoms, born: Path) -> str:
+def add_charges(atoms: Atoms, born: Path) -> str:
     """Text of kind ``json`` that holds a crystal and its Born charges.
 
     Parameters
@@ -107,7 +107,7 @@ def with_charges(atoms: Atoms, born: Path) -> str:
         numbers=atoms.numbers, cell=atoms.cell.array, scaled_positions=atoms.get_scaled_positions()
     )
     found, _ = read_born(born, cell, AS_GIVEN)
-    require_sound(found, cell, AS_GIVEN, born.name)
+    require_sound_charges(found, cell, AS_GIVEN, born.name)
     return json.dumps(
         {
             "lattice": atoms.cell.array.tolist(),

@@ -8,7 +8,7 @@ from pymatgen.core import Lattice
 from tasks.failures import RemediableError
 
 
-def lattice_of(parameters: Sequence[float]) -> Lattice:
+def build_lattice(parameters: Sequence[float]) -> Lattice:
     """Build the lattice of lengths and angles.
 
     Parameters

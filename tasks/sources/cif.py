@@ -18,12 +18,17 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Element, Lattice
 
-from tasks.crystals.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
+from tasks.crystals.masses import HEAVY_HYDROGEN, find_number_and_mass, set_masses_of_symbols
 from tasks.failures import RemediableError
-from tasks.sources.cells import lattice_of
+from tasks.sources.cells import build_lattice
 from tasks.sources.cif_blocks import CifBlock, read_block
-from tasks.sources.cif_symmetry import Operations, group_of, operations_of, stated_group
-from tasks.sources.readings import Reading, require_few_atoms
+from tasks.sources.cif_symmetry import (
+    Operations,
+    find_group,
+    read_block_operations,
+    read_stated_group,
+)
+from tasks.sources.parsed_crystals import ParsedCrystal, require_few_atoms
 from tasks.sources.settings import DEFAULT_MAX_ATOMS
 from tasks.symmetry import find_dataset
 from tasks.tolerances import AS_PRINTED
@@ -70,7 +75,7 @@ class _Orbit:
     moved: float
 
 
-def parse_cif(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
+def parse_cif(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> ParsedCrystal:
     """Parse a CIF with one structure.
 
     Parameters
@@ -82,7 +87,7 @@ def parse_cif(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
 
     Returns
     -------
-    Reading
+    ParsedCrystal
         The crystal in the cell of the file.
 
     Raises
@@ -93,45 +98,50 @@ def parse_cif(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
         states.
     """
     block = read_block(text)
-    if block.column(*_MODULATED) is not None:
+    if block.get_column(*_MODULATED) is not None:
         raise RemediableError("a modulated structure", "give a commensurate approximant")
-    lattice = _lattice_of(block)
+    lattice = _read_lattice(block)
     cell = np.asarray(lattice.matrix)
-    formula = _formula_of(block)
-    sites = _sites_of(block, formula)
-    operations, stated = operations_of(block, cell @ cell.T), stated_group(block)
-    orbits = _orbits_of(sites, operations, cell, max_atoms)
+    formula = _read_formula(block)
+    sites = _read_sites(block, formula)
+    operations, stated = read_block_operations(block, cell @ cell.T), read_stated_group(block)
+    orbits = _build_orbits(sites, operations, cell, max_atoms)
     _refuse_shared_places(orbits, cell)
     _refuse_hydrogens_without_places(block)
-    atoms = _atoms_of(orbits, cell)
+    atoms = _build_atoms(orbits, cell)
     _compare_composition(block, atoms, formula)
     _compare_group(atoms, operations, stated)
     moved = max(orbit.moved for orbit in orbits)
     if moved > _MOVED:
         block.notes.append(f"sites moved by up to {moved:.3f} Å onto their special positions")
-    return Reading(atoms, None, tuple(block.notes), stated, measured=block.holds(*_EXPERIMENT))
+    return ParsedCrystal(
+        atoms, None, tuple(block.notes), stated, measured=block.has_known(*_EXPERIMENT)
+    )
 
 
-def _lattice_of(block: CifBlock) -> Lattice:
+def _read_lattice(block: CifBlock) -> Lattice:
     """Cell of a block."""
-    values = [_required(block, f"_cell_{name}") for name in _CELL]
-    numbers = [_number(value, f"_cell_{n}") for value, n in zip(values, _CELL, strict=True)]
-    lattice, stated = lattice_of(numbers), _NUMBER.fullmatch(block.value("_cell_volume") or "")
+    values = [_require_value(block, f"_cell_{name}") for name in _CELL]
+    numbers = [_parse_number(value, f"_cell_{n}") for value, n in zip(values, _CELL, strict=True)]
+    lattice, stated = (
+        build_lattice(numbers),
+        _NUMBER.fullmatch(block.get_value("_cell_volume") or ""),
+    )
     if stated and abs(float(stated[1]) - lattice.volume) > _ROUGH_VOLUME * lattice.volume:
         told = f"lengths and angles give {lattice.volume:.1f} Å^3, _cell_volume is {stated[1]}"
         raise RemediableError(f"the file states two cells: {told}", "correct the cell")
     return lattice
 
 
-def _required(block: CifBlock, name: str) -> str:
+def _require_value(block: CifBlock, name: str) -> str:
     """Value that has to be there."""
-    value = block.value(name)
+    value = block.get_value(name)
     if value is None:
         raise RemediableError(f"unreadable: the file has no {name}", "complete the file")
     return value
 
 
-def _number(text: str, place: str) -> float:
+def _parse_number(text: str, place: str) -> float:
     """Number of a value, without its uncertainty."""
     match = _NUMBER.fullmatch(text)
     if match is None:
@@ -139,18 +149,18 @@ def _number(text: str, place: str) -> float:
     return float(match[1])
 
 
-def _sites_of(block: CifBlock, formula: Mapping[str, float] | None) -> list[_Site]:
+def _read_sites(block: CifBlock, formula: Mapping[str, float] | None) -> list[_Site]:
     """Sites of the asymmetric unit; dummies that mark a place only are left out with a note."""
-    columns = [block.column(name) for name in _AXES]
-    names = block.column("_atom_site_label", "_atom_site_type_symbol")
-    types = block.column("_atom_site_type_symbol")
+    columns = [block.get_column(name) for name in _AXES]
+    names = block.get_column("_atom_site_label", "_atom_site_type_symbol")
+    types = block.get_column("_atom_site_type_symbol")
     if any(column is None for column in columns):
-        raise _no_coordinates(block)
+        raise _make_no_coordinates_error(block)
     if names is None:
         raise RemediableError("unreadable: the sites have no symbols and no labels", _REMEDY)
     full = ("1",) * len(names)
-    occupancies = block.column("_atom_site_occupancy") or full
-    flags = block.column("_atom_site_calc_flag") or full
+    occupancies = block.get_column("_atom_site_occupancy") or full
+    flags = block.get_column("_atom_site_calc_flag") or full
     if {len(c) for c in (names, occupancies, flags, types or full, *filter(None, columns))} != {
         len(names)
     }:
@@ -158,13 +168,15 @@ def _sites_of(block: CifBlock, formula: Mapping[str, float] | None) -> list[_Sit
     sites = []
     for i, label in enumerate(names):
         occupancy = (
-            1.0 if occupancies[i] == "." else _number(occupancies[i], f"occupancy of {label}")
+            1.0 if occupancies[i] == "." else _parse_number(occupancies[i], f"occupancy of {label}")
         )
         if occupancy == 0 or flags[i].lower() in {"dum", "dummy"}:
             block.notes.append(f"site {label} holds no atom and is left out")
             continue
-        symbol = _of_type(types[i], label) if types else _of_label(label, formula)
-        position = [_coordinate(column[i], label) for column in columns if column]
+        symbol = (
+            _parse_type_symbol(types[i], label) if types else _parse_label_symbol(label, formula)
+        )
+        position = [_parse_coordinate(column[i], label) for column in columns if column]
         sites.append(_Site(label, symbol, np.array(position), occupancy))
     _refuse_disorder_groups(block)
     if not sites:
@@ -172,28 +184,28 @@ def _sites_of(block: CifBlock, formula: Mapping[str, float] | None) -> list[_Sit
     return sites
 
 
-def _no_coordinates(block: CifBlock) -> RemediableError:
+def _make_no_coordinates_error(block: CifBlock) -> RemediableError:
     """Say why there are no coordinates."""
-    if block.column("_atom_site_cartn_x") is not None:
+    if block.get_column("_atom_site_cartn_x") is not None:
         message = "a macromolecular CIF (mmCIF): Cartesian coordinates only"
         return RemediableError(message, "give a CIF with _atom_site_fract_x, y and z")
     message = "unreadable: the sites have no coordinates (_atom_site_fract_x, y and z)"
     return RemediableError(message, "complete the file")
 
 
-def _coordinate(text: str, label: str) -> float:
+def _parse_coordinate(text: str, label: str) -> float:
     """Fractional coordinate; thirds are printed with four digits or more."""
     if text in {"?", "."}:
         message = f"site {label} has no coordinates"
         raise RemediableError(message, "complete the site, or remove it if it holds no atom")
-    number = _number(text, f"site {label}")
+    number = _parse_number(text, f"site {label}")
     for third in _THIRDS:
         if isclose(number / third, 1, abs_tol=_THIRD_TOLERANCE, rel_tol=0):
             return third
     return number
 
 
-def _of_type(text: str, label: str) -> str:
+def _parse_type_symbol(text: str, label: str) -> str:
     """Symbol of a type such as ``O2-``; oxidation states are left out."""
     match = _TYPE.fullmatch(text)
     if match is None or not _is_symbol(match[1].capitalize()):
@@ -201,7 +213,7 @@ def _of_type(text: str, label: str) -> str:
     return match[1].capitalize()
 
 
-def _of_label(label: str, formula: Mapping[str, float] | None) -> str:
+def _parse_label_symbol(label: str, formula: Mapping[str, float] | None) -> str:
     """Symbol of a label: its letters where they are one, else what the formula sum leaves open."""
     sure = _SURE_LABEL.match(label)
     if sure and _is_symbol(sure[1]):
@@ -221,13 +233,13 @@ def _is_symbol(text: str) -> bool:
 
 def _refuse_disorder_groups(block: CifBlock) -> None:
     """Refuse sites that exclude each other, whatever their occupancies say."""
-    groups = set(block.column("_atom_site_disorder_group") or ()) - {".", "?", "0"}
+    groups = set(block.get_column("_atom_site_disorder_group") or ()) - {".", "?", "0"}
     if len(groups) > 1:
         message = f"disordered: the sites belong to the groups {', '.join(sorted(groups))}"
         raise RemediableError(message, "give an ordered approximant of the structure")
 
 
-def _orbits_of(
+def _build_orbits(
     sites: Sequence[_Site], operations: Operations, cell: FloatArray, max_atoms: int
 ) -> list[_Orbit]:
     """Orbits of all sites, as long as these are not too many atoms."""
@@ -235,13 +247,13 @@ def _orbits_of(
     require_few_atoms(max(len(operations.rotations), len(sites)), max_atoms)
     orbits, n_atoms = [], 0
     for site in sites:
-        orbits.append(_orbit_of(site, operations, cell))
+        orbits.append(_build_orbit(site, operations, cell))
         n_atoms += len(orbits[-1].positions)
         require_few_atoms(n_atoms, max_atoms)
     return orbits
 
 
-def _orbit_of(site: _Site, operations: Operations, cell: FloatArray) -> _Orbit:
+def _build_orbit(site: _Site, operations: Operations, cell: FloatArray) -> _Orbit:
     """Images of a site in the cell, each once."""
     position = site.position
     for _ in range(2):  # the mean can bring further images near
@@ -269,13 +281,13 @@ def _refuse_shared_places(orbits: Sequence[_Orbit], cell: FloatArray) -> None:
         distance = np.linalg.norm((apart - np.rint(apart)) @ cell, axis=-1).min(axis=0)
         shared = [orbits[int(i)].site for i in np.flatnonzero(distance < SAME_SITE)]
         if len(shared) > 1:
-            raise _shared(shared)
+            raise _make_shared_place_error(shared)
     for orbit in orbits:
         if abs(orbit.site.occupancy - 1) > _FULL:
-            raise _shared([orbit.site])
+            raise _make_shared_place_error([orbit.site])
 
 
-def _shared(sites: Sequence[_Site]) -> RemediableError:
+def _make_shared_place_error(sites: Sequence[_Site]) -> RemediableError:
     """Say which sites share a place, or that one is not full."""
     shares = ", ".join(f"{site.symbol}:{site.occupancy:g}" for site in sites)
     total = sum(site.occupancy for site in sites)
@@ -291,41 +303,41 @@ def _shared(sites: Sequence[_Site]) -> RemediableError:
 
 def _refuse_hydrogens_without_places(block: CifBlock) -> None:
     """Refuse hydrogens that are stated and have no site."""
-    numbers = block.column("_atom_site_attached_hydrogens") or ()
-    labels = block.column("_atom_site_label") or numbers
+    numbers = block.get_column("_atom_site_attached_hydrogens") or ()
+    labels = block.get_column("_atom_site_label") or numbers
     found = [label for label, n in zip(labels, numbers, strict=False) if n not in {"0", ".", "?"}]
     if found:
         message = f"hydrogens without coordinates are attached to {', '.join(found[:5])}"
         raise RemediableError(message, "add the sites of the hydrogens")
 
 
-def _atoms_of(orbits: Sequence[_Orbit], cell: FloatArray) -> Atoms:
+def _build_atoms(orbits: Sequence[_Orbit], cell: FloatArray) -> Atoms:
     """Atoms of the cell, the electropositive elements first."""
-    ordered = sorted(orbits, key=lambda orbit: _electronegativity(orbit.site.symbol))
+    ordered = sorted(orbits, key=lambda orbit: _get_electronegativity(orbit.site.symbol))
     symbols = [orbit.site.symbol for orbit in ordered for _ in orbit.positions]
-    numbers = [number_and_mass(symbol)[0] for symbol in symbols]
+    numbers = [find_number_and_mass(symbol)[0] for symbol in symbols]
     positions = np.concatenate([orbit.positions for orbit in ordered]) @ cell
     atoms = Atoms(numbers=numbers, cell=cell, positions=positions, pbc=True)
     set_masses_of_symbols(atoms, symbols)
     return atoms
 
 
-def _electronegativity(symbol: str) -> tuple[float, str]:
+def _get_electronegativity(symbol: str) -> tuple[float, str]:
     """Order of an element; the light noble gases have none and come last."""
     value = float(Element("H" if symbol in HEAVY_HYDROGEN else symbol).data.get("X") or np.inf)
     return value, symbol
 
 
-def _formula_of(block: CifBlock) -> dict[str, float] | None:
+def _read_formula(block: CifBlock) -> dict[str, float] | None:
     """Amounts in the formula sum; None where there is none, or none that can be read."""
-    text = block.value("_chemical_formula_sum")
-    found = None if text is None else _amounts(text)
+    text = block.get_value("_chemical_formula_sum")
+    found = None if text is None else _parse_amounts(text)
     if text is not None and found is None:
         block.notes.append(f"the formula sum {text[:60]!r} is not compared with the sites")
     return found
 
 
-def _amounts(text: str) -> dict[str, float] | None:
+def _parse_amounts(text: str) -> dict[str, float] | None:
     """Amount of each element in a formula; None for a text that is none."""
     plain = re.sub(r"[\s,]", "", text)
     try:
@@ -355,7 +367,7 @@ def _compare_composition(
         abs(found[s] - amount) > tolerance * max(found[s], 1) for s, amount in expected.items()
     )
     if wrong:
-        stated = block.value("_chemical_formula_sum")
+        stated = block.get_value("_chemical_formula_sum")
         message = f"the sites give {atoms.get_chemical_formula()}, the formula sum is {stated!r}"
         raise RemediableError(message, "complete the sites, or correct the formula sum")
     if is_whole:
@@ -368,10 +380,10 @@ def _compare_units(block: CifBlock, n_atoms: int, amounts: Sequence[int]) -> Non
     Some programs count the units of the formula sum, others those of the reduced or of the
     structural formula.
     """
-    match = _NUMBER.fullmatch(block.value("_cell_formula_units_z") or "")
+    match = _NUMBER.fullmatch(block.get_value("_cell_formula_units_z") or "")
     if match is None:
         return
-    stated, structural = float(match[1]), _amounts(block.value(_STRUCTURAL) or "") or {}
+    stated, structural = float(match[1]), _parse_amounts(block.get_value(_STRUCTURAL) or "") or {}
     sizes = {sum(amounts), sum(amounts) // (gcd(*amounts) or 1), int(sum(structural.values()))}
     if all(abs(n_atoms - stated * size) > 0.5 for size in sizes):
         atoms = f"{stated:g} formula units of {min(sizes - {0})} atoms"
@@ -381,7 +393,7 @@ def _compare_units(block: CifBlock, n_atoms: int, amounts: Sequence[int]) -> Non
 
 def _compare_group(atoms: Atoms, operations: Operations, stated: int | None) -> None:
     """Refuse operations of another space group than the stated one, unless the crystal has it."""
-    if stated is None or group_of(operations, atoms.cell.array) == stated:
+    if stated is None or find_group(operations, atoms.cell.array) == stated:
         return
     try:
         found = int(find_dataset(atoms, AS_PRINTED).number)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from tasks.crystals.records import safe_id
+from tasks.crystals.records import make_safe_id
 from tasks.failures import Failure, RemediableError
 from tasks.sources.documents import Document, read_text
-from tasks.sources.records import RawRecord, read_failure
+from tasks.sources.records import RawRecord, make_read_failure
 from tasks.sources.settings import SourceSettings
 
 _HEAD: Final = re.compile(r"\s*data_(\S*)", re.IGNORECASE)
@@ -65,7 +65,7 @@ class CifBlock:
     defects: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def column(self, *names: str) -> tuple[str, ...] | None:
+    def get_column(self, *names: str) -> tuple[str, ...] | None:
         """Values of the first name that has any.
 
         Parameters
@@ -91,12 +91,12 @@ class CifBlock:
                 return found
         return None
 
-    def value(self, *names: str) -> str | None:
-        """Single value of the first name that has one; see `column`."""
-        found = self.column(*names)
+    def get_value(self, *names: str) -> str | None:
+        """Single value of the first name that has one; see `get_column`."""
+        found = self.get_column(*names)
         return None if found is None else found[0]
 
-    def holds(self, *beginnings: str) -> bool:
+    def has_known(self, *beginnings: str) -> bool:
         """Whether a name that begins in one of these ways has a known value.
 
         Parameters
@@ -137,17 +137,17 @@ def cut_cif(document: Document, settings: SourceSettings) -> Iterator[RawRecord 
     text = read_text(document.stream, settings.max_record_bytes)
     if not text.strip():
         return
-    blocks, headers = _named_blocks(text), Counter[str]()
+    blocks, headers = _split_blocks(text), Counter[str]()
     if not any(holds_sites for _, _, holds_sites in blocks):
-        yield read_failure(_no_structure(text, blocks), document.name)
+        yield make_read_failure(_make_no_structure_error(text, blocks), document.name)
     for header, block, holds_sites in blocks:
         headers[header] += 1
         label = f"{header}-{headers[header]}" if headers[header] > 1 else header
         if holds_sites and len(blocks) == 1:
-            yield RawRecord(safe_id(document.stem), "cif", block, document.name)
+            yield RawRecord(make_safe_id(document.stem), "cif", block, document.name)
         elif holds_sites:
             place = f"{document.name}#{label}"
-            yield RawRecord(safe_id(f"{document.stem}-{label}"), "cif", block, place)
+            yield RawRecord(make_safe_id(f"{document.stem}-{label}"), "cif", block, place)
 
 
 def read_block(text: str) -> CifBlock:
@@ -168,19 +168,19 @@ def read_block(text: str) -> CifBlock:
     RemediableError
         When no block holds atoms, or several do, or the text does not follow the format.
     """
-    blocks = _named_blocks(text)
+    blocks = _split_blocks(text)
     found = [block for _, block, holds_sites in blocks if holds_sites]
     if not found:
-        raise _no_structure(text, blocks)
+        raise _make_no_structure_error(text, blocks)
     if len(found) > 1:
         message = f"unreadable: {len(found)} structures in one record"
         raise RemediableError(message, "give each a record of its own")
-    return _values_of(deque(_tokens(found[0])))
+    return _read_values(deque(_tokenize(found[0])))
 
 
-def _no_structure(text: str, blocks: list[tuple[str, str, bool]]) -> RemediableError:
+def _make_no_structure_error(text: str, blocks: list[tuple[str, str, bool]]) -> RemediableError:
     """Say why a text holds no structure."""
-    *_, (_, ends_quoted) = _lines(f"{text}\n ")
+    *_, (_, ends_quoted) = _split_lines(f"{text}\n ")
     if ends_quoted:
         message = "unreadable: a text that begins with a semicolon has no end"
         return RemediableError(message, _REMEDY)
@@ -190,11 +190,11 @@ def _no_structure(text: str, blocks: list[tuple[str, str, bool]]) -> RemediableE
     return RemediableError(message, "correct or remove the file")
 
 
-def _named_blocks(text: str) -> list[tuple[str, str, bool]]:
+def _split_blocks(text: str) -> list[tuple[str, str, bool]]:
     """Header and text of each data block, and whether it lists atoms."""
     blocks: list[tuple[str, list[str]]] = []
     with_sites: set[int] = set()
-    for line, is_quoted in _lines(text):
+    for line, is_quoted in _split_lines(text):
         if not is_quoted and (header := _HEAD.match(line)):
             blocks.append((header.group(1), []))
         if blocks:
@@ -208,7 +208,7 @@ def _named_blocks(text: str) -> list[tuple[str, str, bool]]:
     ]
 
 
-def _lines(text: str) -> Iterator[tuple[str, bool]]:
+def _split_lines(text: str) -> Iterator[tuple[str, bool]]:
     """Lines of a CIF, and whether each belongs to a text between semicolons."""
     is_quoted = False
     for line in text.splitlines(keepends=True):
@@ -217,7 +217,7 @@ def _lines(text: str) -> Iterator[tuple[str, bool]]:
         is_quoted ^= delimits
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokenize(text: str) -> Iterator[_Token]:
     """Words and texts of a data block."""
     inside: list[str] | None = None
     start = 0
@@ -231,14 +231,14 @@ def _tokens(text: str) -> Iterator[_Token]:
         if inside is not None:
             yield _Token("\n".join(inside).strip(), start, is_bare=False)
             inside, line = None, line[1:]  # noqa: PLW2901 - the rest of the line is read as any
-        yield from _words(line, number)
+        yield from _split_words(line, number)
     if inside is not None:
         raise RemediableError(
             f"unreadable: line {start}: a text that begins with a semicolon has no end", _REMEDY
         )
 
 
-def _words(line: str, number: int) -> Iterator[_Token]:
+def _split_words(line: str, number: int) -> Iterator[_Token]:
     """Words of a line that is no text."""
     for match in _TOKEN.finditer(line):
         if match.lastgroup:
@@ -246,7 +246,7 @@ def _words(line: str, number: int) -> Iterator[_Token]:
             yield _Token(word.strip(), number, is_bare=match.lastgroup == "bare")
 
 
-def _values_of(tokens: deque[_Token]) -> CifBlock:
+def _read_values(tokens: deque[_Token]) -> CifBlock:
     """Values by name."""
     block = CifBlock()
     while tokens:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tasks.failures import RemediableError
 from tasks.sources.cif_blocks import CifBlock
-from tasks.sources.space_groups import plain_symbol, space_group_of
+from tasks.sources.space_groups import normalize_symbol, parse_space_group
 from tasks.tolerances import LISTED
 
 FloatArray = NDArray[np.float64]
@@ -72,7 +72,7 @@ class _Setting(NamedTuple):
     names: frozenset[str]
 
 
-def stated_group(block: CifBlock) -> int | None:
+def read_stated_group(block: CifBlock) -> int | None:
     """Find the space group that a data block states.
 
     Parameters
@@ -90,8 +90,8 @@ def stated_group(block: CifBlock) -> int | None:
     RemediableError
         When number and symbol are those of two groups.
     """
-    told = [block.value(*_NUMBERS), *(block.value(name) for name in _SYMBOLS)]
-    numbers = {space_group_of(value) for value in told if value is not None} - {None, 1}
+    told = [block.get_value(*_NUMBERS), *(block.get_value(name) for name in _SYMBOLS)]
+    numbers = {parse_space_group(value) for value in told if value is not None} - {None, 1}
     if len(numbers) > 1:
         found = " and ".join(str(number) for number in sorted(filter(None, numbers)))
         message = f"the file states two space groups: {found}"
@@ -99,7 +99,7 @@ def stated_group(block: CifBlock) -> int | None:
     return next(iter(numbers), None)
 
 
-def operations_of(block: CifBlock, metric: FloatArray) -> Operations:
+def read_block_operations(block: CifBlock, metric: FloatArray) -> Operations:
     """Operations of a data block.
 
     Parameters
@@ -120,16 +120,16 @@ def operations_of(block: CifBlock, metric: FloatArray) -> Operations:
         When the block states none, an incomplete list, such as do not fit the cell, or a space
         group of several settings.
     """
-    listed = _listed(block)
+    listed = _read_listed_operations(block)
     if listed is None:
-        return _by_name(block, metric)
-    if not leaves_metric(listed, metric):
+        return _find_by_name(block, metric)
+    if not is_metric_invariant(listed, metric):
         message = "the symmetry operations do not leave the cell as it is"
         raise RemediableError(message, "correct the operations or the cell")
     return listed
 
 
-def leaves_metric(operations: Operations, metric: FloatArray) -> bool:
+def is_metric_invariant(operations: Operations, metric: FloatArray) -> bool:
     """Tell whether operations leave a cell as it is.
 
     Parameters
@@ -150,7 +150,7 @@ def leaves_metric(operations: Operations, metric: FloatArray) -> bool:
     return bool((np.abs(turned - metric) / np.outer(lengths, lengths)).max() < _METRIC)
 
 
-def group_of(operations: Operations, cell: FloatArray) -> int:
+def find_group(operations: Operations, cell: FloatArray) -> int:
     """Space group that operations form.
 
     Parameters
@@ -172,33 +172,33 @@ def group_of(operations: Operations, cell: FloatArray) -> int:
     return 0 if found is None else int(found.number)
 
 
-def _listed(block: CifBlock) -> Operations | None:
+def _read_listed_operations(block: CifBlock) -> Operations | None:
     """Operations that a block lists, magnetic ones without their time reversal."""
     for name in _LISTS:
-        if (texts := block.column(name)) is not None:
-            return _listed_group(texts)
-    magnetic = block.column(_MAGNETIC)
+        if (texts := block.get_column(name)) is not None:
+            return _find_listed_group(texts)
+    magnetic = block.get_column(_MAGNETIC)
     if magnetic is None:
         return None
     block.notes.append("the magnetic moments are not read")
-    rotations, translations = read_operations(tuple(map(_without_time, magnetic)))
-    centrings = tuple(map(_without_time, block.column(_MAGNETIC_CENTRINGS) or ("x,y,z",)))
+    rotations, translations = read_operations(tuple(map(_drop_time_reversal, magnetic)))
+    centrings = tuple(map(_drop_time_reversal, block.get_column(_MAGNETIC_CENTRINGS) or ("x,y,z",)))
     shifts = read_operations(centrings).translations
     moved = (translations[None] + shifts[:, None]).reshape(-1, 3) % 1.0
-    found = _distinct(np.tile(rotations, (len(shifts), 1, 1)), moved)
+    found = _remove_repetitions(np.tile(rotations, (len(shifts), 1, 1)), moved)
     _require_group(found)
     return found
 
 
 @lru_cache(maxsize=64)
-def _listed_group(texts: tuple[str, ...]) -> Operations:
+def _find_listed_group(texts: tuple[str, ...]) -> Operations:
     """Operations of a complete list; the records of a source often share one."""
     found = read_operations(texts)
     _require_group(found)
     return found
 
 
-def _without_time(text: str) -> str:
+def _drop_time_reversal(text: str) -> str:
     """Operation of space alone: the fourth component is time."""
     return ",".join(text.split(",")[:3])
 
@@ -228,10 +228,10 @@ def read_operations(texts: tuple[str, ...]) -> Operations:
     translations = rows[:, :, 3]
     whole = np.rint(24 * translations) / 24
     exact = np.where(np.abs(translations - whole) < 2e-3, whole, translations)
-    return _distinct(rotations, exact % 1.0)
+    return _remove_repetitions(rotations, exact % 1.0)
 
 
-def _distinct(rotations: IntArray, translations: FloatArray) -> Operations:
+def _remove_repetitions(rotations: IntArray, translations: FloatArray) -> Operations:
     """Each operation once, in order."""
     told = np.column_stack([rotations.reshape(-1, 9), np.round(translations, 4) % 1.0])
     _, first = np.unique(told, axis=0, return_index=True)
@@ -243,7 +243,7 @@ def _read_operation(text: str) -> FloatArray:
     """Rotation and translation of an operation, shape (3, 4)."""
     parts = re.sub(r"\s", "", text.lower()).split(",")
     if len(parts) != 3 or not all(parts):
-        raise _no_operation(text)
+        raise _make_no_operation_error(text)
     return np.array([_read_component(part, text) for part in parts])
 
 
@@ -253,18 +253,18 @@ def _read_component(part: str, text: str) -> FloatArray:
     while place < len(part):
         match = _TERM.match(part, place)
         if match is None or match.end() == place or not (match[2] or match[4]):
-            raise _no_operation(text)
+            raise _make_no_operation_error(text)
         if place and not match[1]:
-            raise _no_operation(text)
+            raise _make_no_operation_error(text)
         if match[3] and not int(match[3]):
-            raise _no_operation(text)
+            raise _make_no_operation_error(text)
         size = float(match[2] or 1) / int(match[3] or 1)
         row["xyz1".index(match[4] or "1")] += -size if match[1] == "-" else size
         place = match.end()
     return row
 
 
-def _no_operation(text: str) -> RemediableError:
+def _make_no_operation_error(text: str) -> RemediableError:
     message = f"unreadable: {text[:60]!r} is no symmetry operation"
     return RemediableError(message, "correct the operations")
 
@@ -272,9 +272,9 @@ def _no_operation(text: str) -> RemediableError:
 def _require_group(operations: Operations) -> None:
     """Refuse operations of which a product of two is missing."""
     rotations, translations = operations
-    codes = _codes(rotations)
+    codes = _encode_rotations(rotations)
     known, counts = np.unique(codes, return_counts=True)
-    products = _codes(rotations[:, None] @ rotations[None])
+    products = _encode_rotations(rotations[:, None] @ rotations[None])
     place = np.searchsorted(known, products).clip(max=len(known) - 1)
     if (counts == counts[0]).all() and (known[place] == products).all():
         shifts = translations[np.argsort(codes, kind="stable")].reshape(len(known), -1, 3)
@@ -287,39 +287,45 @@ def _require_group(operations: Operations) -> None:
     raise RemediableError(message, "correct the list of operations")
 
 
-def _codes(rotations: IntArray) -> IntArray:
+def _encode_rotations(rotations: IntArray) -> IntArray:
     """A number for each rotation, whose elements are -3 to 3, shape (...)."""
     weights = 7 ** np.arange(9)
     return np.asarray(rotations.reshape(*rotations.shape[:-2], 9) @ weights, dtype=np.int64)
 
 
-def _by_name(block: CifBlock, metric: FloatArray) -> Operations:
+def _find_by_name(block: CifBlock, metric: FloatArray) -> Operations:
     """Operations of the one setting that the names in a block mean."""
-    hall, number = block.value(*_HALL), block.value(*_NUMBERS)
-    symbol = block.value(*_SYMBOLS)
+    hall, number = block.get_value(*_HALL), block.get_value(*_NUMBERS)
+    symbol = block.get_value(*_SYMBOLS)
     if not (hall or symbol or number):
         message = "the file states no symmetry operations and no space group"
         raise RemediableError(message, _REMEDY)
-    named = _of_hall(hall) if hall else []
+    named = _find_hall_settings(hall) if hall else []
     if not named and symbol:
-        named = _of_symbol(symbol)
+        named = _find_symbol_settings(symbol)
     if not (named or hall or symbol):
-        named = [setting for setting in _settings() if setting.number == space_group_of(number)]
+        named = [
+            setting for setting in _list_settings() if setting.number == parse_space_group(number)
+        ]
     told = hall or symbol or number
     if not named:
         raise RemediableError(f"the space group {told!r} is not known", _REMEDY)
-    stated = space_group_of(number) if number else None
+    stated = parse_space_group(number) if number else None
     if stated not in {None, *(setting.number for setting in named)}:
         message = f"the file states two space groups: {told!r} and {stated}"
         raise RemediableError(message, "correct the number or the symbol")
-    found = _the_one([s for s in named if stated in (None, s.number)], metric, str(told))
-    block.notes.append(f"symmetry operations of {_described(found)}, named by {told!r}")
-    return _of_setting(found)
+    found = _choose_setting([s for s in named if stated in (None, s.number)], metric, str(told))
+    block.notes.append(f"symmetry operations of {_describe_setting(found)}, named by {told!r}")
+    return _list_setting_operations(found)
 
 
-def _the_one(named: list[_Setting], metric: FloatArray, told: str) -> _Setting:
+def _choose_setting(named: list[_Setting], metric: FloatArray, told: str) -> _Setting:
     """Setting among those of a name whose operations leave the cell as it is."""
-    fit = [setting for setting in named if leaves_metric(_of_setting(setting), metric)]
+    fit = [
+        setting
+        for setting in named
+        if is_metric_invariant(_list_setting_operations(setting), metric)
+    ]
     if not fit:
         message = f"the operations of the space group {told!r} do not leave the cell as it is"
         raise RemediableError(message, _REMEDY)
@@ -333,23 +339,23 @@ def _the_one(named: list[_Setting], metric: FloatArray, told: str) -> _Setting:
     return fit[0]
 
 
-def _described(setting: _Setting) -> str:
+def _describe_setting(setting: _Setting) -> str:
     choice = f", choice {setting.choice}" if setting.choice else ""
     return f"group {setting.number}{choice} (Hall {setting.hall!r})"
 
 
-def _of_setting(setting: _Setting) -> Operations:
+def _list_setting_operations(setting: _Setting) -> Operations:
     """Operations of a setting."""
     table = spglib.get_symmetry_from_database(setting.hall_number)
     return Operations(table["rotations"].astype(np.int64), table["translations"] % 1.0)
 
 
-def _of_hall(symbol: str) -> list[_Setting]:
+def _find_hall_settings(symbol: str) -> list[_Setting]:
     """Settings of a Hall symbol: one, or none that is known."""
-    return [setting for setting in _settings() if setting.hall == _plain_hall(symbol)]
+    return [setting for setting in _list_settings() if setting.hall == _normalize_hall(symbol)]
 
 
-def _plain_hall(symbol: str) -> str:
+def _normalize_hall(symbol: str) -> str:
     """Hall symbol with single blanks and letters in their usual case."""
     words = symbol.replace("_", " ").split()
     return " ".join(
@@ -357,12 +363,12 @@ def _plain_hall(symbol: str) -> str:
     )
 
 
-def _of_symbol(text: str) -> list[_Setting]:
+def _find_symbol_settings(text: str) -> list[_Setting]:
     """Settings of an international symbol, with the choice that it may state."""
     stated = _SETTING.search(text)
-    plain = plain_symbol(text)
-    named = [setting for setting in _settings() if plain in setting.names]
-    named = named or [setting for setting in _settings() if plain == setting.short]
+    plain = normalize_symbol(text)
+    named = [setting for setting in _list_settings() if plain in setting.names]
+    named = named or [setting for setting in _list_settings() if plain == setting.short]
     if not stated:
         return named
     said = stated[1] or stated[2]
@@ -371,7 +377,7 @@ def _of_symbol(text: str) -> list[_Setting]:
 
 
 @cache
-def _settings() -> tuple[_Setting, ...]:
+def _list_settings() -> tuple[_Setting, ...]:
     """All settings that spglib knows."""
     found = []
     for hall_number in range(1, _N_HALL + 1):
@@ -382,7 +388,7 @@ def _settings() -> tuple[_Setting, ...]:
         # P 1 21/n 1 is also written P 21/n; elsewhere P 3 1 2 would become P 32.
         short_of = (" ".join(part for part in symbol.split() if part != "1") for symbol in full)
         brief = short_of if 3 <= kind.number <= 15 else ()
-        names = frozenset(plain_symbol(name) for name in (*full, *brief))
-        hall, short = _plain_hall(kind.hall_symbol), plain_symbol(kind.international_short)
+        names = frozenset(normalize_symbol(name) for name in (*full, *brief))
+        hall, short = _normalize_hall(kind.hall_symbol), normalize_symbol(kind.international_short)
         found.append(_Setting(hall_number, kind.number, kind.choice, hall, short, names))
     return tuple(found)

@@ -10,9 +10,9 @@ import numpy as np
 
 from tasks.failures import Failure, RemediableError
 from tasks.sources.documents import Document
-from tasks.sources.json_text import json_value
-from tasks.sources.mappings import record_of
-from tasks.sources.records import RawRecord, read_failure, unreadable
+from tasks.sources.json_text import parse_json
+from tasks.sources.mappings import make_record
+from tasks.sources.records import RawRecord, explain_parser_error, make_read_failure
 from tasks.sources.settings import SourceSettings
 
 _QUERY = (
@@ -42,16 +42,16 @@ def cut_database(document: Document, settings: SourceSettings) -> Iterator[RawRe
     """
     if document.path is None:
         raise RemediableError("a database inside an archive", "extract it first")
-    with closing(_connected(document.path, settings.max_record_bytes)) as connection:
+    with closing(_connect(document.path, settings.max_record_bytes)) as connection:
         for row in connection.execute(_QUERY):
             place = f"{document.name}#{row[0]}"
             try:
-                yield record_of(_values(row), f"{document.stem}-{row[0]}", place, settings)
+                yield make_record(_rename_values(row), f"{document.stem}-{row[0]}", place, settings)
             except Exception as error:  # noqa: BLE001 - a defective row is a row of failures
-                yield read_failure(unreadable(error), place)
+                yield make_read_failure(explain_parser_error(error), place)
 
 
-def _connected(path: Path, limit: int) -> sqlite3.Connection:
+def _connect(path: Path, limit: int) -> sqlite3.Connection:
     """Connection that writes nothing, with a table of systems: a view could run anything."""
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(limit, 2**30))
@@ -60,7 +60,7 @@ def _connected(path: Path, limit: int) -> sqlite3.Connection:
         kind = connection.execute(query).fetchone()
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise unreadable(error) from error
+        raise explain_parser_error(error) from error
     if kind != ("table",):
         connection.close()
         message = "unreadable: no table 'systems', so no database of ASE"
@@ -68,20 +68,20 @@ def _connected(path: Path, limit: int) -> sqlite3.Connection:
     return connection
 
 
-def _values(row: tuple[Any, ...]) -> dict[str, Any]:
+def _rename_values(row: tuple[Any, ...]) -> dict[str, Any]:
     """Values by the names that tables use."""
     _, numbers, positions, cell, periodic, pairs, masses = row
-    found = json_value(pairs) if isinstance(pairs, str) else {}
+    found = parse_json(pairs) if isinstance(pairs, str) else {}
     blobs = {"lattice": cell, "numbers": numbers, "cart_coords": positions, "masses": masses}
     kinds = {"numbers": "<i4"}
     return {
         **(found if isinstance(found, dict) else {}),
-        **{n: _array(b, kinds.get(n, "<f8"), n) for n, b in blobs.items() if b is not None},
+        **{n: _decode_array(b, kinds.get(n, "<f8"), n) for n, b in blobs.items() if b is not None},
         "dimension_types": [int(bool(periodic & bit)) for bit in (1, 2, 4)],
     }
 
 
-def _array(blob: bytes, kind: str, name: str) -> list[float]:
+def _decode_array(blob: bytes, kind: str, name: str) -> list[float]:
     """Numbers of a column of bytes."""
     if len(blob) % np.dtype(kind).itemsize:
         message = f"unreadable: the column {name!r} is damaged"

@@ -77,7 +77,7 @@ class Document:
     @property
     def stem(self) -> str:
         """Name of the file without folder and endings."""
-        return PurePosixPath(plain_name(self.name)).stem
+        return PurePosixPath(strip_compression(self.name)).stem
 
     @property
     def folder(self) -> str:
@@ -86,7 +86,7 @@ class Document:
         return inside or (self.path.resolve().parent.name if self.path else "")
 
 
-def plain_name(name: str) -> str:
+def strip_compression(name: str) -> str:
     """Remove the ending of a compressed file.
 
     Parameters
@@ -103,7 +103,7 @@ def plain_name(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() in _OPENERS else name
 
 
-def born_file(path: Path | None) -> Path | None:
+def find_born_file(path: Path | None) -> Path | None:
     """Find the BORN file of a structure.
 
     Parameters
@@ -119,12 +119,12 @@ def born_file(path: Path | None) -> Path | None:
     """
     if path is None:
         return None
-    plain = plain_name(path.name)
+    plain = strip_compression(path.name)
     born = path.with_name("BORN" if plain in _BARE_NAMES else f"{Path(plain).stem}.BORN")
     return born if born.is_file() else None
 
 
-def kind_of(name: str) -> str:
+def find_kind(name: str) -> str:
     """Tell the kind of a file by its name.
 
     Parameters
@@ -137,7 +137,7 @@ def kind_of(name: str) -> str:
     str
         Such as ``cif``; empty when unknown.
     """
-    path = PurePosixPath(plain_name(name))
+    path = PurePosixPath(strip_compression(name))
     if found := _KINDS.get(path.suffix.lower()):
         return found
     return "poscar" if path.name.upper().startswith(("POSCAR", "CONTCAR")) else ""
@@ -156,7 +156,7 @@ def is_foreign(name: str) -> bool:
     bool
         False for all files that are read, and for those that hold no structures.
     """
-    path = PurePosixPath(plain_name(name))
+    path = PurePosixPath(strip_compression(name))
     return path.suffix.lower() in _FOREIGN or path.name.upper().startswith("XDATCAR")
 
 
@@ -178,7 +178,7 @@ def is_hidden(name: str) -> bool:
 
 
 @contextmanager
-def opened(path: Path, name: str, max_expansion: float) -> Iterator[Document]:
+def open_document(path: Path, name: str, max_expansion: float) -> Iterator[Document]:
     """Open a file, decompressed where its name says so.
 
     Parameters
@@ -197,10 +197,10 @@ def opened(path: Path, name: str, max_expansion: float) -> Iterator[Document]:
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
-        yield Document(name, decompressed(stream, name, size, max_expansion), size, path)
+        yield Document(name, decompress(stream, name, size, max_expansion), size, path)
 
 
-def decompressed(stream: BinaryIO, name: str, size: int, max_expansion: float) -> BinaryIO:
+def decompress(stream: BinaryIO, name: str, size: int, max_expansion: float) -> BinaryIO:
     """Decompress a stream where the name of its file says that it is compressed.
 
     Parameters

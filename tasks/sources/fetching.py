@@ -48,7 +48,7 @@ def fetch_pages(
         Number of structures on each new page.
     """
     if url == "mp":
-        conditions = materials_project.conditions_of(query)
+        conditions = materials_project.parse_conditions(query)
         wanted = materials_project.Query(conditions, page_limit, charges)
         ask: Callable[..., Iterator[int]] = partial(materials_project.fetch, wanted)
     else:

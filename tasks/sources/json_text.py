@@ -17,7 +17,7 @@ _STEPS: Final = np.zeros(256, dtype=np.int8)
 _STEPS[[*b"[{"]], _STEPS[[*b"]}"]] = 1, -1
 
 
-def json_value(text: str | bytes) -> Any:  # noqa: ANN401 - JSON is anything
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON is anything
     """Parse JSON text.
 
     Parameters

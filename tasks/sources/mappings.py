@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from tasks.crystals import Provenance
 from tasks.crystals.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
-from tasks.crystals.records import safe_id
+from tasks.crystals.records import make_safe_id
 from tasks.failures import RemediableError
-from tasks.sources.json_text import json_value
+from tasks.sources.json_text import parse_json
 from tasks.sources.number_lists import (
     CARTESIAN,
     FRACTIONAL,
     LENGTHS_AND_ANGLES,
     has_lengths,
-    numbers_of,
+    read_numbers,
 )
-from tasks.sources.records import RawRecord, unreadable
+from tasks.sources.records import RawRecord, explain_parser_error
 from tasks.sources.settings import Meaning, SourceSettings
-from tasks.sources.space_groups import space_group_of
+from tasks.sources.space_groups import parse_space_group
 
 FloatArray = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ _PARTS: Final[tuple[Meaning, ...]] = (
 _SAID: Final[tuple[Meaning, ...]] = ("database", "database_version", "licence", "functional")
 
 
-def wanted_columns(names: Sequence[str], settings: SourceSettings) -> list[str]:
+def choose_columns(names: Sequence[str], settings: SourceSettings) -> list[str]:
     """Choose the columns of a table that mean something here.
 
     Parameters
@@ -101,8 +101,8 @@ def wanted_columns(names: Sequence[str], settings: SourceSettings) -> list[str]:
     if missing:
         message = f"no column {missing[0]!r}; the table has {', '.join(names)[:300]}"
         raise RemediableError(message, "correct source.columns")
-    wanted = {c for meaning in USUAL_NAMES if (c := _column(meaning, names, settings))}
-    meanings = {m for m in USUAL_NAMES if _column(m, names, settings)}
+    wanted = {c for meaning in USUAL_NAMES if (c := _find_column(meaning, names, settings))}
+    meanings = {m for m in USUAL_NAMES if _find_column(m, names, settings)}
     has_cell = "lattice" in meanings or set(LENGTHS_AND_ANGLES) <= set(names)
     if not (meanings & {"cif", "structure"} or has_cell):
         message = f"no column holds structures; the table has {', '.join(names)[:300]}"
@@ -111,7 +111,7 @@ def wanted_columns(names: Sequence[str], settings: SourceSettings) -> list[str]:
     return [name for name in names if name in wanted or name in further]
 
 
-def record_of(
+def make_record(
     row: Mapping[str, Any], default_id: str, source_record: str, settings: SourceSettings
 ) -> RawRecord:
     """Turn a row of a table or an entry of a JSON file into a record.
@@ -137,11 +137,11 @@ def record_of(
     RemediableError
         When the row holds no structure.
     """
-    values = {meaning: _value(row, meaning, settings) for meaning in USUAL_NAMES}
+    values = {meaning: _read_value(row, meaning, settings) for meaning in USUAL_NAMES}
     given, notes = values["id"], list[str]()
-    provenance = _provenance(values, settings, notes)
-    material_id = safe_id(default_id if given is None else str(given))
-    kind, text = _structure_text(values, row)
+    provenance = _read_provenance(values, settings, notes)
+    material_id = make_safe_id(default_id if given is None else str(given))
+    kind, text = _read_structure_text(values, row)
     return RawRecord(material_id, kind, text, source_record, provenance, tuple(notes))
 
 
@@ -164,14 +164,14 @@ def is_structure(value: object) -> bool:
     return bool(own & set(value)) or "attributes" in value or has_lengths(value)
 
 
-def _column(meaning: Meaning, names: Sequence[str], settings: SourceSettings) -> str | None:
+def _find_column(meaning: Meaning, names: Sequence[str], settings: SourceSettings) -> str | None:
     """Column with a meaning: the user's word first."""
     if said := settings.columns.get(meaning):
         return said
     return next((name for name in USUAL_NAMES[meaning] if name in names), None)
 
 
-def _value(row: Mapping[str, Any], meaning: Meaning, settings: SourceSettings) -> Any:  # noqa: ANN401
+def _read_value(row: Mapping[str, Any], meaning: Meaning, settings: SourceSettings) -> Any:  # noqa: ANN401
     """Value with a meaning; None where the row has none, an empty text included."""
     said = settings.columns.get(meaning)
     names = (said,) if said else USUAL_NAMES[meaning]
@@ -179,42 +179,46 @@ def _value(row: Mapping[str, Any], meaning: Meaning, settings: SourceSettings) -
     return next(found, None)
 
 
-def _structure_text(values: Mapping[Meaning, Any], row: Mapping[str, Any]) -> tuple[str, str]:
+def _read_structure_text(values: Mapping[Meaning, Any], row: Mapping[str, Any]) -> tuple[str, str]:
     """Kind and text of the structure of a row."""
     if isinstance(values["cif"], str):
         return "cif", values["cif"]
-    tensors: dict[str, Any] = {m: _decoded(values[m]) for m in _TENSORS if values[m] is not None}
+    tensors: dict[str, Any] = {
+        m: _decode_value(values[m]) for m in _TENSORS if values[m] is not None
+    }
     if "sites" in row:
-        return "json", _dumped({"sites": row["sites"], "lattice": row.get("lattice"), **tensors})
+        return "json", _dump_value(
+            {"sites": row["sites"], "lattice": row.get("lattice"), **tensors}
+        )
     if values["structure"] is not None:
-        structure = _decoded(values["structure"])
+        structure = _decode_value(values["structure"])
         if not isinstance(structure, Mapping):
             raise RemediableError("unreadable: the structure is no object of JSON", _REMEDY)
-        return "json", _dumped({**_renamed_keys(structure), **tensors})
+        return "json", _dump_value({**_rename_keys(structure), **tensors})
     if values["lattice"] is None and not has_lengths(row):
         told = ", ".join(map(str, row))[:200] or "nothing"
         raise RemediableError(f"unreadable: the record holds no structure but {told}", _REMEDY)
-    found: dict[str, Any] = {m: _part(m, values[m]) for m in _PARTS if values[m] is not None}
+    found: dict[str, Any] = {m: _read_part(m, values[m]) for m in _PARTS if values[m] is not None}
     _refuse_doubtful_positions(found, row)
     keys = (*_OPTIMADE_KEYS, *(LENGTHS_AND_ANGLES if values["lattice"] is None else ()))
-    kinds = {_renamed(key): _decoded(row[key]) for key in keys if row.get(key) is not None}
-    return "json", _dumped({**found, **kinds, **tensors})
+    kinds = {_rename_key(key): _decode_value(row[key]) for key in keys if row.get(key) is not None}
+    return "json", _dump_value({**found, **kinds, **tensors})
 
 
-def _part(meaning: Meaning, value: object) -> Any:  # noqa: ANN401
+def _read_part(meaning: Meaning, value: object) -> Any:  # noqa: ANN401
     """Value of a part of a structure; a periodicity may be written as ``T T F``."""
     if meaning == "pbc" and isinstance(value, str):
         return [word.lower() in {"t", "true", "1"} for word in re.findall(r"\w+", value)]
-    return _decoded(value)
+    return _decode_value(value)
 
 
-def _renamed_keys(structure: Mapping[str, Any]) -> dict[str, Any]:
+def _rename_keys(structure: Mapping[str, Any]) -> dict[str, Any]:
     """Structure of one column with the names of a record, unless it is one of pymatgen."""
     if "sites" in structure:
         return dict(structure)
     names: dict[str, Meaning] = {n: m for m in _PARTS for n in USUAL_NAMES[m]}
     return {
-        names.get(key, _renamed(key)): _part(names.get(key, "id"), value)
+        names.get(key, _rename_key(key)): _read_part(names.get(key, "id"), value)
         for key, value in structure.items()
         if value is not None
     }
@@ -228,55 +232,55 @@ def _refuse_doubtful_positions(found: Mapping[str, Any], row: Mapping[str, Any])
         or row.get("positions") != found.get("cartesian")
     ):
         return
-    values = np.abs(numbers_of(found["cartesian"], "positions"))
+    values = np.abs(read_numbers(found["cartesian"], "positions"))
     if values.size > 3 and values.max() <= 1:
         message = "unreadable: the positions may be fractions; the name tells Cartesian ones (Å)"
         raise RemediableError(message, "name the column in source.columns: fractional or cartesian")
 
 
-def _renamed(key: str) -> str:
+def _rename_key(key: str) -> str:
     """Name in the record: ``species`` of OPTIMADE lists kinds, not atoms."""
     return "kinds" if key == "species" else key
 
 
-def _decoded(value: object) -> Any:  # noqa: ANN401
+def _decode_value(value: object) -> Any:  # noqa: ANN401
     """Value of a cell: lists in the cells of a CSV file are JSON, arrays of ASE are objects."""
-    found = json_value(value) if isinstance(value, str) else value
+    found = parse_json(value) if isinstance(value, str) else value
     if isinstance(found, Mapping) and "__ndarray__" in found:
         return found["__ndarray__"][-1]
     if isinstance(found, Mapping) and "__ase_objtype__" in found:
-        return _decoded(found.get("array"))
+        return _decode_value(found.get("array"))
     return found
 
 
-def _dumped(value: object) -> str:
+def _dump_value(value: object) -> str:
     try:
         return json.dumps(value)
     except (TypeError, ValueError) as error:
-        raise unreadable(error) from error
+        raise explain_parser_error(error) from error
 
 
-def _provenance(
+def _read_provenance(
     values: Mapping[Meaning, Any], settings: SourceSettings, notes: list[str]
 ) -> Provenance:
     """What the row says, else what the user says of the whole source."""
-    said = {m: _text(values[m]) or getattr(settings, m) for m in _SAID}
-    database_id = _text(values["id"])
-    url = _text(values["url"])
+    said = {m: _read_text_value(values[m]) or getattr(settings, m) for m in _SAID}
+    database_id = _read_text_value(values["id"])
+    url = _read_text_value(values["url"])
     if url is None and settings.url and database_id:
         url = settings.url.replace("{id}", database_id)
     return Provenance(
         **said,
         database_id=database_id,
         url=url,
-        energy_above_hull=_number("energy_above_hull", values, notes),
-        band_gap=_number("band_gap", values, notes),
-        space_group_stated=space_group_of(values["space_group"]),
+        energy_above_hull=_read_number("energy_above_hull", values, notes),
+        band_gap=_read_number("band_gap", values, notes),
+        space_group_stated=parse_space_group(values["space_group"]),
         cell_origin=settings.cell_origin,
     )
 
 
-def _number(meaning: Meaning, values: Mapping[Meaning, Any], notes: list[str]) -> float | None:
+def _read_number(meaning: Meaning, values: Mapping[Meaning, Any], notes: list[str]) -> float | None:
     """Number of a cell; None where there is none. What cannot be used costs no crystal."""
     value = values[meaning]
     if value is None:
@@ -289,5 +293,5 @@ def _number(meaning: Meaning, values: Mapping[Meaning, Any], notes: list[str]) -
     return found if np.isfinite(found) else None
 
 
-def _text(value: object) -> str | None:
+def _read_text_value(value: object) -> str | None:
     return None if value is None else str(value)

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tasks.crystals.structures import Material, material_of
+from tasks.crystals.structures import Material, make_material
 from tasks.failures import Failure, RemediableError
 from tasks.sources import (
+    ParallelMap,
     RawRecord,
     Read,
     SourceSettings,
-    Spread,
-    parsed,
-    raw_records,
-    read_failure,
+    make_read_failure,
+    parse_record,
+    read_raw_records,
     require_new,
 )
 
@@ -23,22 +23,22 @@ def read_materials(
     symprec: float,
     settings: SourceSettings | None = None,
     *,
-    read: Read = raw_records,
-    spread: Spread = map,
+    read: Read = read_raw_records,
+    parallel_map: ParallelMap = map,
 ) -> Iterator[Material | Failure]:
     """Read every structure of a file or folder, one at a time.
 
     Parameters
     ----------
     source : pathlib.Path
-        Anything that `tasks.sources.raw_records` reads.
+        Anything that `tasks.sources.read_raw_records` reads.
     symprec : float
         Tolerance of the symmetry search in Å.
     settings : SourceSettings, optional
         Provenance, meaning of columns, limits.
     read : callable
-        Like `raw_records`; may use another process.
-    spread : callable
+        Like `read_raw_records`; may use another process.
+    parallel_map : callable
         Like `map`; may use other processes, and gives the results in order.
 
     Yields
@@ -56,21 +56,23 @@ def read_materials(
     """
     settings = settings or SourceSettings()
     seen: dict[str, str] = {}
-    parse = partial(_material_in, symprec=symprec, max_atoms=settings.max_atoms)
-    for found in spread(parse, read(source, settings)):
+    parse = partial(_make_material_from_record, symprec=symprec, max_atoms=settings.max_atoms)
+    for found in parallel_map(parse, read(source, settings)):
         try:
             if isinstance(found, Material):
                 require_new(found.material_id, found.source_record, seen)
             yield found
         except RemediableError as error:
-            yield read_failure(error, found.source_record)
+            yield make_read_failure(error, found.source_record)
 
 
-def _material_in(record: RawRecord | Failure, symprec: float, max_atoms: int) -> Material | Failure:
+def _make_material_from_record(
+    record: RawRecord | Failure, symprec: float, max_atoms: int
+) -> Material | Failure:
     """Crystal of a record; depends on nothing but the arguments, and may be made anywhere."""
     if isinstance(record, Failure):
         return record
     try:
-        return material_of(parsed(record, max_atoms), symprec)
+        return make_material(parse_record(record, max_atoms), symprec)
     except Exception as error:  # noqa: BLE001 - any defect of one record is a row, not an end
-        return read_failure(error, record.source_record)
+        return make_read_failure(error, record.source_record)

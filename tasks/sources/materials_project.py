@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from tasks.failures import RemediableError
-from tasks.sources.paging import RUN_SECONDS, Client, Shelf
+from tasks.sources.paging import RUN_SECONDS, Client, PageFolder
 
 BASE_URL: Final = "https://api.materialsproject.org"
 KEY_VARIABLE: Final = "MP_API_KEY"
@@ -74,11 +74,11 @@ class Query:
         asked = {"deprecated": "false", **self.conditions, **told}
         return f"{self.base_url.rstrip('/')}/materials/summary/?{urlencode(sorted(asked.items()))}"
 
-    def page_url(self, number: int) -> str:
+    def make_page_url(self, number: int) -> str:
         """URL of a page, the first of which has the number 1."""
         return f"{self.url}&_skip={(number - 1) * self.page_limit}"
 
-    def phonon_url(self, materials: list[str]) -> str:
+    def make_phonon_url(self, materials: list[str]) -> str:
         """URL of the phonon documents of some materials."""
         asked = {
             "material_ids": ",".join(materials),
@@ -89,7 +89,7 @@ class Query:
         return f"{self.base_url.rstrip('/')}/materials/phonon/?{urlencode(asked)}"
 
 
-def conditions_of(text: str) -> dict[str, str]:
+def parse_conditions(text: str) -> dict[str, str]:
     """Read conditions of the form ``name=value``, with blanks between them.
 
     Parameters
@@ -151,17 +151,17 @@ def fetch(
         When there is no key, the folder belongs to another query, or the API does not answer as it
         should.
     """
-    client = Client(_NAME, _AGENT, query.base_url, hosts, seconds, ("X-API-KEY", _key()))
-    shelf = Shelf.of(folder, f"{query.url}&charges={query.charges}", _NAME)
-    last = shelf.last_page()
-    while not (last and _is_last(last, query, shelf.number)) and shelf.has_room(max_pages):
-        number = shelf.number + 1
-        last = _page(client, query, number)
-        shelf.add(json.dumps(last).encode(), last, query.page_url(number))
+    client = Client(_NAME, _AGENT, query.base_url, hosts, seconds, ("X-API-KEY", _read_key()))
+    pages = PageFolder.open(folder, f"{query.url}&charges={query.charges}", _NAME)
+    last = pages.read_last_page()
+    while not (last and _is_last(last, query, pages.number)) and pages.has_room(max_pages):
+        number = pages.number + 1
+        last = _make_page(client, query, number)
+        pages.add(json.dumps(last).encode(), last, query.make_page_url(number))
         yield len(last["data"])
 
 
-def _key() -> str:
+def _read_key() -> str:
     """The user's key."""
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not key:
@@ -184,18 +184,22 @@ def _is_last(page: Mapping[str, Any], query: Query, number: int) -> bool:
     return False
 
 
-def _page(client: Client, query: Query, number: int) -> dict[str, Any]:
+def _make_page(client: Client, query: Query, number: int) -> dict[str, Any]:
     """Page in the form that `tasks.sources` reads, with the charges of its materials."""
-    _, page = client.page(query.page_url(number))
+    _, page = client.download_page(query.make_page_url(number))
     documents = [document for document in page["data"] if isinstance(document, Mapping)]
     names = [str(document["material_id"]) for document in documents if "material_id" in document]
-    charged = _charged(client.page(query.phonon_url(names))[1]) if query.charges and names else {}
-    entries = [_entry(d, charged.get(str(d.get("material_id")), {})) for d in documents]
+    charged = (
+        _select_charged(client.download_page(query.make_phonon_url(names))[1])
+        if query.charges and names
+        else {}
+    )
+    entries = [_make_entry(d, charged.get(str(d.get("material_id")), {})) for d in documents]
     told = {"provider": {"name": "Materials Project"}}
     return {"data": entries, "meta": {**(page.get("meta") or {}), **told}}
 
 
-def _charged(page: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _select_charged(page: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Structure, Born charges and electronic dielectric tensor by material, where all are given."""
     found: dict[str, dict[str, Any]] = {}
     for document in page["data"]:
@@ -210,7 +214,7 @@ def _charged(page: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _entry(document: Mapping[str, Any], charged: Mapping[str, Any]) -> dict[str, Any]:
+def _make_entry(document: Mapping[str, Any], charged: Mapping[str, Any]) -> dict[str, Any]:
     """Record of a material."""
     built = document.get("builder_meta") or {}
     licence = built.get("license")

@@ -11,11 +11,11 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from tasks.crystals.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
-from tasks.crystals.masses import number_and_mass, set_special_masses
+from tasks.crystals.masses import find_number_and_mass, set_special_masses
 from tasks.failures import RemediableError
-from tasks.sources.cells import lattice_of
-from tasks.sources.json_text import json_value
-from tasks.sources.readings import Reading, require_few_atoms, take_masses
+from tasks.sources.cells import build_lattice
+from tasks.sources.json_text import parse_json
+from tasks.sources.parsed_crystals import ParsedCrystal, require_few_atoms, take_masses
 from tasks.sources.settings import DEFAULT_MAX_ATOMS
 
 FloatArray = NDArray[np.float64]
@@ -38,7 +38,7 @@ _ROUGH_VOLUME: Final = 0.01  # lengths are rounded
 _FULL = 1e-6  # an occupancy differs from 1 by less
 
 
-def parse_mapping(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
+def parse_mapping(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> ParsedCrystal:
     """Parse a record of kind ``json``.
 
     Parameters
@@ -52,7 +52,7 @@ def parse_mapping(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
 
     Returns
     -------
-    Reading
+    ParsedCrystal
         The crystal.
 
     Raises
@@ -61,27 +61,27 @@ def parse_mapping(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
         For disorder, too many atoms, a crystal that is not periodic in three directions,
         lists of other lengths, and sites that are not all atoms.
     """
-    given = json_value(text)
+    given = parse_json(text)
     _refuse_other_dimensions(given)
     _refuse_incomplete(given)
-    value = _from_pymatgen(given) if "sites" in given else given
-    cell = _cell(value)
+    value = _convert_pymatgen(given) if "sites" in given else given
+    cell = _read_cell(value)
     listed = value.get("numbers") or value.get("species") or ()
     require_few_atoms(len(listed) if isinstance(listed, list) else 0, max_atoms)
-    numbers, masses = _numbers_and_masses(value)
-    kind, positions = _positions(value, len(numbers), given.get("nsites"))
+    numbers, masses = _read_numbers_and_masses(value)
+    kind, positions = _read_positions(value, len(numbers), given.get("nsites"))
     atoms = Atoms(numbers=numbers, cell=cell, pbc=True, **{kind: positions})
     set_special_masses(atoms, masses)
     notes = take_masses(atoms, given.get("masses"))
     if given.get("born_charges") is not None:
-        charges = numbers_of(given["born_charges"], "born_charges")
+        charges = read_numbers(given["born_charges"], "born_charges")
         if charges.size != 9 * len(atoms):
             message = f"unreadable: {charges.size} Born charges, 9 of each atom are needed"
             raise RemediableError(message, _REMEDY)
         atoms.set_array(BORN_CHARGES, charges.reshape(len(atoms), 9))
     if given.get("dielectric_tensor") is not None:
         atoms.info[DIELECTRIC_TENSOR] = given["dielectric_tensor"]
-    return Reading(atoms, notes=notes)
+    return ParsedCrystal(atoms, notes=notes)
 
 
 def _refuse_other_dimensions(given: Mapping[str, Any]) -> None:
@@ -116,20 +116,20 @@ def _refuse_incomplete(given: Mapping[str, Any]) -> None:
         raise RemediableError(_FEATURES["assemblies"], _COMPLETE)
 
 
-def _cell(value: Mapping[str, Any]) -> FloatArray:
+def _read_cell(value: Mapping[str, Any]) -> FloatArray:
     """Lattice vectors as rows (Å), from nine numbers or from lengths and angles."""
     lattice = value.get("lattice")
     if isinstance(lattice, Mapping):
         if lattice.get("matrix") is None and not has_lengths(lattice):
             message = "unreadable: the lattice has neither a matrix nor lengths and angles"
             raise RemediableError(message, _REMEDY)
-        lattice = _one_cell(lattice)
+        lattice = _read_pymatgen_cell(lattice)
     elif lattice is None and has_lengths(value):
-        lattice = _cell_of_lengths(value)
+        lattice = _build_cell(value)
     if lattice is None:
         message = "a molecule, or a record without a lattice"
         raise RemediableError(message, "give a crystal with its lattice")
-    found = numbers_of(lattice, "lattice")
+    found = read_numbers(lattice, "lattice")
     if found.size == 6:
         message = "unreadable: a lattice of six numbers"
         raise RemediableError(message, "give nine numbers, or a, b, c, alpha, beta and gamma")
@@ -138,15 +138,13 @@ def _cell(value: Mapping[str, Any]) -> FloatArray:
     return found.reshape(3, 3)
 
 
-def _one_cell(lattice: Mapping[str, Any]) -> object:
+def _read_pymatgen_cell(lattice: Mapping[str, Any]) -> object:
     """Lattice vectors of a dictionary of pymatgen, which states the lengths as well."""
     if not lattice.get("matrix"):
-        return _cell_of_lengths(lattice)
-    vectors = numbers_of(lattice["matrix"], "lattice")
+        return _build_cell(lattice)
+    vectors = read_numbers(lattice["matrix"], "lattice")
     if vectors.size == 9 and has_lengths(lattice):
-        volumes = [
-            abs(np.linalg.det(v)) for v in (vectors.reshape(3, 3), _cell_of_lengths(lattice))
-        ]
+        volumes = [abs(np.linalg.det(v)) for v in (vectors.reshape(3, 3), _build_cell(lattice))]
         if abs(volumes[0] - volumes[1]) > _ROUGH_VOLUME * volumes[0]:
             told = "matrix {:.1f} Å^3, lengths and angles {:.1f} Å^3".format(*volumes)
             raise RemediableError(f"the record states two cells: {told}", _REMEDY)
@@ -169,13 +167,13 @@ def has_lengths(value: Mapping[str, Any]) -> bool:
     return all(value.get(name) is not None for name in LENGTHS_AND_ANGLES)
 
 
-def _cell_of_lengths(value: Mapping[str, Any]) -> FloatArray:
+def _build_cell(value: Mapping[str, Any]) -> FloatArray:
     """Lattice vectors of lengths (Å) and angles (degrees)."""
-    numbers = numbers_of([value[name] for name in LENGTHS_AND_ANGLES], "lengths and angles")
-    return np.asarray(lattice_of(numbers.tolist()).matrix)
+    numbers = read_numbers([value[name] for name in LENGTHS_AND_ANGLES], "lengths and angles")
+    return np.asarray(build_lattice(numbers.tolist()).matrix)
 
 
-def numbers_of(value: object, name: str) -> FloatArray:
+def read_numbers(value: object, name: str) -> FloatArray:
     """Take the numbers of a list, however it is nested.
 
     Parameters
@@ -202,7 +200,9 @@ def numbers_of(value: object, name: str) -> FloatArray:
         raise RemediableError(message, _REMEDY) from error
 
 
-def _positions(value: Mapping[str, Any], n_atoms: int, n_sites: object) -> tuple[str, FloatArray]:
+def _read_positions(
+    value: Mapping[str, Any], n_atoms: int, n_sites: object
+) -> tuple[str, FloatArray]:
     """Keyword of ASE and positions: fractional ones where there are any."""
     fractional = value.get("fractional") is not None
     name = "fractional" if fractional else "cartesian"
@@ -210,7 +210,7 @@ def _positions(value: Mapping[str, Any], n_atoms: int, n_sites: object) -> tuple
         known = ", ".join((*FRACTIONAL, *CARTESIAN))
         message = f"unreadable: the record has no positions (names that are known: {known})"
         raise RemediableError(message, "complete the record, or name the column in source.columns")
-    found = numbers_of(value[name], "positions")
+    found = read_numbers(value[name], "positions")
     if found.size != 3 * n_atoms or n_sites not in {None, n_atoms}:
         stated = "" if n_sites in {None, n_atoms} else f", and nsites is {n_sites}"
         message = f"unreadable: {found.size / 3:g} positions of {n_atoms} atoms{stated}"
@@ -218,12 +218,12 @@ def _positions(value: Mapping[str, Any], n_atoms: int, n_sites: object) -> tuple
     return "scaled_positions" if fractional else "positions", found.reshape(-1, 3)
 
 
-def _from_pymatgen(value: Mapping[str, Any]) -> dict[str, Any]:
+def _convert_pymatgen(value: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers of a dictionary that pymatgen wrote."""
     sites = value["sites"]
     if not (isinstance(sites, list) and all(isinstance(site, Mapping) for site in sites)):
         raise RemediableError("unreadable: the sites are no list of objects", _REMEDY)
-    names = [_only_element(site) for site in sites]
+    names = [_find_only_element(site) for site in sites]
     fractional = all(site.get("abc") is not None for site in sites)
     key, kind = ("abc", "fractional") if fractional else ("xyz", "cartesian")
     if any(site.get(key) is None for site in sites):
@@ -232,29 +232,29 @@ def _from_pymatgen(value: Mapping[str, Any]) -> dict[str, Any]:
     return {"lattice": lattice, "species": names, kind: [site[key] for site in sites]}
 
 
-def _only_element(site: Mapping[str, Any]) -> str:
+def _find_only_element(site: Mapping[str, Any]) -> str:
     """Symbol of a site that one element occupies."""
     occupied = site.get("species")
-    if not isinstance(occupied, list) or not all(_names_element(kind) for kind in occupied):
+    if not isinstance(occupied, list) or not all(_is_element_name(kind) for kind in occupied):
         raise RemediableError("unreadable: a site names no element", _REMEDY)
-    if len(occupied) != 1 or abs(_share(occupied[0].get("occu", 1)) - 1) > _FULL:
-        raise _disordered([(k["element"], k.get("occu", 1)) for k in occupied])
+    if len(occupied) != 1 or abs(_read_occupancy(occupied[0].get("occu", 1)) - 1) > _FULL:
+        raise _make_disorder_error([(k["element"], k.get("occu", 1)) for k in occupied])
     return str(occupied[0]["element"])
 
 
-def _names_element(kind: object) -> bool:
+def _is_element_name(kind: object) -> bool:
     return isinstance(kind, Mapping) and "element" in kind
 
 
-def _share(value: object) -> float:
+def _read_occupancy(value: object) -> float:
     """Occupancy of a site."""
-    return float(numbers_of(value, "an occupancy").reshape(-1)[0])
+    return float(read_numbers(value, "an occupancy").reshape(-1)[0])
 
 
-def _numbers_and_masses(value: Mapping[str, Any]) -> tuple[list[int], list[float] | None]:
+def _read_numbers_and_masses(value: Mapping[str, Any]) -> tuple[list[int], list[float] | None]:
     """Atomic numbers, each 1 to 118, and the masses that their symbols or kinds tell."""
     if value.get("numbers") is not None:
-        numbers = numbers_of(value["numbers"], "atomic numbers").reshape(-1)
+        numbers = read_numbers(value["numbers"], "atomic numbers").reshape(-1)
         wrong = [n for n in numbers.tolist() if not (float(n).is_integer() and 1 <= n <= 118)]
         if wrong:
             raise RemediableError(f"unreadable: no element {wrong[0]:g}", _REMEDY)
@@ -267,27 +267,27 @@ def _numbers_and_masses(value: Mapping[str, Any]) -> tuple[list[int], list[float
         if not (isinstance(kind, Mapping) and "name" in kind and "chemical_symbols" in kind):
             raise RemediableError("unreadable: a kind of atoms has no name or symbols", _REMEDY)
         kinds[kind["name"]] = kind
-    found = [_number_and_mass(str(name), kinds) for name in names]
+    found = [_find_number_and_mass(str(name), kinds) for name in names]
     return [number for number, _ in found], [mass for _, mass in found]
 
 
-def _number_and_mass(name: str, kinds: Mapping[str, Mapping[str, Any]]) -> tuple[int, float]:
+def _find_number_and_mass(name: str, kinds: Mapping[str, Mapping[str, Any]]) -> tuple[int, float]:
     """Element of a site and its mass, by the kinds of OPTIMADE where they are given."""
     if name not in kinds:
-        return number_and_mass(name)
+        return find_number_and_mass(name)
     kind = kinds[name]
     symbols, shares = kind["chemical_symbols"], kind.get("concentration") or [1.0]
     if any(kind.get("nattached") or ()) or kind.get("attached"):
         raise RemediableError(_FEATURES["site_attachments"], _COMPLETE)
     if list(symbols) == ["vacancy"]:
         raise RemediableError(f"a site ({name}) is a vacancy", _COMPLETE)
-    if len(symbols) != 1 or abs(_share(shares[0]) - 1) > _FULL:
-        raise _disordered(list(zip(symbols, shares, strict=False)))
-    number, natural = number_and_mass(str(symbols[0]))
-    return number, _share(kind["mass"]) if kind.get("mass") else natural
+    if len(symbols) != 1 or abs(_read_occupancy(shares[0]) - 1) > _FULL:
+        raise _make_disorder_error(list(zip(symbols, shares, strict=False)))
+    number, natural = find_number_and_mass(str(symbols[0]))
+    return number, _read_occupancy(kind["mass"]) if kind.get("mass") else natural
 
 
-def _disordered(shares: Sequence[tuple[object, object]]) -> RemediableError:
+def _make_disorder_error(shares: Sequence[tuple[object, object]]) -> RemediableError:
     told = ", ".join(f"{element}:{share}" for element, share in shares) or "nothing"
     message = f"disordered: a site is occupied by {told}"
     return RemediableError(message, "give an ordered approximant of the structure")

@@ -1,6 +1,6 @@
 """Structures of any database that speaks OPTIMADE, saved page by page as they arrive.
 
-The pages are kept as the provider sent them; `tasks.sources.raw_records` reads their folder.
+The pages are kept as the provider sent them; `tasks.sources.read_raw_records` reads their folder.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from tasks.failures import RemediableError
-from tasks.sources.paging import RUN_SECONDS, Client, Shelf, linked
+from tasks.sources.paging import RUN_SECONDS, Client, PageFolder, resolve_link
 
 _FIELDS: Final = (
     "lattice_vectors",
@@ -98,31 +98,31 @@ def fetch(
         structures than it tells of.
     """
     client = Client(_NAME, _AGENT, query.base_url, hosts, seconds)
-    shelf = Shelf.of(folder, query.url, _NAME)
-    last = shelf.last_page()
-    url = _next_url(last, query.url) if last else query.url
-    while url and shelf.has_room(max_pages):
-        content, last = client.page(url)
-        if shelf.add(content, last, url):
+    pages = PageFolder.open(folder, query.url, _NAME)
+    last = pages.read_last_page()
+    url = _find_next_url(last, query.url) if last else query.url
+    while url and pages.has_room(max_pages):
+        content, last = client.download_page(url)
+        if pages.add(content, last, url):
             yield len(last["data"])
-        url = _next_url(last, url)
+        url = _find_next_url(last, url)
     if last and not url:
-        _require_all(last, shelf)
+        _require_all(last, pages)
 
 
-def _next_url(page: Mapping[str, Any], url: str) -> str | None:
+def _find_next_url(page: Mapping[str, Any], url: str) -> str | None:
     """URL of the page after one."""
     links = page.get("links")
-    return linked(links.get("next"), url) if isinstance(links, Mapping) else None
+    return resolve_link(links.get("next"), url) if isinstance(links, Mapping) else None
 
 
-def _require_all(page: Mapping[str, Any], shelf: Shelf) -> None:
+def _require_all(page: Mapping[str, Any], pages: PageFolder) -> None:
     """Refuse an end of the pages where the provider announces more."""
     meta = page.get("meta")
     told = meta if isinstance(meta, Mapping) else {}
     more, total = told.get("more_data_available"), told.get("data_returned")
     if more is None and isinstance(total, int):
-        more = total > shelf.count()
+        more = total > pages.count()
     if more is True:
         number = total if isinstance(total, int) else "more"
         message = f"the provider announces {number} structures but gives no next page"

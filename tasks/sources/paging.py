@@ -20,7 +20,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from tasks.failures import RemediableError
-from tasks.sources.json_text import json_value
+from tasks.sources.json_text import parse_json
 
 RUN_SECONDS: Final = 12 * 3600.0
 """Time after which a run ends, unless it is told another one."""
@@ -74,7 +74,7 @@ class Client:
         """Without the secret, which tracebacks and logs would show otherwise."""
         return f"Client(name={self.name!r})"
 
-    def page(self, url: str) -> tuple[bytes, Mapping[str, Any]]:
+    def download_page(self, url: str) -> tuple[bytes, Mapping[str, Any]]:
         """Download a page of structures; what may pass is tried again, later and later.
 
         Parameters
@@ -95,7 +95,7 @@ class Client:
             When the provider does not answer as it should, or not in time, or leads elsewhere.
         """
         content = self._download(url)
-        return content, checked_page(content, url, self.name)
+        return content, parse_page(content, url, self.name)
 
     def require_allowed(self, url: str) -> None:
         """Refuse addresses that the user would not expect to be asked.
@@ -111,7 +111,7 @@ class Client:
             For another host than the user's, unless it was allowed; for this machine or a private
             network, unless the user's own address is there.
         """
-        home, parts = _parts(self.home), _parts(url)
+        home, parts = _split_url(self.home), _split_url(url)
         if {parts.hostname, parts.netloc} & set(self.hosts):
             return
         if not _is_same_host(parts, home):
@@ -124,7 +124,7 @@ class Client:
 
     @cached_property
     def _is_home_private(self) -> bool:
-        return _is_private(_parts(self.home).hostname)
+        return _is_private(_split_url(self.home).hostname)
 
     def _download(self, url: str) -> bytes:
         """Content of an answer, after some attempts."""
@@ -132,18 +132,20 @@ class Client:
         end = time.monotonic() + _PAGE_SECONDS
         for attempt in range(_ATTEMPTS):
             try:
-                return _within(self._seconds_left(end), lambda: self._content(url, end))
+                return _run_within(
+                    self._count_seconds_left(end), lambda: self._read_content(url, end)
+                )
             except (OSError, http.client.HTTPException, UnicodeError) as error:
-                detail, pause = _words(error), _pause(error, attempt)
+                detail, pause = _describe_error(error), _choose_pause(error, attempt)
             if pause is None or attempt == _ATTEMPTS - 1 or time.monotonic() + pause > end:
                 break
-            time.sleep(min(pause, self._seconds_left(end)))
+            time.sleep(min(pause, self._count_seconds_left(end)))
         secret = self.secret[1] if self.secret else ""
         told = detail.replace(secret, "(key)") if secret else detail
         remedy = "check URL, query and key; call again later to continue"
         raise RemediableError(f"{url} could not be read: {told}", remedy)
 
-    def _seconds_left(self, end: float) -> float:
+    def _count_seconds_left(self, end: float) -> float:
         """Time until a page must be there."""
         now = time.monotonic()
         if now >= self._began + self.seconds:
@@ -151,11 +153,11 @@ class Client:
             raise RemediableError(message, "the same command continues; --hours allows more")
         return max(min(end, self._began + self.seconds) - now, 0.0)
 
-    def _content(self, url: str, end: float) -> bytes:
+    def _read_content(self, url: str, end: float) -> bytes:
         """Content of an answer of reasonable size."""
         opener = urllib.request.build_opener(_Redirections(self))
         content = bytearray()
-        with opener.open(self._request(url), timeout=_TIMEOUT) as answer:
+        with opener.open(self._make_request(url), timeout=_TIMEOUT) as answer:
             while piece := answer.read1(_PIECE):
                 content += piece
                 if len(content) > _MAX_BYTES:
@@ -167,9 +169,9 @@ class Client:
                 raise http.client.IncompleteRead(bytes(content), answer.length)
         return bytes(content)
 
-    def _request(self, url: str) -> urllib.request.Request:
+    def _make_request(self, url: str) -> urllib.request.Request:
         """Request, with the secret where it is safe."""
-        parts = _parts(url)
+        parts = _split_url(url)
         headers = {"User-Agent": self.agent, "Accept": "application/vnd.api+json, application/json"}
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme is checked
         if self.secret:
@@ -192,7 +194,7 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(*told)
 
 
-def linked(link: object, url: str) -> str | None:
+def resolve_link(link: object, url: str) -> str | None:
     """Address that a link on a page names.
 
     Parameters
@@ -212,7 +214,7 @@ def linked(link: object, url: str) -> str | None:
     if not told:
         return None
     found = urljoin(url, str(told))
-    parts, here = _parts(found), _parts(url)
+    parts, here = _split_url(found), _split_url(url)
     is_insecure = (here.scheme, parts.scheme) == ("https", "http")
     if is_insecure and parts.hostname == here.hostname and parts.port in {None, 80}:
         return parts._replace(scheme="https", netloc=here.netloc).geturl()
@@ -220,7 +222,7 @@ def linked(link: object, url: str) -> str | None:
 
 
 @dataclass
-class Shelf:
+class PageFolder:
     """Folder of the pages of one query; made with the first page that arrives.
 
     Attributes
@@ -247,7 +249,7 @@ class Shelf:
     n_empty: int = 0
 
     @classmethod
-    def of(cls, folder: Path, query: str, name: str) -> "Shelf":
+    def open(cls, folder: Path, query: str, name: str) -> "PageFolder":
         """Open a folder; refuse one with the pages of another query.
 
         Parameters
@@ -259,7 +261,7 @@ class Shelf:
 
         Returns
         -------
-        Shelf
+        PageFolder
             With what earlier calls saved.
 
         Raises
@@ -267,22 +269,22 @@ class Shelf:
         RemediableError
             When the folder belongs to another query.
         """
-        shelf = cls(folder, query, name)
-        shelf.number = len(saved_pages(folder))
-        if not shelf.number:
-            return shelf
-        if (folder / _QUERY_FILE).read_text(encoding="utf-8") != shelf._claim:
+        pages = cls(folder, query, name)
+        pages.number = len(list_saved_pages(folder))
+        if not pages.number:
+            return pages
+        if (folder / _QUERY_FILE).read_text(encoding="utf-8") != pages._claim:
             message = f"{folder} holds the pages of another query"
             raise RemediableError(message, "give a new folder, or the same query")
         if (marks := folder / _MARKS_FILE).exists():
-            shelf.marks = set(marks.read_text(encoding="ascii").split())
-        return shelf
+            pages.marks = set(marks.read_text(encoding="ascii").split())
+        return pages
 
     @property
     def _claim(self) -> str:
         return json.dumps({"url": self.query})
 
-    def last_page(self) -> Mapping[str, Any] | None:
+    def read_last_page(self) -> Mapping[str, Any] | None:
         """Read the last page of earlier calls.
 
         Returns
@@ -290,7 +292,7 @@ class Shelf:
         mapping or None
             With a list under ``data``; None where there is no page.
         """
-        return read_page(saved_pages(self.folder)[-1], self.name) if self.number else None
+        return read_page(list_saved_pages(self.folder)[-1], self.name) if self.number else None
 
     def count(self) -> int:
         """Count the structures on all pages.
@@ -300,7 +302,9 @@ class Shelf:
         int
             Their number; every page is read.
         """
-        return sum(len(read_page(path, self.name)["data"]) for path in saved_pages(self.folder))
+        return sum(
+            len(read_page(path, self.name)["data"]) for path in list_saved_pages(self.folder)
+        )
 
     def has_room(self, max_pages: int | None) -> bool:
         """Tell whether a further page is wanted.
@@ -351,10 +355,18 @@ class Shelf:
         """
         self.n_empty = 0 if page["data"] else self.n_empty + 1
         if self.n_empty >= _MAX_EMPTY:
-            raise self._circle(f"sent {self.n_empty} empty pages in turn, and names a next one")
-        marks = {_mark(url), _mark(repr(page["data"]))} if page["data"] else {_mark(url)}
+            raise self._make_circle_error(
+                f"sent {self.n_empty} empty pages in turn, and names a next one"
+            )
+        marks = (
+            {_compute_mark(url), _compute_mark(repr(page["data"]))}
+            if page["data"]
+            else {_compute_mark(url)}
+        )
         if marks & self.marks:
-            raise self._circle("sent a page again that it had sent before, as the next one")
+            raise self._make_circle_error(
+                "sent a page again that it had sent before, as the next one"
+            )
         self.marks |= marks
         if not page["data"] and self.number:
             return False
@@ -371,7 +383,7 @@ class Shelf:
         with (self.folder / _MARKS_FILE).open("a", encoding="ascii") as stream:
             stream.writelines(f"{mark}\n" for mark in sorted(marks))
 
-    def _circle(self, what: str) -> RemediableError:
+    def _make_circle_error(self, what: str) -> RemediableError:
         """Error of a provider whose pages do not come to an end."""
         return RemediableError(
             f"{self.name} {what}; pages saved: {self.number}",
@@ -379,7 +391,7 @@ class Shelf:
         )
 
 
-def holds_pages(folder: Path) -> bool:
+def has_pages(folder: Path) -> bool:
     """Tell whether a folder was claimed for the pages of a query.
 
     Parameters
@@ -395,7 +407,7 @@ def holds_pages(folder: Path) -> bool:
     return (folder / _QUERY_FILE).exists()
 
 
-def saved_pages(folder: Path) -> list[Path]:
+def list_saved_pages(folder: Path) -> list[Path]:
     """List the pages saved so far, in their order.
 
     Parameters
@@ -445,10 +457,10 @@ def read_page(path: Path, name: str) -> Mapping[str, Any]:
         With a list under ``data``.
     """
     with gzip.open(path, "rb") as stream:
-        return checked_page(stream.read(_MAX_BYTES), str(path), name)
+        return parse_page(stream.read(_MAX_BYTES), str(path), name)
 
 
-def checked_page(content: bytes, place: str, name: str) -> Mapping[str, Any]:
+def parse_page(content: bytes, place: str, name: str) -> Mapping[str, Any]:
     """Parse a page of structures.
 
     Parameters
@@ -472,7 +484,7 @@ def checked_page(content: bytes, place: str, name: str) -> Mapping[str, Any]:
     """
     remedy = f"give the base URL of {name}"
     try:
-        page = json_value(content)
+        page = parse_json(content)
     except ValueError as error:
         raise RemediableError(f"{place} did not answer with JSON: {error}", remedy) from error
     if not isinstance(page, dict) or not isinstance(page.get("data"), list):
@@ -480,7 +492,7 @@ def checked_page(content: bytes, place: str, name: str) -> Mapping[str, Any]:
     return page
 
 
-def _parts(url: str) -> SplitResult:
+def _split_url(url: str) -> SplitResult:
     """Parts of an address of the web."""
     try:
         parts = urlsplit(url)
@@ -510,7 +522,7 @@ def _is_private(host: str | None) -> bool:
     return any(not (getattr(a, "ipv4_mapped", None) or a).is_global for a in addresses)
 
 
-def _within(seconds: float, action: Callable[[], bytes]) -> bytes:
+def _run_within(seconds: float, action: Callable[[], bytes]) -> bytes:
     """Result of an action that may hang, in time or not at all."""
     results: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
 
@@ -531,11 +543,11 @@ def _within(seconds: float, action: Callable[[], bytes]) -> bytes:
     return result
 
 
-def _mark(text: str) -> str:
+def _compute_mark(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-def _pause(error: Exception, attempt: int) -> float | None:
+def _choose_pause(error: Exception, attempt: int) -> float | None:
     """Seconds until the next attempt; None where it would fail as well."""
     reason, wait = getattr(error, "reason", error), ""
     if isinstance(reason, socket.gaierror):
@@ -548,10 +560,10 @@ def _pause(error: Exception, attempt: int) -> float | None:
     return None if is_final else min(seconds, _LONGEST_WAIT)
 
 
-def _words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """What an error of the network means."""
     if isinstance(error, urllib.error.HTTPError):
-        return _told(error)
+        return _read_provider_message(error)
     reason = getattr(error, "reason", error)
     if isinstance(reason, socket.gaierror):
         return "there is no such host, or no network"
@@ -562,7 +574,7 @@ def _words(error: Exception) -> str:
     return str(reason) or type(reason).__name__
 
 
-def _told(error: urllib.error.HTTPError) -> str:
+def _read_provider_message(error: urllib.error.HTTPError) -> str:
     """What the provider says of an error, as OPTIMADE prescribes or in a word."""
     try:
         told = json.loads(error.read(2**16))

@@ -9,11 +9,11 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from tasks.crystals.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
-from tasks.crystals.records import safe_id
+from tasks.crystals.masses import HEAVY_HYDROGEN, find_number_and_mass, set_masses_of_symbols
+from tasks.crystals.records import make_safe_id
 from tasks.failures import RemediableError
 from tasks.sources.documents import Document, read_text
-from tasks.sources.readings import Reading, require_few_atoms
+from tasks.sources.parsed_crystals import ParsedCrystal, require_few_atoms
 from tasks.sources.records import RawRecord
 from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
 
@@ -45,12 +45,12 @@ def cut_poscar(document: Document, settings: SourceSettings) -> Iterator[RawReco
     """
     text = read_text(document.stream, settings.max_record_bytes)
     bare = document.stem.upper() in {"POSCAR", "CONTCAR"}
-    material_id = safe_id(document.folder if bare else document.stem)
+    material_id = make_safe_id(document.folder if bare else document.stem)
     if text.strip():
         yield RawRecord(material_id, "poscar", text, document.name)
 
 
-def parse_poscar(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
+def parse_poscar(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> ParsedCrystal:
     """Parse a POSCAR.
 
     Parameters
@@ -63,7 +63,7 @@ def parse_poscar(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
 
     Returns
     -------
-    Reading
+    ParsedCrystal
         The crystal.
 
     Raises
@@ -73,22 +73,22 @@ def parse_poscar(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
         what the format has there.
     """
     lines = _Lines(text)
-    title = lines.words("a title")
-    scale, vectors = _numbers(lines, "a scale"), [_vector(lines) for _ in range(3)]
-    cell, factor = _scaled(np.array(vectors), scale)
-    words, notes = lines.words("symbols or counts"), []
-    symbols = None if _is_count(words[0]) else [_symbol(word) for word in words]
-    counts = _counts(words if symbols is None else lines.words("counts"))
+    title = lines.read_words("a title")
+    scale, vectors = _read_numbers(lines, "a scale"), [_read_vector(lines) for _ in range(3)]
+    cell, factor = _scale_vectors(np.array(vectors), scale)
+    words, notes = lines.read_words("symbols or counts"), []
+    symbols = None if _is_count(words[0]) else [_parse_symbol(word) for word in words]
+    counts = _read_counts(words if symbols is None else lines.read_words("counts"))
     require_few_atoms(sum(counts), max_atoms)
-    mode = lines.words("'Direct' or 'Cartesian'")[0].lower()
+    mode = lines.read_words("'Direct' or 'Cartesian'")[0].lower()
     is_selective = mode.startswith("s")
     if is_selective:
-        mode = lines.words("'Direct' or 'Cartesian'")[0].lower()
-    rows, behind = _rows(lines, sum(counts), 6 if is_selective else 3)
-    if rest := lines.rest_that_is_not_read():
+        mode = lines.read_words("'Direct' or 'Cartesian'")[0].lower()
+    rows, behind = _read_rows(lines, sum(counts), 6 if is_selective else 3)
+    if rest := lines.describe_rest():
         notes.append(rest)
     if symbols is None:
-        symbols, where = _of_old_form(title, behind, counts)
+        symbols, where = _find_old_symbols(title, behind, counts)
         notes.append(f"the elements are those {where} (VASP 4 form)")
     if len(symbols) != len(counts):
         message = f"unreadable: {len(symbols)} symbols above {len(counts)} counts"
@@ -97,10 +97,10 @@ def parse_poscar(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
     _refuse_other_symbols(named, behind)
     is_cartesian = mode[0] in "ck"
     positions = {"positions": rows * factor} if is_cartesian else {"scaled_positions": rows}
-    numbers = [number_and_mass(symbol)[0] for symbol in named]
+    numbers = [find_number_and_mass(symbol)[0] for symbol in named]
     atoms = Atoms(numbers=numbers, cell=cell, pbc=True, **positions)
     set_masses_of_symbols(atoms, named)
-    return Reading(atoms, None, tuple(notes))
+    return ParsedCrystal(atoms, None, tuple(notes))
 
 
 class _Lines:
@@ -110,7 +110,7 @@ class _Lines:
         self._lines = text.splitlines()
         self.number = 0
 
-    def words(self, wanted: str) -> list[str]:
+    def read_words(self, wanted: str) -> list[str]:
         """Words of the next line."""
         self.number += 1
         if self.number > len(self._lines):
@@ -123,7 +123,7 @@ class _Lines:
             raise RemediableError(message, _REMEDY)
         return words
 
-    def holds_coordinates_at(self, offset: int) -> bool:
+    def has_coordinates_at(self, offset: int) -> bool:
         """Whether a line so far ahead begins with three numbers."""
         line = next(iter(self._lines[self.number + offset :]), "")
         try:
@@ -131,7 +131,7 @@ class _Lines:
         except ValueError:
             return False
 
-    def rest_that_is_not_read(self) -> str | None:
+    def describe_rest(self) -> str | None:
         """Note on what follows the coordinates, unless it is empty or velocities."""
         line = next(iter(self._lines[self.number :]), "").lower()
         is_usual = line.startswith(_VELOCITIES) and "configuration" not in line
@@ -146,9 +146,9 @@ class _Lines:
         return next((k for k, line in enumerate(left) if not line.strip()), len(left))
 
 
-def _numbers(lines: _Lines, wanted: str) -> list[float]:
+def _read_numbers(lines: _Lines, wanted: str) -> list[float]:
     """Numbers at the beginning of the next line."""
-    words, found = lines.words(wanted), []
+    words, found = lines.read_words(wanted), []
     for word in words:
         try:
             found.append(float(word))
@@ -160,16 +160,16 @@ def _numbers(lines: _Lines, wanted: str) -> list[float]:
     return found
 
 
-def _vector(lines: _Lines) -> list[float]:
+def _read_vector(lines: _Lines) -> list[float]:
     """Three numbers of the next line."""
-    found = _numbers(lines, "three numbers")
+    found = _read_numbers(lines, "three numbers")
     if len(found) < 3:
         message = f"unreadable: line {lines.number}: expected three numbers"
         raise RemediableError(message, _REMEDY)
     return found[:3]
 
 
-def _scaled(vectors: FloatArray, scale: Sequence[float]) -> tuple[FloatArray, FloatArray]:
+def _scale_vectors(vectors: FloatArray, scale: Sequence[float]) -> tuple[FloatArray, FloatArray]:
     """Cell, and the factor of Cartesian positions; a negative scale is the volume."""
     if len(scale) not in {1, 3} or not all(scale) or (len(scale) == 3 and min(scale) < 0):
         raise RemediableError(f"unreadable: line 2: the scale is {scale}", "give 1 or 3 factors")
@@ -184,7 +184,7 @@ def _is_count(word: str) -> bool:
     return word.isascii() and word.isdigit()
 
 
-def _counts(words: Sequence[str]) -> list[int]:
+def _read_counts(words: Sequence[str]) -> list[int]:
     """Atoms of each kind."""
     if not all(map(_is_count, words)):
         found = " ".join(words)[:60]
@@ -194,24 +194,24 @@ def _counts(words: Sequence[str]) -> list[int]:
     return [int(word) for word in words]
 
 
-def _symbol(word: str) -> str:
+def _parse_symbol(word: str) -> str:
     """Symbol of an element, without the name of its potential such as in ``Ti_pv``."""
     symbol = word.replace("/", "_").split("_")[0]
-    number_and_mass(symbol)
+    find_number_and_mass(symbol)
     return symbol
 
 
-def _rows(lines: _Lines, n_atoms: int, n_words: int) -> tuple[FloatArray, list[str | None]]:
+def _read_rows(lines: _Lines, n_atoms: int, n_words: int) -> tuple[FloatArray, list[str | None]]:
     """Coordinates, and the symbol behind each where exactly one stands there."""
     if lines.n_left < n_atoms:
         message = f"unreadable: {n_atoms} atoms announced, {lines.n_left} lines found"
         raise RemediableError(message, "correct the counts, or complete the file")
-    if lines.holds_coordinates_at(n_atoms):
+    if lines.has_coordinates_at(n_atoms):
         message = f"unreadable: {n_atoms} atoms announced, and further coordinates follow"
         raise RemediableError(message, "correct the counts, or remove the line")
     rows, behind = [], list[str | None]()
     for _ in range(n_atoms):
-        words = lines.words("coordinates")
+        words = lines.read_words("coordinates")
         try:
             rows.append([float(word) for word in words[:3]])
         except ValueError as error:
@@ -226,7 +226,7 @@ def _rows(lines: _Lines, n_atoms: int, n_words: int) -> tuple[FloatArray, list[s
     return np.array(rows).reshape(-1, 3), behind
 
 
-def _of_old_form(
+def _find_old_symbols(
     title: Sequence[str], behind: Sequence[str | None], counts: Sequence[int]
 ) -> tuple[list[str], str]:
     """Symbols of a file without a line of symbols, and where they stand."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from tasks.crystals.records import Provenance, safe_id
-from tasks.failures import Failure, RemediableError, failure_of
+from tasks.crystals.records import Provenance, make_safe_id
+from tasks.failures import Failure, RemediableError, make_failure
 
 STAGE = "read"
 _REMEDY = "correct or remove the file"
@@ -85,7 +85,7 @@ def require_new(material_id: str, source_record: str, seen: dict[str, str]) -> N
         raise RemediableError(message, "rename one of the files or records")
 
 
-def read_failure(error: Exception, source_record: str) -> Failure:
+def make_read_failure(error: Exception, source_record: str) -> Failure:
     """Failure of the read stage, named by its record: the structure's own name may be taken.
 
     Parameters
@@ -100,17 +100,17 @@ def read_failure(error: Exception, source_record: str) -> Failure:
     Failure
         A row of ``failures``.
     """
-    told = f"{source_record}\n{error}".encode("utf-8", "surrogatepass")
-    return failure_of(
+    content = f"{source_record}\n{error}".encode("utf-8", "surrogatepass")
+    return make_failure(
         error,
-        material_id=safe_id(source_record),
-        key=hashlib.sha256(told).hexdigest(),
+        material_id=make_safe_id(source_record),
+        key=hashlib.sha256(content).hexdigest(),
         stage=STAGE,
         source_record=source_record,
     )
 
 
-def unreadable(error: Exception) -> RemediableError:
+def explain_parser_error(error: Exception) -> RemediableError:
     """Say of a parser's error what it means for the user.
 
     Parameters
@@ -126,9 +126,9 @@ def unreadable(error: Exception) -> RemediableError:
     if isinstance(error, RemediableError):
         return error
     unknown = f"{_UNKNOWN} ({type(error).__name__})"
-    told = next((text for kinds, text in _TOLD if isinstance(error, kinds)), unknown)
+    content = next((text for kinds, text in _TOLD if isinstance(error, kinds)), unknown)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else None
     if isinstance(error, json.JSONDecodeError):
         reason = f"line {error.lineno}, column {error.colno}"
     remedy = _REMEDY_OF_SIZE if isinstance(error, MemoryError) else _REMEDY
-    return RemediableError(f"unreadable: {told}{f' ({reason})' if reason else ''}", remedy)
+    return RemediableError(f"unreadable: {content}{f' ({reason})' if reason else ''}", remedy)

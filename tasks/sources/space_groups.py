@@ -10,7 +10,7 @@ _N_HALL: Final = 530
 _SETTING: Final = re.compile(r"(:\w+| [HRSZ])$")
 
 
-def space_group_of(value: object) -> int | None:
+def parse_space_group(value: object) -> int | None:
     """Read a space group.
 
     Parameters
@@ -28,11 +28,11 @@ def space_group_of(value: object) -> int | None:
     try:
         number = float(text)
     except ValueError:
-        return _numbers().get(plain_symbol(text))
+        return _list_numbers().get(normalize_symbol(text))
     return int(number) if number in range(1, 231) else None
 
 
-def plain_symbol(symbol: str) -> str:
+def normalize_symbol(symbol: str) -> str:
     """Bring an international symbol into a form that can be compared.
 
     Parameters
@@ -49,7 +49,7 @@ def plain_symbol(symbol: str) -> str:
 
 
 @cache
-def _numbers() -> dict[str, int]:
+def _list_numbers() -> dict[str, int]:
     """Number by symbol, short and full ones, of all settings."""
     found: dict[str, int] = {}
     for hall in range(1, _N_HALL + 1):
@@ -58,5 +58,5 @@ def _numbers() -> dict[str, int]:
         # P 1 21/n 1 is also written P 21/n.
         brief = (" ".join(part for part in symbol.split() if part != "1") for symbol in full)
         for symbol in (kind.international_short, kind.international_full, *full, *brief):
-            found.setdefault(plain_symbol(symbol), kind.number)
+            found.setdefault(normalize_symbol(symbol), kind.number)
     return found

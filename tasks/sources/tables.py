@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from tasks.failures import Failure, RemediableError
 from tasks.sources.documents import FREE_BYTES, Document, read_all, read_line, read_text
-from tasks.sources.json_text import json_value
-from tasks.sources.mappings import is_structure, record_of, wanted_columns
-from tasks.sources.records import RawRecord, read_failure, unreadable
+from tasks.sources.json_text import parse_json
+from tasks.sources.mappings import choose_columns, is_structure, make_record
+from tasks.sources.records import RawRecord, explain_parser_error, make_read_failure
 from tasks.sources.settings import SourceSettings
 
 _BATCH = 256  # rows
@@ -46,16 +46,18 @@ def cut_parquet(document: Document, settings: SourceSettings) -> Iterator[RawRec
     content = io.BytesIO(read_all(document.stream, settings.max_record_bytes)) if inside else None
     source = content or document.path
     with pq.ParquetFile(source, page_checksum_verification=True) as file:
-        columns = wanted_columns(file.schema_arrow.names, settings)
+        columns = choose_columns(file.schema_arrow.names, settings)
         is_text = [pa.types.is_string(file.schema_arrow.field(name).type) for name in columns]
         metadata = file.metadata
     # Equal texts of a column stay one text until their row is needed.
     texts = [name for name, text in zip(columns, is_text, strict=True) if text]
     with pq.ParquetFile(source, page_checksum_verification=True, read_dictionary=texts) as file:
-        yield from _records(_rows(file, metadata, columns, document, settings), document, settings)
+        yield from _make_records(
+            _read_rows(file, metadata, columns, document, settings), document, settings
+        )
 
 
-def _rows(
+def _read_rows(
     file: pq.ParquetFile,
     metadata: pq.FileMetaData,
     columns: Sequence[str],
@@ -71,7 +73,7 @@ def _rows(
         if sum(chunk.total_uncompressed_size for chunk in wanted) > limit:
             message = "the Parquet file becomes suspiciously large"
             raise RemediableError(message, "write it again, or raise source.max_expansion")
-        n_bytes = sum(map(_decoded_bytes, wanted)) / max(group.num_rows, 1)
+        n_bytes = sum(map(_estimate_decoded_bytes, wanted)) / max(group.num_rows, 1)
         size = int(min(max(_BATCH_BYTES / max(n_bytes, 1), 1), _BATCH))
         batches = file.iter_batches(size, row_groups=[index], columns=columns, use_threads=False)
         for batch in batches:
@@ -79,7 +81,7 @@ def _rows(
                 yield batch.slice(row, 1).to_pylist()[0]
 
 
-def _decoded_bytes(chunk: pq.ColumnChunkMetaData) -> int:
+def _estimate_decoded_bytes(chunk: pq.ColumnChunkMetaData) -> int:
     """Bytes that the values of a column take in memory; one text may stand for many rows."""
     if chunk.physical_type == _TEXT:
         return int(chunk.total_uncompressed_size)
@@ -110,8 +112,8 @@ def cut_csv(document: Document, settings: SourceSettings) -> Iterator[RawRecord 
     text = io.TextIOWrapper(document.stream, "utf-8-sig", errors="replace", newline="")
     rows = csv.DictReader(text)
     if rows.fieldnames:
-        wanted_columns(list(rows.fieldnames), settings)
-        yield from _records(rows, document, settings)
+        choose_columns(list(rows.fieldnames), settings)
+        yield from _make_records(rows, document, settings)
 
 
 def cut_json_lines(document: Document, settings: SourceSettings) -> Iterator[RawRecord | Failure]:
@@ -132,7 +134,7 @@ def cut_json_lines(document: Document, settings: SourceSettings) -> Iterator[Raw
     index = 0
     while line := read_line(document.stream, settings.max_record_bytes):
         if line.strip():
-            yield _guarded(line, index, document, settings)
+            yield _make_guarded_record(line, index, document, settings)
             index += 1
 
 
@@ -151,17 +153,17 @@ def cut_json(document: Document, settings: SourceSettings) -> Iterator[RawRecord
     RawRecord or Failure
         In the order of the file.
     """
-    value = json_value(read_text(document.stream, settings.max_record_bytes) or "[]")
+    value = parse_json(read_text(document.stream, settings.max_record_bytes) or "[]")
     if isinstance(value, Mapping) and not is_structure(value) and "data" in value:
-        settings, value = _said_by(value, settings), value["data"]
+        settings, value = _add_provider(value, settings), value["data"]
     if is_structure(value):
-        yield record_of(_flat(value), document.stem, document.name, settings)
+        yield make_record(_flatten_entry(value), document.stem, document.name, settings)
     elif isinstance(value, Mapping):
         # The database of ASE in JSON lists its rows and the next number beside them.
         own = {"ids", "nextid"} if {"ids", "nextid"} <= set(value) else set()
         for name, entry in value.items():
             if name not in own:
-                yield _guarded(entry, name, document, settings)
+                yield _make_guarded_record(entry, name, document, settings)
     elif not isinstance(value, list):
         message = (
             f"unreadable: the file holds neither objects nor lists but {json.dumps(value)[:40]}"
@@ -169,38 +171,38 @@ def cut_json(document: Document, settings: SourceSettings) -> Iterator[RawRecord
         raise RemediableError(message, "give a structure, or a list of them")
     else:
         for index, entry in enumerate(value):
-            yield _guarded(entry, index, document, settings)
+            yield _make_guarded_record(entry, index, document, settings)
 
 
-def _said_by(page: Mapping[str, Any], settings: SourceSettings) -> SourceSettings:
+def _add_provider(page: Mapping[str, Any], settings: SourceSettings) -> SourceSettings:
     """Settings with the provider of a page of OPTIMADE as database, unless the user names one."""
     provider = (page.get("meta") or {}).get("provider") or {}
     name = settings.database or provider.get("name")
     return settings.model_copy(update={"database": name})
 
 
-def _records(
+def _make_records(
     rows: Iterator[Mapping[str, Any]], document: Document, settings: SourceSettings
 ) -> Iterator[RawRecord | Failure]:
     """Records of the rows of a table."""
     for index, row in enumerate(rows):
-        yield _guarded(row, index, document, settings)
+        yield _make_guarded_record(row, index, document, settings)
 
 
-def _guarded(
+def _make_guarded_record(
     entry: object, label: int | str, document: Document, settings: SourceSettings
 ) -> RawRecord | Failure:
     """Record of an entry, or why it is none."""
     place = f"{document.name}#{label}"
     name = label if isinstance(label, str) else f"{document.stem}-{label}"
     try:
-        row = json_value(entry) if isinstance(entry, str) else entry
-        return record_of(_flat(row), name, place, settings)
+        row = parse_json(entry) if isinstance(entry, str) else entry
+        return make_record(_flatten_entry(row), name, place, settings)
     except Exception as error:  # noqa: BLE001 - a defective entry is a row
-        return read_failure(unreadable(error), place)
+        return make_read_failure(explain_parser_error(error), place)
 
 
-def _flat(entry: Any) -> Mapping[str, Any]:  # noqa: ANN401
+def _flatten_entry(entry: Any) -> Mapping[str, Any]:  # noqa: ANN401
     """Keys of an entry of OPTIMADE, whose attributes are one level deeper, on one level."""
     if not isinstance(entry, Mapping):
         message = f"unreadable: the record is no object but {json.dumps(entry)[:40]}"

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tasks.failures import Failure, RemediableError
-from tasks.sources.cells import lattice_of
+from tasks.sources.cells import build_lattice
 from tasks.sources.documents import FREE_BYTES, Document
-from tasks.sources.mappings import record_of
-from tasks.sources.records import RawRecord, read_failure, unreadable
+from tasks.sources.mappings import make_record
+from tasks.sources.records import RawRecord, explain_parser_error, make_read_failure
 from tasks.sources.settings import SourceSettings
 
 _WHOLE: Final = ("num_atoms", "atom_types")
@@ -56,7 +56,7 @@ def cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRec
         message = "unreadable: no plain tensors: damaged, of another kind, or with objects in it"
         raise RemediableError(message, "give a file of tensors alone, or CIF files") from error
     _require_stored(found, document.size * settings.max_expansion + FREE_BYTES)
-    counts, types, positions, lengths, angles = _checked(found)
+    counts, types, positions, lengths, angles = _check_tensors(found)
     start = 0
     for index, count in enumerate(counts):
         atoms = slice(start, start + count)
@@ -64,13 +64,13 @@ def cut_tensors(document: Document, settings: SourceSettings) -> Iterator[RawRec
         place = f"{document.name}#{index}"
         try:
             row = {
-                "lattice": lattice_of([*lengths[index], *angles[index]]).matrix.tolist(),
+                "lattice": build_lattice([*lengths[index], *angles[index]]).matrix.tolist(),
                 "numbers": types[atoms],
                 "frac_coords": positions[atoms],
             }
-            yield record_of(row, f"{document.stem}-{index}", place, settings)
+            yield make_record(row, f"{document.stem}-{index}", place, settings)
         except Exception as error:  # noqa: BLE001 - a defective crystal is a row
-            yield read_failure(unreadable(error), place)
+            yield make_read_failure(explain_parser_error(error), place)
 
 
 def _require_stored(found: object, most: float) -> None:
@@ -82,7 +82,7 @@ def _require_stored(found: object, most: float) -> None:
         raise RemediableError(message, "give tensors that are stored in full")
 
 
-def _checked(found: Any) -> tuple[Sequence[Any], ...]:  # noqa: ANN401
+def _check_tensors(found: Any) -> tuple[Sequence[Any], ...]:  # noqa: ANN401
     """Values of the five tensors as lists; refuse those that do not belong together."""
     import torch  # noqa: PLC0415 - as above
 

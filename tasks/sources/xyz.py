@@ -11,14 +11,14 @@ import ase.io
 from ase import Atoms
 
 from tasks.crystals.dielectric import DIELECTRIC_TENSOR
-from tasks.crystals.masses import HEAVY_HYDROGEN, number_and_mass, set_masses_of_symbols
-from tasks.crystals.records import safe_id
+from tasks.crystals.masses import HEAVY_HYDROGEN, find_number_and_mass, set_masses_of_symbols
+from tasks.crystals.records import make_safe_id
 from tasks.failures import Failure, RemediableError
 from tasks.sources.documents import Document, read_line
-from tasks.sources.readings import Reading, require_few_atoms, take_masses
-from tasks.sources.records import RawRecord, read_failure
+from tasks.sources.parsed_crystals import ParsedCrystal, require_few_atoms, take_masses
+from tasks.sources.records import RawRecord, make_read_failure
 from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
-from tasks.sources.space_groups import space_group_of
+from tasks.sources.space_groups import parse_space_group
 
 _SHORTEST_ATOM_LINE: Final = 8  # bytes: a symbol and three numbers
 _LONGEST_COUNT: Final = 12  # digits
@@ -44,16 +44,16 @@ def cut_xyz(document: Document, settings: SourceSettings) -> Iterator[RawRecord 
         A single frame is named by its file. Lines that belong to no frame are a failure, after
         which reading goes on with the next line that is a number of atoms.
     """
-    frames = _Frames(document, settings.max_record_bytes).cut()
+    frames = _Frames(document, settings.max_record_bytes).split()
     stem, name = document.stem, document.name
     head = list(islice(frames, 2))
     for index, frame in enumerate(chain(head, frames)):
         mark = f"{index}" if len(head) > 1 else ""
         place = f"{name}#{mark}" if mark else name
         if isinstance(frame, str):
-            yield RawRecord(safe_id(f"{stem}-{mark}" if mark else stem), "xyz", frame, place)
+            yield RawRecord(make_safe_id(f"{stem}-{mark}" if mark else stem), "xyz", frame, place)
         else:
-            yield read_failure(frame, place)
+            yield make_read_failure(frame, place)
 
 
 @dataclass
@@ -65,21 +65,21 @@ class _Frames:
     number: int = 0
     _kept: list[str] = field(default_factory=list)
 
-    def cut(self) -> Iterator[str | RemediableError]:
+    def split(self) -> Iterator[str | RemediableError]:
         """Text of each frame, or why some lines are none."""
-        while line := self._line():
+        while line := self._read_line():
             if not line.strip():
                 continue
             if not _is_count(line):
-                yield self._rubbish(line)
+                yield self._skip_rubbish(line)
                 continue
             if len(line.strip()) > _LONGEST_COUNT or int(line) * _SHORTEST_ATOM_LINE > self.limit:
                 message = f"unreadable: line {self.number}: {line.strip()[:40]} atoms in one frame"
                 yield RemediableError(message, _REMEDY)
                 continue
-            yield self._frame(line)
+            yield self._read_frame(line)
 
-    def _line(self) -> str:
+    def _read_line(self) -> str:
         """Next line; empty at the end."""
         self.number += 1
         if self._kept:
@@ -90,21 +90,21 @@ class _Frames:
         self.number -= 1
         self._kept.append(line)
 
-    def _rubbish(self, line: str) -> RemediableError:
+    def _skip_rubbish(self, line: str) -> RemediableError:
         """Pass over the lines up to the next number of atoms."""
         start, found = self.number, line.strip()[:40]
-        while (line := self._line()) and not _is_count(line):
+        while (line := self._read_line()) and not _is_count(line):
             pass
         self._put_back(line)
         lines = f"line {start}" if self.number == start else f"lines {start} to {self.number}"
         message = f"unreadable: {lines}: expected a number of atoms, found {found!r}"
         return RemediableError(message, "correct the file")
 
-    def _frame(self, count: str) -> str | RemediableError:
+    def _read_frame(self, count: str) -> str | RemediableError:
         """Frame that begins with a number; one that the next number cuts short is none."""
         start, n_atoms = self.number, int(count)
-        lines = [self._line()]
-        while len(lines) <= n_atoms and (line := self._line()).strip() and not _is_count(line):
+        lines = [self._read_line()]
+        while len(lines) <= n_atoms and (line := self._read_line()).strip() and not _is_count(line):
             lines.append(line)
         if len(lines) <= n_atoms:
             self._put_back(line)
@@ -119,7 +119,7 @@ def _is_count(line: str) -> bool:
     return digits.isascii() and digits.isdigit()
 
 
-def parse_xyz(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
+def parse_xyz(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> ParsedCrystal:
     """Parse a frame, which may carry its own name.
 
     Parameters
@@ -131,7 +131,7 @@ def parse_xyz(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
 
     Returns
     -------
-    Reading
+    ParsedCrystal
         The name is the value of ``material_id`` in the comment line.
 
     Raises
@@ -144,7 +144,7 @@ def parse_xyz(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
     require_few_atoms(int(count), max_atoms)
     match = _PROPERTIES.search(comment)
     announced = next(filter(None, match.groups()), "") if match else _USUAL_PROPERTIES
-    columns = _columns(announced)
+    columns = _parse_properties(announced)
     words = [row.split() for row in rows[: int(count)]]
     for index, row in enumerate(words, start=3):
         if len(row) < sum(columns.values()):
@@ -162,10 +162,12 @@ def parse_xyz(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> Reading:
     if atoms.calc is not None and DIELECTRIC_TENSOR in atoms.calc.results:
         atoms.info[DIELECTRIC_TENSOR] = atoms.calc.results[DIELECTRIC_TENSOR]
     name, group = atoms.info.get("material_id"), atoms.info.get("space_group_number")
-    return Reading(atoms, None if name is None else str(name), notes, space_group_of(group))
+    return ParsedCrystal(
+        atoms, None if name is None else str(name), notes, parse_space_group(group)
+    )
 
 
-def _columns(announced: str) -> dict[str, int]:
+def _parse_properties(announced: str) -> dict[str, int]:
     """Number of columns of each property, in order."""
     fields = announced.split(":")
     names, sizes = fields[::3], fields[2::3]
@@ -183,7 +185,7 @@ def _take_symbols(words: Sequence[list[str]], columns: dict[str, int]) -> list[s
     place = sum(list(columns.values())[: list(columns).index("species")])
     symbols = [row[place].capitalize() for row in words]
     for symbol, row in zip(symbols, words, strict=True):
-        number_and_mass(symbol)
+        find_number_and_mass(symbol)
         row[place] = "H" if symbol in HEAVY_HYDROGEN else row[place]
     return symbols
 

@@ -10,16 +10,16 @@ from tasks.folders import is_dataset
 from tasks.storage.compaction import compact, prune
 from tasks.storage.dataset import Dataset
 from tasks.storage.errors import DatasetError
-from tasks.storage.lease import at_work, leased
+from tasks.storage.lease import hold_lease, hold_work_lock
+from tasks.storage.quarantine import quarantine_chunks
 from tasks.storage.receipts import Receipt
-from tasks.storage.repair import set_aside
 from tasks.storage.snapshot import Snapshot
 from tasks.storage.table_folder import TableFolder, TableSource, open_tables
 from tasks.storage.upgrade import upgrade_receipts
 from tasks.storage.verification import Problem
 from tasks.tables.columns import SCHEMA_VERSION, Column, Table
 from tasks.tables.declarations import CATALOG_TABLES, TABLES, column_info
-from tasks.tables.dictionary import data_dictionary
+from tasks.tables.dictionary import format_data_dictionary
 
 __all__ = [
     "CATALOG_TABLES",
@@ -34,14 +34,14 @@ __all__ = [
     "Table",
     "TableFolder",
     "TableSource",
-    "at_work",
     "column_info",
     "compact",
-    "data_dictionary",
+    "format_data_dictionary",
+    "hold_lease",
+    "hold_work_lock",
     "is_dataset",
-    "leased",
     "open_tables",
     "prune",
-    "set_aside",
+    "quarantine_chunks",
     "upgrade_receipts",
 ]

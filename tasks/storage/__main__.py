@@ -2,6 +2,6 @@
 
 import sys
 
-from tasks.tables.dictionary import data_dictionary
+from tasks.tables.dictionary import format_data_dictionary
 
-sys.stdout.write(data_dictionary())
+sys.stdout.write(format_data_dictionary())

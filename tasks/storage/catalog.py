@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from tasks.storage.dataset import Dataset
 from tasks.storage.durable import discard, publish, stage_file
-from tasks.storage.ordering import rows_in_order
+from tasks.storage.ordering import read_rows_in_order
 from tasks.storage.parts import write_rows
 from tasks.storage.snapshot import Snapshot
 from tasks.tables.declarations import (
@@ -24,7 +24,7 @@ from tasks.tables.declarations import (
     PLANNED_KEYS,
     TABLES,
 )
-from tasks.tables.rows import identities
+from tasks.tables.rows import name_identities
 
 _UNCLASSIFIED: Final = 231  # sorts after every space group
 _MATERIALS_AT_ONCE: Final = 20_000
@@ -33,7 +33,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Judge:
+class DerivedColumns:
     """What gives the columns of the catalogue of materials that follow from its others.
 
     Attributes
@@ -50,7 +50,7 @@ class Judge:
     begin: Callable[[Snapshot, pa.Table], Callable[[Row], Row]]
 
 
-def write_catalog(dataset: Dataset, judge: Judge) -> Mapping[str, Path]:
+def write_catalog(dataset: Dataset, judge: DerivedColumns) -> Mapping[str, Path]:
     """Write the catalogue of a dataset, one file per table, sorted by space group.
 
     ``chirality`` gets one row per planned material, whatever became of it. The other tables get
@@ -61,7 +61,7 @@ def write_catalog(dataset: Dataset, judge: Judge) -> Mapping[str, Path]:
     ----------
     dataset : Dataset
         The dataset; programs may go on writing into it.
-    judge : Judge
+    judge : DerivedColumns
         What the numbers of each material are worth.
 
     Returns
@@ -74,14 +74,14 @@ def write_catalog(dataset: Dataset, judge: Judge) -> Mapping[str, Path]:
     DatasetError
         When a part is missing or damaged, or the disk refuses the files.
     """
-    snapshot = dataset.snapshot()
-    plan = _newest_plan(snapshot)
+    snapshot = dataset.take_snapshot()
+    plan = _read_newest_plan(snapshot)
     folder = dataset.root / "catalog"
     files = {name: folder / f"{name}.parquet" for name in CATALOG_TABLES}
     staged: dict[str, Path] = {}
     try:
         for name in files:
-            staged[name] = _stage(folder, name, _rows(snapshot, name, plan, judge))
+            staged[name] = _stage_table(folder, name, _make_rows(snapshot, name, plan, judge))
         for name, final in files.items():
             publish(staged[name], final)
     finally:
@@ -90,16 +90,18 @@ def write_catalog(dataset: Dataset, judge: Judge) -> Mapping[str, Path]:
     return files
 
 
-def _stage(folder: Path, table: str, batches: Iterable[pa.Table]) -> Path:
+def _stage_table(folder: Path, table: str, batches: Iterable[pa.Table]) -> Path:
     schema = CATALOG_TABLES[table].arrow_schema
-    return stage_file(folder, lambda path: _write(path, schema, batches))
+    return stage_file(folder, lambda path: _write_batches(path, schema, batches))
 
 
-def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> None:
+def _write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> None:
     write_rows(path, schema, batches)
 
 
-def _rows(snapshot: Snapshot, table: str, plan: pa.Table, judge: Judge) -> Iterable[pa.Table]:
+def _make_rows(
+    snapshot: Snapshot, table: str, plan: pa.Table, judge: DerivedColumns
+) -> Iterable[pa.Table]:
     """Rows of one file of the catalogue."""
     if table == "plan":
         return [plan]
@@ -108,14 +110,16 @@ def _rows(snapshot: Snapshot, table: str, plan: pa.Table, judge: Judge) -> Itera
             snapshot.read("runs").sort_by([("started_at", "ascending"), ("run_id", "ascending")])
         ]
     if table == "chirality":
-        return _wide_rows(snapshot, plan, judge)
+        return _make_wide_rows(snapshot, plan, judge)
     if table == "failures":
-        keys = [key for key in _distinct(plan, _KEY_COLUMNS) if key not in snapshot.succeeded]
-        return rows_in_order(snapshot, table, keys)
-    return rows_in_order(snapshot, table, _distinct(plan, [PLANNED_KEYS[table]]))
+        keys = [
+            key for key in _list_distinct_keys(plan, _KEY_COLUMNS) if key not in snapshot.succeeded
+        ]
+        return read_rows_in_order(snapshot, table, keys)
+    return read_rows_in_order(snapshot, table, _list_distinct_keys(plan, [PLANNED_KEYS[table]]))
 
 
-def _newest_plan(snapshot: Snapshot) -> pa.Table:
+def _read_newest_plan(snapshot: Snapshot) -> pa.Table:
     """Newest plan row of each material, sorted by space group and material."""
     order = [(name, "ascending") for name in ("material_id", "planned_at", "run_id", "key")]
     plan = snapshot.read("plan").sort_by(order)
@@ -123,30 +127,34 @@ def _newest_plan(snapshot: Snapshot) -> pa.Table:
     if len(ids) == 0:
         return plan
     newest = plan.filter(pa.concat_arrays([pc.not_equal(ids[1:], ids[:-1]), pa.array([True])]))
-    ranks = pa.table({"space_group": _space_groups(snapshot, newest), "id": newest["material_id"]})
+    ranks = pa.table(
+        {"space_group": _read_space_groups(snapshot, newest), "id": newest["material_id"]}
+    )
     return newest.take(pc.sort_indices(ranks, [("space_group", "ascending"), ("id", "ascending")]))
 
 
-def _space_groups(snapshot: Snapshot, plan: pa.Table) -> pa.ChunkedArray:
+def _read_space_groups(snapshot: Snapshot, plan: pa.Table) -> pa.ChunkedArray:
     """Space-group number of each planned material."""
-    rows = planned_rows(snapshot, plan, "materials", ["space_group_number"])
+    rows = take_planned_rows(snapshot, plan, "materials", ["space_group_number"])
     return pc.fill_null(rows["space_group_number"], _UNCLASSIFIED)
 
 
-def _distinct(plan: pa.Table, columns: Iterable[str]) -> list[str]:
+def _list_distinct_keys(plan: pa.Table, columns: Iterable[str]) -> list[str]:
     """Keys in some columns of the plan, row by row, each once."""
     rows = zip(*(plan[name].to_pylist() for name in columns), strict=True)
     return list(dict.fromkeys(key for row in rows for key in row if key is not None))
 
 
-def _wide_rows(snapshot: Snapshot, plan: pa.Table, judge: Judge) -> Iterator[pa.Table]:
+def _make_wide_rows(
+    snapshot: Snapshot, plan: pa.Table, judge: DerivedColumns
+) -> Iterator[pa.Table]:
     """One row per planned material, a bounded number of them at a time."""
     judged = judge.begin(snapshot, plan)
     for start in range(0, plan.num_rows, _MATERIALS_AT_ONCE):
-        yield _wide(snapshot, plan.slice(start, _MATERIALS_AT_ONCE), judge.reads, judged)
+        yield _join_tables(snapshot, plan.slice(start, _MATERIALS_AT_ONCE), judge.reads, judged)
 
 
-def _wide(
+def _join_tables(
     snapshot: Snapshot, plan: pa.Table, reads: Iterable[str], judged: Callable[[Row], Row]
 ) -> pa.Table:
     """Join what is known about some planned materials."""
@@ -154,23 +162,23 @@ def _wide(
     found = {"plan": plan}
     for table in ("materials", "relaxations", "phonons", "chirality", "agreement"):
         columns = [column for origin, column in origins if origin == table]
-        found[table] = planned_rows(snapshot, plan, table, columns)
-    outcome, reason = _outcomes(snapshot, plan, pc.is_valid(found["chirality"]["key"]))
+        found[table] = take_planned_rows(snapshot, plan, table, columns)
+    outcome, reason = _list_outcomes(snapshot, plan, pc.is_valid(found["chirality"]["key"]))
     columns = [found[table][column] for table, column in origins]
     schema = CATALOG_TABLES["chirality"].arrow_schema
     joined = dict(zip(CATALOG_ORIGINS, columns, strict=True))
     named = {"material_id": plan["material_id"]} | {name: joined[name] for name in reads}
-    added = _added(pa.table(named | {"stable": joined["stable"]}), judged)
+    added = _add_judged(pa.table(named | {"stable": joined["stable"]}), judged)
     return pa.table([plan["material_id"], outcome, reason, *columns, *added], schema=schema)
 
 
-def _added(joined: pa.Table, judged: Callable[[Row], Row]) -> list[pa.Array]:
+def _add_judged(joined: pa.Table, judged: Callable[[Row], Row]) -> list[pa.Array]:
     """Columns that are judged of some materials; empty for those without results."""
     rows = [{} if row["stable"] is None else judged(row) for row in joined.to_pylist()]
     return [pa.array([row.get(c.name) for row in rows], c.type) for c in JUDGED_COLUMNS]
 
 
-def planned_rows(
+def take_planned_rows(
     snapshot: Snapshot, plan: pa.Table, table: str, columns: Iterable[str]
 ) -> pa.Table:
     """Take the row of a table for each planned material.
@@ -193,21 +201,21 @@ def planned_rows(
     """
     key = PLANNED_KEYS[table]
     names = [*TABLES[table].identity, *columns]
-    rows = snapshot.read(table, keys=_distinct(plan, [key]), columns=names)
-    return rows.take(_index(plan, key, table, rows))
+    rows = snapshot.read(table, keys=_list_distinct_keys(plan, [key]), columns=names)
+    return rows.take(_find_positions(plan, key, table, rows))
 
 
-def _index(plan: pa.Table, key: str, table: str, rows: pa.Table) -> pa.ChunkedArray:
+def _find_positions(plan: pa.Table, key: str, table: str, rows: pa.Table) -> pa.ChunkedArray:
     """Position of each material's row under its planned key."""
     pairs = plan.select(["material_id", key]).rename_columns(list(TABLES[table].identity))
-    return pc.index_in(identities(TABLES[table], pairs), identities(TABLES[table], rows))
+    return pc.index_in(name_identities(TABLES[table], pairs), name_identities(TABLES[table], rows))
 
 
-def _outcomes(
+def _list_outcomes(
     snapshot: Snapshot, plan: pa.Table, computed: pa.ChunkedArray
 ) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
     """How far each material came, and why no further."""
-    why = _failure_texts(snapshot, plan)
+    why = _read_failure_texts(snapshot, plan)
     decided = plan["outcome"]
     to_screen = pc.equal(decided, "screen")
     unfinished = pc.if_else(pc.is_valid(why), "failed", "pending")
@@ -217,10 +225,12 @@ def _outcomes(
     return outcome, pc.if_else(computed, pa.scalar(None, pa.string()), reason)
 
 
-def _failure_texts(snapshot: Snapshot, plan: pa.Table) -> pa.ChunkedArray:
+def _read_failure_texts(snapshot: Snapshot, plan: pa.Table) -> pa.ChunkedArray:
     """Stage and message of each material's failure, empty where there is none."""
-    keys = [key for key in _distinct(plan, _KEY_COLUMNS) if key not in snapshot.succeeded]
+    keys = [key for key in _list_distinct_keys(plan, _KEY_COLUMNS) if key not in snapshot.succeeded]
     columns = ["material_id", "key", "stage", "message"]
     rows = snapshot.read("failures", keys=keys, columns=columns)
     texts = pc.binary_join_element_wise(rows["stage"], rows["message"], ": ")
-    return pc.coalesce(*(texts.take(_index(plan, name, "failures", rows)) for name in _KEY_COLUMNS))
+    return pc.coalesce(
+        *(texts.take(_find_positions(plan, name, "failures", rows)) for name in _KEY_COLUMNS)
+    )

@@ -7,25 +7,25 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.folders import parts_folder, receipts_folder
+from tasks.folders import get_parts_folder, get_receipts_folder
 from tasks.storage.durable import discard, publish
 from tasks.storage.errors import DatasetError
 from tasks.storage.parts import stage_part
 from tasks.storage.receipts import (
     PartFile,
     Receipt,
-    chunk_name,
+    list_receipt_paths,
+    name_chunk,
     read_receipt,
-    receipt_paths,
     write_receipt,
 )
-from tasks.storage.snapshot import part_path
+from tasks.storage.snapshot import get_part_path
 from tasks.tables.columns import SCHEMA_VERSION
 from tasks.tables.declarations import TABLES
 
 
 @dataclass(frozen=True)
-class Draft:
+class ReceiptDraft:
     """A receipt before its files are written; see `Receipt` for the attributes."""
 
     stage: str
@@ -38,14 +38,16 @@ class Draft:
     supersedes: tuple[str, ...] = ()
 
 
-def commit_parts(root: Path, draft: Draft, rows: Mapping[str, Iterable[pa.Table]]) -> Receipt:
+def commit_parts(
+    root: Path, draft: ReceiptDraft, rows: Mapping[str, Iterable[pa.Table]]
+) -> Receipt:
     """Write the parts of a chunk beside their final names, publish them, then the receipt.
 
     Parameters
     ----------
     root : Path
         Folder of the dataset.
-    draft : Draft
+    draft : ReceiptDraft
         What the receipt will say.
     rows : mapping from str to iterable of pyarrow.Table
         Batches of rows by name of the table.
@@ -63,21 +65,21 @@ def commit_parts(root: Path, draft: Draft, rows: Mapping[str, Iterable[pa.Table]
     staged: dict[str, tuple[Path, PartFile]] = {}
     try:
         for name, batches in sorted(rows.items()):
-            staged[name] = stage_part(parts_folder(root) / name, TABLES[name], batches)
+            staged[name] = stage_part(get_parts_folder(root) / name, TABLES[name], batches)
         files = {name: part for name, (_, part) in staged.items() if part.rows}
-        receipt = _receipt(draft, files)
+        receipt = _make_receipt(draft, files)
         for name in files:
-            publish(staged[name][0], part_path(root, name, receipt.chunk))
+            publish(staged[name][0], get_part_path(root, name, receipt.chunk))
     finally:
         for temporary, _ in staged.values():
             discard(temporary)
     if not receipt.supersedes:
-        receipt = replace(receipt, supersedes=_redundant(root, receipt))
-    write_receipt(receipts_folder(root), receipt)
+        receipt = replace(receipt, supersedes=_list_redundant(root, receipt))
+    write_receipt(get_receipts_folder(root), receipt)
     return receipt
 
 
-def _redundant(root: Path, receipt: Receipt) -> tuple[str, ...]:
+def _list_redundant(root: Path, receipt: Receipt) -> tuple[str, ...]:
     """Name the earlier commits of the same keys that a new one makes redundant.
 
     A commit gives way only to one that follows it in the order of names, which never changes: so
@@ -85,19 +87,19 @@ def _redundant(root: Path, receipt: Receipt) -> tuple[str, ...]:
     log n stay.
     """
     found = []
-    for path in receipt_paths(receipts_folder(root), receipt.chunk.rpartition("-")[0]):
+    for path in list_receipt_paths(get_receipts_folder(root), receipt.chunk.rpartition("-")[0]):
         try:
             earlier = read_receipt(path)
         except DatasetError:
             if path.exists():
                 raise
             continue  # it was pruned a moment ago
-        if _knows_less(earlier, receipt):
+        if _is_contained(earlier, receipt):
             found.append(earlier.chunk)
     return tuple(found)
 
 
-def _knows_less(earlier: Receipt, later: Receipt) -> bool:
+def _is_contained(earlier: Receipt, later: Receipt) -> bool:
     """Whether all an earlier commit of the same keys knows is in a later one."""
     return (
         earlier.chunk < later.chunk
@@ -110,9 +112,9 @@ def _knows_less(earlier: Receipt, later: Receipt) -> bool:
     )
 
 
-def _receipt(draft: Draft, files: Mapping[str, PartFile]) -> Receipt:
+def _make_receipt(draft: ReceiptDraft, files: Mapping[str, PartFile]) -> Receipt:
     return Receipt(
-        chunk=chunk_name(draft.stage, draft.keys, files, draft.generation),
+        chunk=name_chunk(draft.stage, draft.keys, files, draft.generation),
         stage=draft.stage,
         schema_version=SCHEMA_VERSION,
         created=draft.created,

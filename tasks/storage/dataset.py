@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.storage.commit import Draft, commit_parts
+from tasks.storage.commit import ReceiptDraft, commit_parts
 from tasks.storage.errors import DatasetError
 from tasks.storage.receipts import Receipt
 from tasks.storage.snapshot import Snapshot, load_receipts
 from tasks.storage.verification import Problem, find_problems
 from tasks.tables.declarations import TABLES
-from tasks.tables.rows import Rows, to_arrow
+from tasks.tables.rows import Rows, make_arrow_table
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Dataset:
             When rows do not fit the schema or the keys, or the disk refuses them.
         """
         arrow = _prepare(tables)
-        materials = materials_by_key(arrow)
+        materials = collect_materials(arrow)
         _check_keys(keys, materials)
-        failed, transient = failed_keys(arrow)
+        failed, transient = collect_failed_keys(arrow)
         now = datetime.now(UTC)
-        draft = Draft(
+        draft = ReceiptDraft(
             stage=stage,
             keys={key: materials[key] for key in sorted(materials)},
             failed=failed,
@@ -109,7 +109,7 @@ class Dataset:
         """
         return load_receipts(self.root, stage)
 
-    def done_keys(self, stage: str) -> frozenset[str]:
+    def list_done_keys(self, stage: str) -> frozenset[str]:
         """Return the keys of a stage that need no further work.
 
         These are finished or failed for good. Keys that failed for a passing reason only are
@@ -132,7 +132,7 @@ class Dataset:
         """
         return frozenset().union(*(receipt.done for receipt in self.receipts(stage)))
 
-    def succeeded_keys(self, stage: str) -> frozenset[str]:
+    def list_succeeded_keys(self, stage: str) -> frozenset[str]:
         """Return the keys of a stage that have a result.
 
         Parameters
@@ -152,7 +152,7 @@ class Dataset:
         """
         return frozenset().union(*(receipt.succeeded for receipt in self.receipts(stage)))
 
-    def snapshot(self) -> Snapshot:
+    def take_snapshot(self) -> Snapshot:
         """Return a view of everything committed so far, for many reads of the same state.
 
         Returns
@@ -199,7 +199,9 @@ class Dataset:
             When there is no such column.
         """
         _check_tables([table])
-        return self.snapshot().read(table, keys=keys, material_ids=material_ids, columns=columns)
+        return self.take_snapshot().read(
+            table, keys=keys, material_ids=material_ids, columns=columns
+        )
 
     def scan(
         self,
@@ -233,7 +235,9 @@ class Dataset:
             When there is no such column.
         """
         _check_tables([table])
-        return self.snapshot().scan(table, keys=keys, material_ids=material_ids, columns=columns)
+        return self.take_snapshot().scan(
+            table, keys=keys, material_ids=material_ids, columns=columns
+        )
 
     def verify(self) -> list[Problem]:
         """Check every committed file against its receipt.
@@ -249,7 +253,7 @@ class Dataset:
 def _prepare(tables: Mapping[str, Rows]) -> dict[str, pa.Table]:
     """Bring all rows into their schemas; tables without rows get no file."""
     _check_tables(tables)
-    arrow = {name: to_arrow(TABLES[name], rows) for name, rows in tables.items()}
+    arrow = {name: make_arrow_table(TABLES[name], rows) for name, rows in tables.items()}
     return {name: rows for name, rows in arrow.items() if rows.num_rows}
 
 
@@ -259,7 +263,7 @@ def _check_tables(names: Iterable[str]) -> None:
         raise DatasetError(f"unknown table {', '.join(sorted(unknown))}; tables are {known}")
 
 
-def materials_by_key(tables: Mapping[str, pa.Table]) -> dict[str, tuple[str, ...]]:
+def collect_materials(tables: Mapping[str, pa.Table]) -> dict[str, tuple[str, ...]]:
     """Collect the keys of all rows, and the materials with rows under each.
 
     Parameters
@@ -294,7 +298,7 @@ def _check_keys(keys: Collection[str], materials: Mapping[str, tuple[str, ...]])
         raise DatasetError(f"a row has the key {min(foreign)}, which is not among the chunk's")
 
 
-def failed_keys(tables: Mapping[str, pa.Table]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def collect_failed_keys(tables: Mapping[str, pa.Table]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the keys that failed, and those of them worth another try.
 
     Parameters

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tasks.storage.errors import explained
+from tasks.storage.errors import explain_os_errors
 
 TEMPORARY_SUFFIX: Final = ".tmp"
 """Ending of files that are still being written; readers never look at them."""
@@ -35,7 +35,7 @@ def stage_file(folder: Path, write: Callable[[Path], object]) -> Path:
         When the file cannot be written; nothing is left behind then.
     """
     temporary = folder / f".{os.getpid()}-{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
-    with explained("write", temporary):
+    with explain_os_errors("write", temporary):
         try:
             make_folder(folder)
             write(temporary)
@@ -61,7 +61,7 @@ def publish(temporary: Path, final: Path) -> None:
     DatasetError
         When the file cannot be renamed.
     """
-    with explained("write", final):
+    with explain_os_errors("write", final):
         os.replace(temporary, final)  # noqa: PTH105 - the step the crash tests interrupt
         _synchronise(final.parent)
 
@@ -96,7 +96,7 @@ def discard(path: Path) -> None:
         path.unlink()
 
 
-def file_digest(path: Path) -> str:
+def compute_file_digest(path: Path) -> str:
     """Return the SHA-256 digest of a file.
 
     Parameters
@@ -114,7 +114,7 @@ def file_digest(path: Path) -> str:
     DatasetError
         When the file cannot be read.
     """
-    with explained("read", path), path.open("rb") as stream:
+    with explain_os_errors("read", path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.failures import DatasetError, explain
+from tasks.failures import DatasetError, explain_os_error
 
-__all__ = ["DatasetError", "NewerDatasetError", "explained"]
+__all__ = ["DatasetError", "NewerDatasetError", "explain_os_errors"]
 
 
 class NewerDatasetError(DatasetError):
@@ -34,7 +34,7 @@ class OutdatedDatasetError(DatasetError):
 
 
 @contextmanager
-def explained(action: str, path: Path) -> Iterator[None]:
+def explain_os_errors(action: str, path: Path) -> Iterator[None]:
     """Turn an OSError inside the block into a DatasetError that says what to do.
 
     Parameters
@@ -52,8 +52,8 @@ def explained(action: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cause, remedy = explain(error, with_name=False)
+        cause, remedy = explain_os_error(error, with_name=False)
         if isinstance(error, FileNotFoundError):
             remedy = "run `verify` on a dataset, or choose another folder"
-        told = f"cannot {action} {path}: {cause}" + (f": {remedy}" if remedy else "")
-        raise DatasetError(told) from error
+        text = f"cannot {action} {path}: {cause}" + (f": {remedy}" if remedy else "")
+        raise DatasetError(text) from error

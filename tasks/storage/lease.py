@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import IO, Final
 
 from tasks.storage.durable import make_folder
-from tasks.storage.errors import explained
+from tasks.storage.errors import explain_os_errors
 
 _LEASE: Final = ".lease"
-_CREW: Final = ".crew"
+_WORKERS_FILE: Final = ".crew"
 _WITHOUT_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 
 
 @contextmanager
-def leased(
+def hold_lease(
     root: Path, owner: str, tell: Callable[[str], None], name: str = _LEASE
 ) -> Iterator[None]:
     """Hold the lease of a dataset; wait for it while another run has it.
@@ -48,23 +48,23 @@ def leased(
     DatasetError
         When the folder cannot be written.
     """
-    with explained("write", root):
+    with explain_os_errors("write", root):
         make_folder(root)
         stream = (root / name).open("a+", encoding="utf-8")
     with stream:
-        _lock(stream, fcntl.LOCK_EX, tell)
+        _take_lock(stream, fcntl.LOCK_EX, tell)
         stream.truncate(0)
         stream.write(owner)
         stream.flush()
         if name == _LEASE:
-            with (root / _CREW).open("a+", encoding="utf-8") as crew:
-                _lock(crew, fcntl.LOCK_EX, tell)
+            with (root / _WORKERS_FILE).open("a+", encoding="utf-8") as worker_options:
+                _take_lock(worker_options, fcntl.LOCK_EX, tell)
         yield
         stream.truncate(0)
 
 
 @contextmanager
-def at_work(root: Path, owner: str) -> Iterator[None]:
+def hold_work_lock(root: Path, owner: str) -> Iterator[None]:
     """Keep the next run waiting while a process computes for this one.
 
     Parameters
@@ -84,17 +84,17 @@ def at_work(root: Path, owner: str) -> Iterator[None]:
     DatasetError
         When the folder cannot be written.
     """
-    with explained("write", root):
-        crew = (root / _CREW).open("a+", encoding="utf-8")
-    with crew:
-        _lock(crew, fcntl.LOCK_SH, lambda _: None)
-        crew.truncate(0)
-        crew.write(owner)
-        crew.flush()
+    with explain_os_errors("write", root):
+        worker_options = (root / _WORKERS_FILE).open("a+", encoding="utf-8")
+    with worker_options:
+        _take_lock(worker_options, fcntl.LOCK_SH, lambda _: None)
+        worker_options.truncate(0)
+        worker_options.write(owner)
+        worker_options.flush()
         yield
 
 
-def _lock(stream: IO[str], kind: int, tell: Callable[[str], None]) -> None:
+def _take_lock(stream: IO[str], kind: int, tell: Callable[[str], None]) -> None:
     """Take a lock; if it is held, first say by whom."""
     try:
         fcntl.flock(stream, kind | fcntl.LOCK_NB)

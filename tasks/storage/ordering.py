@@ -14,7 +14,7 @@ from tasks.tables.declarations import TABLES
 _BATCH_BYTES: Final = 64 * 2**20
 
 
-def rows_in_order(snapshot: Snapshot, table: str, keys: Sequence[str]) -> Iterator[pa.Table]:
+def read_rows_in_order(snapshot: Snapshot, table: str, keys: Sequence[str]) -> Iterator[pa.Table]:
     """Yield the rows of keys in the order of the keys, a bounded number of bytes at a time.
 
     Parameters
@@ -36,18 +36,18 @@ def rows_in_order(snapshot: Snapshot, table: str, keys: Sequence[str]) -> Iterat
     DatasetError
         When a part is missing or damaged.
     """
-    batches = list(_batches(snapshot, table, keys))
+    batches = list(_make_batches(snapshot, table, keys))
     if len(batches) > 1:
-        found = _spooled(snapshot, table, batches)
+        found = _spool_batches(snapshot, table, batches)
     else:
         found = (snapshot.read(table, keys=batch) for batch in batches)
     for batch, rows in zip(batches, found, strict=True):
-        ranked = pc.index_in(_keys(rows, table), value_set=pa.array(batch, pa.string()))
+        ranked = pc.index_in(_list_keys(rows, table), value_set=pa.array(batch, pa.string()))
         ranks = pa.table({"rank": ranked, "name": rows[TABLES[table].identity[0]]})
         yield rows.take(pc.sort_indices(ranks, [("rank", "ascending"), ("name", "ascending")]))
 
 
-def _spooled(
+def _spool_batches(
     snapshot: Snapshot, table: str, batches: Sequence[Sequence[str]]
 ) -> Iterator[pa.Table]:
     """Rows of batch after batch, though every part is read once: they wait on the disk.
@@ -59,39 +59,39 @@ def _spooled(
     places: list[list[int]] = [[] for _ in batches]
     with TemporaryFile(dir=snapshot.root) as spool:
         for rows in snapshot.scan(table, keys=keys.to_pylist()):
-            numbers = batch_of[pc.index_in(_keys(rows, table), value_set=keys).to_numpy()]
+            numbers = batch_of[pc.index_in(_list_keys(rows, table), value_set=keys).to_numpy()]
             order = np.argsort(numbers, kind="stable")
             grouped = rows.take(order)
             present, starts = np.unique(numbers[order], return_index=True)
             lengths = np.diff(starts, append=len(numbers))
             for number, start, length in zip(present, starts, lengths, strict=True):
                 places[number].append(spool.tell())
-                _append(spool, grouped.slice(start, length))
+                _append_rows(spool, grouped.slice(start, length))
         for offsets in places:
-            yield pa.concat_tables([_read_at(spool, offset) for offset in offsets])
+            yield pa.concat_tables([_read_rows_at(spool, offset) for offset in offsets])
 
 
-def _append(spool: IO[bytes], rows: pa.Table) -> None:
+def _append_rows(spool: IO[bytes], rows: pa.Table) -> None:
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_stream(spool, rows.schema, options=options) as writer:
         writer.write_table(rows)
 
 
-def _read_at(spool: IO[bytes], offset: int) -> pa.Table:
+def _read_rows_at(spool: IO[bytes], offset: int) -> pa.Table:
     spool.seek(offset)
     return pa.ipc.open_stream(spool).read_all()
 
 
-def _keys(rows: pa.Table, table: str) -> pa.ChunkedArray:
+def _list_keys(rows: pa.Table, table: str) -> pa.ChunkedArray:
     return rows[TABLES[table].identity[-1]]
 
 
-def _batches(snapshot: Snapshot, table: str, keys: Sequence[str]) -> Iterator[list[str]]:
+def _make_batches(snapshot: Snapshot, table: str, keys: Sequence[str]) -> Iterator[list[str]]:
     """Cut the keys such that the rows of each piece fit into memory."""
     batch: list[str] = []
     total = 0.0
     for key in keys:
-        memory = _memory(snapshot, table, key)
+        memory = _estimate_memory(snapshot, table, key)
         if memory and total + memory > _BATCH_BYTES and batch:
             yield batch
             batch, total = [], 0.0
@@ -102,7 +102,7 @@ def _batches(snapshot: Snapshot, table: str, keys: Sequence[str]) -> Iterator[li
         yield batch
 
 
-def _memory(snapshot: Snapshot, table: str, key: str) -> float:
+def _estimate_memory(snapshot: Snapshot, table: str, key: str) -> float:
     """Estimate the memory of a key's rows from the mean of its chunks."""
     holders = (receipt for receipt in snapshot.holders.get(key, ()) if table in receipt.files)
     return sum(receipt.files[table].memory / len(receipt.keys) for receipt in holders)

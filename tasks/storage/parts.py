@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from tasks.storage.durable import file_digest, stage_file
-from tasks.storage.errors import DatasetError, explained
+from tasks.storage.durable import compute_file_digest, stage_file
+from tasks.storage.errors import DatasetError, explain_os_errors
 from tasks.storage.receipts import PartFile
 from tasks.tables.columns import Table
-from tasks.tables.rows import identities
+from tasks.tables.rows import name_identities
 
 # A row group is what a reader decodes at least: small enough to read few materials cheaply.
 _ROW_GROUP_ROWS: Final = 32_768
@@ -70,7 +70,7 @@ def write_rows(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> in
     with pq.ParquetWriter(path, schema, **options) as writer:
         for batch in batches:
             memory += batch.nbytes
-            writer.write_table(batch, row_group_size=_row_group_rows(batch))
+            writer.write_table(batch, row_group_size=_choose_row_group_rows(batch))
     return memory
 
 
@@ -102,10 +102,10 @@ def stage_part(folder: Path, table: Table, batches: Iterable[pa.Table]) -> tuple
     schema = table.arrow_schema
     path = stage_file(folder, lambda file: memory.append(write_rows(file, schema, batches)))
     rows = pq.read_metadata(path).num_rows
-    return path, PartFile(rows, path.stat().st_size, memory[0], file_digest(path))
+    return path, PartFile(rows, path.stat().st_size, memory[0], compute_file_digest(path))
 
 
-def difference_of(path: Path, part: PartFile) -> str:
+def describe_difference(path: Path, part: PartFile) -> str:
     """Say how a file differs from what was committed.
 
     Parameters
@@ -125,12 +125,12 @@ def difference_of(path: Path, part: PartFile) -> str:
     DatasetError
         When the file cannot be read.
     """
-    state, digest = _state_of(path), file_digest(path)
+    state, digest = _read_state(path), compute_file_digest(path)
     size = state.st_size
     if (size, digest) != (part.size, part.sha256):
         expected = f"{part.size} bytes, sha256 {part.sha256}"
         return f"{expected}; found {size} bytes, sha256 {digest}"
-    _COMPARED.add(_known_as(path, part, state))
+    _COMPARED.add(_make_identity(path, part, state))
     return ""
 
 
@@ -149,19 +149,19 @@ def require_committed(path: Path, part: PartFile) -> None:
     DatasetError
         When the file differs, or cannot be read.
     """
-    if _known_as(path, part, _state_of(path)) in _COMPARED:
+    if _make_identity(path, part, _read_state(path)) in _COMPARED:
         return
-    if difference := difference_of(path, part):
+    if difference := describe_difference(path, part):
         remedy = "the next screening moves it away and computes it again"
         raise DatasetError(f"{path} is damaged ({difference}): {remedy}")
 
 
-def _state_of(path: Path) -> os.stat_result:
-    with explained("read", path):
+def _read_state(path: Path) -> os.stat_result:
+    with explain_os_errors("read", path):
         return path.stat()
 
 
-def _known_as(path: Path, part: PartFile, state: os.stat_result) -> tuple[object, ...]:
+def _make_identity(path: Path, part: PartFile, state: os.stat_result) -> tuple[object, ...]:
     """What tells a file that was compared from another one, or from itself changed."""
     return path, part.sha256, state.st_mtime_ns, state.st_size, state.st_ino
 
@@ -184,7 +184,7 @@ def count_rows(path: Path) -> int:
     DatasetError
         When it cannot be read.
     """
-    with _readable(path):
+    with _explain_damage(path):
         return int(pq.read_metadata(path).num_rows)
 
 
@@ -218,14 +218,14 @@ def scan_part(
     needed = {*names, *table.identity} if selection.dropped else names
     schema = pa.schema([table.column(name).field for name in names])
     schema = schema.with_metadata(table.arrow_schema.metadata)
-    with _readable(selection.path):
-        for batch in _batches(selection, table, list(needed)):
-            kept = _without(batch, table, selection.dropped)
+    with _explain_damage(selection.path):
+        for batch in _read_batches(selection, table, list(needed)):
+            kept = _drop_identities(batch, table, selection.dropped)
             if kept.num_rows:
                 yield pa.Table.from_arrays([kept[name] for name in names], schema=schema)
 
 
-def identities_in(selection: Selection, table: Table) -> frozenset[str]:
+def list_identities(selection: Selection, table: Table) -> frozenset[str]:
     """Name everything that has rows in the selected part.
 
     Parameters
@@ -238,7 +238,7 @@ def identities_in(selection: Selection, table: Table) -> frozenset[str]:
     Returns
     -------
     frozenset of str
-        Identities as `tasks.tables.rows.identity` joins them.
+        Identities as `tasks.tables.rows.join_identity` joins them.
 
     Raises
     ------
@@ -247,11 +247,11 @@ def identities_in(selection: Selection, table: Table) -> frozenset[str]:
     """
     batches = scan_part(selection, table, table.identity)
     return frozenset(
-        name for batch in batches for name in identities(table, batch).unique().to_pylist()
+        name for batch in batches for name in name_identities(table, batch).unique().to_pylist()
     )
 
 
-def keys_in(selection: Selection, table: Table) -> frozenset[str]:
+def list_keys(selection: Selection, table: Table) -> frozenset[str]:
     """Return the keys that have rows in the selected part.
 
     Parameters
@@ -276,7 +276,7 @@ def keys_in(selection: Selection, table: Table) -> frozenset[str]:
     return frozenset(name for batch in batches for name in batch[key].unique().to_pylist())
 
 
-def _batches(selection: Selection, table: Table, columns: list[str]) -> Iterator[pa.Table]:
+def _read_batches(selection: Selection, table: Table, columns: list[str]) -> Iterator[pa.Table]:
     """Decode row group after row group, without threads of its own or reading far ahead."""
     part = ds.dataset(str(selection.path), schema=table.arrow_schema, format="parquet")
     scanner = part.scanner(
@@ -290,24 +290,24 @@ def _batches(selection: Selection, table: Table, columns: list[str]) -> Iterator
         yield pa.Table.from_batches([batch])
 
 
-def _without(batch: pa.Table, table: Table, dropped: frozenset[str]) -> pa.Table:
+def _drop_identities(batch: pa.Table, table: Table, dropped: frozenset[str]) -> pa.Table:
     if not dropped:
         return batch
     unwanted = pa.array(sorted(dropped), pa.string())
-    return batch.filter(pc.invert(pc.is_in(identities(table, batch), value_set=unwanted)))
+    return batch.filter(pc.invert(pc.is_in(name_identities(table, batch), value_set=unwanted)))
 
 
-def _row_group_rows(batch: pa.Table) -> int:
+def _choose_row_group_rows(batch: pa.Table) -> int:
     """Rows of one row group: bounded in number and in bytes."""
     bytes_per_row = max(1, batch.nbytes // max(1, batch.num_rows))
     return max(1, min(_ROW_GROUP_ROWS, int(_ROW_GROUP_BYTES // bytes_per_row)))
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _explain_damage(path: Path) -> Iterator[None]:
     """Turn whatever Arrow says about a damaged file into a DatasetError."""
     try:
-        with explained("read", path):
+        with explain_os_errors("read", path):
             yield
     except (pa.ArrowException, UnicodeDecodeError) as error:  # names of columns may be no text
         message = f"{path} is damaged ({error}): remove its receipt and run again"

@@ -23,7 +23,12 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError, with_config
 
 from tasks.storage.durable import write_durably
-from tasks.storage.errors import DatasetError, NewerDatasetError, OutdatedDatasetError, explained
+from tasks.storage.errors import (
+    DatasetError,
+    NewerDatasetError,
+    OutdatedDatasetError,
+    explain_os_errors,
+)
 from tasks.tables.columns import SCHEMA_VERSION
 from tasks.tables.declarations import TABLES
 
@@ -126,7 +131,7 @@ _ADAPTER: Final = TypeAdapter(Receipt)
 _VERSION: Final = re.compile(rb'"schema_version":\s*(\d+)')
 
 
-def chunk_name(
+def name_chunk(
     stage: str, keys: Iterable[str], files: Mapping[str, PartFile], generation: int = 0
 ) -> str:
     """Name a chunk after its stage, its keys and its content.
@@ -156,10 +161,10 @@ def chunk_name(
         raise DatasetError(f"stage name {stage!r}: use lower-case letters, digits, underscores")
     content = (f"{table}:{part.sha256}" for table, part in files.items())
     suffix = f"-c{generation}" if generation else ""
-    return f"{stage}-{_digest(keys)[:20]}-{_digest(content)[:12]}{suffix}"
+    return f"{stage}-{_compute_digest(keys)[:20]}-{_compute_digest(content)[:12]}{suffix}"
 
 
-def receipt_name(chunk: str, number: int = RECEIPT_FORMAT) -> str:
+def name_receipt(chunk: str, number: int = RECEIPT_FORMAT) -> str:
     """Name the file of a receipt.
 
     Parameters
@@ -177,7 +182,7 @@ def receipt_name(chunk: str, number: int = RECEIPT_FORMAT) -> str:
     return f"{chunk}.json" if number == _FIRST_FORMAT else f"{chunk}.v{number}.json"
 
 
-def chunk_of(path: PurePath) -> str:
+def parse_chunk_name(path: PurePath) -> str:
     """Name the chunk that a receipt vouches for.
 
     Parameters
@@ -194,7 +199,7 @@ def chunk_of(path: PurePath) -> str:
     return match[1] if match else path.name
 
 
-def format_of(path: PurePath) -> int:
+def parse_format(path: PurePath) -> int:
     """Tell the format of a receipt from the name of its file.
 
     Parameters
@@ -227,8 +232,8 @@ def write_receipt(folder: Path, receipt: Receipt) -> None:
         When it cannot be written.
     """
     body = _ADAPTER.dump_json(receipt).removesuffix(b"}")
-    content = body + _digest_field(body)
-    write_durably(folder / receipt_name(receipt.chunk), lambda path: _write_bytes(path, content))
+    content = body + _make_digest_field(body)
+    write_durably(folder / name_receipt(receipt.chunk), lambda path: _write_bytes(path, content))
 
 
 def read_receipt(path: Path) -> Receipt:
@@ -249,12 +254,12 @@ def read_receipt(path: Path) -> Receipt:
     DatasetError
         When it is damaged, belongs to another file, or is of another format.
     """
-    with explained("read", path):
+    with explain_os_errors("read", path):
         content = path.read_bytes()
-    return parsed_receipt(path, content)
+    return parse_receipt(path, content)
 
 
-def parsed_receipt(path: PurePath, content: bytes) -> Receipt:
+def parse_receipt(path: PurePath, content: bytes) -> Receipt:
     """Parse the content of a receipt.
 
     Parameters
@@ -275,19 +280,19 @@ def parsed_receipt(path: PurePath, content: bytes) -> Receipt:
         When it is damaged, belongs to another file, or is of another format.
     """
     _refuse_other_formats(path)
-    body = content[: -len(_digest_field(b""))]
-    if content != body + _digest_field(body):
-        raise DatasetError(_damaged(path, "its digest is another one"))
+    body = content[: -len(_make_digest_field(b""))]
+    if content != body + _make_digest_field(body):
+        raise DatasetError(_make_damage_error(path, "its digest is another one"))
     version = _VERSION.search(body)
     if version and int(version[1]) > SCHEMA_VERSION:
         raise NewerDatasetError(
             f"{path} has schema version {int(version[1])}, this program knows {SCHEMA_VERSION}: "
             "update the program"
         )
-    return _validated(path, body + b"}")
+    return _validate_receipt(path, body + b"}")
 
 
-def parsed_old_receipt(path: PurePath, content: bytes) -> Receipt:
+def parse_old_receipt(path: PurePath, content: bytes) -> Receipt:
     """Parse a receipt of format 1, which nothing but its parts can confirm.
 
     Parameters
@@ -307,10 +312,10 @@ def parsed_old_receipt(path: PurePath, content: bytes) -> Receipt:
     DatasetError
         When it is damaged or belongs to another file.
     """
-    return _validated(path, content)
+    return _validate_receipt(path, content)
 
 
-def receipt_paths(folder: Path, stage: str | None = None) -> list[Path]:
+def list_receipt_paths(folder: Path, stage: str | None = None) -> list[Path]:
     """List the receipts of a dataset.
 
     Parameters
@@ -336,14 +341,14 @@ def receipt_paths(folder: Path, stage: str | None = None) -> list[Path]:
 
 def _refuse_other_formats(path: PurePath) -> None:
     """Refuse a receipt that another program has to read, or none."""
-    number = format_of(path)
+    number = parse_format(path)
     if number > RECEIPT_FORMAT:
         raise NewerDatasetError(
             f"{path} is a receipt of format {number}, this program knows {RECEIPT_FORMAT}: "
             "update the program"
         )
     if number == 0:
-        raise DatasetError(_damaged(path, "its name is not that of a receipt"))
+        raise DatasetError(_make_damage_error(path, "its name is not that of a receipt"))
     if number < RECEIPT_FORMAT:
         raise OutdatedDatasetError(
             f"{path} is of format {number}, in which damage goes unnoticed: upgrade the dataset",
@@ -351,29 +356,29 @@ def _refuse_other_formats(path: PurePath) -> None:
         )
 
 
-def _validated(path: PurePath, content: bytes) -> Receipt:
+def _validate_receipt(path: PurePath, content: bytes) -> Receipt:
     """Parse a receipt; a field too many or too few is an error."""
     try:
         receipt = _ADAPTER.validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise DatasetError(_damaged(path, f"{place}: {first['msg']}")) from error
-    if receipt.chunk != chunk_of(path):
-        raise DatasetError(_damaged(path, f"it names the chunk {receipt.chunk}"))
+        raise DatasetError(_make_damage_error(path, f"{place}: {first['msg']}")) from error
+    if receipt.chunk != parse_chunk_name(path):
+        raise DatasetError(_make_damage_error(path, f"it names the chunk {receipt.chunk}"))
     return receipt
 
 
-def _digest_field(body: bytes) -> bytes:
+def _make_digest_field(body: bytes) -> bytes:
     """End of a receipt: the digest of all before it."""
     return b',"sha256":"%s"}' % hashlib.sha256(body).hexdigest().encode()
 
 
-def _damaged(path: PurePath, reason: str) -> str:
+def _make_damage_error(path: PurePath, reason: str) -> str:
     return f"{path} is damaged ({reason}): remove it and run again to redo its work"
 
 
-def _digest(texts: Iterable[str]) -> str:
+def _compute_digest(texts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()
 
 

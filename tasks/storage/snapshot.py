@@ -9,16 +9,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from tasks.folders import parts_folder, receipts_folder
+from tasks.folders import get_parts_folder, get_receipts_folder
 from tasks.storage.errors import DatasetError
-from tasks.storage.parts import Selection, identities_in, scan_part
-from tasks.storage.receipts import Receipt, read_receipt, receipt_paths
+from tasks.storage.parts import Selection, list_identities, scan_part
+from tasks.storage.receipts import Receipt, list_receipt_paths, read_receipt
 from tasks.tables.columns import Table
 from tasks.tables.declarations import PLANNED_KEYS, TABLES
-from tasks.tables.rows import identity, key_of
+from tasks.tables.rows import get_key, join_identity
 
 
-def part_path(root: Path, table: str, chunk: str) -> Path:
+def get_part_path(root: Path, table: str, chunk: str) -> Path:
     """Return the path of a part.
 
     Parameters
@@ -35,7 +35,7 @@ def part_path(root: Path, table: str, chunk: str) -> Path:
     Path
         The Parquet file.
     """
-    return parts_folder(root) / table / f"{chunk}.parquet"
+    return get_parts_folder(root) / table / f"{chunk}.parquet"
 
 
 def load_receipts(root: Path, stage: str | None = None) -> tuple[Receipt, ...]:
@@ -58,32 +58,32 @@ def load_receipts(root: Path, stage: str | None = None) -> tuple[Receipt, ...]:
     DatasetError
         When a receipt is damaged or written by a newer program.
     """
-    folder = receipts_folder(root)
+    folder = get_receipts_folder(root)
     while True:
-        paths = receipt_paths(folder, stage)
+        paths = list_receipt_paths(folder, stage)
         try:
-            return live(_remembered(path) for path in paths)
+            return drop_superseded(_read_cached_receipt(path) for path in paths)
         except DatasetError:
             # A superseded receipt may have been pruned since the folder was listed.
             if all(path.exists() for path in paths):
                 raise
 
 
-def _remembered(path: Path) -> Receipt:
+def _read_cached_receipt(path: Path) -> Receipt:
     """Receipt of a file, which a process that reads often parses once."""
     try:
         state = path.stat()
     except OSError:
         return read_receipt(path)
-    return _parsed(path, state.st_mtime_ns, state.st_size, state.st_ino)
+    return _parse_cached(path, state.st_mtime_ns, state.st_size, state.st_ino)
 
 
 @cache
-def _parsed(path: Path, *_state: int) -> Receipt:
+def _parse_cached(path: Path, *_state: int) -> Receipt:
     return read_receipt(path)
 
 
-def live(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+def drop_superseded(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """Leave out what other chunks superseded.
 
     Parameters
@@ -179,12 +179,12 @@ class Snapshot:
         ids = None if material_ids is None else frozenset(material_ids)
         found = [
             (receipt, wanted)
-            for receipt in self._holding(table, chosen)
-            if (wanted := _wanted(receipt, chosen, ids))
+            for receipt in self._find_receipts(table, chosen)
+            if (wanted := _select_wanted(receipt, chosen, ids))
         ]
         return _resolve(self.root, TABLES[table], found, restricted=ids is not None)
 
-    def _holding(self, table: str, keys: frozenset[str] | None) -> Iterator[Receipt]:
+    def _find_receipts(self, table: str, keys: frozenset[str] | None) -> Iterator[Receipt]:
         """Yield the receipts with a part of the table and one of the keys."""
         for receipt in self.receipts:
             if table in receipt.files and (keys is None or not keys.isdisjoint(receipt.keys)):
@@ -194,16 +194,18 @@ class Snapshot:
 _Wanted = Mapping[str, tuple[str, ...]]  # materials by key
 
 
-def _wanted(receipt: Receipt, keys: frozenset[str] | None, ids: frozenset[str] | None) -> _Wanted:
+def _select_wanted(
+    receipt: Receipt, keys: frozenset[str] | None, ids: frozenset[str] | None
+) -> _Wanted:
     """Choose the keys of a receipt, and the materials under each, that are asked for."""
-    chosen = receipt.keys if keys is None else _common(keys, receipt.keys)
+    chosen = receipt.keys if keys is None else _intersect(keys, receipt.keys)
     if ids is None:
         return {key: receipt.keys[key] for key in chosen}
     pairs = ((key, tuple(m for m in receipt.keys[key] if m in ids)) for key in chosen)
     return {key: materials for key, materials in pairs if materials}
 
 
-def _common(some: Collection[str], others: Collection[str]) -> list[str]:
+def _intersect(some: Collection[str], others: Collection[str]) -> list[str]:
     """Members of both collections, in time that grows with the smaller one."""
     small, large = sorted((some, others), key=len)
     return [key for key in small if key in large]
@@ -216,42 +218,44 @@ def _resolve(
     selections = []
     for receipt, wanted in found:
         every = not restricted and len(wanted) == len(receipt.keys)
-        path = part_path(root, table.name, receipt.chunk)
-        condition = None if every else _condition(table, wanted)
+        path = get_part_path(root, table.name, receipt.chunk)
+        condition = None if every else _make_condition(table, wanted)
         selections.append(Selection(path, condition, part=receipt.files[table.name]))
-    names = [frozenset(_identities(table, wanted)) for _, wanted in found]
+    names = [frozenset(_list_identities(table, wanted)) for _, wanted in found]
     counts = Counter(name for part in names for name in part)
     contested = frozenset(name for name, count in counts.items() if count > 1)
     disputed = [
-        identities_in(selection, table) & contested if here & contested else frozenset()
+        list_identities(selection, table) & contested if here & contested else frozenset()
         for selection, here in zip(selections, names, strict=True)
     ]
-    holder = _holders([receipt for receipt, _ in found], disputed)
+    holder = _choose_holders([receipt for receipt, _ in found], disputed)
     return [
         replace(s, dropped=frozenset(name for name in here if holder[name] != number))
         for number, (s, here) in enumerate(zip(selections, disputed, strict=True))
     ]
 
 
-def _holders(receipts: Sequence[Receipt], disputed: Sequence[frozenset[str]]) -> dict[str, int]:
+def _choose_holders(
+    receipts: Sequence[Receipt], disputed: Sequence[frozenset[str]]
+) -> dict[str, int]:
     """Choose the part of each disputed identity: a success before a failure, then the youngest."""
     ranks: dict[str, tuple[bool, int]] = {}
     for number, (receipt, here) in enumerate(zip(receipts, disputed, strict=True)):
         failed = frozenset(receipt.failed)
         for name in here:
-            rank = (key_of(name) not in failed, number)
+            rank = (get_key(name) not in failed, number)
             ranks[name] = max(rank, ranks.get(name, rank))
     return {name: number for name, (_, number) in ranks.items()}
 
 
-def _identities(table: Table, wanted: _Wanted) -> Iterator[str]:
+def _list_identities(table: Table, wanted: _Wanted) -> Iterator[str]:
     if len(table.identity) == 1:
         yield from wanted
     else:
-        yield from (identity(m, key) for key, materials in wanted.items() for m in materials)
+        yield from (join_identity(m, key) for key, materials in wanted.items() for m in materials)
 
 
-def _condition(table: Table, wanted: _Wanted) -> ds.Expression:
+def _make_condition(table: Table, wanted: _Wanted) -> ds.Expression:
     """Condition on key and material; sorted parts can skip row groups by the latter."""
     *others, key = table.identity
     condition = ds.field(key).isin(sorted(wanted))

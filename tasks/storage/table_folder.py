@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from tasks.failures import RemediableError
-from tasks.folders import MATERIALS, receipts_folder, table_file
+from tasks.folders import MATERIALS, get_receipts_folder, get_table_file
 from tasks.storage.dataset import Dataset
 from tasks.tables.declarations import CATALOG_TABLES
 
@@ -33,17 +33,17 @@ class TableFolder:
 
     root: Path
 
-    def file(self, table: str) -> Path:
+    def get_file(self, table: str) -> Path:
         """File of a table, whether it exists or not."""
-        return table_file(self.root, table)
+        return get_table_file(self.root, table)
 
-    def holds(self, table: str) -> bool:
+    def has_table(self, table: str) -> bool:
         """Whether there is a file of a table."""
-        return self.file(table).is_file()
+        return self.get_file(table).is_file()
 
-    def missing_columns(self, table: str) -> list[str]:
+    def list_missing_columns(self, table: str) -> list[str]:
         """Columns that the schema declares and the file of a table lacks, in their order."""
-        stored = set(pq.read_schema(self.file(table)).names)
+        stored = set(pq.read_schema(self.get_file(table)).names)
         return [name for name in CATALOG_TABLES[table].names if name not in stored]
 
     def read(
@@ -78,29 +78,29 @@ class TableFolder:
             When a file is damaged.
         """
         schema = CATALOG_TABLES[table].arrow_schema
-        if table != MATERIALS and not self.holds(table):
+        if table != MATERIALS and not self.has_table(table):
             return schema.empty_table().select(list(columns or schema.names))
         wanted = {"key": keys, "material_id": material_ids}
         chosen = pc.scalar(True)
         for name, values in wanted.items():
             chosen = chosen if values is None else chosen & pc.field(name).isin(list(values))
-        with _readable(self.file(table)):
-            return self._dataset(table).to_table(list(columns or schema.names), filter=chosen)
+        with _explain_damage(self.get_file(table)):
+            return self._open_dataset(table).to_table(list(columns or schema.names), filter=chosen)
 
     def scan(self, table: str, size: int) -> Iterator[pa.Table]:
         """Read all rows of a table, at most so many at a time, in their order."""
-        with _readable(self.file(table)):
-            for batch in self._dataset(table).to_batches(batch_size=size):
+        with _explain_damage(self.get_file(table)):
+            for batch in self._open_dataset(table).to_batches(batch_size=size):
                 yield pa.Table.from_batches([batch])
 
-    def _dataset(self, table: str) -> ds.Dataset:
+    def _open_dataset(self, table: str) -> ds.Dataset:
         """The file under the declared schema, which fills in what it lacks."""
         schema = CATALOG_TABLES[table].arrow_schema
-        return ds.dataset(str(self.file(table)), schema=schema, format=_CHECKED)
+        return ds.dataset(str(self.get_file(table)), schema=schema, format=_CHECKED)
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _explain_damage(path: Path) -> Iterator[None]:
     """Say what to do about a file whose pages are not what was written."""
     try:
         yield
@@ -109,9 +109,9 @@ def _readable(path: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno:  # of the system; Arrow's have no number
             raise
-        told = str(error).splitlines()[0]
+        text = str(error).splitlines()[0]
         remedy = "run the same screening again, which builds the catalogue anew"
-        raise RemediableError(f"{path} is damaged: {told}", remedy) from error
+        raise RemediableError(f"{path} is damaged: {text}", remedy) from error
 
 
 TableSource: TypeAlias = Dataset | TableFolder
@@ -131,4 +131,4 @@ def open_tables(folder: Path) -> TableSource:
     Dataset or TableFolder
         The dataset, whose parts are vouched for, where there are receipts.
     """
-    return Dataset(folder) if receipts_folder(folder).is_dir() else TableFolder(folder)
+    return Dataset(folder) if get_receipts_folder(folder).is_dir() else TableFolder(folder)

@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tasks.folders import receipts_folder
+from tasks.folders import get_receipts_folder
 from tasks.storage.errors import DatasetError, OutdatedDatasetError
-from tasks.storage.parts import Selection, count_rows, difference_of, keys_in
-from tasks.storage.receipts import PartFile, Receipt, chunk_of, read_receipt, receipt_paths
-from tasks.storage.snapshot import live, part_path
+from tasks.storage.parts import Selection, count_rows, describe_difference, list_keys
+from tasks.storage.receipts import (
+    PartFile,
+    Receipt,
+    list_receipt_paths,
+    parse_chunk_name,
+    read_receipt,
+)
+from tasks.storage.snapshot import drop_superseded, get_part_path
 from tasks.tables.declarations import TABLES
 
 ProblemKind = Literal[
@@ -54,12 +60,12 @@ def find_problems(root: Path) -> list[Problem]:
         What is wrong, receipts first; empty for a sound dataset.
     """
     receipts, problems = _read_all(root)
-    outdated = {chunk_of(p.path) for p in problems if p.kind == "outdated receipt"}
+    outdated = {parse_chunk_name(p.path) for p in problems if p.kind == "outdated receipt"}
     for receipt in receipts:
         problems += check_parts(root, receipt)
-    settled = frozenset().union(*(receipt.keys for receipt in live(receipts)))
-    unnamed = [path for path in unnamed_parts(root, receipts) if path.stem not in outdated]
-    return problems + list(_orphans(unnamed, settled))
+    settled = frozenset().union(*(receipt.keys for receipt in drop_superseded(receipts)))
+    unnamed = [path for path in list_unnamed_parts(root, receipts) if path.stem not in outdated]
+    return problems + list(_list_orphans(unnamed, settled))
 
 
 def check_parts(root: Path, receipt: Receipt) -> list[Problem]:
@@ -77,11 +83,13 @@ def check_parts(root: Path, receipt: Receipt) -> list[Problem]:
     list of Problem
         Parts that are missing or not what was committed.
     """
-    parts = ((part_path(root, table, receipt.chunk), part) for table, part in receipt.files.items())
+    parts = (
+        (get_part_path(root, table, receipt.chunk), part) for table, part in receipt.files.items()
+    )
     return [problem for path, part in parts for problem in _check_part(path, part)]
 
 
-def unnamed_parts(root: Path, receipts: Iterable[Receipt]) -> list[Path]:
+def list_unnamed_parts(root: Path, receipts: Iterable[Receipt]) -> list[Path]:
     """List the parts that no receipt names.
 
     Parameters
@@ -96,13 +104,13 @@ def unnamed_parts(root: Path, receipts: Iterable[Receipt]) -> list[Path]:
     list of Path
         Parts, in the order of their names.
     """
-    named = {part_path(root, table, r.chunk) for r in receipts for table in r.files}
+    named = {get_part_path(root, table, r.chunk) for r in receipts for table in r.files}
     return sorted(path for path in root.glob("parts/*/*.parquet") if path not in named)
 
 
 def _read_all(root: Path) -> tuple[list[Receipt], list[Problem]]:
     receipts, problems = [], []
-    for path in receipt_paths(receipts_folder(root)):
+    for path in list_receipt_paths(get_receipts_folder(root)):
         try:
             receipts.append(read_receipt(path))
         except OutdatedDatasetError as error:
@@ -118,7 +126,7 @@ def _check_part(path: Path, part: PartFile) -> list[Problem]:
     if not path.is_file():
         return [Problem("missing part", path, f"{path} is missing: {remedy}")]
     try:
-        difference = _difference(path, part)
+        difference = _describe_difference(path, part)
     except DatasetError as error:
         return [Problem("corrupt part", path, str(error))]
     if not difference:
@@ -127,18 +135,18 @@ def _check_part(path: Path, part: PartFile) -> list[Problem]:
     return [Problem("corrupt part", path, message)]
 
 
-def _difference(path: Path, part: PartFile) -> str:
+def _describe_difference(path: Path, part: PartFile) -> str:
     """Say how a file differs from what was committed; one that is damaged is not parsed."""
-    if difference := difference_of(path, part):
+    if difference := describe_difference(path, part):
         return difference
     rows = count_rows(path)
     return "" if rows == part.rows else f"{part.rows} rows; found {rows}"
 
 
-def _orphans(paths: Iterable[Path], settled: frozenset[str]) -> Iterator[Problem]:
+def _list_orphans(paths: Iterable[Path], settled: frozenset[str]) -> Iterator[Problem]:
     """Report the parts whose work no receipt vouches for."""
     for path in paths:
-        lost = _keys_of(path) - settled
+        lost = _read_keys(path) - settled
         if lost:
             message = (
                 f"{path} has no receipt, so its work on {len(lost)} keys does not count: "
@@ -147,12 +155,12 @@ def _orphans(paths: Iterable[Path], settled: frozenset[str]) -> Iterator[Problem
             yield Problem("orphan part", path, message)
 
 
-def _keys_of(path: Path) -> frozenset[str]:
+def _read_keys(path: Path) -> frozenset[str]:
     """Keys in a part; a part that cannot be read counts as one lost key."""
     unknown = frozenset({"?"})
     if path.parent.name not in TABLES:
         return unknown
     try:
-        return keys_in(Selection(path), TABLES[path.parent.name])
+        return list_keys(Selection(path), TABLES[path.parent.name])
     except DatasetError:
         return unknown

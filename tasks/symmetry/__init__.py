@@ -7,30 +7,34 @@ other room.
 """
 
 from tasks.symmetry.classification import SpaceGroupClass, classify_space_group
-from tasks.symmetry.hand import Handedness, handedness
-from tasks.symmetry.mechanical import IsotypicComponent, isotypic_components
+from tasks.symmetry.handedness import Handedness, find_handedness
+from tasks.symmetry.mechanical import IsotypicComponent, find_isotypic_components
 from tasks.symmetry.operations import (
     MASS_DECIMALS,
     CrystalSymmetry,
     SymmetryOperations,
-    crystal_symmetry,
-    database_operations,
+    find_crystal_symmetry,
     find_dataset,
-    idealised_primitive,
-    species_labels,
+    idealize_primitive,
+    label_species,
+    read_database_operations,
 )
-from tasks.symmetry.point_groups import helicity_multiplicity, tensor_basis, tensor_projector
+from tasks.symmetry.point_groups import (
+    count_helicity_harmonics,
+    find_tensor_basis,
+    make_tensor_projector,
+)
 from tasks.symmetry.record import SymmetryRecord, analyze_symmetry
 from tasks.symmetry.selection import (
     SelectionRule,
-    allowed_angular_momentum,
-    crystal_selection_rules,
+    find_allowed_angular_momentum,
+    find_realised_angular_momentum,
     is_helicity_allowed,
     is_realised,
-    realised_angular_momentum,
-    selection_rules,
+    list_crystal_selection_rules,
+    list_selection_rules,
 )
-from tasks.symmetry.wave_vectors import WaveVectorSet, special_wave_vectors
+from tasks.symmetry.wave_vectors import WaveVectorSet, find_special_wave_vectors
 
 __all__ = [
     "MASS_DECIMALS",
@@ -42,23 +46,23 @@ __all__ = [
     "SymmetryOperations",
     "SymmetryRecord",
     "WaveVectorSet",
-    "allowed_angular_momentum",
     "analyze_symmetry",
     "classify_space_group",
-    "crystal_selection_rules",
-    "crystal_symmetry",
-    "database_operations",
+    "count_helicity_harmonics",
+    "find_allowed_angular_momentum",
+    "find_crystal_symmetry",
     "find_dataset",
-    "handedness",
-    "helicity_multiplicity",
-    "idealised_primitive",
+    "find_handedness",
+    "find_isotypic_components",
+    "find_realised_angular_momentum",
+    "find_special_wave_vectors",
+    "find_tensor_basis",
+    "idealize_primitive",
     "is_helicity_allowed",
     "is_realised",
-    "isotypic_components",
-    "realised_angular_momentum",
-    "selection_rules",
-    "special_wave_vectors",
-    "species_labels",
-    "tensor_basis",
-    "tensor_projector",
+    "label_species",
+    "list_crystal_selection_rules",
+    "list_selection_rules",
+    "make_tensor_projector",
+    "read_database_operations",
 ]

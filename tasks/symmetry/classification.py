@@ -9,19 +9,19 @@ import spglib
 from tasks.symmetry.operations import (
     FloatArray,
     IntArray,
-    database_operations,
-    generic_lattice,
-    standard_hall_number,
+    find_standard_hall_number,
+    make_generic_lattice,
+    read_database_operations,
 )
 from tasks.symmetry.point_groups import (
     ChiralityClass,
     CrystalSystem,
     HelicityWave,
-    chirality_class,
-    crystal_system,
-    helicity_multiplicity,
+    count_helicity_harmonics,
+    find_chirality_class,
+    find_crystal_system,
+    find_tensor_basis,
     is_polar,
-    tensor_basis,
 )
 
 HELICITY_ORDERS = (0, 2, 4, 6)
@@ -89,7 +89,8 @@ def classify_space_group(number: int) -> SpaceGroupClass:
 
     Everything is derived from the operations of the group. The angular momentum transforms as
     l(Rq) = det(R) R l(q) and is odd under time reversal, so the helicity h = l . q/|q| is a
-    pseudoscalar function, even in q; see ``helicity_multiplicity`` and ``tensor_projector``.
+    pseudoscalar function, even in q; see ``count_helicity_harmonics`` and
+    ``make_tensor_projector``.
 
     Parameters
     ----------
@@ -106,44 +107,44 @@ def classify_space_group(number: int) -> SpaceGroupClass:
     ValueError
         When the number is outside 1-230.
     """
-    description = spglib.get_spacegroup_type(standard_hall_number(number))
-    rotations = database_operations(number).cartesian_rotations
-    multiplicities = tuple(helicity_multiplicity(rotations, order) for order in HELICITY_ORDERS)
-    basis = tensor_basis(rotations)
+    description = spglib.get_spacegroup_type(find_standard_hall_number(number))
+    rotations = read_database_operations(number).cartesian_rotations
+    multiplicities = tuple(count_helicity_harmonics(rotations, order) for order in HELICITY_ORDERS)
+    basis = find_tensor_basis(rotations)
     basis.setflags(write=False)
     return SpaceGroupClass(
         number=number,
         symbol=description.international_short,
         point_group=description.pointgroup_international,
-        crystal_system=crystal_system(rotations),
-        chirality_class=chirality_class(rotations),
-        helicity_wave=_helicity_wave(multiplicities),
+        crystal_system=find_crystal_system(rotations),
+        chirality_class=find_chirality_class(rotations),
+        helicity_wave=_name_helicity_wave(multiplicities),
         helicity_multiplicities=multiplicities,
         polar=is_polar(rotations),
-        enantiomorphic_partner=_enantiomorphic_partner(number),
+        enantiomorphic_partner=_find_enantiomorphic_partner(number),
         n_tensor_components=len(basis),
-        tensor_components=tuple(_component_label(tensor) for tensor in basis),
+        tensor_components=tuple(_format_component(tensor) for tensor in basis),
         tensor_basis=basis,
     )
 
 
-def _helicity_wave(multiplicities: tuple[int, ...]) -> HelicityWave:
+def _name_helicity_wave(multiplicities: tuple[int, ...]) -> HelicityWave:
     """Name of the lowest allowed harmonic."""
     allowed = [wave for wave, n in zip(_WAVES, multiplicities, strict=True) if n]
     return allowed[0] if allowed else "none"
 
 
-def _enantiomorphic_partner(number: int) -> int | None:
+def _find_enantiomorphic_partner(number: int) -> int | None:
     """Type of the inverted operations {R|-t} where it is another one."""
-    table = spglib.get_symmetry_from_database(standard_hall_number(number))
+    table = spglib.get_symmetry_from_database(find_standard_hall_number(number))
     rotations: IntArray = table["rotations"]
     inverted = spglib.get_spacegroup_type_from_symmetry(
-        rotations, -table["translations"], generic_lattice(rotations)
+        rotations, -table["translations"], make_generic_lattice(rotations)
     )
     return None if inverted.number == number else int(inverted.number)
 
 
-def _component_label(tensor: FloatArray) -> str:
+def _format_component(tensor: FloatArray) -> str:
     """Readable form of one basis tensor, e.g. ``xy = -yx``."""
     flat = tensor.reshape(9)
     indices = np.flatnonzero(flat)

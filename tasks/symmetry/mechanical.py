@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tasks.symmetry.operations import CrystalSymmetry, FloatArray
-from tasks.symmetry.selection import allowed_angular_momentum, little_group
+from tasks.symmetry.selection import find_allowed_angular_momentum, find_little_group
 
 ComplexArray = NDArray[np.complex128]
 
@@ -63,7 +63,9 @@ class MechanicalRepresentation:
         ndarray of complex, shape (3 n_atoms, 3 n_atoms)
             Mean of T H T^+ and T H* T^+; Hermitian for Hermitian H.
         """
-        total = _conjugate(self.unitary, matrix) + _conjugate(self.antiunitary, matrix.conj())
+        total = _conjugate_by_group(self.unitary, matrix) + _conjugate_by_group(
+            self.antiunitary, matrix.conj()
+        )
         return np.asarray(total / (len(self.unitary) + len(self.antiunitary)))
 
 
@@ -78,7 +80,8 @@ class IsotypicComponent:
     multiplicity : int
         Number of copies, that is of frequencies.
     angular_momentum_bounds : tuple of (float, float)
-        For each allowed direction (see ``allowed_angular_momentum``), the least and the largest
+        For each allowed direction (see ``find_allowed_angular_momentum``), the least and the
+        largest
         Tr(P M_n) in units of hbar that any symmetric force constants can give to one copy. Equal
         bounds: the value is fixed by symmetry. Both zero: these modes never carry l along n.
     """
@@ -93,7 +96,7 @@ class IsotypicComponent:
         return bool(np.any(np.abs(self.angular_momentum_bounds) > _ZERO))
 
 
-def mechanical_representation(
+def build_mechanical_representation(
     crystal: CrystalSymmetry, q_point: ArrayLike
 ) -> MechanicalRepresentation:
     """Build the mechanical representation of a crystal at a wave vector.
@@ -111,14 +114,14 @@ def mechanical_representation(
         Every dynamical matrix D(q) with the symmetry of the crystal commutes with it.
     """
     q = np.asarray(q_point, dtype=float)
-    group = little_group(crystal.operations, q)
+    group = find_little_group(crystal.operations, q)
     return MechanicalRepresentation(
-        _operation_matrices(crystal, q, q, group.unitary),
-        _operation_matrices(crystal, -q, q, group.antiunitary),
+        _make_operation_matrices(crystal, q, q, group.unitary),
+        _make_operation_matrices(crystal, -q, q, group.antiunitary),
     )
 
 
-def isotypic_components(
+def find_isotypic_components(
     crystal: CrystalSymmetry, q_point: ArrayLike
 ) -> tuple[IsotypicComponent, ...]:
     """Decompose the modes of a crystal at a wave vector, with bounds of their angular momentum.
@@ -140,19 +143,19 @@ def isotypic_components(
     tuple of IsotypicComponent
         Dimensions times multiplicities add up to 3 n_atoms.
     """
-    representation = mechanical_representation(crystal, q_point)
+    representation = build_mechanical_representation(crystal, q_point)
     rng = np.random.default_rng(_SEED)
-    generic = representation.project(_random_hermitian(rng, 3 * len(crystal.positions)))
-    operators = angular_momentum_operators(
-        allowed_angular_momentum(crystal.operations, q_point), len(crystal.positions)
+    generic = representation.project(_draw_hermitian(rng, 3 * len(crystal.positions)))
+    operators = make_angular_momentum_operators(
+        find_allowed_angular_momentum(crystal.operations, q_point), len(crystal.positions)
     )
     return tuple(
-        _component(basis, generic, operators)
-        for basis in _eigenspaces(_central_element(representation, rng))
+        _make_component(basis, generic, operators)
+        for basis in _find_eigenspaces(_draw_central_element(representation, rng))
     )
 
 
-def angular_momentum_operators(directions: ArrayLike, n_atoms: int) -> ComplexArray:
+def make_angular_momentum_operators(directions: ArrayLike, n_atoms: int) -> ComplexArray:
     """Return the matrices of the angular momentum along given directions.
 
     Parameters
@@ -172,14 +175,14 @@ def angular_momentum_operators(directions: ArrayLike, n_atoms: int) -> ComplexAr
     return np.asarray(operators.reshape(-1, 3 * n_atoms, 3 * n_atoms))
 
 
-def _operation_matrices(
+def _make_operation_matrices(
     crystal: CrystalSymmetry, q_in: FloatArray, q_out: FloatArray, indices: NDArray[np.intp]
 ) -> ComplexArray:
     """T of the operations that carry q_in to q_out + G, shape (n, 3 n_atoms, 3 n_atoms)."""
     operations, positions = crystal.operations, crystal.positions
     rotations, translations = operations.rotations[indices], operations.translations[indices]
     image_q = q_in @ np.linalg.inv(rotations)
-    sites = _image_sites(crystal, indices)
+    sites = _find_image_sites(crystal, indices)
     turns = np.einsum("gc,gkc->gk", image_q - q_out, positions[sites])
     turns -= np.einsum("gc,gc->g", image_q, translations)[:, None]
     n, n_atoms = sites.shape
@@ -190,7 +193,7 @@ def _operation_matrices(
     return np.asarray(blocks.reshape(n, 3 * n_atoms, 3 * n_atoms))
 
 
-def _image_sites(crystal: CrystalSymmetry, indices: NDArray[np.intp]) -> NDArray[np.intp]:
+def _find_image_sites(crystal: CrystalSymmetry, indices: NDArray[np.intp]) -> NDArray[np.intp]:
     """Site to which each operation carries each atom, shape (n, n_atoms)."""
     operations, positions = crystal.operations, crystal.positions
     images = np.einsum("gab,kb->gka", operations.rotations[indices], positions)
@@ -199,19 +202,19 @@ def _image_sites(crystal: CrystalSymmetry, indices: NDArray[np.intp]) -> NDArray
     return np.asarray(distances.argmin(axis=-1))
 
 
-def _conjugate(matrices: ComplexArray, matrix: ComplexArray) -> ComplexArray:
+def _conjugate_by_group(matrices: ComplexArray, matrix: ComplexArray) -> ComplexArray:
     """Sum over g of T_g H T_g^+."""
     transformed = matrices @ matrix @ matrices.conj().transpose(0, 2, 1)
     return np.asarray(transformed.sum(axis=0))
 
 
-def _random_hermitian(rng: np.random.Generator, size: int) -> ComplexArray:
+def _draw_hermitian(rng: np.random.Generator, size: int) -> ComplexArray:
     """Random Hermitian matrix with eigenvalues of order 1."""
     matrix = rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size))
     return np.asarray((matrix + matrix.conj().T) / np.sqrt(8 * size))
 
 
-def _central_element(
+def _draw_central_element(
     representation: MechanicalRepresentation, rng: np.random.Generator
 ) -> ComplexArray:
     """Random Hermitian element of the group algebra that commutes with every operation."""
@@ -221,23 +224,23 @@ def _central_element(
     return representation.project(element + element.conj().T)
 
 
-def _eigenspaces(matrix: ComplexArray) -> list[ComplexArray]:
+def _find_eigenspaces(matrix: ComplexArray) -> list[ComplexArray]:
     """Orthonormal bases (columns) of the eigenspaces of a Hermitian matrix."""
     values, vectors = np.linalg.eigh(matrix)
-    return np.split(vectors, _gaps(values), axis=1)
+    return np.split(vectors, _find_gaps(values), axis=1)
 
 
-def _gaps(values: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+def _find_gaps(values: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
     """Indices at which ascending values start a new degenerate set."""
     return np.flatnonzero(np.diff(values) > _DEGENERACY) + 1
 
 
-def _component(
+def _make_component(
     basis: ComplexArray, generic: ComplexArray, operators: ComplexArray
 ) -> IsotypicComponent:
     """Dimension, multiplicity and bounds of l of the component spanned by a basis."""
     frequencies = np.linalg.eigvalsh(basis.conj().T @ generic @ basis)
-    multiplicity = len(_gaps(frequencies)) + 1
+    multiplicity = len(_find_gaps(frequencies)) + 1
     dimension = basis.shape[1] // multiplicity
     bounds = np.linalg.eigvalsh(basis.conj().T @ operators @ basis)[:, [0, -1]] * dimension
     return IsotypicComponent(

@@ -2,8 +2,8 @@
 
 Conventions, stated once for the package: an operation {R|t} carries the point x to R x + t.
 ``rotations`` are integer matrices that act on fractional coordinates (columns) of the primitive
-cell whose vectors are the rows of ``lattice``; ``cartesian_rotations`` are the same operations in
-the Cartesian frame of that cell. Wave vectors are fractional coordinates of the primitive
+cell whose vectors are the rows of ``lattice``; ``make_cartesian_rotations`` are the same operations
+in the Cartesian frame of that cell. Wave vectors are fractional coordinates of the primitive
 reciprocal lattice, in which {R|t} carries q to the inverse transpose of R times q.
 """
 
@@ -66,7 +66,7 @@ class SymmetryOperations:
     @cached_property
     def cartesian_rotations(self) -> FloatArray:
         """Rotations in the Cartesian frame of the lattice, orthogonal; shape (n, 3, 3)."""
-        return cartesian_rotations(self.lattice, self.rotations)
+        return make_cartesian_rotations(self.lattice, self.rotations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class CrystalSymmetry:
     numbers: IntArray
 
 
-def cartesian_rotations(lattice: ArrayLike, rotations: ArrayLike) -> FloatArray:
+def make_cartesian_rotations(lattice: ArrayLike, rotations: ArrayLike) -> FloatArray:
     """Return Cartesian matrices of rotations given in fractional coordinates.
 
     Parameters
@@ -110,7 +110,7 @@ def cartesian_rotations(lattice: ArrayLike, rotations: ArrayLike) -> FloatArray:
     return np.asarray(left @ right)
 
 
-def standard_hall_number(number: int) -> int:
+def find_standard_hall_number(number: int) -> int:
     """Return the Hall number of the standard setting of a space group.
 
     Parameters
@@ -128,14 +128,14 @@ def standard_hall_number(number: int) -> int:
     ValueError
         When the number is outside 1-230.
     """
-    if number not in _first_hall_numbers():
+    if number not in _list_first_hall_numbers():
         message = f"no space group has the number {number}: give an integer from 1 to 230"
         raise ValueError(message)
-    return _first_hall_numbers()[number]
+    return _list_first_hall_numbers()[number]
 
 
 @cache
-def _first_hall_numbers() -> dict[int, int]:
+def _list_first_hall_numbers() -> dict[int, int]:
     """First Hall number of each space group."""
     first: dict[int, int] = {}
     for hall_number in range(1, N_HALL_NUMBERS + 1):
@@ -144,7 +144,7 @@ def _first_hall_numbers() -> dict[int, int]:
 
 
 @cache
-def database_operations(number: int) -> SymmetryOperations:
+def read_database_operations(number: int) -> SymmetryOperations:
     """Return the operations of a space group in the primitive basis of its standard setting.
 
     Parameters
@@ -162,12 +162,12 @@ def database_operations(number: int) -> SymmetryOperations:
     ValueError
         When the number is outside 1-230.
     """
-    hall_number = standard_hall_number(number)
+    hall_number = find_standard_hall_number(number)
     rotations = spglib.get_symmetry_from_database(hall_number)["rotations"]
-    return _primitive_operations(hall_number, generic_lattice(rotations))
+    return _read_primitive_operations(hall_number, make_generic_lattice(rotations))
 
 
-def generic_lattice(rotations: ArrayLike) -> FloatArray:
+def make_generic_lattice(rotations: ArrayLike) -> FloatArray:
     """Return a cell that has the given rotations and, beyond them, no accidental symmetry.
 
     Parameters
@@ -209,19 +209,21 @@ def find_dataset(atoms: Atoms, symprec: float) -> spglib.SpglibDataset:
     if not all(atoms.pbc):
         message = f"{atoms.get_chemical_formula()} is not periodic in three directions: set pbc"
         raise ValueError(message)
-    lattice, positions, numbers = map(np.ascontiguousarray, _spglib_cell(atoms))
+    lattice, positions, numbers = map(np.ascontiguousarray, _make_spglib_cell(atoms))
     try:
         # Several decisions on one crystal need it, one after the other.
-        dataset = _dataset(lattice.tobytes(), positions.tobytes(), tuple(numbers.tolist()), symprec)
+        dataset = _search_dataset(
+            lattice.tobytes(), positions.tobytes(), tuple(numbers.tolist()), symprec
+        )
     except spglib.SpglibError as error:
-        raise _no_symmetry(atoms, symprec, str(error)) from error
+        raise _make_no_symmetry_error(atoms, symprec, str(error)) from error
     if dataset is None:
-        raise _no_symmetry(atoms, symprec, "no data set")
+        raise _make_no_symmetry_error(atoms, symprec, "no data set")
     return dataset
 
 
 @lru_cache(maxsize=64)
-def _dataset(
+def _search_dataset(
     lattice: bytes, positions: bytes, numbers: tuple[int, ...], symprec: float
 ) -> spglib.SpglibDataset | None:
     """Data set of a cell given by the bytes of its arrays."""
@@ -233,7 +235,7 @@ def _dataset(
     return spglib.get_symmetry_dataset(cell, symprec=symprec)
 
 
-def idealised_primitive(
+def idealize_primitive(
     dataset: spglib.SpglibDataset,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     """Return the idealised primitive cell of a crystal whose symmetry spglib has found.
@@ -253,7 +255,7 @@ def idealised_primitive(
         Labels of the species. All three as `spglib.standardize_cell` gives them, which would search
         the symmetry once more.
     """
-    primitive = _primitive_matrix(int(dataset.hall_number))
+    primitive = _get_primitive_matrix(int(dataset.hall_number))
     _, first = np.unique(dataset.std_mapping_to_primitive, return_index=True)
     first.sort()
     positions = dataset.std_positions[first] @ np.linalg.inv(primitive).T
@@ -263,7 +265,7 @@ def idealised_primitive(
     return lattice, wrapped, dataset.std_types[first]
 
 
-def crystal_symmetry(atoms: Atoms, symprec: float = AS_MADE) -> CrystalSymmetry:
+def find_crystal_symmetry(atoms: Atoms, symprec: float = AS_MADE) -> CrystalSymmetry:
     """Return the primitive cell of a crystal with its operations, without turning the crystal.
 
     Parameters
@@ -284,10 +286,10 @@ def crystal_symmetry(atoms: Atoms, symprec: float = AS_MADE) -> CrystalSymmetry:
     ValueError
         When spglib finds no symmetry.
     """
-    return symmetry_in_dataset(atoms, find_dataset(atoms, symprec))
+    return extract_crystal_symmetry(atoms, find_dataset(atoms, symprec))
 
 
-def symmetry_in_dataset(atoms: Atoms, dataset: spglib.SpglibDataset) -> CrystalSymmetry:
+def extract_crystal_symmetry(atoms: Atoms, dataset: spglib.SpglibDataset) -> CrystalSymmetry:
     """Return the primitive cell of a crystal whose symmetry spglib has found.
 
     Parameters
@@ -308,31 +310,31 @@ def symmetry_in_dataset(atoms: Atoms, dataset: spglib.SpglibDataset) -> CrystalS
         rotations = dataset.rotations.astype(np.int64)
         operations = SymmetryOperations(atoms.cell.array, rotations, dataset.translations)
         return CrystalSymmetry(operations, atoms.get_scaled_positions(), atoms.numbers)
-    return _standard_primitive(atoms, dataset, first)
+    return _reduce_to_standard_primitive(atoms, dataset, first)
 
 
-def _standard_primitive(
+def _reduce_to_standard_primitive(
     atoms: Atoms, dataset: spglib.SpglibDataset, first: NDArray[np.intp]
 ) -> CrystalSymmetry:
     """Primitive cell of the standard setting, with one atom of each lattice of equal ones."""
     to_standard = dataset.transformation_matrix
     conventional = np.linalg.inv(to_standard).T @ atoms.cell.array
-    operations = _primitive_operations(int(dataset.hall_number), conventional)
+    operations = _read_primitive_operations(int(dataset.hall_number), conventional)
     standard = atoms.get_scaled_positions()[first] @ to_standard.T + dataset.origin_shift
-    positions = standard @ np.linalg.inv(_primitive_matrix(int(dataset.hall_number))).T
+    positions = standard @ np.linalg.inv(_get_primitive_matrix(int(dataset.hall_number))).T
     return CrystalSymmetry(operations, positions % 1.0, atoms.numbers[first])
 
 
-def _primitive_matrix(hall_number: int) -> FloatArray:
+def _get_primitive_matrix(hall_number: int) -> FloatArray:
     """Primitive vectors as columns, in units of the conventional ones of a setting."""
     symbol = spglib.get_spacegroup_type(hall_number).international_short
     return PRIMITIVE_MATRICES[symbol[0]]
 
 
-def _primitive_operations(hall_number: int, conventional: FloatArray) -> SymmetryOperations:
+def _read_primitive_operations(hall_number: int, conventional: FloatArray) -> SymmetryOperations:
     """Operations of the tables in the primitive basis of a conventional cell (rows)."""
     table = spglib.get_symmetry_from_database(hall_number)
-    primitive = _primitive_matrix(hall_number)
+    primitive = _get_primitive_matrix(hall_number)
     inverse = np.linalg.inv(primitive)
     rotations, first = np.unique(
         np.rint(inverse @ table["rotations"] @ primitive).astype(np.int64),
@@ -343,12 +345,12 @@ def _primitive_operations(hall_number: int, conventional: FloatArray) -> Symmetr
     return SymmetryOperations(primitive.T @ conventional, rotations, translations)
 
 
-def _spglib_cell(atoms: Atoms) -> tuple[FloatArray, FloatArray, IntArray]:
+def _make_spglib_cell(atoms: Atoms) -> tuple[FloatArray, FloatArray, IntArray]:
     """Cell tuple (lattice rows, scaled positions, labels of species) that spglib takes."""
-    return atoms.cell.array, atoms.get_scaled_positions(), species_labels(atoms)
+    return atoms.cell.array, atoms.get_scaled_positions(), label_species(atoms)
 
 
-def species_labels(atoms: Atoms) -> IntArray:
+def label_species(atoms: Atoms) -> IntArray:
     """Number the species of a crystal: isotopes of one element are different species.
 
     Parameters
@@ -367,7 +369,7 @@ def species_labels(atoms: Atoms) -> IntArray:
     return atoms.numbers if one_mass_each else labels.ravel() + 1
 
 
-def _no_symmetry(atoms: Atoms, symprec: float, reason: str) -> ValueError:
+def _make_no_symmetry_error(atoms: Atoms, symprec: float, reason: str) -> ValueError:
     """Error that tells what spglib said and what to try."""
     return ValueError(
         f"spglib finds no symmetry of {atoms.get_chemical_formula()} ({len(atoms)} atoms) at "

@@ -24,7 +24,7 @@ _TRACE_OF_ORDER = {1: 3, 2: -1, 3: 0, 4: 1, 6: 2}
 _TOLERANCE = 1e-8
 
 
-def chirality_class(rotations: ArrayLike) -> ChiralityClass:
+def find_chirality_class(rotations: ArrayLike) -> ChiralityClass:
     """Return the chirality class of a point group.
 
     Parameters
@@ -44,7 +44,7 @@ def chirality_class(rotations: ArrayLike) -> ChiralityClass:
     return "I" if has_inversion else "III"
 
 
-def crystal_system(rotations: ArrayLike) -> CrystalSystem:
+def find_crystal_system(rotations: ArrayLike) -> CrystalSystem:
     """Return the crystal system of a point group.
 
     Parameters
@@ -57,7 +57,7 @@ def crystal_system(rotations: ArrayLike) -> CrystalSystem:
     str
         Decided by the orders of the rotations and rotoinversions.
     """
-    count = _rotation_counts(np.asarray(rotations, dtype=float))
+    count = _count_rotations(np.asarray(rotations, dtype=float))
     if count[3] > 4:
         return "cubic"
     if count[6]:
@@ -87,7 +87,7 @@ def is_polar(rotations: ArrayLike) -> bool:
     return bool(np.trace(np.mean(np.asarray(rotations), axis=0)) > 0.5)
 
 
-def helicity_multiplicity(rotations: ArrayLike, order: int) -> int:
+def count_helicity_harmonics(rotations: ArrayLike, order: int) -> int:
     """Count the harmonics of order L that the helicity of a point group may contain.
 
     h(Rq) = det(R) h(q) and h(-q) = h(q): only even L, in the pseudoscalar representation,
@@ -122,7 +122,7 @@ def helicity_multiplicity(rotations: ArrayLike, order: int) -> int:
     return round(float(np.mean(parity * character)))
 
 
-def tensor_projector(rotations: ArrayLike) -> FloatArray:
+def make_tensor_projector(rotations: ArrayLike) -> FloatArray:
     """Return the projector on the allowed velocity-angular-momentum tensors.
 
     alpha_ij couples the axial angular momentum J_i with the polar velocity (or temperature
@@ -147,7 +147,7 @@ def tensor_projector(rotations: ArrayLike) -> FloatArray:
     return np.asarray(products.mean(axis=0).reshape(9, 9))
 
 
-def tensor_basis(rotations: ArrayLike) -> FloatArray:
+def find_tensor_basis(rotations: ArrayLike) -> FloatArray:
     """Return an orthonormal basis of the allowed velocity-angular-momentum tensors.
 
     Parameters
@@ -160,10 +160,10 @@ def tensor_basis(rotations: ArrayLike) -> FloatArray:
     ndarray, shape (n_components, 3, 3)
         Tensors orthonormal under the sum over elements; along elements of alpha where possible.
     """
-    return invariant_basis(tensor_projector(rotations)).reshape(-1, 3, 3)
+    return find_invariant_basis(make_tensor_projector(rotations)).reshape(-1, 3, 3)
 
 
-def invariant_basis(projector: ArrayLike) -> FloatArray:
+def find_invariant_basis(projector: ArrayLike) -> FloatArray:
     """Return an orthonormal basis of the range of an orthogonal projector.
 
     Parameters
@@ -188,7 +188,7 @@ def invariant_basis(projector: ArrayLike) -> FloatArray:
     return np.asarray(rows[np.argsort(leading, kind="stable")] + 0.0)
 
 
-def _rotation_counts(rotations: FloatArray) -> dict[int, int]:
+def _count_rotations(rotations: FloatArray) -> dict[int, int]:
     """Number of matrices whose proper part is a rotation of order 1, 2, 3, 4 or 6."""
     proper_trace = np.linalg.det(rotations) * np.trace(rotations, axis1=1, axis2=2)
     return {n: int(np.isclose(proper_trace, t).sum()) for n, t in _TRACE_OF_ORDER.items()}

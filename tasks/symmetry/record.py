@@ -6,8 +6,8 @@ import spglib
 from ase import Atoms
 
 from tasks.symmetry.classification import SpaceGroupClass, classify_space_group
-from tasks.symmetry.hand import HandCriterion, Sign, handedness_in_group
-from tasks.symmetry.operations import FloatArray, find_dataset, symmetry_in_dataset
+from tasks.symmetry.handedness import HandCriterion, Sign, find_handedness_in_group
+from tasks.symmetry.operations import FloatArray, extract_crystal_symmetry, find_dataset
 from tasks.symmetry.point_groups import ChiralityClass, CrystalSystem, HelicityWave
 from tasks.symmetry.selection import is_realised
 from tasks.tolerances import AS_MADE
@@ -27,7 +27,7 @@ class SymmetryRecord:
         Number of independent components of the velocity-angular-momentum tensor.
     tensor_components : tuple of str
         Its form in the standard setting; for the crystal's own orientation apply
-        ``tensor_projector`` to `rotations`.
+        ``make_tensor_projector`` to `rotations`.
     n_operations : int
         Number of operations modulo lattice translations, the order of the point group.
     n_atoms_primitive : int
@@ -39,7 +39,7 @@ class SymmetryRecord:
     hand : {-1, 0, 1}
         +1 right, -1 left, 0 for a crystal that is not chiral.
     hand_criterion : {"none", "screw", "structure"}
-        What decided the hand; see ``tasks.symmetry.hand``.
+        What decided the hand; see ``tasks.symmetry.handedness``.
     handedness : float
         Mean sine of the dihedral angles, in [-1, 1].
     allowed : bool
@@ -106,10 +106,10 @@ def analyze_symmetry(
     dataset = find_dataset(atoms, symprec)
     group = classify_space_group(int(dataset.number))
     stated = group if stated_number is None else classify_space_group(stated_number)
-    return _record(atoms, dataset, group, symprec, allowed=stated.allows_angular_momentum)
+    return _make_record(atoms, dataset, group, symprec, allowed=stated.allows_angular_momentum)
 
 
-def _record(
+def _make_record(
     atoms: Atoms,
     dataset: spglib.SpglibDataset,
     group: SpaceGroupClass,
@@ -118,8 +118,8 @@ def _record(
     allowed: bool,
 ) -> SymmetryRecord:
     """Gather the record from the data set and what follows from it."""
-    crystal = symmetry_in_dataset(atoms, dataset)
-    hand = handedness_in_group(atoms, group.number)
+    crystal = extract_crystal_symmetry(atoms, dataset)
+    hand = find_handedness_in_group(atoms, group.number)
     return SymmetryRecord(
         number=group.number,
         symbol=group.symbol,

@@ -32,15 +32,15 @@ from tasks.symmetry.operations import (
     CrystalSymmetry,
     FloatArray,
     SymmetryOperations,
-    database_operations,
+    read_database_operations,
 )
-from tasks.symmetry.point_groups import invariant_basis
+from tasks.symmetry.point_groups import find_invariant_basis
 from tasks.symmetry.wave_vectors import (
     GENERAL_WAVE_VECTOR,
     WaveVectorSet,
-    special_wave_vectors,
+    find_special_wave_vectors,
 )
-from tasks.symmetry.zone import zone_images
+from tasks.symmetry.zone import find_zone_images
 
 # Two wave vectors are equivalent within this tolerance (fractions of the reciprocal lattice).
 _TOLERANCE = 1e-6
@@ -85,7 +85,7 @@ class SelectionRule:
     helicity_allowed: bool
 
 
-def little_group(operations: SymmetryOperations, q_point: ArrayLike) -> LittleGroup:
+def find_little_group(operations: SymmetryOperations, q_point: ArrayLike) -> LittleGroup:
     """Find the operations that leave a wave vector unchanged.
 
     Parameters
@@ -108,7 +108,7 @@ def little_group(operations: SymmetryOperations, q_point: ArrayLike) -> LittleGr
     )
 
 
-def allowed_angular_momentum(operations: SymmetryOperations, q_point: ArrayLike) -> FloatArray:
+def find_allowed_angular_momentum(operations: SymmetryOperations, q_point: ArrayLike) -> FloatArray:
     """Return the angular momenta that a space group allows at a wave vector.
 
     Parameters
@@ -123,7 +123,7 @@ def allowed_angular_momentum(operations: SymmetryOperations, q_point: ArrayLike)
     ndarray, shape (k, 3)
         Orthonormal Cartesian basis, in the frame of ``operations.lattice``; k = 0 where l = 0.
     """
-    return _allowed_in(operations, little_group(operations, q_point))
+    return _find_allowed(operations, find_little_group(operations, q_point))
 
 
 def is_helicity_allowed(operations: SymmetryOperations, q_point: ArrayLike) -> bool:
@@ -151,11 +151,11 @@ def is_helicity_allowed(operations: SymmetryOperations, q_point: ArrayLike) -> b
     bool
         Whether h may differ from zero.
     """
-    return _has_helicity(operations, q_point, allowed_angular_momentum(operations, q_point))
+    return _has_helicity(operations, q_point, find_allowed_angular_momentum(operations, q_point))
 
 
 @cache
-def selection_rules(number: int) -> tuple[SelectionRule, ...]:
+def list_selection_rules(number: int) -> tuple[SelectionRule, ...]:
     """Return the selection rules of all special points, lines and planes of a space group.
 
     Parameters
@@ -174,11 +174,11 @@ def selection_rules(number: int) -> tuple[SelectionRule, ...]:
     ValueError
         When the number is outside 1-230.
     """
-    operations = database_operations(number)
-    return tuple(_rule(operations, s) for s in special_wave_vectors(operations.rotations))
+    operations = read_database_operations(number)
+    return tuple(_make_rule(operations, s) for s in find_special_wave_vectors(operations.rotations))
 
 
-def crystal_selection_rules(crystal: CrystalSymmetry) -> tuple[SelectionRule, ...]:
+def list_crystal_selection_rules(crystal: CrystalSymmetry) -> tuple[SelectionRule, ...]:
     """Return the selection rules of all special points, lines and planes of a crystal.
 
     Parameters
@@ -192,10 +192,10 @@ def crystal_selection_rules(crystal: CrystalSymmetry) -> tuple[SelectionRule, ..
         One for each star, in the primitive basis and the Cartesian frame of the crystal.
     """
     operations = crystal.operations
-    return tuple(_rule(operations, s) for s in special_wave_vectors(operations.rotations))
+    return tuple(_make_rule(operations, s) for s in find_special_wave_vectors(operations.rotations))
 
 
-def realised_angular_momentum(crystal: CrystalSymmetry, q_point: ArrayLike) -> FloatArray:
+def find_realised_angular_momentum(crystal: CrystalSymmetry, q_point: ArrayLike) -> FloatArray:
     """Return the angular momenta that the occupied sites of a crystal realise at a wave vector.
 
     Parameters
@@ -211,7 +211,7 @@ def realised_angular_momentum(crystal: CrystalSymmetry, q_point: ArrayLike) -> F
         Orthonormal Cartesian basis; along each of its members some force constants with the
         symmetry of the crystal give some set of modes a non-zero l (see this module).
     """
-    return allowed_angular_momentum(crystal.operations, q_point)
+    return find_allowed_angular_momentum(crystal.operations, q_point)
 
 
 def is_realised(crystal: CrystalSymmetry) -> bool:
@@ -230,14 +230,14 @@ def is_realised(crystal: CrystalSymmetry) -> bool:
     bool
         False for arrangements with an inversion centre.
     """
-    return len(realised_angular_momentum(crystal, GENERAL_WAVE_VECTOR)) > 0
+    return len(find_realised_angular_momentum(crystal, GENERAL_WAVE_VECTOR)) > 0
 
 
-def _rule(operations: SymmetryOperations, wave_vectors: WaveVectorSet) -> SelectionRule:
+def _make_rule(operations: SymmetryOperations, wave_vectors: WaveVectorSet) -> SelectionRule:
     """Selection rule of one set, from a general member of it."""
     q_point = wave_vectors.sample()
-    group = little_group(operations, q_point)
-    allowed = _allowed_in(operations, group)
+    group = find_little_group(operations, q_point)
+    allowed = _find_allowed(operations, group)
     return SelectionRule(
         wave_vectors,
         len(group.unitary),
@@ -247,20 +247,22 @@ def _rule(operations: SymmetryOperations, wave_vectors: WaveVectorSet) -> Select
     )
 
 
-def _allowed_in(operations: SymmetryOperations, group: LittleGroup) -> FloatArray:
+def _find_allowed(operations: SymmetryOperations, group: LittleGroup) -> FloatArray:
     """Basis of the allowed l from the projector of the little co-group."""
     rotations = operations.cartesian_rotations
     axial = np.linalg.det(rotations)[:, None, None] * rotations
-    return invariant_basis(_mean_of(axial[group.unitary], -axial[group.antiunitary]))
+    return find_invariant_basis(
+        _average_representation(axial[group.unitary], -axial[group.antiunitary])
+    )
 
 
 def _has_helicity(operations: SymmetryOperations, q_point: ArrayLike, allowed: FloatArray) -> bool:
     """Whether an allowed l has a component along the mean direction of the images of q."""
-    direction = zone_images(q_point, operations.lattice).mean_direction[0]
+    direction = find_zone_images(q_point, operations.lattice).mean_direction[0]
     return bool(np.any(np.abs(allowed @ direction) > _TOLERANCE))
 
 
-def _mean_of(unitary: FloatArray, antiunitary: FloatArray) -> FloatArray:
+def _average_representation(unitary: FloatArray, antiunitary: FloatArray) -> FloatArray:
     """Mean over a little co-group of its representation matrices, a projector."""
     return np.asarray(np.concatenate([unitary, antiunitary]).mean(axis=0))
 

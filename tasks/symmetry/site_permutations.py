@@ -33,7 +33,7 @@ class SpaceGroup:
         return bool(np.any(np.linalg.det(self.rotations) < 0))
 
 
-def space_group_of(atoms: Atoms, symprec: float = AS_MADE) -> SpaceGroup:
+def find_space_group(atoms: Atoms, symprec: float = AS_MADE) -> SpaceGroup:
     """Find the space-group operations of a crystal and how they permute its atoms.
 
     Parameters
@@ -59,13 +59,13 @@ def space_group_of(atoms: Atoms, symprec: float = AS_MADE) -> SpaceGroup:
     to_cartesian = lattice.T
     rotations = to_cartesian @ found.rotations @ np.linalg.inv(to_cartesian)
     permutations = [
-        permutation_of(positions, rotation, translation, lattice)
+        find_permutation(positions, rotation, translation, lattice)
         for rotation, translation in zip(found.rotations, found.translations, strict=True)
     ]
     return SpaceGroup(rotations, np.array(permutations))
 
 
-def permutation_of(
+def find_permutation(
     positions: FloatArray,
     rotation: NDArray[np.int64],
     translation: FloatArray,

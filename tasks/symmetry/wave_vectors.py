@@ -66,7 +66,7 @@ class WaveVectorSet:
     def label(self) -> str:
         """Coordinates of a member, e.g. ``(1/3, 1/3, u)``."""
         columns = zip(*self.directions, strict=True) if self.directions else [()] * 3
-        return f"({', '.join(map(_coordinate, self.offset, columns))})"
+        return f"({', '.join(map(_format_coordinate, self.offset, columns))})"
 
     def sample(self) -> FloatArray:
         """Return a general member of the set, shape (3,)."""
@@ -75,7 +75,7 @@ class WaveVectorSet:
         return np.asarray(offset + parameters @ np.reshape(self.directions, (-1, 3)))
 
 
-def special_wave_vectors(rotations: ArrayLike) -> tuple[WaveVectorSet, ...]:
+def find_special_wave_vectors(rotations: ArrayLike) -> tuple[WaveVectorSet, ...]:
     """Find the special points, lines and planes of a space group, one of each star.
 
     Parameters
@@ -88,33 +88,35 @@ def special_wave_vectors(rotations: ArrayLike) -> tuple[WaveVectorSet, ...]:
     tuple of WaveVectorSet
         Points, then lines, then planes, and last the general position.
     """
-    return _special_sets(_reciprocal_elements(np.asarray(rotations, dtype=np.int64)).tobytes())
+    return _find_special_sets(
+        _make_reciprocal_elements(np.asarray(rotations, dtype=np.int64)).tobytes()
+    )
 
 
 @lru_cache(maxsize=256)
-def _special_sets(group: bytes) -> tuple[WaveVectorSet, ...]:
+def _find_special_sets(group: bytes) -> tuple[WaveVectorSet, ...]:
     """Special sets of a group of elements; the 230 space groups share 24 of them or so."""
     elements = np.frombuffer(group, dtype=np.int64).reshape(-1, 3, 3)
     remaining = {
         congruences
-        for generators in _fixing_generators(elements)
-        for congruences in _fixed_sets(generators)
+        for generators in _list_fixing_generators(elements)
+        for congruences in _find_fixed_sets(generators)
     }
     sets = []
     while remaining:
         star = {_transform(next(iter(remaining)), element) for element in elements}
         remaining -= star
-        sets.append(_representative(star))
+        sets.append(_choose_representative(star))
     return tuple(sorted(sets, key=lambda s: (s.dimension, s.offset, s.directions)))
 
 
-def _reciprocal_elements(rotations: IntArray) -> IntArray:
+def _make_reciprocal_elements(rotations: IntArray) -> IntArray:
     """Matrices R^-T and -R^-T that act on wave vectors, time reversal included."""
     inverse = np.rint(np.linalg.inv(rotations)).astype(np.int64).transpose(0, 2, 1)
     return np.unique(np.concatenate([inverse, -inverse]), axis=0)
 
 
-def _fixing_generators(elements: IntArray) -> Iterator[IntArray]:
+def _list_fixing_generators(elements: IntArray) -> Iterator[IntArray]:
     """Sets of one or two elements whose fixed sets are all the special sets."""
     yield from elements[:, None]
     is_rotation = np.linalg.det(elements) > 0
@@ -123,17 +125,19 @@ def _fixing_generators(elements: IntArray) -> Iterator[IntArray]:
         yield np.array(pair)
 
 
-def _fixed_sets(generators: IntArray) -> Iterator[_Congruences]:
+def _find_fixed_sets(generators: IntArray) -> Iterator[_Congruences]:
     """All sets of wave vectors that every generator leaves unchanged modulo the lattice."""
     stacked = np.concatenate(generators - np.eye(3, dtype=np.int64))
-    divisors, columns = diagonalise(stacked)
+    divisors, columns = diagonalize(stacked)
     rows = np.rint(np.linalg.inv(columns)).astype(np.int64)[: len(divisors)]
     for numerators in product(*map(range, divisors)):
         values = map(Fraction, numerators, divisors)
-        yield _hermite([*map(int, row), value] for row, value in zip(rows, values, strict=True))
+        yield _reduce_to_hermite(
+            [*map(int, row), value] for row, value in zip(rows, values, strict=True)
+        )
 
 
-def diagonalise(matrix: IntArray) -> tuple[list[int], IntArray]:
+def diagonalize(matrix: IntArray) -> tuple[list[int], IntArray]:
     """Diagonalise an integer matrix by unimodular row and column operations, U A V = D.
 
     Parameters
@@ -153,14 +157,14 @@ def diagonalise(matrix: IntArray) -> tuple[list[int], IntArray]:
     divisors: list[int] = []
     for t in range(min(work.shape)):
         while np.any(work[t:, t:]):
-            _pivot(work, columns, t)
+            _choose_pivot(work, columns, t)
             if not work[t + 1 :, t].any() and not work[t, t + 1 :].any():
                 divisors.append(abs(int(work[t, t])))
                 break
     return divisors, columns
 
 
-def _pivot(work: IntArray, columns: IntArray, t: int) -> None:
+def _choose_pivot(work: IntArray, columns: IntArray, t: int) -> None:
     """Bring the smallest element to (t, t) and reduce its row and column by it, in place."""
     block = np.abs(work[t:, t:])
     smallest = np.where(block == 0, np.iinfo(np.int64).max, block).argmin()
@@ -174,7 +178,7 @@ def _pivot(work: IntArray, columns: IntArray, t: int) -> None:
         array[:, t + 1 :] -= np.outer(array[:, t], quotients)
 
 
-def _hermite(rows: Iterable[list[_Rational]]) -> _Congruences:
+def _reduce_to_hermite(rows: Iterable[list[_Rational]]) -> _Congruences:
     """Hermite normal form of congruences [n, c], the right-hand sides c reduced to [0, 1)."""
     work = list(rows)
     top = 0
@@ -208,12 +212,12 @@ def _reduce(work: list[list[_Rational]], targets: Iterable[int], pivot: int, col
 def _transform(congruences: _Congruences, element: IntArray) -> _Congruences:
     """Image of a set of wave vectors under the inverse of a symmetry element: n -> n S."""
     columns = element.T.tolist()
-    return _hermite(
+    return _reduce_to_hermite(
         [*(sum(map(mul, row, column)) for column in columns), row[3]] for row in congruences
     )
 
 
-def _representative(star: set[_Congruences]) -> WaveVectorSet:
+def _choose_representative(star: set[_Congruences]) -> WaveVectorSet:
     """Member of a star with the shortest label."""
     members = [WaveVectorSet(*_solve(congruences), len(star)) for congruences in star]
     return min(members, key=lambda s: (len(s.label), s.label.count("-"), s.label[::-1]))
@@ -224,15 +228,15 @@ def _solve(
 ) -> tuple[tuple[Fraction, ...], tuple[tuple[int, ...], ...]]:
     """Offset and directions of the set that satisfies the congruences."""
     normals = np.array([row[:3] for row in congruences], dtype=np.int64).reshape(-1, 3)
-    _, columns = diagonalise(normals)
+    _, columns = diagonalize(normals)
     rank = len(congruences)
     inverse = np.rint(np.linalg.inv(normals @ columns[:, :rank])).astype(np.int64)
     particular = (columns[:, :rank] @ inverse).tolist()
     values = [row[3] for row in congruences]
     offset = [sum(map(mul, values, row), Fraction(0)) for row in particular]
-    directions = _hermite([*map(int, row), Fraction(0)] for row in columns[:, rank:].T)
+    directions = _reduce_to_hermite([*map(int, row), Fraction(0)] for row in columns[:, rank:].T)
     for *direction, _ in directions:
-        offset = _without_leading(offset, direction)
+        offset = _remove_leading(offset, direction)
     wrapped = (x % 1 for x in offset)
     return (
         tuple(x - 1 if x > Fraction(1, 2) else x for x in wrapped),
@@ -240,14 +244,14 @@ def _solve(
     )
 
 
-def _without_leading(offset: list[_Rational], direction: list[_Rational]) -> list[_Rational]:
+def _remove_leading(offset: list[_Rational], direction: list[_Rational]) -> list[_Rational]:
     """Member of offset + u direction that vanishes where the direction first does not."""
     leading = next(k for k in range(3) if direction[k])
     shift = Fraction(offset[leading]) / direction[leading]
     return [x - shift * y for x, y in zip(offset, direction, strict=True)]
 
 
-def _coordinate(offset: Fraction, multiples: Iterable[int]) -> str:
+def _format_coordinate(offset: Fraction, multiples: Iterable[int]) -> str:
     """One coordinate of the label, e.g. ``1/2-u``."""
     terms = [str(offset)] if offset else []
     for multiple, name in zip(multiples, _PARAMETERS, strict=False):

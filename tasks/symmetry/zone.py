@@ -49,7 +49,7 @@ class ZoneImages:
         return np.asarray(np.einsum("qm,qma->qa", self.weights, self.directions))
 
 
-def zone_images(q_points: ArrayLike, cell: ArrayLike) -> ZoneImages:
+def find_zone_images(q_points: ArrayLike, cell: ArrayLike) -> ZoneImages:
     """Move q-points into the Wigner-Seitz cell of the reciprocal lattice, with all images there.
 
     Parameters
@@ -78,7 +78,7 @@ def zone_images(q_points: ArrayLike, cell: ArrayLike) -> ZoneImages:
     return ZoneImages(np.take_along_axis(images, order[..., None], axis=1), weights)
 
 
-def in_first_zone(q_points: ArrayLike, cell: ArrayLike) -> FloatArray:
+def move_to_first_zone(q_points: ArrayLike, cell: ArrayLike) -> FloatArray:
     """Move q-points into the Wigner-Seitz cell of the reciprocal lattice, to one image each.
 
     Parameters
@@ -94,5 +94,5 @@ def in_first_zone(q_points: ArrayLike, cell: ArrayLike) -> FloatArray:
         Fractional coordinates, which differ from those given by integers.
     """
     points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
-    images = zone_images(points, cell).vectors[:, 0] @ np.asarray(cell, dtype=np.float64).T
+    images = find_zone_images(points, cell).vectors[:, 0] @ np.asarray(cell, dtype=np.float64).T
     return np.asarray(points + np.rint(images - points))

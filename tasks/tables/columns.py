@@ -110,42 +110,42 @@ class Table:
         raise KeyError(f"table {self.name!r} has no column {name!r}")
 
 
-def text_column(name: str, description: str, *, nullable: bool = False) -> Column:
+def declare_text(name: str, description: str, *, nullable: bool = False) -> Column:
     """Declare a text."""
     return Column(name, pa.string(), "", description, nullable)
 
 
-def flag_column(name: str, description: str, *, nullable: bool = False) -> Column:
+def declare_flag(name: str, description: str, *, nullable: bool = False) -> Column:
     """Declare a yes or no."""
     return Column(name, pa.bool_(), "", description, nullable)
 
 
-def count_column(name: str, description: str, *, nullable: bool = False) -> Column:
+def declare_count(name: str, description: str, *, nullable: bool = False) -> Column:
     """Declare a whole number."""
     return Column(name, pa.int32(), "", description, nullable)
 
 
-def real_column(name: str, unit: str, description: str, *, nullable: bool = False) -> Column:
+def declare_real(name: str, unit: str, description: str, *, nullable: bool = False) -> Column:
     """Declare a number in double precision."""
     return Column(name, pa.float64(), unit, description, nullable)
 
 
-def single_column(name: str, unit: str, description: str, *, nullable: bool = False) -> Column:
+def declare_single(name: str, unit: str, description: str, *, nullable: bool = False) -> Column:
     """Declare a number in single precision."""
     return Column(name, pa.float32(), unit, description, nullable)
 
 
-def reals_column(name: str, unit: str, description: str, *, nullable: bool = False) -> Column:
+def declare_reals(name: str, unit: str, description: str, *, nullable: bool = False) -> Column:
     """Declare a list of numbers, an array flattened in C order."""
     return Column(name, _FLOATS, unit, description, nullable)
 
 
-def integers_column(name: str, description: str, *, nullable: bool = False) -> Column:
+def declare_integers(name: str, description: str, *, nullable: bool = False) -> Column:
     """Declare a list of whole numbers."""
     return Column(name, _INTEGERS, "", description, nullable)
 
 
-def texts_column(name: str, description: str, *, nullable: bool = False) -> Column:
+def declare_texts(name: str, description: str, *, nullable: bool = False) -> Column:
     """Declare a list of texts."""
     return Column(name, _STRINGS, "", description, nullable)
 
@@ -163,7 +163,7 @@ _TYPES: Final[Mapping[object, pa.DataType]] = MappingProxyType(
 )
 
 
-def columns_of(record: type) -> Iterator[Column]:
+def collect_columns(record: type) -> Iterator[Column]:
     """Columns of a dataclass whose fields carry unit and description in their metadata.
 
     A field of type ``kind | None`` becomes a nullable column.

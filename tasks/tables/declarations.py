@@ -18,27 +18,27 @@ from tasks.tables.columns import (
     TIME,
     Column,
     Table,
-    columns_of,
-    count_column,
-    flag_column,
-    integers_column,
-    real_column,
-    reals_column,
-    single_column,
-    text_column,
-    texts_column,
+    collect_columns,
+    declare_count,
+    declare_flag,
+    declare_integers,
+    declare_real,
+    declare_reals,
+    declare_single,
+    declare_text,
+    declare_texts,
 )
 
 _IDENTITY = (
-    text_column("material_id", "Name of the material in its source."),
-    text_column("key", "Digest of everything this stage's rows depend on."),
+    declare_text("material_id", "Name of the material in its source."),
+    declare_text("key", "Digest of everything this stage's rows depend on."),
 )
 _STRUCTURE = (
-    integers_column("numbers", "Atomic number of each atom."),
-    reals_column("cell", "Å", "Lattice vectors as rows, 9 numbers."),
-    reals_column("positions", "", "Fractional coordinates, 3 numbers per atom."),
+    declare_integers("numbers", "Atomic number of each atom."),
+    declare_reals("cell", "Å", "Lattice vectors as rows, 9 numbers."),
+    declare_reals("positions", "", "Fractional coordinates, 3 numbers per atom."),
 )
-_MASSES = reals_column(
+_MASSES = declare_reals(
     "masses",
     "u",
     "Mass of each atom; empty where all are those of the natural elements (to 0.1 u, equal within "
@@ -46,8 +46,8 @@ _MASSES = reals_column(
     nullable=True,
 )
 _CHARGES = (
-    reals_column("born_charges", "e", "Born charges its source gives, 9 per atom.", nullable=True),
-    reals_column(
+    declare_reals("born_charges", "e", "Born charges its source gives, 9 per atom.", nullable=True),
+    declare_reals(
         "dielectric_tensor",
         "",
         "High-frequency dielectric tensor its source gives, 9 by row.",
@@ -55,12 +55,12 @@ _CHARGES = (
     ),
 )
 _COST = (
-    real_column("wall_time", "s", "Wall time of the stage for this material."),
-    real_column("potential_time", "s", "Part of the wall time spent inside the potential."),
+    declare_real("wall_time", "s", "Wall time of the stage for this material."),
+    declare_real("potential_time", "s", "Part of the wall time spent inside the potential."),
 )
 _POTENTIAL = (
-    text_column("potential", "Name of the potential.", nullable=True),
-    text_column("checkpoint_digest", "Digest of the potential's parameters.", nullable=True),
+    declare_text("potential", "Name of the potential.", nullable=True),
+    declare_text("checkpoint_digest", "Digest of the potential's parameters.", nullable=True),
 )
 
 _PLAN = Table(
@@ -68,80 +68,84 @@ _PLAN = Table(
     "What a run decided to do with one input record.",
     (
         *_IDENTITY,
-        text_column("run_id", "Run that made the decision."),
+        declare_text("run_id", "Run that made the decision."),
         Column("planned_at", TIME, "", "Time of the decision (UTC); the newest one holds."),
-        text_column("outcome", 'Decision: "screen", "skipped" or "failed".'),
-        text_column("reason", "Why the material is skipped or failed.", nullable=True),
-        text_column("material_key", "Key of its row in materials.", nullable=True),
-        text_column("relaxation_key", "Key of its row in relaxations.", nullable=True),
-        text_column("phonon_key", "Key of its rows in phonons and force_constants.", nullable=True),
-        text_column("chirality_key", "Key of its rows in chirality and modes.", nullable=True),
-        text_column(
+        declare_text("outcome", 'Decision: "screen", "skipped" or "failed".'),
+        declare_text("reason", "Why the material is skipped or failed.", nullable=True),
+        declare_text("material_key", "Key of its row in materials.", nullable=True),
+        declare_text("relaxation_key", "Key of its row in relaxations.", nullable=True),
+        declare_text(
+            "phonon_key", "Key of its rows in phonons and force_constants.", nullable=True
+        ),
+        declare_text("chirality_key", "Key of its rows in chirality and modes.", nullable=True),
+        declare_text(
             "enantiomorph_of", "Mirror image from whose results its own follow.", nullable=True
         ),
     ),
 )
 
 _PROVENANCE = (
-    text_column("source", "Source the record was read from."),
-    text_column("source_record", "File or record inside the source."),
-    text_column("database", "Database the structure comes from.", nullable=True),
-    text_column("licence", "Licence of the structure's data.", nullable=True),
-    text_column("url", "Page of the structure in its database.", nullable=True),
-    text_column("database_id", "Name of the structure in its database, unchanged.", nullable=True),
-    text_column("database_version", "Release of the database.", nullable=True),
-    text_column("functional", "Density functional the structure was relaxed with.", nullable=True),
-    real_column(
+    declare_text("source", "Source the record was read from."),
+    declare_text("source_record", "File or record inside the source."),
+    declare_text("database", "Database the structure comes from.", nullable=True),
+    declare_text("licence", "Licence of the structure's data.", nullable=True),
+    declare_text("url", "Page of the structure in its database.", nullable=True),
+    declare_text("database_id", "Name of the structure in its database, unchanged.", nullable=True),
+    declare_text("database_version", "Release of the database.", nullable=True),
+    declare_text("functional", "Density functional the structure was relaxed with.", nullable=True),
+    declare_real(
         "energy_above_hull", "eV/atom", "Energy above the hull in its database.", nullable=True
     ),
-    real_column("band_gap", "eV", "Band gap in its database.", nullable=True),
-    count_column("space_group_stated", "Space-group number that the record states.", nullable=True),
-    text_column(
+    declare_real("band_gap", "eV", "Band gap in its database.", nullable=True),
+    declare_count(
+        "space_group_stated", "Space-group number that the record states.", nullable=True
+    ),
+    declare_text(
         "cell_origin",
         'Whether its cell is "measured" or "computed"; empty where nothing says so.',
         nullable=True,
     ),
 )
 _CURATION = (
-    texts_column(
+    declare_texts(
         "notes",
         "What of the record was read otherwise than to the letter, or not used.",
         nullable=True,
     ),
-    text_column(
+    declare_text(
         "prototype",
         "Anonymous formula, space group, and the Wyckoff letters of each element with the atoms "
         "of the primitive cell on each.",
         nullable=True,
     ),
-    text_column(
+    declare_text(
         "charge_balance",
         'Oxidation states that add up to zero: "uniform" (one per element), "mixed", "none", or '
         '"metallic" for metals among themselves.',
         nullable=True,
     ),
-    flag_column(
+    declare_flag(
         "classes_differ",
         "Whether the chirality class of the crystal as given depends on the tolerance.",
         nullable=True,
     ),
-    flag_column(
+    declare_flag(
         "space_group_differs",
         "Whether the space group found is another one than the record states.",
         nullable=True,
     ),
 )
 _SYMMETRY = (
-    real_column("symprec", "Å", "Distance tolerance of the symmetry search."),
-    count_column("space_group_number", "Space-group number, 1 to 230."),
-    text_column("space_group_symbol", "International short symbol of the space group."),
-    text_column("point_group", "International symbol of the point group."),
-    text_column("chirality_class", 'Class: "I" centrosymmetric, "II" chiral, "III" the others.'),
-    text_column("helicity_wave", 'Lowest harmonic of the helicity: "none", "s", "d", "g" or "i".'),
-    texts_column("tensor_components", "Independent components of the angular-momentum response."),
-    text_column("hand", 'Hand of a chiral structure: "right" or "left".', nullable=True),
-    flag_column("allowed", "Whether the space group allows phonon angular momentum."),
-    flag_column(
+    declare_real("symprec", "Å", "Distance tolerance of the symmetry search."),
+    declare_count("space_group_number", "Space-group number, 1 to 230."),
+    declare_text("space_group_symbol", "International short symbol of the space group."),
+    declare_text("point_group", "International symbol of the point group."),
+    declare_text("chirality_class", 'Class: "I" centrosymmetric, "II" chiral, "III" the others.'),
+    declare_text("helicity_wave", 'Lowest harmonic of the helicity: "none", "s", "d", "g" or "i".'),
+    declare_texts("tensor_components", "Independent components of the angular-momentum response."),
+    declare_text("hand", 'Hand of a chiral structure: "right" or "left".', nullable=True),
+    declare_flag("allowed", "Whether the space group allows phonon angular momentum."),
+    declare_flag(
         "realised",
         "Whether the occupied Wyckoff positions realise what the space group allows.",
         nullable=True,
@@ -152,22 +156,22 @@ _MATERIALS = Table(
     "One input structure: where it is from, and its symmetry.",
     (
         *_IDENTITY,
-        text_column("formula", "Reduced chemical formula."),
-        count_column("n_atoms", "Atoms in the stored cell."),
+        declare_text("formula", "Reduced chemical formula."),
+        declare_count("n_atoms", "Atoms in the stored cell."),
         *_STRUCTURE,
         _MASSES,
-        text_column("structure_hash", "Digest of the structure."),
+        declare_text("structure_hash", "Digest of the structure."),
         *_PROVENANCE,
         *_SYMMETRY,
-        texts_column("wyckoff_letters", "Wyckoff letter of each atom."),
+        declare_texts("wyckoff_letters", "Wyckoff letter of each atom."),
         *_CURATION,
-        reals_column(
+        declare_reals(
             "tolerances",
             "Å",
             "Distance tolerances at which the crystal as given was searched for symmetry.",
             nullable=True,
         ),
-        integers_column("space_groups", "Space-group number at each of these.", nullable=True),
+        declare_integers("space_groups", "Space-group number at each of these.", nullable=True),
         *_CHARGES,
     ),
 )
@@ -177,28 +181,28 @@ _RELAXATIONS = Table(
     "The crystal after relaxation with a potential.",
     (
         *_IDENTITY,
-        flag_column("converged", "Whether force and stress went below their limits."),
-        text_column("reason", "Why the relaxation stopped.", nullable=True),
-        count_column("n_evaluations", "Evaluations of the potential."),
-        real_column("energy", "eV/atom", "Energy of the relaxed crystal."),
-        real_column("max_force", "eV/Å", "Largest force on an atom."),
-        real_column("max_stress", "eV/Å^3", "Largest component of the stress."),
+        declare_flag("converged", "Whether force and stress went below their limits."),
+        declare_text("reason", "Why the relaxation stopped.", nullable=True),
+        declare_count("n_evaluations", "Evaluations of the potential."),
+        declare_real("energy", "eV/atom", "Energy of the relaxed crystal."),
+        declare_real("max_force", "eV/Å", "Largest force on an atom."),
+        declare_real("max_stress", "eV/Å^3", "Largest component of the stress."),
         *_STRUCTURE,
         _MASSES,
-        real_column("volume_change", "", "Change of the volume as a fraction of the input's."),
-        real_column(
+        declare_real("volume_change", "", "Change of the volume as a fraction of the input's."),
+        declare_real(
             "c_over_a_change",
             "",
             "Change of c/a of the conventional cell as a fraction of the input's.",
             nullable=True,
         ),
-        count_column("space_group_number_initial", "Space-group number before the relaxation."),
-        count_column(
+        declare_count("space_group_number_initial", "Space-group number before the relaxation."),
+        declare_count(
             "space_group_number_final", "Space-group number after it, at the same tolerance."
         ),
-        reals_column("tolerances", "Å", "Distance tolerances of the symmetry search afterwards."),
-        integers_column("space_groups", "Space-group number at each of these tolerances."),
-        flag_column("symmetry_changed", "Whether the space group is another one afterwards."),
+        declare_reals("tolerances", "Å", "Distance tolerances of the symmetry search afterwards."),
+        declare_integers("space_groups", "Space-group number at each of these tolerances."),
+        declare_flag("symmetry_changed", "Whether the space group is another one afterwards."),
         *_CHARGES,
         *_POTENTIAL,
         *_COST,
@@ -210,63 +214,65 @@ _PHONONS = Table(
     "How the force constants were made.",
     (
         *_IDENTITY,
-        integers_column(
+        declare_integers(
             "supercell_matrix", "Supercell in units of the unit cell, 9 integers by row."
         ),
-        reals_column("primitive_matrix", "", "Primitive cell in units of the unit cell, 9 by row."),
-        count_column("n_supercell_atoms", "Atoms in the supercell."),
-        real_column(
+        declare_reals(
+            "primitive_matrix", "", "Primitive cell in units of the unit cell, 9 by row."
+        ),
+        declare_count("n_supercell_atoms", "Atoms in the supercell."),
+        declare_real(
             "image_distance", "Å", "Shortest distance between an atom and its periodic images."
         ),
-        count_column(
+        declare_count(
             "n_displacements",
             "Displaced supercells evaluated, of images and abandoned supercells as well.",
         ),
-        real_column(
+        declare_real(
             "displacement_distance",
             "Å",
             "Length of each displacement; none with second derivatives.",
             nullable=True,
         ),
-        flag_column("nac", "Whether the non-analytical term correction is included."),
-        text_column(
+        declare_flag("nac", "Whether the non-analytical term correction is included."),
+        declare_text(
             "nac_source",
             'Where its Born charges are from: "record" of the structure or "file" of the force '
             "constants; empty without them.",
             nullable=True,
         ),
-        text_column(
+        declare_text(
             "nac_note",
             "What was assumed of its Born charges, which their file does not say.",
             nullable=True,
         ),
-        real_column(
+        declare_real(
             "min_frequency_commensurate",
             "THz",
             "Lowest frequency at the q-points of the supercell; imaginary ones are negative.",
         ),
-        real_column("max_frequency", "THz", "Highest frequency."),
-        real_column(
+        declare_real("max_frequency", "THz", "Highest frequency."),
+        declare_real(
             "sum_rule_residual",
             "eV/Å^2",
             "Largest violation of the acoustic sum rule before symmetrising.",
         ),
-        real_column(
+        declare_real(
             "symmetrisation",
             "eV/Å^2",
             "Largest change of a force constant by the symmetrisation.",
         ),
-        real_column(
+        declare_real(
             "boundary_shift",
             "",
             "Estimated error of interpolated frequencies from force constants at the boundary of "
             "the supercell, as a fraction of the highest frequency.",
             nullable=True,
         ),
-        count_column(
+        declare_count(
             "n_enlargements", "How often the supercell was enlarged for it.", nullable=True
         ),
-        reals_column(
+        declare_reals(
             "elastic_constants",
             "GPa",
             "Elastic constants with relaxed atoms, 36 by row; xx, yy, zz, yz, xz, xy (Cartesian).",
@@ -283,40 +289,42 @@ _FORCE_CONSTANTS = Table(
     (
         *_IDENTITY,
         *_STRUCTURE,
-        reals_column("masses", "u", "Mass of each atom of the primitive cell.", nullable=True),
-        integers_column(
+        declare_reals("masses", "u", "Mass of each atom of the primitive cell.", nullable=True),
+        declare_integers(
             "supercell_matrix", "Supercell in units of the unit cell, 9 integers by row."
         ),
-        reals_column("primitive_matrix", "", "Primitive cell in units of the unit cell, 9 by row."),
-        reals_column(
+        declare_reals(
+            "primitive_matrix", "", "Primitive cell in units of the unit cell, 9 by row."
+        ),
+        declare_reals(
             "force_constants",
             "eV/Å^2",
             "Compact force constants, flattened: atom of the primitive cell, atom of the "
             "supercell, Cartesian component of each.",
         ),
-        integers_column("force_constants_shape", "Shape of the force constants, 4 integers."),
-        reals_column("born", "e", "Born charges, flattened (n_primitive, 3, 3).", nullable=True),
-        reals_column(
+        declare_integers("force_constants_shape", "Shape of the force constants, 4 integers."),
+        declare_reals("born", "e", "Born charges, flattened (n_primitive, 3, 3).", nullable=True),
+        declare_reals(
             "dielectric", "", "High-frequency dielectric tensor, 9 by row.", nullable=True
         ),
-        text_column(
+        declare_text(
             "nac_method", 'Treatment of the dipole term: "gonze" or "wang".', nullable=True
         ),
-        real_column("nac_factor", "eV Å", "Unit factor of the dipole term.", nullable=True),
-        reals_column(
+        declare_real("nac_factor", "eV Å", "Unit factor of the dipole term.", nullable=True),
+        declare_reals(
             "clamped_stiffness",
             "eV/Å^3",
             "Change of the stress with the strain while atoms keep their fractional coordinates, "
             "81 in C order.",
             nullable=True,
         ),
-        reals_column(
+        declare_reals(
             "strain_forces",
             "eV/Å",
             "Minus the change of the forces with such a strain, flattened (n_primitive, 3, 3, 3).",
             nullable=True,
         ),
-        reals_column(
+        declare_reals(
             "residual_stress",
             "eV/Å^3",
             "Stress of the relaxed crystal, which a fixed cell leaves, 9 by row.",
@@ -330,70 +338,70 @@ _MODES = Table(
     "One phonon mode at one q-point.",
     (
         *_IDENTITY,
-        text_column("q_label", 'Name of the q-point, or "mesh" or "path".'),
-        single_column(
+        declare_text("q_label", 'Name of the q-point, or "mesh" or "path".'),
+        declare_single(
             "q_a", "", "Fractional coordinate along the first primitive reciprocal vector."
         ),
-        single_column("q_b", "", "Fractional coordinate along the second one."),
-        single_column("q_c", "", "Fractional coordinate along the third one."),
-        count_column("segment", "Segment of the path, counted from 0.", nullable=True),
-        single_column(
+        declare_single("q_b", "", "Fractional coordinate along the second one."),
+        declare_single("q_c", "", "Fractional coordinate along the third one."),
+        declare_count("segment", "Segment of the path, counted from 0.", nullable=True),
+        declare_single(
             "path_distance", "1/Å", "Distance along the path, without 2π.", nullable=True
         ),
-        count_column("band", "Band, counted from 0 by increasing frequency."),
-        count_column("degenerate_set", "Degenerate set at this q-point, counted from 0."),
-        flag_column("near_degenerate", "Whether the gap to the next set is suspiciously small."),
-        single_column("frequency", "THz", "Frequency ν = ω/2π; imaginary ones are negative."),
-        single_column("l_x", "ħ", "Angular momentum along x, mean over the degenerate set."),
-        single_column("l_y", "ħ", "Angular momentum along y, mean over the degenerate set."),
-        single_column("l_z", "ħ", "Angular momentum along z, mean over the degenerate set."),
-        single_column("helicity", "ħ", "Angular momentum along q.", nullable=True),
-        single_column(
+        declare_count("band", "Band, counted from 0 by increasing frequency."),
+        declare_count("degenerate_set", "Degenerate set at this q-point, counted from 0."),
+        declare_flag("near_degenerate", "Whether the gap to the next set is suspiciously small."),
+        declare_single("frequency", "THz", "Frequency ν = ω/2π; imaginary ones are negative."),
+        declare_single("l_x", "ħ", "Angular momentum along x, mean over the degenerate set."),
+        declare_single("l_y", "ħ", "Angular momentum along y, mean over the degenerate set."),
+        declare_single("l_z", "ħ", "Angular momentum along z, mean over the degenerate set."),
+        declare_single("helicity", "ħ", "Angular momentum along q.", nullable=True),
+        declare_single(
             "cycloidicity", "ħ", "Length of the angular momentum across q.", nullable=True
         ),
-        single_column(
+        declare_single(
             "pam_raw", "", "Pseudo-angular momentum with the screw's phase.", nullable=True
         ),
-        count_column("pam_integer", "Pseudo-angular momentum without it.", nullable=True),
-        count_column("pam_order", "Order n of the rotation axis along q.", nullable=True),
-        count_column("pam_screw", "Screw component m of that axis n_m.", nullable=True),
+        declare_count("pam_integer", "Pseudo-angular momentum without it.", nullable=True),
+        declare_count("pam_order", "Order n of the rotation axis along q.", nullable=True),
+        declare_count("pam_screw", "Screw component m of that axis n_m.", nullable=True),
     ),
     long=True,
 )
 
 UNDECIDED_COLUMNS: Final = (
-    real_column(
+    declare_real(
         "score",
         "",
         "Empty: the catalogue decides. Older programs put raw_score here.",
         nullable=True,
     ),
-    flag_column(
+    declare_flag(
         "shortlisted", "False: the catalogue decides. Older programs put raw_shortlisted here."
     ),
 )
 """Columns of the stage that the catalogue decides on; they hold nothing."""
 
 _INTERPOLATION = (
-    real_column(
+    declare_real(
         "rotational_violation",
         "eV/Å",
         "How far the usual division of force constants among periodic images is from the "
         "rotational sum rule, which was then imposed.",
         nullable=True,
     ),
-    real_column("huang_violation", "GPa", "The same for Huang's sum rule.", nullable=True),
-    text_column("sum_rules_skipped", "Why the sum rules were not imposed.", nullable=True),
+    declare_real("huang_violation", "GPa", "The same for Huang's sum rule.", nullable=True),
+    declare_text("sum_rules_skipped", "Why the sum rules were not imposed.", nullable=True),
 )
 _CHIRALITY = Table(
     "chirality",
     "Chirality of the phonons of one material, and the verdict.",
     (
         *_IDENTITY,
-        *columns_of(Verdict),
+        *collect_columns(Verdict),
         *UNDECIDED_COLUMNS,
         *_INTERPOLATION,
-        *columns_of(ChiralityRecord),
+        *collect_columns(ChiralityRecord),
     ),
 )
 
@@ -402,79 +410,79 @@ _AGREEMENT = Table(
     "What another potential says of one material; the key is that of its row in chirality.",
     (
         *_IDENTITY,
-        text_column(
+        declare_text(
             "other_potential", "Potential of the dataset it was compared with.", nullable=True
         ),
-        text_column("other_key", "Key of the row of chirality there.", nullable=True),
-        text_column("other_material_id", "Name of the crystal in that dataset.", nullable=True),
-        text_column(
+        declare_text("other_key", "Key of the row of chirality there.", nullable=True),
+        declare_text("other_material_id", "Name of the crystal in that dataset.", nullable=True),
+        declare_text(
             "other_found_by",
             "What the two have in common: structure, name, or formula and symmetry.",
             nullable=True,
         ),
-        flag_column(
+        declare_flag(
             "other_mirrored",
             "Whether that dataset has the other hand, whose mirror image was compared.",
             nullable=True,
         ),
-        count_column("n_modes_compared", "Modes matched by the overlap of their eigenvectors."),
-        real_column(
+        declare_count("n_modes_compared", "Modes matched by the overlap of their eigenvectors."),
+        declare_real(
             "frequency_difference", "THz", "Mean difference of the frequencies of matched modes."
         ),
-        real_column(
+        declare_real(
             "frequency_disagreement", "", "The same as a fraction of the highest frequency."
         ),
-        real_column(
+        declare_real(
             "momentum_difference",
             "ħ",
             "Mean size of the difference of l, over matched modes that no other is close to.",
         ),
-        real_column(
+        declare_real(
             "sign_agreement",
             "",
             "Share of such modes with |l| above 0.1 ħ whose l points to the same side.",
             nullable=True,
         ),
-        flag_column(
+        declare_flag(
             "leading_sign_agrees",
             "Whether the helicity of the mode that has the largest has the same sign.",
             nullable=True,
         ),
-        flag_column("wave_agrees", "Whether both find the same helicity wave."),
-        flag_column("stability_agrees", "Whether both say stable, or both unstable."),
-        flag_column(
+        declare_flag("wave_agrees", "Whether both find the same helicity wave."),
+        declare_flag("stability_agrees", "Whether both say stable, or both unstable."),
+        declare_flag(
             "potentials_disagree", "Whether one of the last three contradicts; see docs/trust.md."
         ),
-        real_column(
+        declare_real(
             "mean_frequency", "THz", "Mean frequency of the modes compared.", nullable=True
         ),
-        real_column(
+        declare_real(
             "frequency_bar_68",
             "THz",
             "Error of the frequencies of the first potential (mean over the modes) that 68 of 100 "
             "crystals do not exceed, from the difference of both; see docs/trust.md.",
             nullable=True,
         ),
-        real_column("frequency_bar_90", "THz", "The same for 90 of 100 crystals.", nullable=True),
-        real_column(
+        declare_real("frequency_bar_90", "THz", "The same for 90 of 100 crystals.", nullable=True),
+        declare_real(
             "tensor_disagreement",
             "",
             "Norm of the difference of the response tensors at 300 K in units of the larger one.",
             nullable=True,
         ),
-        real_column(
+        declare_real(
             "splitting_disagreement",
             "",
             "Largest difference of splitting_linear along an axis in units of the larger one.",
             nullable=True,
         ),
-        real_column(
+        declare_real(
             "helicity_disagreement",
             "",
             "Difference of mean_optical_helicity in units of the larger one.",
             nullable=True,
         ),
-        text_column(
+        declare_text(
             "other_failure",
             "Why the other potential has no phonons of the crystal: it turns it into another one.",
             nullable=True,
@@ -487,12 +495,12 @@ _FAILURES = Table(
     "One structure that one stage could not finish.",
     (
         *_IDENTITY,
-        text_column("stage", "Stage that failed."),
-        text_column("error_class", "Class of the error."),
-        text_column("message", "What was wrong."),
-        text_column("remedy", "What to do about it."),
-        flag_column("transient", "Whether trying again may help."),
-        text_column("source_record", "File or record the structure came from.", nullable=True),
+        declare_text("stage", "Stage that failed."),
+        declare_text("error_class", "Class of the error."),
+        declare_text("message", "What was wrong."),
+        declare_text("remedy", "What to do about it."),
+        declare_flag("transient", "Whether trying again may help."),
+        declare_text("source_record", "File or record the structure came from.", nullable=True),
     ),
 )
 
@@ -500,50 +508,50 @@ _RUNS = Table(
     "runs",
     "One run of the program.",
     (
-        text_column("run_id", "Name of the run."),
-        text_column(
+        declare_text("run_id", "Name of the run."),
+        declare_text(
             "kind",
             'What it did: "screen" crystals or "analyze" force constants; empty in older datasets.',
             nullable=True,
         ),
         Column("started_at", TIME, "", "Start of the run (UTC)."),
         Column("finished_at", TIME, "", "End of the run (UTC).", nullable=True),
-        text_column("source", "Source of the structures."),
-        text_column("settings", "Resolved settings as JSON."),
-        text_column("versions", "Versions of the program and its libraries as JSON."),
+        declare_text("source", "Source of the structures."),
+        declare_text("settings", "Resolved settings as JSON."),
+        declare_text("versions", "Versions of the program and its libraries as JSON."),
         *_POTENTIAL,
-        text_column("potential_citation", "Work to cite for the potential.", nullable=True),
-        text_column("potential_licence", "Terms of its weights.", nullable=True),
-        texts_column(
+        declare_text("potential_citation", "Work to cite for the potential.", nullable=True),
+        declare_text("potential_licence", "Terms of its weights.", nullable=True),
+        declare_texts(
             "potential_limits",
             "What to keep in mind about its results, one sentence each.",
             nullable=True,
         ),
-        text_column(
+        declare_text(
             "potential_symmetry",
             'Isometries that leave its energy unchanged: "O(3)" with mirrors, "SO(3)" without.',
             nullable=True,
         ),
-        flag_column(
+        declare_flag(
             "potential_averaged",
             "Whether mirrors are among them by an average over the inversion.",
             nullable=True,
         ),
-        real_column(
+        declare_real(
             "potential_cost",
             "ms",
             "Expected time of energy and forces per atom, on one CPU thread in double precision.",
             nullable=True,
         ),
-        text_column(
+        declare_text(
             "kernel",
             "How the potential computed: `compiled`, `torch`, or both on unlike machines.",
             nullable=True,
         ),
-        text_column("host", "Machine that ran it."),
-        text_column("wall_times", "Wall time of each stage in seconds as JSON.", nullable=True),
-        text_column("potential_times", "Part spent inside the potential as JSON.", nullable=True),
-        text_column("counts", "Materials by outcome as JSON.", nullable=True),
+        declare_text("host", "Machine that ran it."),
+        declare_text("wall_times", "Wall time of each stage in seconds as JSON.", nullable=True),
+        declare_text("potential_times", "Part spent inside the potential as JSON.", nullable=True),
+        declare_text("counts", "Materials by outcome as JSON.", nullable=True),
     ),
     identity=("run_id",),
 )
@@ -645,22 +653,22 @@ CATALOG_ORIGINS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 """Columns of the catalogue of materials and the (table, column) each is taken from."""
 
 TRUST_COLUMNS: Final = (
-    real_column(
+    declare_real(
         "measured_volume_change",
         "",
         "Volume of the relaxed crystal against its measured one, as a fraction of that; known for "
         "the cells of the demo and those of the dataset that are measured.",
         nullable=True,
     ),
-    texts_column(
+    declare_texts(
         "warnings", "What to be warned of, the gravest first; see docs/trust.md.", nullable=True
     ),
-    flag_column(
+    declare_flag(
         "reliable",
         "Whether no warning puts class, stability or the sign of the helicity in doubt.",
         nullable=True,
     ),
-    real_column("trust", "", "Product of the factors of the warnings, 0 to 1.", nullable=True),
+    declare_real("trust", "", "Product of the factors of the warnings, 0 to 1.", nullable=True),
 )
 """Warnings, and what follows from them."""
 
@@ -684,33 +692,33 @@ EXPERIMENTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 """Experiment and formula of each score by purpose; `tasks.results.ranking` computes them."""
 
 RANKING_COLUMNS: Final = (
-    real_column(
+    declare_real(
         "raw_score",
         "",
         "Weighted mean of the terms of the score; empty for unstable and insignificant materials.",
         nullable=True,
     ),
-    texts_column(
+    declare_texts(
         "terms_left_out", "Terms of the score that are empty or too uncertain.", nullable=True
     ),
-    flag_column("raw_shortlisted", "Whether raw_score reaches the shortlist.", nullable=True),
-    real_column(
+    declare_flag("raw_shortlisted", "Whether raw_score reaches the shortlist.", nullable=True),
+    declare_real(
         "score",
         "",
         "What materials are ranked by, 0 to 1: raw_score times trust; empty for crystals that the "
         "relaxation brought into another class.",
         nullable=True,
     ),
-    flag_column(
+    declare_flag(
         "shortlisted",
         "Whether the raw score reaches the shortlist, the material is reliable and has a score.",
         nullable=True,
     ),
     *(
-        real_column(name, "", f"Score for {title}, 0 to 1, times trust: {formula}.", nullable=True)
+        declare_real(name, "", f"Score for {title}, 0 to 1, times trust: {formula}.", nullable=True)
         for name, (title, formula) in EXPERIMENTS.items()
     ),
-    text_column(
+    declare_text(
         "same_crystal_as",
         "Material that became the same crystal by its relaxation and stands for both in rankings.",
         nullable=True,
@@ -722,10 +730,10 @@ JUDGED_COLUMNS: Final = (*TRUST_COLUMNS, *RANKING_COLUMNS)
 """Columns of the catalogue of materials that follow from its others."""
 
 
-def _catalog_columns() -> Iterable[Column]:
-    yield text_column("material_id", "Name of the material in its source; unique here.")
-    yield text_column("outcome", 'Where it stands: "screened", "skipped", "failed" or "pending".')
-    yield text_column("reason", "Why it was skipped or failed.", nullable=True)
+def _collect_catalog_columns() -> Iterable[Column]:
+    yield declare_text("material_id", "Name of the material in its source; unique here.")
+    yield declare_text("outcome", 'Where it stands: "screened", "skipped", "failed" or "pending".')
+    yield declare_text("reason", "Why it was skipped or failed.", nullable=True)
     for name, (table, column) in CATALOG_ORIGINS.items():
         yield replace(TABLES[table].column(column), name=name, nullable=True)
     yield from JUDGED_COLUMNS
@@ -737,7 +745,7 @@ CATALOG_TABLES: Final[Mapping[str, Table]] = MappingProxyType(
         "chirality": Table(
             "chirality",
             "One planned material: what it is, how far it came, and the verdict.",
-            tuple(_catalog_columns()),
+            tuple(_collect_catalog_columns()),
             identity=("material_id",),
         ),
     }

@@ -16,7 +16,7 @@ reader; `tasks.storage.column_info(table)` gives units and descriptions to panda
 """
 
 
-def data_dictionary() -> str:
+def format_data_dictionary() -> str:
     """Write the data dictionary.
 
     Returns
@@ -24,29 +24,29 @@ def data_dictionary() -> str:
     str
         A Markdown page with one section per table.
     """
-    sections = [_section(f"parts/{name}", table) for name, table in TABLES.items()]
-    catalog = _section("catalog/chirality.parquet", CATALOG_TABLES["chirality"])
+    sections = [_format_section(f"parts/{name}", table) for name, table in TABLES.items()]
+    catalog = _format_section("catalog/chirality.parquet", CATALOG_TABLES["chirality"])
     others = "The other files of the catalogue have the columns of the parts of the same name.\n"
     return "\n".join([_HEADER, catalog, others, *sections])
 
 
-def _section(title: str, table: Table) -> str:
+def _format_section(title: str, table: Table) -> str:
     rows = "several rows" if table.long else "one row"
     identity = ", ".join(f"`{name}`" for name in table.identity)
     about = f"{table.description} For each {identity} {rows}."
-    return "\n".join([f"## {title}", "", about, "", *_rows(table.columns), ""])
+    return "\n".join([f"## {title}", "", about, "", *_format_rows(table.columns), ""])
 
 
-def _rows(columns: Iterable[Column]) -> Iterator[str]:
+def _format_rows(columns: Iterable[Column]) -> Iterator[str]:
     yield "| column | type | unit | empty | description |"
     yield "|---|---|---|---|---|"
     for c in columns:
         empty = "may be" if c.nullable else ""
         # A bare bar would end the cell.
         description = c.description.replace("|", "\\|")
-        yield f"| {c.name} | {_type_name(c)} | {c.unit} | {empty} | {description} |"
+        yield f"| {c.name} | {_format_type(c)} | {c.unit} | {empty} | {description} |"
 
 
-def _type_name(column: Column) -> str:
+def _format_type(column: Column) -> str:
     """Arrow's name of the type, without the angle brackets that Markdown takes for HTML."""
     return str(column.type).replace("list<element: ", "list of ").replace(">", "")

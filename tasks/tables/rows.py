@@ -16,7 +16,7 @@ Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table
 _SEPARATOR = "\x1f"
 
 
-def to_arrow(table: Table, rows: Rows) -> pa.Table:
+def make_arrow_table(table: Table, rows: Rows) -> pa.Table:
     """Bring rows into the declared schema of a table, sorted by identity.
 
     Nullable columns may be left out. Arrays may have any shape; they are flattened in C order.
@@ -39,7 +39,7 @@ def to_arrow(table: Table, rows: Rows) -> pa.Table:
         When a column is unknown, a value is missing or of the wrong type, or two rows of a
         table with one row per identity have the same one.
     """
-    given = _columns_of_table(table, rows) if isinstance(rows, pa.Table) else _columns(table, rows)
+    given = _read_columns(table, rows) if isinstance(rows, pa.Table) else _make_columns(table, rows)
     missing = [c for c in table.columns if given[c.name].null_count and not c.nullable]
     if missing:
         message = f"table {table.name}: column {missing[0].name} is empty in some row, but required"
@@ -50,7 +50,7 @@ def to_arrow(table: Table, rows: Rows) -> pa.Table:
     return ordered
 
 
-def identities(table: Table, rows: pa.Table) -> pa.Array:
+def name_identities(table: Table, rows: pa.Table) -> pa.Array:
     """Name what each row belongs to.
 
     Parameters
@@ -63,14 +63,14 @@ def identities(table: Table, rows: pa.Table) -> pa.Array:
     Returns
     -------
     pyarrow.Array of string
-        The values of `identity` for the identity columns of each row.
+        The values of `join_identity` for the identity columns of each row.
     """
     columns = [rows.column(name) for name in table.identity]
     joined = pc.binary_join_element_wise(*columns, _SEPARATOR) if len(columns) > 1 else columns[0]
     return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
 
 
-def identity(*values: str) -> str:
+def join_identity(*values: str) -> str:
     """Join the values of the identity columns into one name.
 
     Parameters
@@ -86,13 +86,13 @@ def identity(*values: str) -> str:
     return _SEPARATOR.join(values)
 
 
-def key_of(name: str) -> str:
+def get_key(name: str) -> str:
     """Return the key inside an identity.
 
     Parameters
     ----------
     name : str
-        A name made by `identity`.
+        A name made by `join_identity`.
 
     Returns
     -------
@@ -102,15 +102,16 @@ def key_of(name: str) -> str:
     return name.rpartition(_SEPARATOR)[2]
 
 
-def _columns(table: Table, rows: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
+def _make_columns(table: Table, rows: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
     unknown = {name for row in rows for name in row} - set(table.names)
     _refuse_unknown(table, unknown)
     return {
-        c.name: _array(table, c, [_plain(row.get(c.name)) for row in rows]) for c in table.columns
+        c.name: _build_array(table, c, [_to_plain_value(row.get(c.name)) for row in rows])
+        for c in table.columns
     }
 
 
-def _columns_of_table(table: Table, rows: pa.Table) -> dict[str, pa.Array]:
+def _read_columns(table: Table, rows: pa.Table) -> dict[str, pa.Array]:
     _refuse_unknown(table, set(rows.column_names) - set(table.names))
     return {c.name: _cast(table, c, rows) for c in table.columns}
 
@@ -121,27 +122,27 @@ def _cast(table: Table, column: Column, rows: pa.Table) -> pa.ChunkedArray:
     try:
         return rows.column(column.name).cast(column.type)
     except pa.ArrowException as error:
-        raise _wrong_type(table, column, error) from error
+        raise _make_type_error(table, column, error) from error
 
 
-def _array(table: Table, column: Column, values: list[Any]) -> pa.Array:
+def _build_array(table: Table, column: Column, values: list[Any]) -> pa.Array:
     """Build one column; whole numbers take a detour that refuses to cut off fractions."""
-    direct = not _holds_integers(column.type)
+    direct = not _is_integer_type(column.type)
     try:
         return pa.array(values, column.type) if direct else pa.array(values).cast(column.type)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise _wrong_type(table, column, error) from error
+        raise _make_type_error(table, column, error) from error
 
 
-def _holds_integers(kind: pa.DataType) -> bool:
+def _is_integer_type(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind.value_type if pa.types.is_list(kind) else kind))
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a value of any column
+def _to_plain_value(value: Any) -> Any:  # noqa: ANN401 - a value of any column
     return value.ravel() if isinstance(value, np.ndarray) else value
 
 
-def _wrong_type(table: Table, column: Column, error: Exception) -> DatasetError:
+def _make_type_error(table: Table, column: Column, error: Exception) -> DatasetError:
     return DatasetError(f"table {table.name}: column {column.name} takes {column.type}: {error}")
 
 
@@ -156,7 +157,7 @@ def _refuse_unknown(table: Table, unknown: set[str]) -> None:
 def _refuse_repeated(table: Table, ordered: pa.Table) -> None:
     if table.long or ordered.num_rows < 2:
         return
-    names = identities(table, ordered)
+    names = name_identities(table, ordered)
     same = pc.equal(names[1:], names[:-1])
     if pc.any(same).as_py():
         name = names[1:].filter(same)[0].as_py().replace(_SEPARATOR, ", key ")

@@ -6,7 +6,7 @@ Facet with its metrics. From outside import the names below, `labelling` and `cu
 """
 
 from tasks.training.datasets import read_frames, split_frames, write_frames
-from tasks.training.run import Epoch, prepare, run_stage
+from tasks.training.run import Epoch, prepare_training, train_stage
 from tasks.training.settings import DataSettings, ModelSettings, StageSettings, TrainingSettings
 
 __all__ = [
@@ -15,9 +15,9 @@ __all__ = [
     "ModelSettings",
     "StageSettings",
     "TrainingSettings",
-    "prepare",
+    "prepare_training",
     "read_frames",
-    "run_stage",
     "split_frames",
+    "train_stage",
     "write_frames",
 ]

@@ -8,7 +8,7 @@ import pandas as pd
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from tasks.crystals.born_charges import electronegativities
+from tasks.crystals.born_charges import get_electronegativities
 from tasks.training.charge_run import calibrate
 
 _SURE: Final = 0.8
@@ -161,7 +161,7 @@ def _families(errors: pd.DataFrame) -> "pd.Series[str]":
 
     def family(numbers: "pd.Series[int]") -> str:
         values = np.asarray(numbers, dtype=np.int64)
-        strongest = values[np.nan_to_num(electronegativities(values)).argmax()]
+        strongest = values[np.nan_to_num(get_electronegativities(values)).argmax()]
         return family_of.get(chemical_symbols[strongest], _OTHER)
 
     found: pd.Series[str] = errors.groupby("crystal")["number"].agg(family)

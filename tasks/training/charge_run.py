@@ -33,7 +33,7 @@ from potentials.charges import (
 from tasks.storage.durable import write_durably
 from tasks.training.charge_data import ChargedCrystals, crystals_of, describe_all, read_table
 from tasks.training.charge_settings import ChargeTrainingSettings
-from tasks.training.settings import settle, settled
+from tasks.training.settings import has_settings, record_settings
 
 MODEL, ERRORS = "model.pt", "errors.parquet"
 _FEATURES = "features.npz"
@@ -63,8 +63,8 @@ def prepare_charges(
     RemediableError
         When the data cannot be used, or the folder holds a training with other settings.
     """
-    if not settled(folder, settings):
-        settle(folder, settings)
+    if not has_settings(folder, settings):
+        record_settings(folder, settings)
     if not (folder / _FEATURES).exists():
         arrays = describe_all(read_table(settings), report)
         write_durably(folder / _FEATURES, lambda path: _save(path, arrays))

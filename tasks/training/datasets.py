@@ -85,9 +85,9 @@ def read_frames(path: Path) -> list[Frame]:
     try:
         if path.suffix == ".parquet":
             rows = pq.read_table(path, columns=SCHEMA.names).to_pylist()
-            frames = [_frame_of_row(row) for row in rows]
+            frames = [_read_frame_row(row) for row in rows]
         else:
-            frames = [_frame_of_atoms(a) for a in ase.io.read(path, ":", format="extxyz")]
+            frames = [_make_frame_from_atoms(a) for a in ase.io.read(path, ":", format="extxyz")]
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         remedy = "give extended XYZ with energies or forces, or Parquet as docs/training.md says"
         raise RemediableError(f"cannot read frames from {path}: {error}", remedy) from error
@@ -106,7 +106,7 @@ def write_frames(path: Path, frames: Sequence[Frame]) -> None:
     frames : sequence of Frame
         The rows.
     """
-    table = pa.Table.from_pylist([_row_of_frame(frame) for frame in frames], SCHEMA)
+    table = pa.Table.from_pylist([_make_row(frame) for frame in frames], SCHEMA)
     write_durably(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 
@@ -139,7 +139,7 @@ def split_frames(
     RemediableError
         When one of them would be empty.
     """
-    digests = [structure_digest(frame.atoms) for frame in frames]
+    digests = [compute_structure_digest(frame.atoms) for frame in frames]
     units = digests if split_by == "frame" else [frame.group for frame in frames]
     order = sorted(set(units), key=lambda u: hashlib.sha256(f"{seed}:{u}".encode()).digest())
     cumulated = np.cumsum([units.count(unit) for unit in order])
@@ -156,7 +156,7 @@ def split_frames(
     return [frames[i] for i in training], [frames[i] for i in validation]
 
 
-def structure_digest(atoms: Atoms) -> str:
+def compute_structure_digest(atoms: Atoms) -> str:
     """Name a structure by its content.
 
     Parameters
@@ -175,7 +175,7 @@ def structure_digest(atoms: Atoms) -> str:
     return hashlib.sha256(b"".join(part.tobytes() for part in content)).hexdigest()
 
 
-def _frame_of_atoms(atoms: Atoms) -> Frame:
+def _make_frame_from_atoms(atoms: Atoms) -> Frame:
     """Frame of what a reader found."""
     results = atoms.calc.results if atoms.calc else {}
     labels = {name: results[name] for name in ("energy", "forces") if name in results}
@@ -186,7 +186,7 @@ def _frame_of_atoms(atoms: Atoms) -> Frame:
     return make_frame(bare, str(group), **labels)
 
 
-def _frame_of_row(row: dict[str, Any]) -> Frame:
+def _read_frame_row(row: dict[str, Any]) -> Frame:
     """Frame of a row of a Parquet file."""
     atoms = Atoms(
         numbers=row["atomic_numbers"],
@@ -207,7 +207,7 @@ def _frame_of_row(row: dict[str, Any]) -> Frame:
     return make_frame(atoms, row["group"] or "", **labels)
 
 
-def _row_of_frame(frame: Frame) -> dict[str, Any]:
+def _make_row(frame: Frame) -> dict[str, Any]:
     """Row of a Parquet file."""
     return {
         "group": frame.group,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from potentials import Potential
 
 
-def disagreements(
+def measure_disagreements(
     structures: Sequence[Atoms], first: Potential, second: Potential
 ) -> NDArray[np.float64]:
     """Measure how far two potentials differ, such as two teachers or students of two seeds.
@@ -30,7 +30,7 @@ def disagreements(
     return np.array([np.linalg.norm(one - two, axis=1).max() for one, two in pairs])
 
 
-def most_disputed(
+def select_most_disputed(
     structures: Sequence[Atoms], referees: tuple[Potential, Potential], count: int
 ) -> list[Atoms]:
     """Keep the structures on which two potentials disagree most.
@@ -51,5 +51,5 @@ def most_disputed(
     """
     if not structures:
         return []
-    order = np.argsort(-disagreements(structures, *referees), kind="stable")
+    order = np.argsort(-measure_disagreements(structures, *referees), kind="stable")
     return [structures[index] for index in sorted(order[:count])]

@@ -16,12 +16,12 @@ from potentials.facet import Frame
 from tasks.failures import Failure, RemediableError
 from tasks.relaxation import RelaxationSettings, relax
 from tasks.screening.settings import PotentialSettings
-from tasks.sources import Read, SourceSettings, Spread, raw_records
+from tasks.sources import ParallelMap, Read, SourceSettings, read_raw_records
 from tasks.sources.materials import read_materials
 from tasks.storage.durable import write_durably
 from tasks.tolerances import AS_GIVEN
 from tasks.training.datasets import make_frame, write_frames
-from tasks.training.disagreement import most_disputed
+from tasks.training.disagreement import select_most_disputed
 from tasks.training.sampling import Samples, SamplingSettings, sample_crystal
 from tasks.training.settings import TrainingSettings
 
@@ -57,7 +57,7 @@ class DistillationSettings(BaseModel):
 
 
 @dataclass(frozen=True)
-class Crystal:
+class SourceCrystal:
     """A crystal of the source.
 
     Attributes
@@ -72,14 +72,14 @@ class Crystal:
     atoms: Atoms
 
 
-def usable_crystals(
+def read_usable_crystals(
     source: Path,
     settings: DistillationSettings,
     elements: frozenset[int],
     *,
-    read: Read = raw_records,
-    spread: Spread = map,
-) -> Iterator[Crystal]:
+    read: Read = read_raw_records,
+    parallel_map: ParallelMap = map,
+) -> Iterator[SourceCrystal]:
     """Read the crystals that a teacher can label.
 
     Parameters
@@ -91,26 +91,28 @@ def usable_crystals(
     elements : frozenset of int
         What the teacher knows.
     read : callable
-        Like `raw_records`; may use another process.
-    spread : callable
+        Like `read_raw_records`; may use another process.
+    parallel_map : callable
         Like `map`; may use other processes, and gives the results in order.
 
     Yields
     ------
-    Crystal
+    SourceCrystal
         In the order of the source; unreadable, larger and unknown ones are left out.
     """
-    materials = read_materials(source, settings.symprec, settings.source, read=read, spread=spread)
+    materials = read_materials(
+        source, settings.symprec, settings.source, read=read, parallel_map=parallel_map
+    )
     for found in materials:
         if isinstance(found, Failure) or len(found.atoms) > settings.sampling.max_atoms:
             continue
         if elements.issuperset(found.atoms.numbers.tolist()):
-            yield Crystal(found.material_id, found.atoms)
+            yield SourceCrystal(found.material_id, found.atoms)
 
 
 def label_chunk(
     folder: Path,
-    crystals: Sequence[Crystal],
+    crystals: Sequence[SourceCrystal],
     teacher: Potential,
     settings: DistillationSettings,
     referees: tuple[Potential, Potential] | None = None,
@@ -121,7 +123,7 @@ def label_chunk(
     ----------
     folder : pathlib.Path
         Of the labels.
-    crystals : sequence of Crystal
+    crystals : sequence of SourceCrystal
         To be treated together; their names name the file.
     teacher : Potential
         An O(3)-invariant potential.
@@ -167,7 +169,7 @@ def merge_labels(folder: Path, target: Path) -> None:
 
 
 def label_crystals(
-    crystals: Sequence[Crystal],
+    crystals: Sequence[SourceCrystal],
     teacher: Potential,
     settings: DistillationSettings,
     referees: tuple[Potential, Potential] | None,
@@ -178,7 +180,7 @@ def label_crystals(
 
     Parameters
     ----------
-    crystals : sequence of Crystal
+    crystals : sequence of SourceCrystal
         To be treated together.
     teacher : Potential
         An O(3)-invariant potential.
@@ -197,15 +199,15 @@ def label_crystals(
     for crystal, found in zip(crystals, relaxed, strict=True):
         if not np.isfinite(found.max_force) or "volume" in found.reason:
             continue
-        samples = _samples(crystal.name, found.atoms, settings, referees)
+        samples = _sample_cells(crystal.name, found.atoms, settings, referees)
         cells = [samples.crystal, *samples.rattled, *samples.displaced]
         evaluation = teacher.evaluate(cells)
         step = settings.sampling.displacement
-        frames += _frames(crystal.name, samples, cells, evaluation, step)
+        frames += _make_frames(crystal.name, samples, cells, evaluation, step)
     return frames
 
 
-def _samples(
+def _sample_cells(
     name: str,
     atoms: Atoms,
     settings: DistillationSettings,
@@ -217,11 +219,11 @@ def _samples(
         return sample_crystal(name, atoms, settings.sampling, wanted)
     pool = wanted * settings.referees.candidates
     samples = sample_crystal(name, atoms, settings.sampling, pool)
-    kept = most_disputed(samples.rattled, referees, wanted)
+    kept = select_most_disputed(samples.rattled, referees, wanted)
     return Samples(samples.crystal, kept, samples.column_indices, samples.displaced)
 
 
-def _frames(
+def _make_frames(
     name: str, samples: Samples, cells: Sequence[Atoms], found: Evaluation, displacement: float
 ) -> list[Frame]:
     """Frames of the crystal, its rattled cells, and its cells displaced forth."""

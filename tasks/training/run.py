@@ -20,18 +20,18 @@ from potentials.facet import (
     Facet,
     FacetConfig,
     Frame,
-    Learner,
     LossWeights,
-    begin,
+    TrainingState,
+    begin_training,
+    count_mean_neighbours,
     load_learner,
     make_batch,
-    mean_neighbours,
-    new_model,
+    make_model,
     read_facet,
     read_notes,
     save_facet,
     save_learner,
-    step,
+    take_step,
     validate,
 )
 from tasks.failures import RemediableError
@@ -42,8 +42,8 @@ from tasks.training.settings import (
     SETTINGS_FILE,
     StageSettings,
     TrainingSettings,
-    settle,
-    settled,
+    has_settings,
+    record_settings,
 )
 
 CHECKPOINT, METRICS, MODEL = "checkpoint.pt", "metrics.parquet", "model.pt"
@@ -83,7 +83,7 @@ class Epoch:
     seconds: float
 
 
-def prepare(settings: TrainingSettings, folder: Path) -> None:
+def prepare_training(settings: TrainingSettings, folder: Path) -> None:
     """Read and divide the frames, once for a folder.
 
     Parameters
@@ -98,7 +98,7 @@ def prepare(settings: TrainingSettings, folder: Path) -> None:
     RemediableError
         When the data cannot be used, or the folder holds a training with other settings.
     """
-    if settled(folder, settings):
+    if has_settings(folder, settings):
         return
     data = settings.data
     frames = [frame for path in data.files for frame in read_frames(path)]
@@ -110,10 +110,10 @@ def prepare(settings: TrainingSettings, folder: Path) -> None:
     training, validation = split_frames(frames, data.validation_share, data.split_by, settings.seed)
     write_frames(folder / _TRAINING, training)
     write_frames(folder / _VALIDATION, validation)
-    settle(folder, settings)
+    record_settings(folder, settings)
 
 
-def run_stage(
+def train_stage(
     settings: TrainingSettings,
     folder: Path,
     number: int,
@@ -126,7 +126,7 @@ def run_stage(
     settings : TrainingSettings
         All settings.
     folder : pathlib.Path
-        Filled by `prepare`, and by `run_stage` of the stages before.
+        Filled by `prepare_training`, and by `train_stage` of the stages before.
     number : int
         The stage, from 1.
     on_epoch : callable
@@ -139,16 +139,17 @@ def run_stage(
     """
     stage = settings.stages[number - 1]
     training, validation = (
-        _with_labels(read_frames(folder / name), stage.loss) for name in (_TRAINING, _VALIDATION)
+        _select_labelled(read_frames(folder / name), stage.loss)
+        for name in (_TRAINING, _VALIDATION)
     )
-    start = _starting_model(settings, folder, number, training)
-    learner = begin(start, stage.loss, stage.optimizer, settings.device, settings.dtype)
-    history = _resume(folder, learner, number, _identity(settings, folder))
+    start = _load_starting_model(settings, folder, number, training)
+    learner = begin_training(start, stage.loss, stage.optimizer, settings.device, settings.dtype)
+    history = _resume(folder, learner, number, _compute_identity(settings, folder))
     for epoch in range(1 + sum(row["stage"] == number for row in history), stage.epochs + 1):
         row = _run_epoch(learner, training, validation, stage, (settings.seed, number, epoch))
         best = min((r["validation_loss"] for r in history if r["stage"] == number), default=np.inf)
         result = Epoch(number, epoch, **row, is_best=row["validation_loss"] < best)
-        history.append(_flat(result))
+        history.append(_make_metrics_row(result))
         _commit(settings, folder, learner, result, history)
         on_epoch(result)
 
@@ -169,7 +170,7 @@ def read_metrics(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / METRICS)
 
 
-def batches_of(
+def fill_batches(
     frames: Sequence[Frame], batch_atoms: int, order: Sequence[int]
 ) -> list[list[Frame]]:
     """Fill batches with frames one after the other.
@@ -200,27 +201,27 @@ def batches_of(
     return batches
 
 
-def _starting_model(
+def _load_starting_model(
     settings: TrainingSettings, folder: Path, number: int, training: Sequence[Frame]
 ) -> Facet:
     """Best of the stage before, the given model, or an untrained one."""
     if number > 1:
-        return read_facet(_stage_model(folder, number - 1))[0]
+        return read_facet(_get_stage_model(folder, number - 1))[0]
     if settings.start:
         return read_facet(settings.start)[0]
     energies = fit_reference_energies(training)
     elements = sorted({int(z) for frame in training for z in frame.atoms.numbers})
     sample = training[:: max(1, len(training) // _COUNTED_FRAMES)]
-    neighbours = mean_neighbours(sample, settings.model.cutoff)
+    neighbours = count_mean_neighbours(sample, settings.model.cutoff)
     config = FacetConfig(
         elements=tuple(elements),
         average_neighbours=round(max(neighbours, 1.0), 2),
         **settings.model.model_dump(),
     )
-    return new_model(config, energies, settings.seed)
+    return make_model(config, energies, settings.seed)
 
 
-def _with_labels(frames: Sequence[Frame], weights: LossWeights) -> list[Frame]:
+def _select_labelled(frames: Sequence[Frame], weights: LossWeights) -> list[Frame]:
     """Frames with a label that the loss looks at."""
     wanted = {label for label, weight in weights.model_dump().items() if weight}
     kept = [frame for frame in frames if wanted & frame.known]
@@ -230,7 +231,9 @@ def _with_labels(frames: Sequence[Frame], weights: LossWeights) -> list[Frame]:
     return kept
 
 
-def _resume(folder: Path, learner: Learner, number: int, identity: str) -> list[dict[str, Any]]:
+def _resume(
+    folder: Path, learner: TrainingState, number: int, identity: str
+) -> list[dict[str, Any]]:
     """Bring the learner to its checkpoint, and return the epochs that are done."""
     path = folder / CHECKPOINT
     if not path.exists():
@@ -249,7 +252,7 @@ def _resume(folder: Path, learner: Learner, number: int, identity: str) -> list[
 
 
 def _run_epoch(
-    learner: Learner,
+    learner: TrainingState,
     training: Sequence[Frame],
     validation: Sequence[Frame],
     stage: StageSettings,
@@ -258,12 +261,14 @@ def _run_epoch(
     """Take the steps of one epoch and validate."""
     start = time.perf_counter()
     generator = np.random.default_rng(seeds)
-    batches = batches_of(training, stage.batch_atoms, generator.permutation(len(training)).tolist())
+    batches = fill_batches(
+        training, stage.batch_atoms, generator.permutation(len(training)).tolist()
+    )
     losses = []
     for position, frames in enumerate(batches):
         progress = (seeds[-1] - 1 + position / len(batches)) / stage.epochs
-        losses.append(step(learner, make_batch(frames, learner.model, generator), progress))
-    held_out = batches_of(validation, _VALIDATION_ATOMS, range(len(validation)))
+        losses.append(take_step(learner, make_batch(frames, learner.model, generator), progress))
+    held_out = fill_batches(validation, _VALIDATION_ATOMS, range(len(validation)))
     fixed = np.random.default_rng(0)
     prepared = (make_batch(frames, learner.model, fixed) for frames in held_out)
     loss, errors = validate(learner.average, prepared, stage.loss)
@@ -279,23 +284,23 @@ def _run_epoch(
 def _commit(
     settings: TrainingSettings,
     folder: Path,
-    learner: Learner,
+    learner: TrainingState,
     result: Epoch,
     history: list[dict[str, Any]],
 ) -> None:
     """Write the model if it is the best, the metrics, and last the checkpoint."""
     if result.is_best:
-        metadata = _metadata(settings, learner.average, result)
-        path = _stage_model(folder, result.stage)
+        metadata = _make_metadata(settings, learner.average, result)
+        path = _get_stage_model(folder, result.stage)
         write_durably(path, lambda p: save_facet(p, learner.average, metadata))
         write_durably(folder / MODEL, lambda p: save_facet(p, learner.average, metadata))
     frame = pd.DataFrame(history)
     write_durably(folder / METRICS, lambda path: frame.to_parquet(path, index=False))
-    notes = {"identity": _identity(settings, folder), "history": history}
+    notes = {"identity": _compute_identity(settings, folder), "history": history}
     write_durably(folder / CHECKPOINT, lambda path: save_learner(path, learner, notes))
 
 
-def _metadata(settings: TrainingSettings, model: Facet, result: Epoch) -> dict[str, Any]:
+def _make_metadata(settings: TrainingSettings, model: Facet, result: Epoch) -> dict[str, Any]:
     """What a model file says about its training."""
     return {
         "name": settings.name,
@@ -311,9 +316,9 @@ def _metadata(settings: TrainingSettings, model: Facet, result: Epoch) -> dict[s
     }
 
 
-def _identity(settings: TrainingSettings, folder: Path) -> str:
+def _compute_identity(settings: TrainingSettings, folder: Path) -> str:
     """Digest of the data and of the settings as they were when the folder was begun."""
-    settled(folder, settings)
+    has_settings(folder, settings)
     begun = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
     text = json.dumps(begun, separators=(",", ":"), ensure_ascii=False)
     content = hashlib.sha256(text.encode())
@@ -322,11 +327,11 @@ def _identity(settings: TrainingSettings, folder: Path) -> str:
     return content.hexdigest()
 
 
-def _flat(epoch: Epoch) -> dict[str, Any]:
+def _make_metrics_row(epoch: Epoch) -> dict[str, Any]:
     """Row of the metrics table."""
     row = {name: value for name, value in vars(epoch).items() if name != "errors"}
     return row | epoch.errors
 
 
-def _stage_model(folder: Path, number: int) -> Path:
+def _get_stage_model(folder: Path, number: int) -> Path:
     return folder / f"stage-{number}.pt"

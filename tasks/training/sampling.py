@@ -86,26 +86,26 @@ def sample_crystal(name: str, atoms: Atoms, settings: SamplingSettings, n_rattle
     """
     matrix = choose_supercell(atoms, settings.min_length, settings.max_atoms)
     crystal = make_supercell(atoms, matrix.T)
-    columns, rattles = _generators(name, settings.seed)
+    columns, rattles = _make_generators(name, settings.seed)
     n_columns = min(settings.n_columns, 3 * len(crystal))
     indices = columns.choice(3 * len(crystal), size=n_columns, replace=False)
     steps = [sign * settings.displacement for sign in (1, -1)]
     return Samples(
         crystal=crystal,
-        rattled=[_rattled(crystal, settings, rattles) for _ in range(n_rattled)],
+        rattled=[_rattle(crystal, settings, rattles) for _ in range(n_rattled)],
         column_indices=indices,
-        displaced=[_displaced(crystal, index, step) for index in indices for step in steps],
+        displaced=[_displace_atom(crystal, index, step) for index in indices for step in steps],
     )
 
 
-def _generators(name: str, seed: int) -> tuple[np.random.Generator, np.random.Generator]:
+def _make_generators(name: str, seed: int) -> tuple[np.random.Generator, np.random.Generator]:
     """Two independent streams of chance."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     first, second = np.random.SeedSequence(int.from_bytes(digest[:16])).spawn(2)
     return np.random.default_rng(first), np.random.default_rng(second)
 
 
-def _rattled(crystal: Atoms, settings: SamplingSettings, chance: np.random.Generator) -> Atoms:
+def _rattle(crystal: Atoms, settings: SamplingSettings, chance: np.random.Generator) -> Atoms:
     """Random strain, and displacements of a size that is uniform on a logarithmic scale."""
     sizes = np.log([settings.min_rattle, settings.max_rattle])
     strain = chance.uniform(-settings.max_strain, settings.max_strain, size=(3, 3))
@@ -113,7 +113,7 @@ def _rattled(crystal: Atoms, settings: SamplingSettings, chance: np.random.Gener
     deviation = np.exp(chance.uniform(*sizes))
     displacements = chance.normal(0.0, deviation, size=(len(crystal), 3))
     if settings.springs:
-        displacements = spring_motion(crystal, displacements)
+        displacements = compute_spring_motion(crystal, displacements)
     return Atoms(
         numbers=crystal.numbers,
         positions=crystal.positions @ deformation + displacements,
@@ -122,7 +122,9 @@ def _rattled(crystal: Atoms, settings: SamplingSettings, chance: np.random.Gener
     )
 
 
-def spring_motion(crystal: Atoms, displacements: NDArray[np.float64]) -> NDArray[np.float64]:
+def compute_spring_motion(
+    crystal: Atoms, displacements: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Turn white noise into the thermal motion of springs between all near atoms.
 
     A spring has the strength ``(d_min / d)^8``, and a twentieth of it across: what bends moves
@@ -140,7 +142,7 @@ def spring_motion(crystal: Atoms, displacements: NDArray[np.float64]) -> NDArray
     ndarray, shape (n_atoms, 3)
         Of the same root mean square; the centre rests.
     """
-    values, modes = np.linalg.eigh(_spring_constants(crystal))
+    values, modes = np.linalg.eigh(_compute_spring_constants(crystal))
     # The three translations come first; the softest of the others may not move without bound.
     values[:_TRANSLATIONS] = np.inf
     softest = _SOFTEST * np.median(values[_TRANSLATIONS:])
@@ -150,7 +152,7 @@ def spring_motion(crystal: Atoms, displacements: NDArray[np.float64]) -> NDArray
     return scaled
 
 
-def _spring_constants(crystal: Atoms) -> NDArray[np.float64]:
+def _compute_spring_constants(crystal: Atoms) -> NDArray[np.float64]:
     """Force constants (3 n_atoms, 3 n_atoms) of the springs."""
     first, second, distances, vectors = neighbour_list("ijdD", crystal, _REACH)
     along = np.einsum("px,py->pxy", vectors, vectors) / distances[:, None, None] ** 2
@@ -163,7 +165,7 @@ def _spring_constants(crystal: Atoms) -> NDArray[np.float64]:
     return square
 
 
-def _displaced(crystal: Atoms, index: int, step: float) -> Atoms:
+def _displace_atom(crystal: Atoms, index: int, step: float) -> Atoms:
     """One atom moved along one axis."""
     atoms = crystal.copy()
     atoms.positions[divmod(int(index), 3)] += step

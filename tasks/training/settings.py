@@ -98,7 +98,7 @@ class TrainingSettings(BaseModel):
     citation: str = Field("", description="what to cite for the data")
 
 
-def settled(folder: Path, settings: BaseModel) -> bool:
+def has_settings(folder: Path, settings: BaseModel) -> bool:
     """Tell whether a folder was begun with these settings.
 
     Parameters
@@ -118,12 +118,12 @@ def settled(folder: Path, settings: BaseModel) -> bool:
     RemediableError
         When it was begun with others.
     """
-    told = folder / SETTINGS_FILE
-    if not told.exists():
+    recorded = folder / SETTINGS_FILE
+    if not recorded.exists():
         return False
     # Settings that came later have their defaults in a folder that was begun before.
     try:
-        begun = type(settings).model_validate_json(told.read_text("utf-8"))
+        begun = type(settings).model_validate_json(recorded.read_text("utf-8"))
     except ValidationError:
         begun = None
     if begun != settings:
@@ -132,7 +132,7 @@ def settled(folder: Path, settings: BaseModel) -> bool:
     return True
 
 
-def settle(folder: Path, settings: BaseModel) -> None:
+def record_settings(folder: Path, settings: BaseModel) -> None:
     """Note with which settings a folder is begun.
 
     Parameters

@@ -21,8 +21,8 @@ from benchmarks.validation.dfpt_eigenvectors import modes_of
 from benchmarks.validation.materials import COLUMNS, per_material
 from benchmarks.validation.stability import drawn
 from benchmarks.validation.tables import contradictions_table
-from tasks.chirality import Modes, angular_momentum, modes_at
-from tasks.results.agreement import matched, sharp_modes
+from tasks.chirality import Modes, angular_momentum, compute_modes
+from tasks.results.agreement import flag_sharp_modes, match_modes
 from tests.crystals import quartz, spring_phonon, tellurium, transformed, wurtzite
 
 Q_POINTS = np.random.default_rng(3).uniform(-0.5, 0.5, (6, 3))
@@ -42,11 +42,11 @@ def shuffled(modes, seed=0):
 
 @pytest.fixture(scope="module")
 def te():
-    return modes_at(spring_phonon(tellurium()), Q_POINTS)
+    return compute_modes(spring_phonon(tellurium()), Q_POINTS)
 
 
 def test_modes_in_another_order_are_found_by_overlap(te):
-    found = matched(te, shuffled(te))
+    found = match_modes(te, shuffled(te))
     assert found.frequencies == pytest.approx(te.frequencies, abs=1e-12)
     overlap = np.einsum("qib,qib->qb", te.eigenvectors.conj(), found.eigenvectors)
     assert np.abs(overlap) == pytest.approx(1.0, abs=1e-10)
@@ -56,7 +56,7 @@ def test_matching_follows_vectors_not_frequencies(te):
     """Two branches that have crossed keep their angular momenta."""
     crossed = te.frequencies.copy()
     crossed[:, [3, 4]] = crossed[:, [4, 3]]
-    found = matched(te, Modes(te.q_points, crossed, te.eigenvectors))
+    found = match_modes(te, Modes(te.q_points, crossed, te.eigenvectors))
     assert found.frequencies[:, 3] == pytest.approx(te.frequencies[:, 4])
 
 
@@ -83,8 +83,8 @@ def test_conjugated_eigenvectors_reverse_every_sign(te):
 def test_sharp_modes_are_far_from_all_others():
     frequencies = np.array([[1.0, 1.05, 2.0]])
     modes = Modes(np.zeros((1, 3)), frequencies, np.eye(3, dtype=complex)[None])
-    assert sharp_modes(modes).tolist() == [[False, False, True]]
-    assert sharp_modes(modes, gap=0.04).all()
+    assert flag_sharp_modes(modes).tolist() == [[False, False, True]]
+    assert flag_sharp_modes(modes, gap=0.04).all()
 
 
 def test_signs_of_small_numbers_are_not_compared():
@@ -109,10 +109,10 @@ def test_modes_of_an_inverted_crystal_are_carried_back():
     atoms, order = tellurium(), np.array([2, 0, 1])
     phonon = spring_phonon(atoms)
     # The inverse is given in the cell -a, whose fractional q are those of -q in the cell a.
-    modes = modes_at(transformed(phonon, -np.eye(3), order=order), -Q_POINTS)
+    modes = compute_modes(transformed(phonon, -np.eye(3), order=order), -Q_POINTS)
     image = atoms[order]
     image.set_scaled_positions(-atoms.get_scaled_positions()[order])
-    expected = modes_at(phonon, Q_POINTS)
+    expected = compute_modes(phonon, Q_POINTS)
     row = mode_agreement(expected, align(atoms, image).carried(modes), atoms.cell)
     assert row["overlap"] == pytest.approx(1, abs=1e-8)
     assert row["momentum_mae"] == pytest.approx(0, abs=1e-8)

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.findings import outcomes, read, sections, written
 from benchmarks.release import write_release
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
 
@@ -15,11 +15,11 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("release")
     source = root / "source"
     source.mkdir()
-    intake = intake_of(
+    context = intake_of(
         write_alloys(source, "helix", "zincblende", "wurtzite", "copper"), root / "d"
     )
-    carry_out(plan_screening(intake), intake)
-    write_release(intake.dataset, root / "out")
+    carry_out(plan_screening(context), context)
+    write_release(context.dataset, root / "out")
     return root / "out"
 
 

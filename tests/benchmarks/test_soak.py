@@ -15,7 +15,7 @@ from benchmarks.soaking.checks import faults_in, largest_difference, stray_files
 from benchmarks.soaking.rounds import _CLOCK
 from tasks.results.building import build_catalog
 from tasks.results.catalogue import REPORT
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
 
@@ -25,9 +25,9 @@ def reference(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("reference")
     (root / "source").mkdir()
     write_alloys(root / "source", "helix", "copper", "carbide")
-    intake = intake_of(root / "source", root / "out")
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
+    context = intake_of(root / "source", root / "out")
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
     return root / "out"
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.student import compared, summary
-from tasks.phonons.rows import phonon_columns
+from tasks.phonons.rows import make_phonon_columns
 from tests.crystals import spring_phonon, tellurium
 
 
@@ -13,7 +13,7 @@ def row(stiffness: float = 1.0) -> dict:
     phonon = spring_phonon(tellurium())
     phonon.force_constants = stiffness * phonon.force_constants
     told = {"material_id": "te", "space_group": 152, "strain_forces": None}
-    return phonon_columns(phonon) | told
+    return make_phonon_columns(phonon) | told
 
 
 def test_a_student_that_is_its_teacher_makes_no_error():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.chunks import Chunk, _next_chunk, finished_cost
-from tasks.screening.intake import plan_screening
-from tasks.screening.planning import chunks_of
+from flows.chunks import Chunk, _make_next_chunks, sum_finished_seconds
+from tasks.screening.plan import plan_screening
+from tasks.screening.planning import make_chunks
 from tasks.screening.stages import run_stage
 from tests.tasks.alloys import SETTINGS, emt, intake_of, write_alloys
 
@@ -13,16 +13,16 @@ FINER = SETTINGS.model_copy(
 )
 
 
-def finished(plan, intake) -> float:
+def finished(plan, context) -> float:
     """Carry out a plan, chunk by chunk, and add up what is finished."""
     total = 0.0
-    for parts in chunks_of(plan.open, workers=1):
+    for parts in make_chunks(plan.open, workers=1):
         chunks = [Chunk(1, *part) for part in parts]
         while chunks:
             chunk = chunks.pop()
-            report = run_stage(chunk.stage, chunk.works, intake.dataset, intake.settings, emt)
-            total += finished_cost(chunk, report)
-            chunks += _next_chunk(chunk, report)
+            report = run_stage(chunk.stage, chunk.works, context.dataset, context.settings, emt)
+            total += sum_finished_seconds(chunk, report)
+            chunks += _make_next_chunks(chunk, report)
     return total
 
 
@@ -31,17 +31,17 @@ def test_a_bar_ends_where_the_plan_says_with_failures_and_with_a_finer_mesh(tmp_
     (tmp_path / "source").mkdir()
     source = write_alloys(tmp_path / "source", "helix", "zincblende", "wurtzite")
     for run, settings in enumerate((SETTINGS, FINER)):
-        intake = intake_of(source, tmp_path / "out", settings, run=run)
-        plan = plan_screening(intake)
+        context = intake_of(source, tmp_path / "out", settings, run=run)
+        plan = plan_screening(context)
         assert plan.n_open == 3 - run
-        assert finished(plan, intake) == pytest.approx(plan.cost)
+        assert finished(plan, context) == pytest.approx(plan.cost)
 
 
 def test_a_chunk_may_take_ten_times_its_estimate_and_the_limit(tmp_path):
     (tmp_path / "source").mkdir()
     source = write_alloys(tmp_path / "source", "helix")
     plan = plan_screening(intake_of(source, tmp_path / "out"))
-    [(stage, works)], _ = chunks_of(plan.open, workers=1)
-    allowed = {s: Chunk(1, s, works).seconds_allowed(60.0) for s in ("relaxation", "chirality")}
+    [(stage, works)], _ = make_chunks(plan.open, workers=1)
+    allowed = {s: Chunk(1, s, works).compute_time_limit(60.0) for s in ("relaxation", "chirality")}
     assert stage == "relaxation"
     assert allowed == {s: 60 + 10 * works[0].seconds.of(s) for s in allowed}

@@ -3,10 +3,10 @@
 import pytest
 from rich.cells import cell_len
 
-from tasks.phonons.mirror import mirror_image
+from tasks.phonons.mirror import make_mirror_image
 from tasks.results import read_catalog
-from tasks.results.counterparts import screened_rows
-from tasks.results.stored import stored_phonon
+from tasks.results.counterparts import read_screened_rows
+from tasks.results.stored_crystals import read_stored_phonon
 from tests.flows.conftest import told
 from tests.flows.terminals import printed_in_terminal
 from tests.tasks import alloys
@@ -14,7 +14,7 @@ from tests.tasks import alloys
 
 def _stiffer(phonon, factor):
     """The same crystal with all frequencies times a factor."""
-    copy = mirror_image(mirror_image(phonon))
+    copy = make_mirror_image(make_mirror_image(phonon))
     copy.force_constants = factor**2 * copy.force_constants
     return copy
 
@@ -24,11 +24,11 @@ def folder(tmp_path_factory):
     """Datasets: of a potential, of a reference of the other hand, and of another crystal."""
     folder = tmp_path_factory.mktemp("compared")
     dataset = alloys.screened(folder / "potential", "helix")
-    [row] = screened_rows(dataset)
-    helix = stored_phonon(dataset, row["phonon_key"])
+    [row] = read_screened_rows(dataset)
+    helix = read_stored_phonon(dataset, row["phonon_key"])
     for name, phonons in {
-        "reference": {"POSCAR-unit": mirror_image(helix)},
-        "several": {"one": helix, "other": mirror_image(mirror_image(helix))},
+        "reference": {"POSCAR-unit": make_mirror_image(helix)},
+        "several": {"one": helix, "other": make_mirror_image(make_mirror_image(helix))},
         "stiffer": {"helix": _stiffer(helix, 1.1)},
     }.items():
         (folder / name).mkdir()

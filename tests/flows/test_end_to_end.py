@@ -115,10 +115,12 @@ def test_running_again_does_nothing(screened, server, source, quick):
 
 def test_another_mesh_redoes_the_chirality_stage_only(screened, server, source, quick):
     dataset = Dataset(screened[0])
-    before = {stage: dataset.done_keys(stage) for stage in ("relaxation", "phonons", "chirality")}
+    before = {
+        stage: dataset.list_done_keys(stage) for stage in ("relaxation", "phonons", "chirality")
+    }
     arguments = ("screen", source, "--output", screened[0], "--config", quick, "--workers", "1")
     assert told(*arguments, "--q-spacing", "0.06").returncode == 0
-    after = {stage: dataset.done_keys(stage) for stage in before}
+    after = {stage: dataset.list_done_keys(stage) for stage in before}
     assert after["relaxation"] == before["relaxation"]
     assert after["phonons"] == before["phonons"]
     assert len(after["chirality"] - before["chirality"]) == 3

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from flows import shards
-from flows.planning import shard_of
+from flows.planning import take_shard
 from flows.screening import screen
 from flows.shards import screen_in_shards
 from tasks.results import read_catalog
 from tasks.screening.costs import StageSeconds
-from tasks.screening.intake import Plan
-from tasks.screening.planning import Work
+from tasks.screening.plan import Plan
+from tasks.screening.planning import WorkItem
 from tasks.screening.settings import ScreenSettings
 from tasks.storage import Dataset
 from tests.flows.faulty import end, write_crystals
@@ -64,19 +64,19 @@ def test_a_dask_cluster_finds_what_one_process_finds_though_a_worker_is_killed(
 
 def test_shares_are_disjoint_and_complete_and_keep_enantiomorphs_together():
     seconds = StageSeconds(1.0, 1.0, 1.0)
-    left = [Work(f"m{i}", "", (f"{i:064x}", "", ""), seconds) for i in range(20)]
+    left = [WorkItem(f"m{i}", "", (f"{i:064x}", "", ""), seconds) for i in range(20)]
     right = [
-        Work(f"w{i}", "", (f"{i + 99:064x}", "", ""), seconds, left[i].keys) for i in range(20)
+        WorkItem(f"w{i}", "", (f"{i + 99:064x}", "", ""), seconds, left[i].keys) for i in range(20)
     ]
     plan = Plan({}, {}, {"relaxation": tuple(left), "phonons": tuple(right)}, ())
     names = {work.material_id for work in (*left, *right)}
-    shares = [shard_of(plan, index, 3, among=names).open for index in range(3)]
+    shares = [take_shard(plan, index, 3, among=names).open for index in range(3)]
     found = Counter(w.material_id for share in shares for works in share.values() for w in works)
     assert found == Counter(names)
     for share in shares:
         of_left = {work.material_id[1:] for work in share["relaxation"]}
         assert of_left == {work.material_id[1:] for work in share["phonons"]}
-    assert shard_of(plan, 0, 1, among={"m3"}).n_open == 1
+    assert take_shard(plan, 0, 1, among={"m3"}).n_open == 1
 
 
 def test_shares_run_as_flow_runs_of_a_work_pool(alone, environment, source, tmp_path):
@@ -116,7 +116,7 @@ def test_machines_without_a_common_folder_share_the_work_through_a_store(
             await asyncio.to_thread(screen, **share | {"output": machines[-1], "workers": 1})
         return []
 
-    monkeypatch.setattr(shards, "_all", on_machines_of_their_own)
+    monkeypatch.setattr(shards, "_run_shares", on_machines_of_their_own)
     settings, url = settings_of(source.parent), f"memory://{tmp_path.name}"
     screen_in_shards(source, tmp_path / "out", 2, settings, device="cpu", store=url)
     assert len(machines) == 2

@@ -148,7 +148,7 @@ def test_each_night_takes_what_is_new_up_to_the_limit(server, tmp_path):
         result = screen(tmp_path / "source", tmp_path / "out", settings, limit=limit, workers=1)
         assert result.plan.n_open == expected
         write_crystals(tmp_path / "source", "InP")
-    assert len(dataset.succeeded_keys("chirality")) == 3
+    assert len(dataset.list_succeeded_keys("chirality")) == 3
     require_sound(dataset)
 
 

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from flows.fetching import keep_fetched
 from flows.sources_cli import app
 from tasks.failures import RemediableError
-from tasks.sources import parsed, raw_records
+from tasks.sources import parse_record, read_raw_records
 from tests.tasks.sources.odd_provider import serve, url
 from tests.tasks.sources.optimade_provider import NAMES, Provider, provider
 
@@ -14,7 +14,7 @@ __all__ = ["provider", "serve", "url"]
 
 
 def names_in(folder) -> list[str]:
-    return sorted(parsed(raw).material_id for raw in raw_records(folder))
+    return sorted(parse_record(raw).material_id for raw in read_raw_records(folder))
 
 
 def test_a_folder_follows_what_the_provider_has(server, provider, tmp_path, monkeypatch):

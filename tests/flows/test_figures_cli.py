@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from flows.console import DONE, UNUSABLE
 from flows.figures_cli import app
 from tasks.results.building import build_catalog
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
 
@@ -18,10 +18,10 @@ from tests.tasks.alloys import carry_out, intake_of, write_alloys
 def folder(tmp_path_factory):
     """A dataset of one chiral alloy."""
     source = write_alloys(tmp_path_factory.mktemp("alloys"), "helix")
-    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
-    return intake.dataset.root
+    context = intake_of(source, tmp_path_factory.mktemp("dataset"))
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
+    return context.dataset.root
 
 
 def run(*words):

@@ -102,12 +102,12 @@ import sys
 from functools import partial
 from pathlib import Path
 from flows.reading import read_records
-from flows.spread import spread
-from tasks.training.labelling import DistillationSettings, usable_crystals
+from flows.parallel_map import map_records
+from tasks.training.labelling import DistillationSettings, read_usable_crystals
 settings = DistillationSettings()
-spreading = partial(spread, workers=2, limits=settings.source)
+spreading = partial(map_records, workers=2, limits=settings.source)
 source, known = Path(sys.argv[1]), frozenset({8, 14})
-crystals = usable_crystals(source, settings, known, read=read_records, spread=spreading)
+crystals = read_usable_crystals(source, settings, known, read=read_records, parallel_map=spreading)
 print(*(crystal.name for crystal in crystals))
 """
 

@@ -5,15 +5,15 @@ from functools import partial
 
 import pytest
 
-from flows.isolation import isolated
+from flows.isolation import map_isolated
 from tasks.failures import Failure, RemediableError
-from tasks.screening.external import rows_of_file
+from tasks.screening.external import read_file_rows
 from tasks.screening.settings import ScreenSettings
 from tests.crystals import spring_phonon, zincblende
 from tests.flows.misbehaviour import behave, grow, write_number_and_hang
 
 PRELOAD = ("tasks.screening.external", "tests.flows.misbehaviour")
-limited = partial(isolated, seconds=300.0, memory=4.0, preload=PRELOAD)
+limited = partial(map_isolated, seconds=300.0, memory=4.0, preload=PRELOAD)
 
 
 def test_results_come_in_order_and_errors_in_their_place():
@@ -45,7 +45,7 @@ def test_a_file_made_to_break_the_parser_costs_one_failure(tmp_path):
     spring_phonon(zincblende(), 1).save(sound, settings={"force_constants": True})
     deep.write_text("x: " + "[" * 100_000)
     files = [(sound, "first"), (deep, "deep"), (sound, "second")]
-    first, broken, second = limited(partial(rows_of_file, settings=ScreenSettings()), files)
+    first, broken, second = limited(partial(read_file_rows, settings=ScreenSettings()), files)
     assert isinstance(broken, RemediableError)
     assert "SIGSEGV" in str(broken)
     for found, name in ((first, "first"), (second, "second")):
@@ -59,6 +59,6 @@ def test_a_file_that_grows_in_memory_costs_one_failure(tmp_path):
     text = "\n".join(["l0: &l0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]", *levels])
     bomb = tmp_path / "bomb.yaml"
     bomb.write_text(f"{text}\nsupercell_matrix: *l9\nunit_cell:\n  lattice: *l9\n  points: []\n")
-    [found] = limited(partial(rows_of_file, settings=ScreenSettings()), [(bomb, "bomb")])
+    [found] = limited(partial(read_file_rows, settings=ScreenSettings()), [(bomb, "bomb")])
     assert isinstance(found, Failure | RemediableError)
     assert "memory" in str(found.remedy if isinstance(found, Failure) else found)

@@ -12,7 +12,7 @@ from phonopy import Phonopy
 
 from tasks.failures import RemediableError
 from tasks.results.building import build_catalog
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
 
@@ -20,10 +20,10 @@ from tests.tasks.alloys import carry_out, intake_of, write_alloys
 def folder(tmp_path_factory) -> Path:
     """A dataset of a chiral alloy, a centrosymmetric metal, and one that fails."""
     source = write_alloys(tmp_path_factory.mktemp("alloys"), "helix", "copper", "carbide")
-    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
-    return intake.dataset.root
+    context = intake_of(source, tmp_path_factory.mktemp("dataset"))
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
+    return context.dataset.root
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterId,
 )
 
-from flows.labels import artifact_key
+from flows.labels import make_artifact_key
 from flows.screening import analyze, screen
 from tests.crystals import spring_phonon, zincblende
 from tests.flows.conftest import DEMO, eventually
@@ -114,9 +114,11 @@ def test_the_table_of_outcomes_begins_with_what_failed(runs):
 
 def test_keys_are_ones_that_prefect_takes_and_folders_differ(tmp_path):
     folders = [tmp_path / name for name in ("Té", "a/te", "b/te", "x" * 99, "日本")]
-    keys = [artifact_key("progress", folder) for folder in folders]
+    keys = [make_artifact_key("progress", folder) for folder in folders]
     assert all(re.fullmatch(r"progress(-[a-z0-9]+)+", key) for key in keys)
     assert len(set(keys)) == len(keys)
     assert max(map(len, keys)) < 60
-    assert artifact_key("progress", tmp_path / "a" / ".." / "Té") == keys[0]
-    assert artifact_key("progress", Path("te")) == artifact_key("progress", Path.cwd() / "te")
+    assert make_artifact_key("progress", tmp_path / "a" / ".." / "Té") == keys[0]
+    assert make_artifact_key("progress", Path("te")) == make_artifact_key(
+        "progress", Path.cwd() / "te"
+    )

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prefect.client.orchestration import get_client
 
-from flows.labels import artifact_key
+from flows.labels import make_artifact_key
 from flows.publishing import SITE_URL, publish
 from flows.upkeep import keep_up
 from tasks.storage import Dataset
@@ -50,7 +50,9 @@ def test_the_address_of_a_site_is_a_link_that_opens(server, folders, tmp_path, m
         monkeypatch.setenv(SITE_URL, f"{address}site/")
         publish(folders, site, workers=1)
         with get_client(sync_client=True) as client:
-            [link] = [a for a in client.read_artifacts() if a.key == artifact_key("site", site)]
+            [link] = [
+                a for a in client.read_artifacts() if a.key == make_artifact_key("site", site)
+            ]
             [run] = [run for run in client.read_flow_runs() if run.id == link.flow_run_id]
         url = re.search(r"\((http.*)\)", link.data).group(1)
         assert "<html" in httpx.get(url).raise_for_status().text

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from tasks.failures import RemediableError
 from tasks.results import read_catalog
 from tasks.results.building import build_catalog
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tasks.site.build import build_site
 from tests.flows.conftest import told
 from tests.flows.terminals import printed_in_terminal
@@ -35,10 +35,10 @@ def dataset(tmp_path_factory) -> Path:
     """A dataset of a chiral alloy, an unstable one, and one that fails."""
     names = ("helix", "zincblende", "wurtzite")
     source = write_alloys(tmp_path_factory.mktemp("alloys"), *names)
-    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
-    return intake.dataset.root
+    context = intake_of(source, tmp_path_factory.mktemp("dataset"))
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
+    return context.dataset.root
 
 
 def test_status_says_in_80_columns_what_is_not_stored_and_how_to_get_it(released):
@@ -222,9 +222,9 @@ def test_a_table_that_was_taken_away_is_said_to_be_missing(dataset, tmp_path):
 def test_a_screening_into_the_folder_of_tables_makes_a_dataset_of_its_own(released):
     """Status then tells of the dataset."""
     source = write_alloys(released.parent, "helix")
-    intake = intake_of(source / "helix.cif", released)
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
+    context = intake_of(source / "helix.cif", released)
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
     result = told("status", released)
     assert result.returncode == 0
     assert "outcome: screened 1" in result.stdout

@@ -6,9 +6,9 @@ import pytest
 
 import potentials
 from flows.result import ScreenResult
-from flows.runs import commit_run
+from flows.runs import record_run
 from potentials import load_potential
-from tasks.screening.intake import Plan
+from tasks.screening.plan import Plan
 from tasks.screening.stages import StageReport
 from tasks.storage import Dataset
 from tests.tasks.alloys import EMT, intake_of, no_card
@@ -27,8 +27,8 @@ def report(seconds: float) -> StageReport:
 )
 def test_a_run_keeps_the_card_of_its_potential(tmp_path, name):
     card = load_potential(name).card
-    intake = intake_of(tmp_path, tmp_path / "out", card=lambda: card)
-    commit_run(intake, ScreenResult(intake.run_id, NOTHING, (report(1.0),)))
+    context = intake_of(tmp_path, tmp_path / "out", card=lambda: card)
+    record_run(context, ScreenResult(context.run_id, NOTHING, (report(1.0),)))
     (row,) = Dataset(tmp_path / "out").read("runs").to_pylist()
     assert row["potential"] == card.name
     assert row["potential_citation"] == card.citation != ""
@@ -40,8 +40,8 @@ def test_a_run_keeps_the_card_of_its_potential(tmp_path, name):
 
 
 def test_a_run_without_a_potential_keeps_no_card(tmp_path):
-    intake = intake_of(tmp_path, tmp_path / "out", card=no_card)
-    commit_run(intake, ScreenResult(intake.run_id, NOTHING, (report(0.0),)))
+    context = intake_of(tmp_path, tmp_path / "out", card=no_card)
+    record_run(context, ScreenResult(context.run_id, NOTHING, (report(0.0),)))
     (row,) = Dataset(tmp_path / "out").read("runs").to_pylist()
     card_columns = [name for name in row if name.startswith("potential_")]
     assert len(card_columns) == 7

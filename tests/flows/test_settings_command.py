@@ -6,7 +6,7 @@ import pytest
 from ase.io import read
 
 from flows.setting_flags import FLAGS
-from tasks.screening.settings import ScreenSettings, read_settings, setting
+from tasks.screening.settings import ScreenSettings, find_setting, read_settings
 from tests.flows.conftest import DEMO, told
 from tests.flows.terminals import printed_in_terminal
 
@@ -49,7 +49,7 @@ def test_flags_of_settings_are_described_as_the_settings_are(monkeypatch):
     text = told("screen", "--help").stdout
     for flag, name in FLAGS.items():
         [line] = [line for line in text.splitlines() if f"--{flag.replace('_', '-')}" in line]
-        field = setting(name)
+        field = find_setting(name)
         assert field.description[1:] in line, name
         assert f"{field.default} by default" in line, name
 

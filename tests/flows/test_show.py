@@ -14,17 +14,21 @@ from ase.io import read
 from scipy.constants import R
 
 from potentials import load_potential
-from tasks.chirality import analyze_force_constants, judge, modes_at
-from tasks.crystals.cells import atoms_of_cell
-from tasks.crystals.structures import material_of
-from tasks.phonons import commensurate_frequencies, force_constants_of_all
-from tasks.phonons.elasticity import elastic_constants, least_stiffness, strain_responses
+from tasks.chirality import analyze_force_constants, compute_modes, judge
+from tasks.crystals.cells import make_atoms
+from tasks.crystals.structures import make_material
+from tasks.phonons import compute_all_force_constants, compute_commensurate_frequencies
+from tasks.phonons.elasticity import (
+    compute_elastic_constants,
+    find_smallest_elastic_eigenvalue,
+    measure_strain_responses,
+)
 from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.relaxation import relax
 from tasks.results import read_catalog
-from tasks.results.ranking import raw_score
+from tasks.results.ranking import compute_raw_score
 from tasks.screening.settings import read_settings
-from tasks.sources import parsed, raw_records
+from tasks.sources import parse_record, read_raw_records
 from tasks.units import UNITS, UnitName
 from tests.flows.conftest import DEMO, told, told_by_process
 from tests.flows.terminals import printed_in_terminal
@@ -56,15 +60,15 @@ def test_the_numbers_are_those_of_the_functions_of_the_stages(shown, coarse):
     _, folder = shown
     settings = read_settings(coarse, {})
     potential = load_potential(settings.potential.name, "cpu", settings.potential.dtype)
-    [record] = raw_records(TELLURIUM)
-    given = material_of(parsed(record), settings.symmetry.symprec).atoms
+    [record] = read_raw_records(TELLURIUM)
+    given = make_material(parse_record(record), settings.symmetry.symprec).atoms
     [relaxed] = relax([given], potential, settings.relaxation)
-    [found] = force_constants_of_all([relaxed.atoms], potential, settings.phonons)
-    [response] = strain_responses([atoms_of_cell(found.phonon.primitive)], potential)
+    [found] = compute_all_force_constants([relaxed.atoms], potential, settings.phonons)
+    [response] = measure_strain_responses([make_atoms(found.phonon.primitive)], potential)
     rules = impose_sum_rules(found.phonon, response)
     record = analyze_force_constants(rules.crystal, settings.chirality).record
-    stiffness = least_stiffness(elastic_constants(found.phonon, response))
-    frequencies = commensurate_frequencies(found.phonon)
+    stiffness = find_smallest_elastic_eigenvalue(compute_elastic_constants(found.phonon, response))
+    frequencies = compute_commensurate_frequencies(found.phonon)
     verdict = judge(record, frequencies, settings.score, stiffness)
     row = read_catalog(folder, "chirality").set_index("material_id").loc["te"]
     for name in ("mean_optical_helicity", "mean_optical_angular_momentum", "max_frequency"):
@@ -72,7 +76,7 @@ def test_the_numbers_are_those_of_the_functions_of_the_stages(shown, coarse):
     # What other divisions of the force constants tell belongs to the stage.
     spreads = {name: row[name] for name in row.index if name.endswith("_spread")}
     found = vars(record) | vars(verdict) | spreads
-    expected = raw_score(found, settings.score, row["warnings"])
+    expected = compute_raw_score(found, settings.score, row["warnings"])
     assert row["raw_score"] == pytest.approx(expected, rel=1e-6)
     assert row["score"] == pytest.approx(row["trust"] * expected, rel=1e-6)
     assert row["helicity_wave_found"] == "s"
@@ -149,7 +153,7 @@ def test_splittings_are_per_k_with_two_pi_and_paths_and_meshes_without(shown):
     [direction] = np.reshape(row["axis_directions"], (-1, 3))
     k = 2e-3  # 1/Å, with 2 pi
     q = phonon.primitive.cell @ direction * k / (2 * np.pi)
-    gamma, near = (modes_at(phonon, point).frequencies[0] for point in ([0, 0, 0], q))
+    gamma, near = (compute_modes(phonon, point).frequencies[0] for point in ([0, 0, 0], q))
     doublets = np.flatnonzero(np.diff(gamma) < 1e-4)[2:]
     slopes = np.diff(near)[doublets] / k
     assert len(slopes) == 2

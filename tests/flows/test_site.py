@@ -18,7 +18,7 @@ from playwright import sync_api as playwright
 from typer.testing import CliRunner
 
 from flows.site_cli import app
-from tasks.site.server import site_server
+from tasks.site.server import make_site_server
 from tasks.site.table import write_table
 from tests.conftest import NO_BROWSER
 from tests.tasks.alloys import EMT
@@ -52,7 +52,7 @@ def browser() -> Iterator:
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Address of a site while it is served."""
-    with site_server(folder, 0) as server:
+    with make_site_server(folder, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"

@@ -13,7 +13,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_HOME, temporary_settings
 
-from flows.server import temporary_api
+from flows.server import start_temporary_server
 from tasks.results import read_catalog
 from tests.flows.conftest import DEMO, Told, eventually, told_by_process
 from tests.flows.faulty import write_crystals
@@ -168,7 +168,7 @@ def test_a_server_that_cannot_start_is_told(tmp_path):
 def test_records_are_sent_before_the_temporary_server_ends(tmp_path, monkeypatch):
     """Prefect would try for minutes at the end of the program."""
     alive = []
-    with temporary_settings({PREFECT_HOME: tmp_path}), temporary_api() as server:
+    with temporary_settings({PREFECT_HOME: tmp_path}), start_temporary_server() as server:
         server.wait()
         for service in (EventsWorker, APILogWorker):
             monkeypatch.setattr(

@@ -10,9 +10,9 @@ from rich.console import Console
 from flows.console import Terminal
 from flows.result import ScreenResult
 from flows.summary import print_candidates, print_screening
-from tasks.results import ranked
-from tasks.results.catalogue import by_class
-from tasks.screening.intake import Plan
+from tasks.results import rank_materials
+from tasks.results.catalogue import split_by_class
+from tasks.screening.plan import Plan
 from tests.tasks import alloys
 
 RELEASED = Path(__file__).parents[2] / "data" / "catalogue" / "chirality.parquet"
@@ -26,7 +26,7 @@ def test_the_best_candidates_are_printed_with_whole_names_and_a_word_on_trust():
     print_candidates(console, chirality, RELEASED)
     lines = console.file.getvalue().splitlines()
     printed = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
-    lists = by_class(ranked(chirality))
+    lists = split_by_class(rank_materials(chirality))
     expected = pd.concat([lists[name].head(15) for name in ("chiral", "achiral")])
     assert [cells[0] for cells in printed] == list(expected["material_id"])
     assert [cells[-1] for cells in printed] == ["yes" if r else "no" for r in expected["reliable"]]
@@ -39,7 +39,7 @@ def test_candidates_for_one_experiment_are_ranked_by_its_own_score():
     print_candidates(console, chirality, RELEASED, purpose="score_thermal")
     text = console.file.getvalue()
     assert "stable chiral crystals by score for thermal response" in text
-    best = by_class(ranked(chirality, "score_thermal"))["chiral"].iloc[0]
+    best = split_by_class(rank_materials(chirality, "score_thermal"))["chiral"].iloc[0]
     first = next(line for line in text.splitlines() if f" {best['material_id']} " in line)
     assert f"{best['score_thermal']:.3f}" in first
 

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from rich.cells import cell_len
 
-from tasks.results import ranked
-from tasks.results.catalogue import by_class
+from tasks.results import rank_materials
+from tasks.results.catalogue import split_by_class
 from tasks.storage import TABLES
 from tests.flows.conftest import DEMO
 from tests.flows.terminals import printed_in_terminal
@@ -43,7 +43,7 @@ def test_candidates_keep_names_symbols_and_scores_and_the_rest_is_named(folder):
     assert code == 0, text
     lines = text.splitlines()
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
-    lists = by_class(ranked(pd.read_parquet(RELEASED)))
+    lists = split_by_class(rank_materials(pd.read_parquet(RELEASED)))
     best = pd.concat([lists[name].head(15) for name in ("chiral", "achiral")])
     assert [row[0] for row in rows] == list(best["material_id"])
     assert {f"{score:.3f}" for score in best["score"]} <= {cell for row in rows for cell in row}

@@ -18,5 +18,5 @@ from potentials import devices
     ],
 )
 def test_processes_on_cpu_and_gpu(monkeypatch, asked, device, expected):
-    monkeypatch.setattr(devices, "device_name", lambda name: name)
-    assert workers.worker_count(asked, device) == expected
+    monkeypatch.setattr(devices, "resolve_device", lambda name: name)
+    assert workers.count_workers(asked, device) == expected

@@ -8,7 +8,7 @@ import torch
 from ase.build import bulk
 
 from potentials import Evaluation, batching, load_potential
-from potentials.batching import Budget, pack, run_in_batches
+from potentials.batching import Budget, pack_batches, run_in_batches
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
 pytestmark = pytest.mark.slow
@@ -103,8 +103,8 @@ def test_other_errors_pass_through():
 
 
 def test_batches_are_consecutive_and_bounded():
-    assert pack([2, 2, 9, 3, 20, 1], limit=12) == [[0, 1], [2, 3], [4], [5]]
-    assert pack([], limit=12) == []
+    assert pack_batches([2, 2, 9, 3, 20, 1], limit=12) == [[0, 1], [2, 3], [4], [5]]
+    assert pack_batches([], limit=12) == []
 
 
 def test_a_gpu_lends_a_share_of_its_free_memory(monkeypatch):

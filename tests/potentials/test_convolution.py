@@ -13,9 +13,9 @@ from sevenn.nn.edge_embedding import BesselBasis, EdgeEmbedding, SphericalEncodi
 
 from potentials import convolution, load_potential
 from potentials.convolution import Connection
-from potentials.graphs import Graph, Union, union
+from potentials.graphs import GraphUnion, NeighbourGraph, join_graphs
 from potentials.kernels import CompiledConnection, KernelUnavailableError, make_intervals
-from potentials.sevennet import EDGES, ConvolutionModule, convolution_of
+from potentials.sevennet import EDGES, ConvolutionModule, convert_convolution
 
 pytestmark = pytest.mark.slow
 
@@ -75,14 +75,14 @@ def layer(request) -> tuple[IrrepsConvolution, EdgeEmbedding]:
     return LAYERS[request.param]()
 
 
-def batch() -> Union:
+def batch() -> GraphUnion:
     """Atoms with different numbers of neighbours."""
     first = np.repeat(np.arange(len(NEIGHBOURS)), NEIGHBOURS)
     pairs = np.stack([first, (7 * np.arange(len(first)) + 3) % len(NEIGHBOURS)])
     vectors = np.random.default_rng(1).normal(size=(len(first), 3))
     lengths = np.linspace(1, 4.9, len(first))[:, None]
     vectors *= lengths / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return union([Graph(np.ones(len(NEIGHBOURS), dtype=int), 1.0, pairs, vectors)])
+    return join_graphs([NeighbourGraph(np.ones(len(NEIGHBOURS), dtype=int), 1.0, pairs, vectors)])
 
 
 def inputs(original: IrrepsConvolution) -> tuple[torch.Tensor, ...]:
@@ -124,7 +124,7 @@ def agree(found, expected, arrays, tolerance: float) -> bool:
 def test_values_and_gradients_are_those_of_sevenn(layer):
     original, embedding = layer
     arrays = inputs(original)
-    found = ours(convolution_of(original, embedding), connection(embedding), *arrays)
+    found = ours(convert_convolution(original, embedding), connection(embedding), *arrays)
     assert agree(found, theirs(original, embedding, *arrays), arrays, 1e-12)
 
 
@@ -134,7 +134,7 @@ def test_compiled_convolution_is_that_of_sevenn(layer, dtype, tolerance):
     kink = getattr(embedding.cutoff_function, "r_on", None)
     intervals = make_intervals(CUTOFF, 768, (kink,) if kink else ())
     precision = getattr(torch, dtype)
-    module = convolution_of(original, embedding).compiled(intervals, precision)
+    module = convert_convolution(original, embedding).compiled(intervals, precision)
     x, vectors = inputs(original)
     found = ours(module, CompiledConnection(intervals, precision), x.to(precision), vectors)
     assert agree(found, theirs(original, embedding, x, vectors), (x, vectors), tolerance)
@@ -142,7 +142,7 @@ def test_compiled_convolution_is_that_of_sevenn(layer, dtype, tolerance):
 
 def test_gradients_are_those_of_finite_differences():
     embedding = small_embedding()
-    module, connect = convolution_of(small_convolution(), embedding), connection(embedding)
+    module, connect = convert_convolution(small_convolution(), embedding), connection(embedding)
     assert torch.autograd.gradcheck(
         lambda *arrays: ours(module, connect, *arrays), inputs(small_convolution())
     )
@@ -150,7 +150,7 @@ def test_gradients_are_those_of_finite_differences():
 
 def test_gradients_of_the_compiled_convolution_are_those_of_finite_differences():
     intervals = make_intervals(CUTOFF, 768, (4.5,))
-    module = convolution_of(small_convolution(), small_embedding())
+    module = convert_convolution(small_convolution(), small_embedding())
     connect = CompiledConnection(intervals, torch.float64)
     compiled = module.compiled(intervals, torch.float64)
     assert torch.autograd.gradcheck(
@@ -164,7 +164,7 @@ def test_gradients_of_the_compiled_convolution_are_those_of_finite_differences()
 @pytest.mark.parametrize("size", [1, 2000, 10**9])
 def test_results_do_not_depend_on_the_workspace(size, monkeypatch):
     embedding = small_embedding()
-    module, connect = convolution_of(small_convolution(), embedding), connection(embedding)
+    module, connect = convert_convolution(small_convolution(), embedding), connection(embedding)
     arrays = inputs(small_convolution())
     expected = ours(module, connect, *arrays)
     monkeypatch.setattr(convolution, "_WORKSPACE", {"cpu": size})
@@ -180,7 +180,7 @@ def test_a_degree_beyond_the_compiled_code_is_told():
         weight_layer_act=torch.nn.functional.silu,
         lazy_layer_instantiate=False,
     ).double()
-    module = convolution_of(layer.requires_grad_(requires_grad=False), small_embedding())
+    module = convert_convolution(layer.requires_grad_(requires_grad=False), small_embedding())
     with pytest.raises(KernelUnavailableError, match="degrees up to 3"):
         module.compiled(make_intervals(CUTOFF, 64), torch.float64)
 

@@ -8,8 +8,8 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 from sevenn.train.dataload import unlabeled_atoms_to_graph
 
-from potentials import graphs, inverted, load_potential
-from potentials.graphs import graphs_of, union
+from potentials import graphs, invert, load_potential
+from potentials.graphs import build_graphs, join_graphs
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def test_graphs_of_displaced_copies_are_those_of_a_fresh_search(searches):
     # The third shell of diamond lies at the cutoff.
     crystal = bulk("Si", a=4 * CUTOFF / np.sqrt(11), cubic=True)
     copies = [displaced(crystal, seed) for seed in range(6)]
-    found = graphs_of(copies, CUTOFF)
+    found = build_graphs(copies, CUTOFF)
     assert len(searches) == 1
     assert len({len(graph.vectors) for graph in found}) > 1, "no pair crossed the cutoff"
     for atoms, graph in zip(copies, found, strict=True):
@@ -64,8 +64,8 @@ def test_other_crystals_are_searched_anew(searches):
     moved, strained = crystal.copy(), crystal.copy()
     moved.positions[1, 2] += 0.06
     strained.set_cell(1.001 * strained.cell.array)
-    structures = [crystal, displaced(crystal, 1), other, moved, strained, inverted(strained)]
-    graphs_of(structures, CUTOFF)
+    structures = [crystal, displaced(crystal, 1), other, moved, strained, invert(strained)]
+    build_graphs(structures, CUTOFF)
     assert len(searches) == 5
 
 
@@ -73,7 +73,7 @@ def test_atoms_outside_of_the_cell_have_the_same_neighbours():
     crystal = trigonal_tellurium()
     shifted = crystal.copy()
     shifted.positions += 3 * crystal.cell.array[0] + 0.4
-    one, other = graphs_of([crystal, shifted], CUTOFF)
+    one, other = build_graphs([crystal, shifted], CUTOFF)
     assert np.allclose(rows(one.pairs, one.vectors), rows(other.pairs, other.vectors))
 
 
@@ -81,7 +81,7 @@ def test_atoms_outside_of_the_cell_have_the_same_neighbours():
 def test_pairs_are_those_that_sevennet_was_trained_on(crystal):
     crystal = rattled(crystal)
     expected = unlabeled_atoms_to_graph(crystal, CUTOFF)
-    [found] = graphs_of([crystal], CUTOFF)
+    [found] = build_graphs([crystal], CUTOFF)
     assert np.allclose(
         rows(found.pairs, found.vectors), rows(expected[key.EDGE_IDX], expected[key.EDGE_VEC])
     )
@@ -100,8 +100,8 @@ def test_results_do_not_depend_on_the_reuse_of_pairs():
 
 
 def test_union_sorts_atoms_by_their_number_of_neighbours():
-    parts = graphs_of([rattled(trigonal_tellurium()), bulk("Cu"), bulk("He", "fcc", 12)], CUTOFF)
-    whole = union(parts)
+    parts = build_graphs([rattled(trigonal_tellurium()), bulk("Cu"), bulk("He", "fcc", 12)], CUTOFF)
+    whole = join_graphs(parts)
     counts = np.bincount(whole.pairs[0], minlength=len(whole.numbers))
     assert whole.groups == tuple(zip(*np.unique(counts, return_counts=True), strict=True))
     assert whole.groups[0] == (0, 1), "helium has no neighbour here"

@@ -33,4 +33,4 @@ def test_other_errors_are_not(error):
 
 def test_memory_is_linear_in_atoms_and_edges():
     model = MemoryModel(bytes_per_atom=10, bytes_per_edge=2)
-    assert model.bytes_of(n_atoms=3, n_edges=100) == 230
+    assert model.estimate_bytes(n_atoms=3, n_edges=100) == 230

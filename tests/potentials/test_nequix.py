@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from potentials import Equivariance, load_potential
-from potentials.registry import nequix_names
+from potentials.registry import list_nequix_names
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
 pytestmark = pytest.mark.slow
@@ -129,7 +129,7 @@ def test_energy_and_forces_vanish_smoothly_at_the_cutoff():
 
 
 def test_checkpoints_are_listed_and_loaded_from_files(tmp_path):
-    assert nequix_names() == NAMES
+    assert list_nequix_names() == NAMES
     copy = tmp_path / "mine.nqx"
     copy.write_bytes(CHECKPOINT.read_bytes())
     own = load_potential(f"nequix:{copy}", dtype="float32")

@@ -7,8 +7,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from potentials import Equivariance, inverted, load_card, load_potential, require_known
-from potentials.registry import nequix_names
+from potentials import Equivariance, invert, load_card, load_potential, require_known
+from potentials.registry import list_nequix_names
 from tests.potentials.crystals import rattled, trigonal_tellurium
 
 pytestmark = pytest.mark.slow
@@ -69,7 +69,7 @@ def test_bare_sevennet_breaks_mirror_symmetry(name):
     """If this fails, the averaging has become needless for this model."""
     potential = load_potential(name, parity=False)
     atoms = rattled(trigonal_tellurium())
-    left, right = potential.evaluate([atoms, inverted(atoms)]).energies
+    left, right = potential.evaluate([atoms, invert(atoms)]).energies
     assert abs(left - right) > 1e-4
 
 
@@ -113,7 +113,7 @@ def test_same_potential_is_loaded_once():
     assert load_potential("7net-0", dtype="float32", parity=False).model is not bare.model
 
 
-@pytest.mark.parametrize("name", [*nequix_names(), *NAMES])
+@pytest.mark.parametrize("name", [*list_nequix_names(), *NAMES])
 def test_cards_are_those_of_the_loaded_potentials(name):
     assert load_card(name, dtype="float32") == load_potential(name, dtype="float32").card
 

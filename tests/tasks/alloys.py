@@ -13,11 +13,11 @@ from ase.spacegroup import crystal
 from phonopy import Phonopy
 
 from potentials import Potential, PotentialCard, load_potential
-from tasks.crystals.cells import atoms_of_cell
+from tasks.crystals.cells import make_atoms
 from tasks.results.building import build_catalog
-from tasks.screening.decisions import Intake
+from tasks.screening.decisions import RunContext
 from tasks.screening.external import plan_analysis
-from tasks.screening.intake import Plan, plan_screening
+from tasks.screening.plan import Plan, plan_screening
 from tasks.screening.planning import STAGE_NAMES
 from tasks.screening.settings import ScreenSettings
 from tasks.screening.stages import StageReport, run_stage
@@ -78,15 +78,15 @@ def intake_of(
     *,
     run: int = 0,
     card: Callable[[], PotentialCard] = lambda: emt().card,
-) -> Intake:
+) -> RunContext:
     """Run number `run` of a screening, an hour after the one before."""
     started = START + timedelta(hours=run)
-    return Intake(f"run-{run}", started, source, Dataset(root), settings, card)
+    return RunContext(f"run-{run}", started, source, Dataset(root), settings, card)
 
 
 def carry_out(
     plan: Plan,
-    intake: Intake,
+    context: RunContext,
     load: Callable[[], Potential] = emt,
     stages: Iterable[str] = STAGE_NAMES,
 ) -> dict[str, StageReport]:
@@ -100,7 +100,7 @@ def carry_out(
             works = [w for w in everything if w.material_id in ready]
             works = [w for w in works if bool(w.image_keys) is mirrored]
             if works:
-                report = run_stage(stage, works, intake.dataset, intake.settings, load)
+                report = run_stage(stage, works, context.dataset, context.settings, load)
                 reports.setdefault(stage, []).append(report)
                 above = report.succeeded
     return {stage: _joined(found) for stage, found in reports.items()}
@@ -109,10 +109,10 @@ def carry_out(
 def screened(folder: Path, *names: str) -> Dataset:
     """A dataset with results of some alloys."""
     folder.mkdir(exist_ok=True)
-    intake = intake_of(write_alloys(folder, *names), folder / "out")
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
-    return intake.dataset
+    context = intake_of(write_alloys(folder, *names), folder / "out")
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
+    return context.dataset
 
 
 def analysed(folder: Path, **phonons: Phonopy) -> Dataset:
@@ -120,10 +120,10 @@ def analysed(folder: Path, **phonons: Phonopy) -> Dataset:
     files = [folder / f"{name}.yaml" for name in phonons]
     for file, phonon in zip(files, phonons.values(), strict=True):
         phonon.save(file, settings={"force_constants": True})
-    intake = replace(intake_of(folder, folder / "out"), kind="analyze")
-    carry_out(plan_analysis(intake, files), intake)
-    build_catalog(intake.dataset)
-    return intake.dataset
+    context = replace(intake_of(folder, folder / "out"), kind="analyze")
+    carry_out(plan_analysis(context, files), context)
+    build_catalog(context.dataset)
+    return context.dataset
 
 
 def _joined(reports: list[StageReport]) -> StageReport:
@@ -142,7 +142,7 @@ def face_centred_phonon() -> Phonopy:
     cubic = bulk("CuAu", "zincblende", a=5.6, cubic=True)
     phonon = Phonopy(to_phonopy(cubic), np.eye(3, dtype=int), primitive_matrix="F")
     phonon.generate_displacements(distance=0.01)
-    cells = [atoms_of_cell(cell) for cell in phonon.supercells_with_displacements]
+    cells = [make_atoms(cell) for cell in phonon.supercells_with_displacements]
     phonon.forces = np.array(emt().evaluate(cells).forces)
     phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     phonon.symmetrize_force_constants(use_symfc_projector=True, show_drift=False)

@@ -10,7 +10,7 @@ import torch
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
-from tasks.failures import Failure, RemediableError, failure_of, panics_as_errors
+from tasks.failures import Failure, RemediableError, make_failure, raise_panics
 from tasks.storage import TABLES
 
 
@@ -24,7 +24,7 @@ def caught(action) -> Exception:
 
 
 def described(error: Exception) -> Failure:
-    return failure_of(error, material_id="mp-1", key="k", stage="phonons", source_record="a.cif")
+    return make_failure(error, material_id="mp-1", key="k", stage="phonons", source_record="a.cif")
 
 
 def raised(error: Exception):
@@ -117,11 +117,11 @@ def test_the_panic_of_a_library_is_an_error():
     cell = PhonopyAtoms(symbols=["Si"] * 9, cell=np.eye(3) * 6, scaled_positions=positions)
     phonon = Phonopy(cell, np.diag([2, 1, 1]), primitive_matrix=np.eye(3), log_level=0)
     phonon.force_constants = np.full((9, 18, 3, 3), np.nan)
-    with pytest.raises(RuntimeError, match="a library gave up"), panics_as_errors():
+    with pytest.raises(RuntimeError, match="a library gave up"), raise_panics():
         phonon.run_qpoints([[0.1, 0.2, 0.3]], with_eigenvectors=True)
 
 
 def test_other_ends_of_a_program_are_left_alone():
     for error in (KeyboardInterrupt, SystemExit, ValueError):
-        with pytest.raises(error), panics_as_errors():
+        with pytest.raises(error), raise_panics():
             raise error

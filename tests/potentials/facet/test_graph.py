@@ -7,8 +7,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
-from potentials.facet import build_graph, derivatives
-from potentials.facet.graph import species_of
+from potentials.facet import build_graph, compute_derivatives
+from potentials.facet.graph import translate_species
 from tests.potentials.facet.structures import SMALL, crystals, dimer, untrained, variant
 
 CPU = torch.device("cpu")
@@ -53,8 +53,8 @@ def test_structures_side_by_side_do_not_meet():
 def test_padding_has_no_effect():
     """A dimer beside a dense crystal has many empty places, and the energy it has alone."""
     model = untrained().model
-    alone = derivatives(model, graph_of(dimer(2.0)))
-    beside = derivatives(model, graph_of(dimer(2.0), bulk("Si", "fcc", a=2.6)))
+    alone = compute_derivatives(model, graph_of(dimer(2.0)))
+    beside = compute_derivatives(model, graph_of(dimer(2.0), bulk("Si", "fcc", a=2.6)))
     assert torch.allclose(alone[0], beside[0][:1], rtol=1e-13)
     assert torch.allclose(alone[1], beside[1][:2], atol=1e-13)
 
@@ -68,9 +68,9 @@ def test_longer_cutoff_finds_more():
 
 
 def test_species_follow_the_order_of_the_elements():
-    assert species_of([Atoms("SiC"), Atoms("Zn")], (6, 14, 30)).tolist() == [1, 0, 2]
+    assert translate_species([Atoms("SiC"), Atoms("Zn")], (6, 14, 30)).tolist() == [1, 0, 2]
 
 
 def test_unknown_elements_are_told_by_name():
     with pytest.raises(ValueError, match="does not know Au, Xe"):
-        species_of([Atoms("AuSiXe")], (6, 14))
+        translate_species([Atoms("AuSiXe")], (6, 14))

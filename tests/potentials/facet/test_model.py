@@ -8,9 +8,9 @@ import torch
 from ase import Atoms
 from ase.build import bulk, make_supercell
 
-from potentials import inverted
-from potentials.facet import Facet, FacetConfig, build_graph, derivatives
-from potentials.facet.model import energies_of
+from potentials import invert
+from potentials.facet import Facet, FacetConfig, build_graph, compute_derivatives
+from potentials.facet.model import compute_energies
 from tests.potentials.crystals import rattled, trigonal_tellurium
 from tests.potentials.facet.structures import (
     MIRROR,
@@ -57,7 +57,7 @@ def test_isometries_keep_energies_and_carry_forces_and_stresses(potential, atoms
 def test_enantiomorphs_have_equal_energies(potential):
     """P3_121 and P3_221 tellurium: no rotation carries one to the other."""
     left = rattled(trigonal_tellurium())
-    energies = potential.evaluate([left, inverted(left)]).energies
+    energies = potential.evaluate([left, invert(left)]).energies
     assert energies[0] == pytest.approx(energies[1], abs=1e-10)
 
 
@@ -206,7 +206,7 @@ def test_forces_train_every_parameter(product, update):
     """Differentiating forces by weights works through all kernels."""
     model = Facet(variant(product=product, update=update, radial="mlp", rank=6))
     graph = build_graph(crystals(), SMALL, torch.device("cpu"), torch.float64)
-    energies, forces, stresses = derivatives(model, graph, create_graph=True)
+    energies, forces, stresses = compute_derivatives(model, graph, create_graph=True)
     (energies.square().sum() + forces.square().sum() + stresses.square().sum()).backward()
     idle = [
         name
@@ -224,7 +224,7 @@ def test_a_few_steps_of_training_lower_the_error_of_forces():
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     losses = []
     for _ in range(30):
-        loss = (derivatives(model, graph, create_graph=True)[1] - target).square().mean()
+        loss = (compute_derivatives(model, graph, create_graph=True)[1] - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -264,5 +264,5 @@ def test_energies_can_be_exported():
         (large.vectors, large.neighbours, large.species),
         dynamic_shapes=({0: n_atoms, 1: n_neighbours},) * 2 + ({0: n_atoms},),
     )
-    found = energies_of(exported.module(), small)
-    assert torch.allclose(found, energies_of(model, small), rtol=1e-12)
+    found = compute_energies(exported.module(), small)
+    assert torch.allclose(found, compute_energies(model, small), rtol=1e-12)

@@ -7,11 +7,11 @@ from sympy.physics.wigner import wigner_3j
 from potentials.facet.products import (
     ClebschGordan,
     RankOne,
-    cp_factors,
-    gaunt_factors,
+    compute_gaunt_factors,
+    fit_cp_factors,
     make_product,
 )
-from potentials.facet.sphere import couplings, harmonics, natural_paths
+from potentials.facet.sphere import compute_couplings, evaluate_harmonics, list_natural_paths
 from tests.potentials.facet.structures import MIRROR, ROTATION
 from tests.potentials.facet.test_sphere import representation
 
@@ -25,7 +25,7 @@ def inputs(l_in: int, l_edge: int) -> tuple[torch.Tensor, ...]:
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
-    directions = harmonics(l_edge, normal(N_ATOMS, N_NEIGHBOURS, 3))
+    directions = evaluate_harmonics(l_edge, normal(N_ATOMS, N_NEIGHBOURS, 3))
     neighbours = torch.randint(N_ATOMS, (N_ATOMS, N_NEIGHBOURS), generator=generator)
     radial = normal(N_ATOMS, N_NEIGHBOURS, N_RADIAL)
     return normal(N_ATOMS, (l_in + 1) ** 2, CHANNELS), radial, directions, neighbours
@@ -53,7 +53,7 @@ def gaunt_per_path(ends) -> torch.Tensor:
     return torch.tensor(
         [
             float(((2 * l1 + 1) * (2 * l2 + 1)) ** 0.5 * abs(wigner_3j(l1, l2, l3, 0, 0, 0)))
-            for l1, l2, l3 in natural_paths(*ends)
+            for l1, l2, l3 in list_natural_paths(*ends)
         ],
         dtype=torch.float64,
     )
@@ -61,11 +61,11 @@ def gaunt_per_path(ends) -> torch.Tensor:
 
 @pytest.mark.parametrize("ends", [(1, 1, 1), (1, 3, 3), (2, 2, 2), (3, 3, 3)])
 def test_gaunt_coefficients_are_clebsch_gordan_times_known_factors(ends):
-    gaunt, paths = rank_one_tensor(gaunt_factors(*ends)), couplings(*ends)
+    gaunt, paths = rank_one_tensor(compute_gaunt_factors(*ends)), compute_couplings(*ends)
     overlaps = torch.einsum("pxyz,xyz->p", paths, gaunt) / paths.square().sum((1, 2, 3))
     assert torch.allclose(torch.einsum("p,pxyz->xyz", overlaps, paths), gaunt, atol=1e-12)
     ratio = overlaps.abs() / gaunt_per_path(ends)
-    out_degree = torch.tensor([path[2] for path in natural_paths(*ends)])
+    out_degree = torch.tensor([path[2] for path in list_natural_paths(*ends)])
     for degree in range(ends[2] + 1):
         same = ratio[out_degree == degree]
         assert torch.allclose(same, same[:1].expand_as(same))
@@ -73,9 +73,9 @@ def test_gaunt_coefficients_are_clebsch_gordan_times_known_factors(ends):
 
 @pytest.mark.parametrize("ends", [(1, 2, 2), (2, 2, 2)])
 def test_gaunt_kernel_equals_the_exact_one_with_its_path_weights(ends):
-    gaunt = RankOne(gaunt_factors(*ends), CHANNELS, N_RADIAL, persistent=False)
+    gaunt = RankOne(compute_gaunt_factors(*ends), CHANNELS, N_RADIAL, persistent=False)
     exact = ClebschGordan(*ends, CHANNELS, N_RADIAL)
-    tensor = rank_one_tensor(gaunt_factors(*ends))
+    tensor = rank_one_tensor(compute_gaunt_factors(*ends))
     norms = exact.coupling.square().sum((1, 2, 3))
     overlaps = torch.einsum("pxyz,xyz->p", exact.coupling, tensor) / norms
     exact.weight.data = overlaps[:, None, None] * gaunt.weight.data
@@ -101,9 +101,9 @@ def equivariance_error(product, operation) -> float:
 
 
 def test_decomposition_gets_better_with_its_rank_but_stays_inexact():
-    target = couplings(2, 2, 2).sum(0)
+    target = compute_couplings(2, 2, 2).sum(0)
     errors = [
-        ((rank_one_tensor(cp_factors(2, 2, 2, rank)) - target).norm() / target.norm()).item()
+        ((rank_one_tensor(fit_cp_factors(2, 2, 2, rank)) - target).norm() / target.norm()).item()
         for rank in (8, 16, 22)
     ]
     assert errors[0] > 0.3
@@ -132,6 +132,6 @@ def test_products_keep_the_variance(name):
     product = make_product(name, 2, 2, 200, N_RADIAL, 22)
     features = torch.randn(100, 9, 200, dtype=torch.float64)
     radial = torch.randn(100, 1, N_RADIAL, dtype=torch.float64)
-    directions = harmonics(2, torch.randn(100, 1, 3, dtype=torch.float64))
+    directions = evaluate_harmonics(2, torch.randn(100, 1, 3, dtype=torch.float64))
     messages = product(features, radial, directions, torch.arange(100)[:, None])
     assert 0.3 < messages.square().mean() < 3

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from potentials.facet.radial import RADIALS, Bessel, Spline, envelope
+from potentials.facet.radial import RADIALS, Bessel, Spline, evaluate_envelope
 
 CUTOFF = 5.0
 
@@ -20,16 +20,16 @@ def nth_derivative(function, order: int, at: torch.Tensor) -> torch.Tensor:
 def test_envelope_vanishes_with_three_derivatives():
     edge = torch.tensor([CUTOFF - 1e-6], dtype=torch.float64)
     sizes = [
-        nth_derivative(lambda r: envelope(r, CUTOFF), order, edge).abs().item()
+        nth_derivative(lambda r: evaluate_envelope(r, CUTOFF), order, edge).abs().item()
         for order in range(5)
     ]
     assert max(sizes[:4]) < 1e-3
     assert sizes[4] > 1
-    assert envelope(edge + 1, CUTOFF).item() == 0
+    assert evaluate_envelope(edge + 1, CUTOFF).item() == 0
 
 
 def test_envelope_is_one_at_the_origin():
-    assert envelope(torch.zeros(1), CUTOFF).item() == 1
+    assert evaluate_envelope(torch.zeros(1), CUTOFF).item() == 1
 
 
 def test_splines_are_a_partition_of_unity():
@@ -58,7 +58,7 @@ def test_bessel_functions_vanish_at_the_cutoff():
 def test_functions_have_unit_variance_in_the_ball(kind):
     generator = torch.Generator().manual_seed(0)
     r = CUTOFF * torch.rand(100_000, dtype=torch.float64, generator=generator) ** (1 / 3)
-    values = RADIALS[kind](CUTOFF, 8)(r) * envelope(r, CUTOFF)[:, None]
+    values = RADIALS[kind](CUTOFF, 8)(r) * evaluate_envelope(r, CUTOFF)[:, None]
     assert torch.allclose(values.square().mean(0), torch.ones(8).double(), rtol=0.1)
 
 

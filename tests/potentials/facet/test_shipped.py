@@ -9,7 +9,7 @@ from ase.build import bulk
 
 import potentials.facet
 from potentials import Equivariance, load_potential
-from potentials.registry import facet_names
+from potentials.registry import list_facet_names
 from tests.crystals import quartz
 from tests.potentials.crystals import rattled
 from tests.potentials.facet.structures import MIRROR, ROTATION, transformed
@@ -22,7 +22,7 @@ TERAHERTZ = 15.633302  # of the root of one eV/(Å^2 u)
 
 
 def test_shipped_models_load():
-    for name in facet_names():
+    for name in list_facet_names():
         assert load_potential(name, dtype="float32").card.equivariance is Equivariance.O3
 
 

@@ -12,20 +12,20 @@ from potentials.facet import (
     Frame,
     LossWeights,
     OptimizerSettings,
-    begin,
+    begin_training,
     build_graph,
-    hessian_products,
+    compute_hessian_products,
+    count_mean_neighbours,
     load_learner,
     make_batch,
-    mean_neighbours,
-    new_model,
+    make_model,
     read_facet,
     save_learner,
-    step,
+    take_step,
     validate,
 )
-from potentials.facet.model import derivatives, derivatives_and_products
-from potentials.facet.training import errors_of, learning_rate, loss_of
+from potentials.facet.model import compute_derivatives, compute_derivatives_and_products
+from potentials.facet.training import compute_errors, compute_learning_rate, compute_loss
 from tests.potentials.facet.structures import SMALL, crystals, hessian_columns, untrained
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ def batch_of(*frames, seed=0):
 def learner(**settings):
     model = Facet(SMALL)
     model.load_state_dict(untrained().model.state_dict())
-    return begin(model, ALL, OptimizerSettings(**settings), "cpu", "float64")
+    return begin_training(model, ALL, OptimizerSettings(**settings), "cpu", "float64")
 
 
 def test_products_are_columns_of_all_structures_at_once():
@@ -63,11 +63,13 @@ def test_products_are_columns_of_all_structures_at_once():
     graph = build_graph(crystals(), SMALL, CPU, torch.float64)
     direction = torch.zeros(7, 3, dtype=torch.float64)
     direction.view(-1)[[1, 6, 17]] = 1.0
-    energies, forces, stresses, products = derivatives_and_products(model, graph, direction)
+    energies, forces, stresses, products = compute_derivatives_and_products(model, graph, direction)
     columns = torch.eye(21, dtype=torch.float64)[[1, 6, 17]].reshape(3, 7, 3)
-    expected = hessian_products(model, graph, columns).sum(0)
+    expected = compute_hessian_products(model, graph, columns).sum(0)
     assert torch.allclose(products, expected, atol=1e-12)
-    for one, two in zip(derivatives(model, graph), (energies, forces, stresses), strict=True):
+    for one, two in zip(
+        compute_derivatives(model, graph), (energies, forces, stresses), strict=True
+    ):
         assert torch.allclose(one, two.detach(), atol=1e-12)
 
 
@@ -77,7 +79,7 @@ def test_a_batch_without_columns_has_no_error_of_them():
     first, second = (frame(crystals()[0], 0, **none), frame(crystals()[2], 1))
     model = untrained().model
     alone, both = (
-        errors_of(model, batch_of(*frames), ALL, create_graph=False)
+        compute_errors(model, batch_of(*frames), ALL, create_graph=False)
         for frames in ([first], [first, second])
     )
     assert alone["hessian"].shape == (0, 3)
@@ -93,7 +95,7 @@ def test_gradient_of_the_whole_loss_is_right():
     parameters = list(state.model.parameters())
 
     def loss():
-        return loss_of(errors_of(state.model, batch, ALL, create_graph=True), ALL)
+        return compute_loss(compute_errors(state.model, batch, ALL, create_graph=True), ALL)
 
     gradients = torch.autograd.grad(loss(), parameters, allow_unused=True)
     torch.manual_seed(0)
@@ -121,7 +123,7 @@ def test_unknown_labels_do_not_count():
     }
     one = frame(atoms, 1, energy=np.nan)
     two = frame(atoms, 2, **unknown)
-    errors = errors_of(untrained().model, batch_of(one, two), ALL, create_graph=False)
+    errors = compute_errors(untrained().model, batch_of(one, two), ALL, create_graph=False)
     assert {name: len(rows) for name, rows in errors.items()} == {
         "energy": 1,
         "force": 2,
@@ -133,7 +135,7 @@ def test_unknown_labels_do_not_count():
 
 def test_weightless_labels_are_not_looked_at():
     weights = LossWeights(energy=1.0, force=0.0, stress=0.0)
-    errors = errors_of(
+    errors = compute_errors(
         untrained().model, batch_of(frame(crystals()[0])), weights, create_graph=False
     )
     assert list(errors) == ["energy"]
@@ -144,7 +146,7 @@ def test_loss_is_the_weighted_mean_norm():
         "energy": torch.tensor([[1.0], [-3.0]]),
         "force": torch.tensor([[3.0, 4.0, 0.0]]),
     }
-    assert loss_of(errors, LossWeights(energy=2.0, force=10.0)).item() == pytest.approx(54.0)
+    assert compute_loss(errors, LossWeights(energy=2.0, force=10.0)).item() == pytest.approx(54.0)
 
 
 def test_a_model_has_no_error_on_its_own_labels():
@@ -166,7 +168,7 @@ def test_a_model_has_no_error_on_its_own_labels():
 def test_steps_lower_the_loss():
     state = learner(learning_rate=3e-3, warmup=0.0)
     batch = batch_of(*map(frame, crystals()))
-    losses = [step(state, batch, 0.0) for _ in range(15)]
+    losses = [take_step(state, batch, 0.0) for _ in range(15)]
     assert losses[-1] < 0.8 * losses[0]
     assert state.n_steps == 15
 
@@ -177,14 +179,14 @@ def test_average_lags_behind_the_weights():
     batch = batch_of(frame(crystals()[0]))
     before = state.average.embedding.clone()
     for decay in (0.15, 0.15):
-        step(state, batch, 0.5)
+        take_step(state, batch, 0.5)
         before = decay * before + (1 - decay) * state.model.embedding.detach()
         assert torch.allclose(state.average.embedding, before, atol=1e-12)
 
 
 def test_learning_rate_rises_and_falls():
     settings = OptimizerSettings(learning_rate=1.0, final_learning_rate=0.1, warmup=0.1)
-    rates = [learning_rate(settings, x) for x in np.linspace(0, 1, 101)]
+    rates = [compute_learning_rate(settings, x) for x in np.linspace(0, 1, 101)]
     assert rates[0] == pytest.approx(0.01)
     assert max(rates) == rates[10] == 1.0
     assert (np.diff(rates[:11]) > 0).all()
@@ -196,11 +198,13 @@ def test_state_comes_back_whole(tmp_path):
     """The steps after loading are those that would have come."""
     one, two = learner(), learner(learning_rate=1e-2)
     batch = batch_of(*map(frame, crystals()))
-    step(one, batch, 0.1)
+    take_step(one, batch, 0.1)
     save_learner(tmp_path / "state.pt", one, {})
     load_learner(tmp_path / "state.pt", two)
     two.settings = one.settings
-    assert [step(one, batch, 0.2) for _ in range(3)] == [step(two, batch, 0.2) for _ in range(3)]
+    assert [take_step(one, batch, 0.2) for _ in range(3)] == [
+        take_step(two, batch, 0.2) for _ in range(3)
+    ]
     assert torch.equal(one.average.embedding, two.average.embedding)
 
 
@@ -214,7 +218,7 @@ def test_state_of_another_network_is_refused(tmp_path):
 
 def test_labels_that_are_too_large_are_told():
     with pytest.raises(ValueError, match="lower the learning rate"):
-        step(
+        take_step(
             learner(),
             batch_of(frame(crystals()[0], energy=1e300, forces=np.full((2, 3), 1e300))),
             0.5,
@@ -224,7 +228,7 @@ def test_labels_that_are_too_large_are_told():
 def test_new_models_depend_on_their_seed_alone():
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    one, two, three = (new_model(SMALL, {14: -5.4}, seed) for seed in (1, 1, 2))
+    one, two, three = (make_model(SMALL, {14: -5.4}, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(one.embedding, two.embedding)
     assert not torch.equal(one.embedding, three.embedding)
@@ -232,8 +236,8 @@ def test_new_models_depend_on_their_seed_alone():
 
 
 def test_neighbours_of_diamond_are_counted():
-    assert mean_neighbours([frame(bulk("Si", a=5.43))], 2.5) == 4
-    assert mean_neighbours([frame(bulk("Si", a=5.43))], 4.0) == 16
+    assert count_mean_neighbours([frame(bulk("Si", a=5.43))], 2.5) == 4
+    assert count_mean_neighbours([frame(bulk("Si", a=5.43))], 4.0) == 16
 
 
 class Hostile:

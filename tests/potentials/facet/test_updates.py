@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from potentials.facet.updates import GridUpdate, make_update, soft_unit
+from potentials.facet.updates import GridUpdate, make_update, normalize_softly
 from tests.potentials.facet.structures import MIRROR, ROTATION, variant
-from tests.potentials.facet.test_products import gaunt_factors, rank_one_tensor
+from tests.potentials.facet.test_products import compute_gaunt_factors, rank_one_tensor
 from tests.potentials.facet.test_sphere import representation
 
 
@@ -67,7 +67,7 @@ def test_product_of_two_factors_is_gaunt_coupling():
     combined = update.pointwise(values.chunk(2, dim=2))
     found = torch.einsum("mg,ngc->nmc", update.from_grid, combined)
     expected = torch.einsum(
-        "xyz,nxc,nyc->nzc", rank_one_tensor(gaunt_factors(2, 2, 2)), left, right
+        "xyz,nxc,nyc->nzc", rank_one_tensor(compute_gaunt_factors(2, 2, 2)), left, right
     )
     ratio = found / expected
     for rows in (slice(0, 1), slice(1, 4), slice(4, 9)):
@@ -85,8 +85,8 @@ def test_update_couples_degrees_that_a_gate_does_not():
 
 def test_soft_unit_keeps_small_features_and_bounds_large_ones():
     small, large = 1e-4 * features(), 1e4 * features()
-    assert torch.allclose(soft_unit(small), small, rtol=1e-6)
-    squares = soft_unit(large)[:, 4:9].square().mean((1, 2))
+    assert torch.allclose(normalize_softly(small), small, rtol=1e-6)
+    squares = normalize_softly(large)[:, 4:9].square().mean((1, 2))
     assert torch.allclose(squares, torch.ones(6).double(), rtol=1e-6)
 
 

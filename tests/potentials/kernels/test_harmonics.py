@@ -5,7 +5,7 @@ import pytest
 import torch
 from e3nn.o3 import spherical_harmonics
 
-from potentials.graphs import Graph, union
+from potentials.graphs import NeighbourGraph, join_graphs
 from potentials.kernels import CompiledConnection, make_intervals
 
 
@@ -14,7 +14,9 @@ def test_harmonics_and_gradients_are_those_of_e3nn(dtype, tolerance):
     rng = np.random.default_rng(2)
     vectors = torch.from_numpy(rng.normal(size=(50, 3)) * 2).requires_grad_()
     pairs = np.stack([np.arange(50) // 5, np.arange(50) % 10])
-    batch = union([Graph(np.ones(10, dtype=int), 1.0, pairs, vectors.detach().numpy())])
+    batch = join_graphs(
+        [NeighbourGraph(np.ones(10, dtype=int), 1.0, pairs, vectors.detach().numpy())]
+    )
     found = CompiledConnection(make_intervals(20.0, 64), dtype)(vectors, batch).harmonics
     expected = spherical_harmonics([0, 1, 2, 3], vectors, normalize=True, normalization="component")
     assert (found - expected).abs().max() < tolerance

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from potentials.kernels.splines import interval_polynomials, make_intervals, tabulate
+from potentials.kernels.splines import compute_interval_polynomials, make_intervals, tabulate
 
 CUTOFF, KINK = 6.0, 4.5
 DISTANCES = np.linspace(0.8, CUTOFF, 997)
@@ -30,7 +30,7 @@ def evaluate(functions, intervals) -> tuple[np.ndarray, np.ndarray]:
     found = []
     for degree, table in zip((5, 4), tables, strict=True):
         powers = (x - k)[:, None] ** np.arange(degree + 1)
-        basis = powers @ interval_polynomials(degree).T
+        basis = powers @ compute_interval_polynomials(degree).T
         rows = (intervals.first[piece] + k)[:, None] + np.arange(degree + 1)
         found.append(np.einsum("nj,njw->nw", basis, table[rows]))
     return found[0], found[1] / (DISTANCES + intervals.shift)[:, None]
@@ -48,7 +48,9 @@ def test_polynomials_are_those_of_scipy(degree):
     knots = np.arange(-degree, degree + 2, dtype=float)
     expected = BSpline.design_matrix(s, knots, degree).toarray()
     powers = s[:, None] ** np.arange(degree + 1)
-    assert np.allclose(powers @ interval_polynomials(degree).T, expected, rtol=0, atol=1e-14)
+    assert np.allclose(
+        powers @ compute_interval_polynomials(degree).T, expected, rtol=0, atol=1e-14
+    )
 
 
 def test_values_and_slopes_are_those_of_the_functions():

@@ -9,12 +9,12 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.chirality import ChiralityRecord, ChiralitySettings, analyze_force_constants
-from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.brillouin import band_path, helicity_size, irreducible_mesh
-from tasks.chirality.degeneracy import degenerate_sets, set_mean
-from tasks.chirality.modes import modes_at
-from tasks.chirality.statistics import atomic_means, translations
-from tasks.symmetry.zone import zone_images
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
+from tasks.chirality.brillouin import compute_helicity_size, make_band_path, make_irreducible_mesh
+from tasks.chirality.degeneracy import average_over_sets, find_degenerate_sets
+from tasks.chirality.modes import compute_modes
+from tasks.chirality.statistics import average_atomic_motion, find_translations
+from tasks.symmetry.zone import find_zone_images
 from tests.crystals import (
     quartz,
     random_rotation,
@@ -79,27 +79,33 @@ def test_means_are_those_of_the_whole_mesh(number):
     """The reduction by symmetry is only a shortcut."""
     phonon = spring_crystal(number)
     record = analyze_force_constants(phonon, COARSE).record
-    mesh = irreducible_mesh(phonon, COARSE.mesh_spacing)
-    modes = modes_at(phonon, mesh.full_q_points)
-    momentum = mean_angular_momentum(modes.eigenvectors, degenerate_sets(modes.frequencies))
-    size = np.linalg.norm(momentum, axis=-1)
-    along = helicity_size(momentum, zone_images(modes.q_points, phonon.primitive.cell))
+    mesh = make_irreducible_mesh(phonon, COARSE.mesh_spacing)
+    modes = compute_modes(phonon, mesh.full_q_points)
+    angular_momentum = compute_mean_angular_momentum(
+        modes.eigenvectors, find_degenerate_sets(modes.frequencies)
+    )
+    size = np.linalg.norm(angular_momentum, axis=-1)
+    along = compute_helicity_size(
+        angular_momentum, find_zone_images(modes.q_points, phonon.primitive.cell)
+    )
     n_modes = size.size - 3
     assert record.n_q_points == len(modes)
     assert record.mean_angular_momentum == pytest.approx(size.sum() / n_modes, rel=1e-9)
     assert record.max_angular_momentum == pytest.approx(size.max(), rel=1e-9)
     assert record.mean_helicity == pytest.approx(along.sum() / n_modes, rel=1e-9)
-    sets = degenerate_sets(modes.frequencies)
-    counted = ~translations(modes, phonon.primitive.masses)
+    sets = find_degenerate_sets(modes.frequencies)
+    counted = ~find_translations(modes, phonon.primitive.masses)
     itself = np.arange(len(phonon.primitive))[None]
-    atoms = atomic_means(modes, sets, np.ones(len(modes)), counted, itself)
+    atoms = average_atomic_motion(modes, sets, np.ones(len(modes)), counted, itself)
     np.testing.assert_allclose(record.atomic_angular_momentum, atoms[0], rtol=1e-8)
     np.testing.assert_allclose(record.atomic_polarization, atoms[1], rtol=1e-8)
     optical = size[:, 3:]
     assert record.mean_optical_angular_momentum == pytest.approx(optical.mean(), rel=1e-9)
-    best = modes_at(phonon, record.max_optical_q_point)
+    best = compute_modes(phonon, record.max_optical_q_point)
     band = np.abs(best.frequencies[0] - record.max_optical_frequency).argmin()
-    found = mean_angular_momentum(best.eigenvectors, degenerate_sets(best.frequencies))[0, band]
+    found = compute_mean_angular_momentum(
+        best.eigenvectors, find_degenerate_sets(best.frequencies)
+    )[0, band]
     assert np.linalg.norm(found) == pytest.approx(record.max_optical_angular_momentum, rel=1e-6)
     assert record.max_optical_angular_momentum == pytest.approx(optical.max(), rel=1e-9)
 
@@ -110,7 +116,7 @@ def test_nothing_stored_depends_on_the_eigensolver(make, monkeypatch):
     atoms = make()
     phonon = spring_crystal(198) if atoms is None else spring_phonon(atoms)
     expected = analyze_force_constants(phonon, COARSE)
-    monkeypatch.setattr("tasks.chirality.analysis.modes_at", mixed_modes_at)
+    monkeypatch.setattr("tasks.chirality.analysis.compute_modes", mixed_modes_at)
     found = analyze_force_constants(phonon, COARSE)
     assert_close(numbers_of(found.record), numbers_of(expected.record))
     for name, column in expected.modes.items():
@@ -122,8 +128,8 @@ def test_nothing_stored_depends_on_the_eigensolver(make, monkeypatch):
 
 
 def mixed_modes_at(phonon, q_points, **options):
-    modes = modes_at(phonon, q_points, **options)
-    return mix(modes, degenerate_sets(modes.frequencies))
+    modes = compute_modes(phonon, q_points, **options)
+    return mix(modes, find_degenerate_sets(modes.frequencies))
 
 
 @pytest.mark.parametrize("number", [1, 33, 152])
@@ -199,7 +205,7 @@ def test_columns_of_the_mode_table(quartz_analysis):
     columns = quartz_analysis.modes
     assert list(columns) == COLUMNS.split()
     phonon = spring_phonon(quartz())
-    path = band_path(phonon, COARSE.path_spacing)
+    path = make_band_path(phonon, COARSE.path_spacing)
     assert {len(column) for column in columns.values()} == {len(path.q_points) * 27}
     table = pa.table(dict(columns))
     for name in ("frequency", "l_x", "helicity", "pam_raw", "q_a", "path_distance"):
@@ -213,15 +219,15 @@ def test_columns_of_the_mode_table(quartz_analysis):
 def test_mode_table_holds_the_modes_of_the_path(quartz_analysis):
     columns = quartz_analysis.modes
     phonon = spring_phonon(quartz())
-    path = band_path(phonon, COARSE.path_spacing)
-    modes = modes_at(phonon, path.q_points)
+    path = make_band_path(phonon, COARSE.path_spacing)
+    modes = compute_modes(phonon, path.q_points)
     np.testing.assert_allclose(
         columns["frequency"].reshape(-1, 27), modes.frequencies, atol=1e-4, rtol=1e-6
     )
     q_points = np.stack([columns[f"q_{c}"] for c in "abc"], axis=-1).reshape(-1, 27, 3)
     np.testing.assert_allclose(q_points[:, 5], path.q_points, atol=1e-6)
-    momentum = np.stack([columns[f"l_{c}"] for c in "xyz"], axis=-1)
-    norm = np.linalg.norm(momentum, axis=-1)
+    angular_momentum = np.stack([columns[f"l_{c}"] for c in "xyz"], axis=-1)
+    norm = np.linalg.norm(angular_momentum, axis=-1)
     inside = np.linalg.norm(q_points.reshape(-1, 3), axis=1) < 0.3
     parts = np.hypot(columns["helicity"], columns["cycloidicity"])
     np.testing.assert_allclose(parts[inside], norm[inside], atol=1e-6)
@@ -234,7 +240,7 @@ def test_members_of_a_set_share_their_numbers(quartz_analysis):
     assert (np.diff(sets, axis=1) == 0).any()
     for name in ("l_x", "l_y", "l_z", "helicity", "cycloidicity", "near_degenerate"):
         values = columns[name].reshape(-1, 27).astype(float)
-        np.testing.assert_allclose(set_mean(values, sets), values, atol=1e-6)
+        np.testing.assert_allclose(average_over_sets(values, sets), values, atol=1e-6)
 
 
 def test_labels_of_pseudo_angular_momentum_are_masked_off_the_axes(quartz_analysis):
@@ -265,7 +271,7 @@ def test_polar_modes_reach_gamma_continuously():
             row + 1 if row + 1 < len(segment) and segment[row + 1] == segment[row] else row - 1
         )
         assert np.abs(frequency[row, 3:] - frequency[neighbour, 3:]).max() < 0.1
-    without = modes_at(phonon, [0, 0, 0]).frequencies[0]
+    without = compute_modes(phonon, [0, 0, 0]).frequencies[0]
     assert np.abs(frequency[at_gamma[0], 3:] - without[3:]).max() > 0.3
     assert analysis.record.magnetization is not None
 

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from tasks.chirality.angular_momentum import (
     angular_momentum,
-    angular_momentum_matrices,
-    atomic_angular_momentum,
-    circular_basis,
-    circular_polarization,
-    mean_angular_momentum,
-    projected_spectrum,
+    compute_angular_momentum_matrices,
+    compute_atomic_angular_momentum,
+    compute_circular_polarization,
+    compute_mean_angular_momentum,
+    find_circular_basis,
+    project_spectrum,
 )
-from tasks.chirality.axes import crystal_operations
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.modes import modes_at
+from tasks.chirality.axes import find_crystal_operations
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import compute_modes
 from tests.crystals import (
     quartz,
     random_crystal,
@@ -43,8 +43,10 @@ def random_vectors(seed, n_atoms=3, n_q=2):
 
 
 def momenta(phonon, q_points=Q_POINTS):
-    modes = modes_at(phonon, q_points)
-    return mean_angular_momentum(modes.eigenvectors, degenerate_sets(modes.frequencies))
+    modes = compute_modes(phonon, q_points)
+    return compute_mean_angular_momentum(
+        modes.eigenvectors, find_degenerate_sets(modes.frequencies)
+    )
 
 
 def test_counter_clockwise_circle_has_plus_one():
@@ -77,11 +79,11 @@ def test_angular_momentum_is_that_of_the_moving_atoms(seed):
 def test_diagonal_of_the_matrices_and_sum_over_atoms_are_the_angular_momentum(seed):
     vectors = random_vectors(seed)
     expected = angular_momentum(vectors)
-    matrices = angular_momentum_matrices(vectors)
+    matrices = compute_angular_momentum_matrices(vectors)
     np.testing.assert_allclose(matrices, matrices.conj().swapaxes(-1, -2), atol=1e-14)
     diagonal = np.einsum("qamm->qma", matrices)
     np.testing.assert_allclose(diagonal, expected, atol=1e-13)
-    per_atom = atomic_angular_momentum(vectors)
+    per_atom = compute_atomic_angular_momentum(vectors)
     np.testing.assert_allclose(per_atom.sum(axis=1), expected, atol=1e-13)
 
 
@@ -89,7 +91,7 @@ def test_diagonal_of_the_matrices_and_sum_over_atoms_are_the_angular_momentum(se
 @settings(max_examples=20)
 def test_matrices_are_those_of_spin_one(seed):
     """[L_x, L_y] = i L_z in a complete basis, and L^2 = 2 on every atom."""
-    x, y, z = np.moveaxis(angular_momentum_matrices(random_vectors(seed)), 1, 0)
+    x, y, z = np.moveaxis(compute_angular_momentum_matrices(random_vectors(seed)), 1, 0)
     np.testing.assert_allclose(x @ y - y @ x, 1j * z, atol=1e-12)
     square = x @ x + y @ y + z @ z
     np.testing.assert_allclose(square, np.broadcast_to(2 * np.eye(9), square.shape), atol=1e-12)
@@ -99,7 +101,7 @@ def test_matrices_are_those_of_spin_one(seed):
 @settings(max_examples=20)
 def test_sizes_are_bounded_by_one(seed):
     vectors = random_vectors(seed)
-    polarization = circular_polarization(vectors)
+    polarization = compute_circular_polarization(vectors)
     assert np.linalg.norm(angular_momentum(vectors), axis=-1).max() <= 1 + 1e-12
     assert polarization.min() >= 0
     assert polarization.max() <= 1 + 1e-12
@@ -109,7 +111,7 @@ def test_circular_polarization_of_simple_motions():
     """A circle has 1, a line 0, an ellipse of axes a, b has 2ab/(a^2 + b^2), rest has 0."""
     circle, line, ellipse, rest = [1, 1j, 0], [1, 2, 0], [0, 2, 1j], [0, 0, 0]
     vector = np.array([circle, line, ellipse, rest], dtype=complex).reshape(1, 12, 1)
-    found = circular_polarization(vector / np.linalg.norm(vector))
+    found = compute_circular_polarization(vector / np.linalg.norm(vector))
     np.testing.assert_allclose(found[0, :, 0], [1, 0, 0.8, 0], atol=1e-12)
 
 
@@ -117,7 +119,7 @@ def test_rows_that_are_no_atoms_are_refused():
     with pytest.raises(ValueError, match="3 rows per atom"):
         angular_momentum(np.zeros((1, 4, 2), dtype=complex))
     with pytest.raises(ValueError, match="3 rows per atom"):
-        atomic_angular_momentum(np.zeros((1, 4, 2), dtype=complex))
+        compute_atomic_angular_momentum(np.zeros((1, 4, 2), dtype=complex))
 
 
 @pytest.mark.parametrize("number", sampled_groups())
@@ -138,7 +140,7 @@ def test_time_reversal_reverses_it(number):
 def test_it_is_an_axial_vector_of_the_space_group(number):
     """l(Rq) = det(R) R l(q) for every operation; with inversion it vanishes everywhere."""
     phonon = spring_crystal(number)
-    operations = crystal_operations(phonon)
+    operations = find_crystal_operations(phonon)
     turned = Q_POINTS[:2] @ np.linalg.inv(operations.rotations)
     found = momenta(phonon, turned.reshape(-1, 3)).reshape(*turned.shape[:2], -1, 3)
     axial = operations.cartesian * np.linalg.det(operations.cartesian)[:, None, None]
@@ -173,10 +175,10 @@ def test_larger_cell_only_folds_it(number):
     repeated = transformed(phonon, repeat=(1, size, 1))
     q_point = np.array([0.13, 0.21, 0.37])
     shifts = np.arange(size)[:, None] * np.array([0, 1, 0])
-    unfolded = modes_at(phonon, (q_point + shifts) / [1, size, 1])
+    unfolded = compute_modes(phonon, (q_point + shifts) / [1, size, 1])
     order = np.argsort(unfolded.frequencies.ravel())
     expected = angular_momentum(unfolded.eigenvectors).reshape(-1, 3)[order]
-    found = angular_momentum(modes_at(repeated, q_point).eigenvectors)[0]
+    found = angular_momentum(compute_modes(repeated, q_point).eigenvectors)[0]
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
@@ -185,31 +187,31 @@ def test_larger_cell_only_folds_it(number):
 @settings(max_examples=4, deadline=None)
 def test_mixing_inside_the_sets_changes_nothing(number, seed):
     """Traces and projected spectra know nothing of the basis the eigensolver chose."""
-    modes = modes_at(spring_crystal(number), Q_POINTS)
-    sets = degenerate_sets(modes.frequencies)
+    modes = compute_modes(spring_crystal(number), Q_POINTS)
+    sets = find_degenerate_sets(modes.frequencies)
     mixed = mix(modes, sets, seed)
     axis = random_rotation(seed % 1000)[0]
     for quantity in (
-        lambda m: mean_angular_momentum(m.eigenvectors, sets),
-        lambda m: projected_spectrum(m.eigenvectors, sets, axis),
+        lambda m: compute_mean_angular_momentum(m.eigenvectors, sets),
+        lambda m: project_spectrum(m.eigenvectors, sets, axis),
     ):
         np.testing.assert_allclose(quantity(mixed), quantity(modes), atol=1e-10)
 
 
 def test_spectrum_of_a_single_mode_is_its_component():
-    modes = modes_at(spring_crystal(1), Q_POINTS[:2])
-    sets = degenerate_sets(modes.frequencies, 1e-9)
+    modes = compute_modes(spring_crystal(1), Q_POINTS[:2])
+    sets = find_degenerate_sets(modes.frequencies, 1e-9)
     axes = random_rotation(3)[:2]
-    found = projected_spectrum(modes.eigenvectors, sets, axes)
+    found = project_spectrum(modes.eigenvectors, sets, axes)
     expected = np.einsum("qna,qa->qn", angular_momentum(modes.eigenvectors), axes)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_spectrum_of_a_doublet_is_symmetric_where_its_trace_vanishes():
     """The E modes of quartz at Gamma: Tr P L_z = 0, but two circular motions +l and -l."""
-    modes = modes_at(spring_phonon(quartz()), [0, 0, 0])
-    sets = degenerate_sets(modes.frequencies)
-    spectrum = projected_spectrum(modes.eigenvectors, sets, np.array([0, 0, 1.0]))
+    modes = compute_modes(spring_phonon(quartz()), [0, 0, 0])
+    sets = find_degenerate_sets(modes.frequencies)
+    spectrum = project_spectrum(modes.eigenvectors, sets, np.array([0, 0, 1.0]))
     doublets = [label for label in range(1, sets.max() + 1) if (sets[0] == label).sum() == 2]
     assert len(doublets) == 8
     for label in doublets:
@@ -220,18 +222,18 @@ def test_spectrum_of_a_doublet_is_symmetric_where_its_trace_vanishes():
 
 def test_atoms_can_turn_where_the_crystal_does_not():
     """With inversion l = 0, yet atoms off the centre move on ellipses that cancel."""
-    modes = modes_at(spring_phonon(random_crystal(2)), Q_POINTS[:2])
+    modes = compute_modes(spring_phonon(random_crystal(2)), Q_POINTS[:2])
     assert np.abs(angular_momentum(modes.eigenvectors)).max() < 1e-9
-    assert circular_polarization(modes.eigenvectors).max() > 0.1
+    assert compute_circular_polarization(modes.eigenvectors).max() > 0.1
 
 
 @pytest.fixture(scope="module")
 def at_gamma():
     """Modes of quartz, their degenerate sets, the circular basis and its circulation about z."""
     phonon = spring_phonon(quartz(), 3)
-    modes = modes_at(phonon, [0.0, 0.0, 0.0])
-    sets = degenerate_sets(modes.frequencies)[0]
-    return modes, sets, *circular_basis(modes.eigenvectors[0], sets, Z)
+    modes = compute_modes(phonon, [0.0, 0.0, 0.0])
+    sets = find_degenerate_sets(modes.frequencies)[0]
+    return modes, sets, *find_circular_basis(modes.eigenvectors[0], sets, Z)
 
 
 def test_the_circular_basis_spans_the_same_sets(at_gamma):
@@ -244,7 +246,7 @@ def test_the_circular_basis_spans_the_same_sets(at_gamma):
 def test_circulation_is_the_angular_momentum_of_the_motion(at_gamma):
     _, sets, vectors, circulation = at_gamma
     assert np.allclose(angular_momentum(vectors[None])[0] @ Z, circulation, atol=1e-10)
-    block = np.einsum("a,amn->mn", Z, angular_momentum_matrices(vectors[None])[0])
+    block = np.einsum("a,amn->mn", Z, compute_angular_momentum_matrices(vectors[None])[0])
     same = sets[:, None] == sets
     assert np.allclose(block * same, np.diag(circulation), atol=1e-10)
 

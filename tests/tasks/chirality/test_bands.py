@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.chirality.bands import BandStructure, band_structure
+from tasks.chirality.bands import BandStructure, compute_band_structure
 from tasks.chirality.settings import ChiralitySettings
 from tests.crystals import quartz, spring_phonon, transformed, wurtzite, zincblende
 
@@ -12,13 +12,13 @@ COARSE = ChiralitySettings(path_spacing=0.03)
 
 @pytest.fixture(scope="module")
 def left() -> BandStructure:
-    return band_structure(spring_phonon(quartz()), COARSE)
+    return compute_band_structure(spring_phonon(quartz()), COARSE)
 
 
 @pytest.fixture(scope="module")
 def right() -> BandStructure:
     mirrored = transformed(spring_phonon(quartz()), np.diag([1.0, 1.0, -1.0]))
-    return band_structure(mirrored, COARSE)
+    return compute_band_structure(mirrored, COARSE)
 
 
 def test_mirror_image_has_the_same_frequencies_and_the_opposite_helicity(left, right):
@@ -29,7 +29,7 @@ def test_mirror_image_has_the_same_frequencies_and_the_opposite_helicity(left, r
 
 
 def test_angular_momenta_of_all_bands_add_up_to_zero(left):
-    np.testing.assert_allclose(left.momentum.sum(axis=1), 0.0, atol=1e-5)
+    np.testing.assert_allclose(left.angular_momentum.sum(axis=1), 0.0, atol=1e-5)
 
 
 def test_helicity_and_cycloidicity_make_up_the_angular_momentum_inside_the_zone(left):
@@ -37,7 +37,7 @@ def test_helicity_and_cycloidicity_make_up_the_angular_momentum_inside_the_zone(
     # Along Γ-M and Γ-A the points lie inside the zone, where q has one image only.
     chosen = inside & np.isin(left.segments, [0, 3])
     square = left.helicity[chosen] ** 2 + left.cycloidicity[chosen] ** 2
-    np.testing.assert_allclose(square, (left.momentum[chosen] ** 2).sum(axis=-1), atol=1e-5)
+    np.testing.assert_allclose(square, (left.angular_momentum[chosen] ** 2).sum(axis=-1), atol=1e-5)
 
 
 def test_component_along_z_is_the_helicity_on_the_axis(left):
@@ -47,7 +47,7 @@ def test_component_along_z_is_the_helicity_on_the_axis(left):
     upwards = np.sign(left.q_points[rows.start + 1, 2])
     middle = slice(rows.start + 1, rows.stop - 1)
     np.testing.assert_allclose(
-        upwards * left.along((0, 0, 2))[middle], left.helicity[middle], atol=1e-5
+        upwards * left.project_angular_momentum((0, 0, 2))[middle], left.helicity[middle], atol=1e-5
     )
 
 
@@ -61,10 +61,12 @@ def test_screw_axis_labels_its_segment_and_no_point_beside_it(left):
 
 
 def test_bands_of_a_set_share_their_numbers():
-    bands = band_structure(spring_phonon(wurtzite()), COARSE)
+    bands = compute_band_structure(spring_phonon(wurtzite()), COARSE)
     assert bands.set_sizes.max() >= 2
     same = bands.sets[:, 1:] == bands.sets[:, :-1]
-    np.testing.assert_array_equal(bands.momentum[:, 1:][same], bands.momentum[:, :-1][same])
+    np.testing.assert_array_equal(
+        bands.angular_momentum[:, 1:][same], bands.angular_momentum[:, :-1][same]
+    )
 
 
 def test_ticks_name_both_sides_of_a_jump(left):
@@ -82,11 +84,11 @@ def test_segments_cover_all_rows_once(left):
 
 
 def test_crystal_without_angular_momentum_on_a_line_shows_none():
-    bands = band_structure(spring_phonon(zincblende()), COARSE)
+    bands = compute_band_structure(spring_phonon(zincblende()), COARSE)
     first = bands.segment_slices[0]  # Γ-X
-    np.testing.assert_allclose(bands.momentum[first], 0.0, atol=1e-6)
+    np.testing.assert_allclose(bands.angular_momentum[first], 0.0, atol=1e-6)
 
 
 def test_direction_without_length_is_refused(left):
     with pytest.raises(ValueError, match="direction is zero"):
-        left.along((0, 0, 0))
+        left.project_angular_momentum((0, 0, 0))

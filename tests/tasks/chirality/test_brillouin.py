@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tasks.chirality.angular_momentum import mean_angular_momentum
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
 from tasks.chirality.brillouin import (
-    band_path,
-    cycloidicity,
-    helicity,
-    helicity_size,
-    inscribed_radius,
-    irreducible_mesh,
-    mesh_numbers,
-    special_points,
+    choose_mesh_numbers,
+    compute_cycloidicity,
+    compute_helicity,
+    compute_helicity_size,
+    compute_inscribed_radius,
+    find_special_points,
+    make_band_path,
+    make_irreducible_mesh,
 )
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.modes import modes_at
-from tasks.symmetry.zone import zone_images
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import compute_modes
+from tasks.symmetry.zone import find_zone_images
 from tests.crystals import (
     honeycomb,
     quartz,
@@ -41,8 +41,10 @@ HEXAGONAL = np.array([[1, 0, 0], [-0.5, np.sqrt(0.75), 0], [0, 0, 1.3]])
 
 
 def momenta(phonon, q_points):
-    modes = modes_at(phonon, q_points)
-    return mean_angular_momentum(modes.eigenvectors, degenerate_sets(modes.frequencies))
+    modes = compute_modes(phonon, q_points)
+    return compute_mean_angular_momentum(
+        modes.eigenvectors, find_degenerate_sets(modes.frequencies)
+    )
 
 
 @given(
@@ -55,7 +57,7 @@ def momenta(phonon, q_points):
 def test_no_equivalent_point_is_closer_to_gamma(cell, q_point):
     """Images in the Wigner-Seitz cell are the shortest of all q + G, also for oblique cells."""
     reciprocal = np.linalg.inv(cell).T
-    images = zone_images(q_point[None], cell)
+    images = find_zone_images(q_point[None], cell)
     used = images.vectors[0][images.weights[0] > 0]
     shifts = np.linalg.solve(reciprocal.T, used.T).T - q_point
     np.testing.assert_allclose(shifts, np.rint(shifts), atol=1e-7)
@@ -70,7 +72,7 @@ def test_phonopy_wrap_is_not_the_zone_of_an_oblique_cell():
     """(0.4, 0.4, 0) of a cell with a 60 degree reciprocal angle has a shorter image."""
     cell = np.array([[1, 0, 0], [-0.5, np.sqrt(0.75), 0], [0, 0, 1.0]])
     reciprocal = np.linalg.inv(cell).T
-    image = zone_images([[0.4, 0.4, 0.0]], cell).vectors[0, 0]
+    image = find_zone_images([[0.4, 0.4, 0.0]], cell).vectors[0, 0]
     assert np.linalg.norm(image) < np.linalg.norm([0.4, 0.4, 0] @ reciprocal) - 0.05
 
 
@@ -89,11 +91,11 @@ def test_phonopy_wrap_is_not_the_zone_of_an_oblique_cell():
 )
 def test_number_of_images_of_points_on_the_boundary(cell, q_point, count):
     """X and L of fcc lie on one face, W on two of them; K and H of hexagonal on edges."""
-    assert (zone_images([q_point], cell).weights[0] > 0).sum() == count
+    assert (find_zone_images([q_point], cell).weights[0] > 0).sum() == count
 
 
 def test_directions_have_length_one_and_gamma_has_none():
-    images = zone_images([[0, 0, 0], [0.1, 0.2, 0.3]], HEXAGONAL)
+    images = find_zone_images([[0, 0, 0], [0.1, 0.2, 0.3]], HEXAGONAL)
     np.testing.assert_array_equal(images.directions[0], 0)
     np.testing.assert_allclose(np.linalg.norm(images.directions[1, 0]), 1)
     np.testing.assert_allclose(images.weights.sum(axis=1), 1)
@@ -102,23 +104,28 @@ def test_directions_have_length_one_and_gamma_has_none():
 def test_helicity_and_cycloidicity_are_the_parts_of_angular_momentum():
     """|l|^2 = h^2 + |P|^2 inside the zone; h is the component along q."""
     q_points = np.random.default_rng(0).uniform(-0.5, 0.5, (20, 3))
-    images = zone_images(q_points, HEXAGONAL)
-    momentum = np.random.default_rng(1).normal(size=(20, 4, 3))
-    h, across = helicity(momentum, images), cycloidicity(momentum, images)
-    np.testing.assert_allclose(h**2 + across**2, (momentum**2).sum(axis=-1))
-    along = np.einsum("qna,qa->qn", momentum, images.directions[:, 0])
+    images = find_zone_images(q_points, HEXAGONAL)
+    angular_momentum = np.random.default_rng(1).normal(size=(20, 4, 3))
+    h, across = (
+        compute_helicity(angular_momentum, images),
+        compute_cycloidicity(angular_momentum, images),
+    )
+    np.testing.assert_allclose(h**2 + across**2, (angular_momentum**2).sum(axis=-1))
+    along = np.einsum("qna,qa->qn", angular_momentum, images.directions[:, 0])
     np.testing.assert_allclose(h, along)
-    np.testing.assert_allclose(helicity_size(momentum, images), np.abs(along))
+    np.testing.assert_allclose(compute_helicity_size(angular_momentum, images), np.abs(along))
 
 
 def test_helicity_on_the_boundary_is_averaged():
     """At M of a hexagonal zone q and -q are images: l along q has no helicity, |P| = 0."""
-    images = zone_images([[0.5, 0, 0]], HEXAGONAL)
+    images = find_zone_images([[0.5, 0, 0]], HEXAGONAL)
     along, across = images.directions[0, 0], np.array([0, 0, 1.0])
-    momentum = np.stack([along, across])[None]
-    np.testing.assert_allclose(helicity(momentum, images), 0, atol=1e-12)
-    np.testing.assert_allclose(helicity_size(momentum, images), [[1, 0]], atol=1e-12)
-    np.testing.assert_allclose(cycloidicity(momentum, images), [[0, 1]], atol=1e-12)
+    angular_momentum = np.stack([along, across])[None]
+    np.testing.assert_allclose(compute_helicity(angular_momentum, images), 0, atol=1e-12)
+    np.testing.assert_allclose(
+        compute_helicity_size(angular_momentum, images), [[1, 0]], atol=1e-12
+    )
+    np.testing.assert_allclose(compute_cycloidicity(angular_momentum, images), [[0, 1]], atol=1e-12)
 
 
 @pytest.mark.parametrize("number", sampled_groups()[::2])
@@ -128,11 +135,11 @@ def test_helicity_is_a_pseudoscalar_even_in_q(number):
     operations = symmetry_operations_of(phonon)
     q_point = np.array([0.31, -0.12, 0.43])
     star = np.concatenate([q_point @ np.linalg.inv(operations), [-q_point]])
-    momentum, images = momenta(phonon, star), zone_images(star, phonon.primitive.cell)
+    angular_momentum, images = momenta(phonon, star), find_zone_images(star, phonon.primitive.cell)
     sign = np.append(np.linalg.det(operations), 1.0)
-    expected = sign[:, None] * helicity(momentum, images)[-1]
-    np.testing.assert_allclose(helicity(momentum, images), expected, atol=1e-8)
-    across = cycloidicity(momentum, images)
+    expected = sign[:, None] * compute_helicity(angular_momentum, images)[-1]
+    np.testing.assert_allclose(compute_helicity(angular_momentum, images), expected, atol=1e-8)
+    across = compute_cycloidicity(angular_momentum, images)
     np.testing.assert_allclose(across, np.broadcast_to(across[0], across.shape), atol=1e-8)
 
 
@@ -143,7 +150,7 @@ def symmetry_operations_of(phonon):
 @pytest.mark.parametrize("number", sampled_groups())
 def test_mesh_is_invariant_and_reduced_as_spglib_does(number):
     phonon = spring_crystal(number)
-    mesh = irreducible_mesh(phonon, 0.06)
+    mesh = make_irreducible_mesh(phonon, 0.06)
     primitive = phonon.primitive
     cell = (primitive.cell, primitive.scaled_positions, primitive.numbers)
     mapping, _ = spglib.get_ir_reciprocal_mesh(mesh.numbers, cell)
@@ -159,7 +166,7 @@ def test_mesh_is_invariant_and_reduced_as_spglib_does(number):
 @pytest.mark.parametrize("number", sampled_groups()[::2])
 def test_stars_expand_to_the_angular_momentum_of_the_whole_mesh(number):
     phonon = spring_crystal(number)
-    mesh = irreducible_mesh(phonon, 0.15)
+    mesh = make_irreducible_mesh(phonon, 0.15)
     expanded = mesh.expand(momenta(phonon, mesh.q_points))
     np.testing.assert_allclose(expanded, momenta(phonon, mesh.full_q_points), atol=1e-8)
     np.testing.assert_array_equal(np.bincount(mesh.star), mesh.weights)
@@ -170,30 +177,30 @@ def test_mesh_is_as_fine_as_asked(number):
     """No more volume per point than asked for, hardly less, and Gamma is on the mesh."""
     phonon = spring_crystal(number)
     for spacing in (0.1, 0.04):
-        mesh = irreducible_mesh(phonon, spacing)
+        mesh = make_irreducible_mesh(phonon, spacing)
         per_point = 1 / (phonon.primitive.volume * mesh.numbers.prod())
         assert per_point <= spacing**3 * (1 + 1e-5)
         assert per_point >= spacing**3 * ((mesh.numbers - 1) / mesh.numbers).prod() / 2
         assert (mesh.q_points == 0).all(axis=1).any()
     symmetry = phonon.primitive_symmetry.symmetry_operations["rotations"]
-    assert (mesh_numbers(phonon.primitive.cell, symmetry, 1e3) == 1).all()
+    assert (choose_mesh_numbers(phonon.primitive.cell, symmetry, 1e3) == 1).all()
 
 
 def test_divisions_are_tied_only_where_an_operation_mixes_the_axes():
     cell = np.diag([1.0, 2.0, 4.0])
     identity = np.eye(3, dtype=int)[None]
-    np.testing.assert_array_equal(mesh_numbers(cell, identity, 0.1), [10, 5, 3])
+    np.testing.assert_array_equal(choose_mesh_numbers(cell, identity, 0.1), [10, 5, 3])
     swap = np.array([np.eye(3), [[0, 1, 0], [1, 0, 0], [0, 0, -1]]]).astype(int)
-    np.testing.assert_array_equal(mesh_numbers(cell, swap, 0.1), [10, 10, 3])
+    np.testing.assert_array_equal(choose_mesh_numbers(cell, swap, 0.1), [10, 10, 3])
     chain = np.array([np.eye(3), [[0, 1, 0], [0, 0, 1], [1, 0, 0]]]).astype(int)
-    np.testing.assert_array_equal(mesh_numbers(cell, chain, 0.1), [10, 10, 10])
+    np.testing.assert_array_equal(choose_mesh_numbers(cell, chain, 0.1), [10, 10, 10])
 
 
 @pytest.mark.parametrize("number", sampled_groups())
 def test_special_points_have_more_symmetry_than_their_surroundings(number):
     """Each named end point is kept by more operations of the lattice than the points near it."""
     phonon = spring_crystal(number)
-    points, segments = special_points(phonon.primitive)
+    points, segments = find_special_points(phonon.primitive)
     assert "Γ" in points
     np.testing.assert_array_equal(points["Γ"], 0)
     lattice = (phonon.primitive.cell, [[0, 0, 0]], [1])
@@ -209,10 +216,10 @@ def test_special_points_have_more_symmetry_than_their_surroundings(number):
 
 def test_special_points_of_familiar_zones():
     """Coordinates are exact fractions in the basis of the given cell."""
-    hexagonal, _ = special_points(spring_phonon(wurtzite()).primitive)
+    hexagonal, _ = find_special_points(spring_phonon(wurtzite()).primitive)
     assert {"Γ", "M", "K", "A", "L", "H"} <= set(hexagonal)
     np.testing.assert_array_equal(np.sort(np.abs(hexagonal["A"])), [0, 0, 0.5])
-    fcc, segments = special_points(spring_phonon(rocksalt()).primitive)
+    fcc, segments = find_special_points(spring_phonon(rocksalt()).primitive)
     assert {"Γ", "X", "L", "W", "K", "U"} <= set(fcc)
     np.testing.assert_array_equal(np.sort(np.abs(fcc["X"])), [0, 0.5, 0.5])
     assert ("Γ", "X") in segments
@@ -224,7 +231,9 @@ def test_path_turns_with_the_crystal_and_follows_the_basis(number):
     phonon = spring_crystal(number)
     rotation = random_rotation(number)
     turned = transformed(phonon, rotation)
-    (points, segments), (others, again) = (special_points(p.primitive) for p in (phonon, turned))
+    (points, segments), (others, again) = (
+        find_special_points(p.primitive) for p in (phonon, turned)
+    )
     assert segments == again
     operations = symmetry_operations_of(phonon)
     reciprocal = np.linalg.inv(phonon.primitive.cell).T
@@ -239,8 +248,8 @@ def test_path_turns_with_the_crystal_and_follows_the_basis(number):
 
 def test_path_is_sampled_evenly_from_end_to_end():
     phonon = spring_phonon(honeycomb())
-    path = band_path(phonon, 0.02)
-    points, segments = special_points(phonon.primitive)
+    path = make_band_path(phonon, 0.02)
+    points, segments = find_special_points(phonon.primitive)
     reciprocal = np.linalg.inv(phonon.primitive.cell).T
     assert len(set(path.segments)) == len(segments)
     for index, (start, end) in enumerate(segments):
@@ -268,8 +277,8 @@ def test_operations_of_the_test_crystals_are_those_of_phonopy():
 def test_inscribed_sphere_does_not_depend_on_the_basis(cell):
     integers = np.array(list(product(range(-12, 13), repeat=3)))
     lengths = np.linalg.norm(integers @ np.linalg.inv(cell).T, axis=1)
-    assert inscribed_radius(cell) == pytest.approx(lengths[lengths > 0].min() / 2)
+    assert compute_inscribed_radius(cell) == pytest.approx(lengths[lengths > 0].min() / 2)
 
 
 def test_inscribed_sphere_of_a_face_centred_lattice_touches_the_hexagons():
-    assert inscribed_radius(FCC) == pytest.approx(np.sqrt(3) / 2)
+    assert compute_inscribed_radius(FCC) == pytest.approx(np.sqrt(3) / 2)

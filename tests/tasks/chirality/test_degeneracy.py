@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from tasks.chirality.angular_momentum import angular_momentum
 from tasks.chirality.degeneracy import (
-    degenerate_sets,
-    near_degenerate,
-    set_mean,
-    set_size,
-    symmetry_partners,
+    average_over_sets,
+    count_set_members,
+    find_degenerate_sets,
+    find_symmetry_partners,
+    flag_near_degenerate,
 )
-from tasks.chirality.modes import modes_at
+from tasks.chirality.modes import compute_modes
 from tests.crystals import quartz, sampled_groups, spring_crystal, spring_phonon, wurtzite
 from tests.tasks.chirality.mixing import mix
 
@@ -21,22 +21,22 @@ from tests.tasks.chirality.mixing import mix
 def test_neighbours_within_the_tolerance_share_a_label():
     """The relation is transitive: a chain of small gaps is one set."""
     frequencies = np.array([[1.0, 1.0005, 1.001, 2.0, 2.5, 2.5001], [0, 1, 2, 3, 4, 5]])
-    sets = degenerate_sets(frequencies, 1e-3)
+    sets = find_degenerate_sets(frequencies, 1e-3)
     np.testing.assert_array_equal(sets, [[0, 0, 0, 1, 2, 2], [0, 1, 2, 3, 4, 5]])
-    np.testing.assert_array_equal(set_size(sets), [[3, 3, 3, 1, 2, 2], [1] * 6])
+    np.testing.assert_array_equal(count_set_members(sets), [[3, 3, 3, 1, 2, 2], [1] * 6])
 
 
 def test_symmetry_joins_bands_that_the_tolerance_leaves_apart():
     frequencies = np.array([[1.0, 1.1, 2.0]])
     joined = np.array([[True, False]])
-    np.testing.assert_array_equal(degenerate_sets(frequencies, 1e-3, joined), [[0, 0, 1]])
+    np.testing.assert_array_equal(find_degenerate_sets(frequencies, 1e-3, joined), [[0, 0, 1]])
 
 
 def test_sets_within_ten_tolerances_are_flagged():
     """A gap of 5e-3 THz is suspicious, one of 2e-2 is not, and partners inside a set are not."""
     frequencies = np.array([[1.0, 1.0005, 1.0055, 3.0, 3.02]])
-    sets = degenerate_sets(frequencies, 1e-3)
-    flags = near_degenerate(frequencies, sets, 1e-3)
+    sets = find_degenerate_sets(frequencies, 1e-3)
+    flags = flag_near_degenerate(frequencies, sets, 1e-3)
     np.testing.assert_array_equal(flags, [[True, True, True, False, False]])
 
 
@@ -47,7 +47,7 @@ def test_sets_within_ten_tolerances_are_flagged():
 def test_set_mean_is_the_mean_over_each_set(sizes, seed):
     sets = np.repeat(np.arange(len(sizes)), sizes)[None].repeat(2, axis=0)
     values = np.random.default_rng(seed).normal(size=(*sets.shape, 3))
-    means = set_mean(values, sets)
+    means = average_over_sets(values, sets)
     for label in range(len(sizes)):
         members = sets[0] == label
         expected = values[:, members].mean(axis=1, keepdims=True)
@@ -58,7 +58,7 @@ def test_set_means_of_neighbouring_q_points_stay_apart():
     """The last set of one q-point and the first of the next have labels that may be equal."""
     sets = np.zeros((2, 2), dtype=int)
     values = np.array([[1.0, 3.0], [10.0, 30.0]])
-    np.testing.assert_array_equal(set_mean(values, sets), [[2, 2], [20, 20]])
+    np.testing.assert_array_equal(average_over_sets(values, sets), [[2, 2], [20, 20]])
 
 
 @pytest.mark.parametrize("number", sampled_groups()[::2])
@@ -66,12 +66,12 @@ def test_symmetry_and_tolerance_find_the_same_sets(number):
     """Generic springs have no accidental degeneracy, so both ways agree at special points."""
     phonon = spring_crystal(number)
     q_points = np.array([[0, 0, 0], [0.5, 0, 0], [0, 0, 0.5], [0.5, 0.5, 0.5], [0.1, 0.2, 0.3]])
-    frequencies = modes_at(phonon, q_points).frequencies
-    by_symmetry = degenerate_sets(frequencies, 1e-7, symmetry_partners(phonon, q_points))
-    by_tolerance = degenerate_sets(frequencies, 1e-6)
+    frequencies = compute_modes(phonon, q_points).frequencies
+    by_symmetry = find_degenerate_sets(frequencies, 1e-7, find_symmetry_partners(phonon, q_points))
+    by_tolerance = find_degenerate_sets(frequencies, 1e-6)
     # The three translations have one frequency, whatever their representations.
     np.testing.assert_array_equal(by_symmetry[1:], by_tolerance[1:])
-    sizes = [set_size(found)[0, 3:] for found in (by_symmetry, by_tolerance)]
+    sizes = [count_set_members(found)[0, 3:] for found in (by_symmetry, by_tolerance)]
     np.testing.assert_array_equal(*sizes)
 
 
@@ -79,13 +79,15 @@ def test_symmetry_keeps_pairs_together_that_sloppy_forces_split():
     """Noise of 0.1 % in the force constants splits the doublets of wurtzite at Gamma."""
     phonon = spring_phonon(wurtzite())
     gamma = np.zeros((1, 3))
-    exact = set_size(degenerate_sets(modes_at(phonon, gamma).frequencies))
+    exact = count_set_members(find_degenerate_sets(compute_modes(phonon, gamma).frequencies))
     noise = np.random.default_rng(1).normal(scale=1e-3, size=phonon.force_constants.shape)
     phonon.force_constants = phonon.force_constants * (1 + noise)
     phonon.symmetrize_force_constants(show_drift=False, use_symfc_projector=False)
-    frequencies = modes_at(phonon, gamma).frequencies
-    loose = set_size(degenerate_sets(frequencies))
-    joined = set_size(degenerate_sets(frequencies, joined=symmetry_partners(phonon, gamma)))
+    frequencies = compute_modes(phonon, gamma).frequencies
+    loose = count_set_members(find_degenerate_sets(frequencies))
+    joined = count_set_members(
+        find_degenerate_sets(frequencies, joined=find_symmetry_partners(phonon, gamma))
+    )
     assert (loose[0, 3:] == 1).all()
     np.testing.assert_array_equal(joined[0, 3:], exact[0, 3:])
 
@@ -94,9 +96,11 @@ def test_symmetry_keeps_pairs_together_that_sloppy_forces_split():
 def test_means_survive_another_choice_of_the_eigensolver(seed):
     """On the axis of quartz and at Gamma, where single eigenvectors change beyond recognition."""
     q_points = [[0, 0, 0], [0, 0, 0.5], [1 / 3, 1 / 3, 0]]
-    modes = modes_at(spring_phonon(quartz()), q_points)
-    sets = degenerate_sets(modes.frequencies)
+    modes = compute_modes(spring_phonon(quartz()), q_points)
+    sets = find_degenerate_sets(modes.frequencies)
     mixed = mix(modes, sets, seed)
     one, other = (angular_momentum(m.eigenvectors) for m in (modes, mixed))
     assert np.abs(one - other).max() > 0.1
-    np.testing.assert_allclose(set_mean(one, sets), set_mean(other, sets), atol=1e-12)
+    np.testing.assert_allclose(
+        average_over_sets(one, sets), average_over_sets(other, sets), atol=1e-12
+    )

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tasks.chirality.angular_momentum import angular_momentum, mean_angular_momentum
-from tasks.chirality.brillouin import helicity
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.modes import modes_at
-from tasks.symmetry.zone import zone_images
+from tasks.chirality.angular_momentum import angular_momentum, compute_mean_angular_momentum
+from tasks.chirality.brillouin import compute_helicity
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import compute_modes
+from tasks.symmetry.zone import find_zone_images
 from tests.crystals import (
     honeycomb,
     random_crystal,
@@ -23,10 +23,10 @@ TOLERANCE = 1e-4
 
 def momenta(phonon, q_points):
     """Angular momentum of the set of each mode, and its helicity."""
-    modes = modes_at(phonon, q_points)
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
-    found = mean_angular_momentum(modes.eigenvectors, sets)
-    return found, helicity(found, zone_images(modes.q_points, phonon.primitive.cell))
+    modes = compute_modes(phonon, q_points)
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+    found = compute_mean_angular_momentum(modes.eigenvectors, sets)
+    return found, compute_helicity(found, find_zone_images(modes.q_points, phonon.primitive.cell))
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -57,20 +57,20 @@ def test_wurtzite_has_none_on_its_axis_and_no_helicity_in_its_base_plane(seed):
 def test_honeycomb_valley_modes(seed, sign):
     """At K two in-plane modes have l_z = +1 and -1, each with a sublattice at rest; K' reversed."""
     phonon = spring_phonon(honeycomb(), seed)
-    modes = modes_at(phonon, [[sign / 3, sign / 3, 0]])
-    momentum = angular_momentum(modes.eigenvectors)[0, :, 2]
+    modes = compute_modes(phonon, [[sign / 3, sign / 3, 0]])
+    angular_momenta = angular_momentum(modes.eigenvectors)[0, :, 2]
     weights = (np.abs(modes.eigenvectors[0]) ** 2).reshape(2, 3, 6)
     at_rest = weights.sum(axis=1).min(axis=0) < 1e-10
     in_plane = weights[:, 2].sum(axis=0) < 1e-10
     circular = np.flatnonzero(at_rest & in_plane)
     assert in_plane.sum() == 4
     assert len(circular) == 2
-    np.testing.assert_allclose(sorted(momentum[circular]), [-1, 1], atol=1e-8)
+    np.testing.assert_allclose(sorted(angular_momenta[circular]), [-1, 1], atol=1e-8)
     moving = weights.sum(axis=1).argmax(axis=0)[circular]
     assert set(moving) == {0, 1}
-    opposite = modes_at(phonon, [[-sign / 3, -sign / 3, 0]])
+    opposite = compute_modes(phonon, [[-sign / 3, -sign / 3, 0]])
     reverse = angular_momentum(opposite.eigenvectors)[0, :, 2]
-    np.testing.assert_allclose(reverse, -momentum, atol=1e-8)
+    np.testing.assert_allclose(reverse, -angular_momenta, atol=1e-8)
 
 
 @pytest.mark.parametrize("number", [1, 6, 81, 152])
@@ -83,7 +83,7 @@ def test_crystal_turned_or_reflected(number, parity):
     q_points = np.array([[0.11, 0.23, 0.31], [0.4, 0.1, 0.2], [0.5, 0, 0.2]])
     before, h_before = momenta(phonon, q_points)
     after, h_after = momenta(turned, q_points)
-    frequencies = [modes_at(p, q_points).frequencies for p in (phonon, turned)]
+    frequencies = [compute_modes(p, q_points).frequencies for p in (phonon, turned)]
     np.testing.assert_allclose(frequencies[0], frequencies[1], atol=1e-6)
     np.testing.assert_allclose(after, parity * before @ R.T, atol=1e-6)
     np.testing.assert_allclose(h_after, parity * h_before, atol=1e-6)

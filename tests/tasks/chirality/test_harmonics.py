@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.special import sph_harm_y
 
-from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.brillouin import helicity, helicity_size, irreducible_mesh
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.harmonics import ORDERS, _all_harmonics, helicity_spectrum
-from tasks.chirality.modes import modes_at
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
+from tasks.chirality.brillouin import compute_helicity, compute_helicity_size, make_irreducible_mesh
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.harmonics import ORDERS, _evaluate_all_harmonics, compute_helicity_spectrum
+from tasks.chirality.modes import compute_modes
 from tasks.symmetry.classification import classify_space_group
-from tasks.symmetry.zone import zone_images
+from tasks.symmetry.zone import find_zone_images
 from tests.crystals import (
     quartz,
     random_crystal,
@@ -27,16 +27,18 @@ TOLERANCE = 1e-4
 
 def mesh_of(phonon, divisions=4):
     lengths = np.linalg.norm(np.linalg.inv(phonon.primitive.cell), axis=0)
-    return irreducible_mesh(phonon, lengths.min() / divisions)
+    return make_irreducible_mesh(phonon, lengths.min() / divisions)
 
 
 def spectrum(phonon, *, irreducible=True, divisions=4, **options):
     mesh = mesh_of(phonon, divisions)
     q_points = mesh.q_points if irreducible else mesh.full_q_points
     weights = mesh.weights if irreducible else np.ones(len(q_points))
-    modes = modes_at(phonon, q_points)
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
-    return helicity_spectrum(phonon, modes, sets, weights, irreducible=irreducible, **options)
+    modes = compute_modes(phonon, q_points)
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+    return compute_helicity_spectrum(
+        phonon, modes, sets, weights, irreducible=irreducible, **options
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_harmonics_are_those_of_scipy():
     polar, azimuth = np.arccos(directions[:, 2]), np.arctan2(directions[:, 1], directions[:, 0])
     pairs = [(order, m) for order in ORDERS for m in range(-order, order + 1)]
     expected = np.transpose([sph_harm_y(order, m, polar, azimuth) for order, m in pairs])
-    np.testing.assert_allclose(_all_harmonics(directions), expected, atol=1e-13)
+    np.testing.assert_allclose(_evaluate_all_harmonics(directions), expected, atol=1e-13)
 
 
 @pytest.mark.parametrize("number", [1, 6, 81, 99, 152, 198])
@@ -108,10 +110,10 @@ def test_enantiomorphs_of_quartz():
 def test_unitary_mixing_inside_degenerate_sets_changes_nothing():
     phonon = spring_phonon(wurtzite())
     mesh = mesh_of(phonon)
-    modes = modes_at(phonon, mesh.q_points)
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
+    modes = compute_modes(phonon, mesh.q_points)
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
     one, other = (
-        helicity_spectrum(phonon, each, sets, mesh.weights, irreducible=True)
+        compute_helicity_spectrum(phonon, each, sets, mesh.weights, irreducible=True)
         for each in (modes, mix(modes, sets))
     )
     assert (np.diff(sets, axis=1) == 0).any()
@@ -132,11 +134,14 @@ def test_helicities_of_all_bands_cancel(number):
 def test_chi_is_the_sum_of_the_helicities_of_a_bin():
     phonon = spring_phonon(random_crystal(144, 0))
     mesh = mesh_of(phonon)
-    modes = modes_at(phonon, mesh.full_q_points)
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
-    momentum = mean_angular_momentum(modes.eigenvectors, sets)
-    images = zone_images(modes.q_points, phonon.primitive.cell)
-    values, sizes = helicity(momentum, images), helicity_size(momentum, images)
+    modes = compute_modes(phonon, mesh.full_q_points)
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+    angular_momentum = compute_mean_angular_momentum(modes.eigenvectors, sets)
+    images = find_zone_images(modes.q_points, phonon.primitive.cell)
+    values, sizes = (
+        compute_helicity(angular_momentum, images),
+        compute_helicity_size(angular_momentum, images),
+    )
     found = spectrum(phonon, irreducible=False, bin_width=0.5)
     share = np.full(values.shape, 1 / len(modes)).ravel()
     for weights, expected in ((values, found.chi), (sizes, found.absolute)):

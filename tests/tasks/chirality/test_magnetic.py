@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 from scipy.constants import physical_constants
 
-from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.brillouin import irreducible_mesh
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.magnetic import gyromagnetic_tensors, magnetic_moments, magnetization_tensor
-from tasks.chirality.modes import modes_at
-from tasks.chirality.tensor import thermal_sample
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
+from tasks.chirality.brillouin import make_irreducible_mesh
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.magnetic import (
+    compute_gyromagnetic_tensors,
+    compute_magnetic_moments,
+    compute_magnetization_tensor,
+)
+from tasks.chirality.modes import compute_modes
+from tasks.chirality.tensor import make_thermal_sample
 from tests.crystals import (
     quartz,
     random_crystal,
@@ -26,15 +30,15 @@ Q_POINTS = np.array([[0.1, 0.2, 0.3], [0, 0, 0.2], [0.5, 0, 0.1]])
 
 
 def sampled(phonon, q_points=Q_POINTS):
-    modes = modes_at(phonon, q_points)
-    return modes, degenerate_sets(modes.frequencies, 1e-4)
+    modes = compute_modes(phonon, q_points)
+    return modes, find_degenerate_sets(modes.frequencies, 1e-4)
 
 
 def tensor(phonon):
-    mesh = irreducible_mesh(phonon, 0.1)
+    mesh = make_irreducible_mesh(phonon, 0.1)
     modes, sets = sampled(phonon, mesh.q_points)
-    sample = thermal_sample(phonon, modes, sets, mesh.weights, irreducible=True)
-    return magnetization_tensor(phonon, sample)
+    sample = make_thermal_sample(phonon, modes, sets, mesh.weights, irreducible=True)
+    return compute_magnetization_tensor(phonon, sample)
 
 
 def test_isotropic_charge_has_the_gyromagnetic_ratio_of_a_ring_current():
@@ -42,7 +46,7 @@ def test_isotropic_charge_has_the_gyromagnetic_ratio_of_a_ring_current():
     phonon = spring_phonon(zincblende(), born=True)
     charge = phonon.nac_params["born"][:, 0, 0]
     expected = charge * ELECTRON_MASS / phonon.primitive.masses
-    found = gyromagnetic_tensors(phonon)
+    found = compute_gyromagnetic_tensors(phonon)
     np.testing.assert_allclose(found, expected[:, None, None] * np.eye(3), atol=1e-12)
 
 
@@ -58,7 +62,7 @@ def test_moment_is_that_of_the_current_of_the_charges():
     velocity = np.sqrt(2) * (-1j * phase * vectors / np.sqrt(masses)[:, None, None]).real
     current = np.einsum("kcd,tkdn->tkcn", born, velocity)
     moment = np.cross(u, current, axisa=2, axisb=2).sum(axis=1).mean(axis=0) / 2
-    found = magnetic_moments(phonon, modes, sets)[0]
+    found = compute_magnetic_moments(phonon, modes, sets)[0]
     np.testing.assert_allclose(found, 2 * ELECTRON_MASS * moment, atol=1e-12)
 
 
@@ -67,19 +71,23 @@ def test_rigid_circles_carry_no_moment():
     phonon = spring_phonon(random_crystal(143, 0), born=True)
     moments = []
     for z in (0.02, 0.01):
-        modes = modes_at(phonon, [[0, 0, z]])
+        modes = compute_modes(phonon, [[0, 0, z]])
         sets = np.arange(modes.n_bands)[None]
-        momentum = mean_angular_momentum(modes.eigenvectors, sets)[0, :3, 2]
-        turning = np.abs(momentum) > 0.9
-        moments.append(np.abs(magnetic_moments(phonon, modes, sets)[0, :3, 2])[turning].max())
-    optical = np.abs(magnetic_moments(phonon, *sampled(phonon))).max()
+        angular_momentum = compute_mean_angular_momentum(modes.eigenvectors, sets)[0, :3, 2]
+        turning = np.abs(angular_momentum) > 0.9
+        moments.append(
+            np.abs(compute_magnetic_moments(phonon, modes, sets)[0, :3, 2])[turning].max()
+        )
+    optical = np.abs(compute_magnetic_moments(phonon, *sampled(phonon))).max()
     assert moments[1] < moments[0] < 0.1 * optical
 
 
 def test_unitary_mixing_changes_no_moment():
     phonon = spring_phonon(zincblende(), born=True)
     modes, sets = sampled(phonon, np.array([[0.1, 0.1, 0.1], [0.3, 0.3, 0], [0.2, 0.1, 0.4]]))
-    one, other = (magnetic_moments(phonon, each, sets) for each in (modes, mix(modes, sets)))
+    one, other = (
+        compute_magnetic_moments(phonon, each, sets) for each in (modes, mix(modes, sets))
+    )
     np.testing.assert_allclose(one, other, atol=1e-15)
 
 
@@ -88,7 +96,7 @@ def test_moments_and_tensor_turn_with_the_crystal():
     phonon = spring_phonon(quartz(), born=True)
     R = random_rotation(3)
     turned = transformed(phonon, R)
-    before, after = (magnetic_moments(p, *sampled(p)) for p in (phonon, turned))
+    before, after = (compute_magnetic_moments(p, *sampled(p)) for p in (phonon, turned))
     np.testing.assert_allclose(after, before @ R.T, atol=1e-6 * np.abs(before).max())
     one, other = tensor(phonon), tensor(turned)
     expected = np.einsum("ac,tcd,bd->tab", R, one.response, R)
@@ -100,4 +108,4 @@ def test_moments_and_tensor_turn_with_the_crystal():
 def test_moment_without_charges_is_refused():
     phonon = spring_phonon(random_crystal(143, 0))
     with pytest.raises(ValueError, match="Born charges"):
-        gyromagnetic_tensors(phonon)
+        compute_gyromagnetic_tensors(phonon)

@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 
-from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.axes import contains, rotate_modes, rotation_axes
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.modes import modes_at
-from tasks.chirality.pam import label_values, label_weights, pam_along_path, pseudo_angular_momentum
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
+from tasks.chirality.axes import find_rotation_axes, is_on_axis, rotate_modes
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import compute_modes
+from tasks.chirality.pam import (
+    compute_label_weights,
+    compute_pseudo_angular_momentum,
+    label_modes,
+    list_label_values,
+)
 from tests.crystals import (
     honeycomb,
     quartz,
@@ -29,20 +34,20 @@ def on_axis(phonon, axis, fractions=(0.0, 0.07, 0.21, 0.5)):
 
 
 def labelled(phonon, q_points):
-    modes = modes_at(phonon, q_points)
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
-    return modes, sets, pam_along_path(phonon, modes, sets)
+    modes = compute_modes(phonon, q_points)
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+    return modes, sets, label_modes(phonon, modes, sets)
 
 
 @pytest.mark.parametrize("number", [3, 4, 76, 80, 144, 146, 169, 173, 198])
 def test_labels_add_up_to_the_trace_of_the_operation(number):
     """Sum over bands of exp(-2 pi i l_ph / n) = Tr T(q), and l_ph - m q_z is an integer mod n."""
     phonon = spring_phonon(random_crystal(number, 0))
-    for axis in rotation_axes(phonon):
+    for axis in find_rotation_axes(phonon):
         q_points = on_axis(phonon, axis)
-        modes = modes_at(phonon, q_points)
-        sets = degenerate_sets(modes.frequencies, TOLERANCE)
-        labels = pseudo_angular_momentum(modes, axis, sets)
+        modes = compute_modes(phonon, q_points)
+        sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+        labels = compute_pseudo_angular_momentum(modes, axis, sets)
         assert labels.purity.min() > 1 - 1e-6
         T = rotate_modes(
             axis, q_points, np.broadcast_to(np.eye(modes.n_bands), modes.eigenvectors.shape)
@@ -58,10 +63,10 @@ def test_labels_add_up_to_the_trace_of_the_operation(number):
 def test_label_of_a_single_mode_is_the_phase_of_its_rotation(number):
     """Measured on the mode, with no knowledge of m: l_ph = -(n / 2 pi) arg <e|T|e>."""
     phonon = spring_phonon(random_crystal(number, 1))
-    axis = rotation_axes(phonon)[0]
-    modes = modes_at(phonon, on_axis(phonon, axis, (0.07, 0.21, 0.33)))
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
-    labels = pseudo_angular_momentum(modes, axis, sets)
+    axis = find_rotation_axes(phonon)[0]
+    modes = compute_modes(phonon, on_axis(phonon, axis, (0.07, 0.21, 0.33)))
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+    labels = compute_pseudo_angular_momentum(modes, axis, sets)
     turned = rotate_modes(axis, modes.q_points, modes.eigenvectors)
     expectation = (modes.eigenvectors.conj() * turned).sum(axis=1)
     alone = np.abs(expectation) > 1 - 1e-6
@@ -74,9 +79,9 @@ def test_label_of_a_single_mode_is_the_phase_of_its_rotation(number):
 @pytest.mark.parametrize("number", [75, 99, 147, 157, 183, 215])
 def test_unitary_mixing_inside_degenerate_sets_changes_no_label(number):
     phonon = spring_phonon(random_crystal(number, 0))
-    q_points = np.vstack([np.zeros(3), on_axis(phonon, rotation_axes(phonon)[0])])
+    q_points = np.vstack([np.zeros(3), on_axis(phonon, find_rotation_axes(phonon)[0])])
     modes, sets, labels = labelled(phonon, q_points)
-    mixed = pam_along_path(phonon, mix(modes, sets), sets)
+    mixed = label_modes(phonon, mix(modes, sets), sets)
     assert (np.diff(sets, axis=1) == 0).any()
     np.testing.assert_array_equal(mixed.integer, labels.integer)
     np.testing.assert_allclose(mixed.raw, labels.raw, atol=1e-8)
@@ -86,7 +91,7 @@ def test_unitary_mixing_inside_degenerate_sets_changes_no_label(number):
 def test_pairs_on_the_axis_of_wurtzite_are_plus_and_minus():
     """Mirrors through the six-fold axis pair +l with -l: doublets are {1, -1} or {2, -2}."""
     phonon = spring_phonon(wurtzite())
-    q_points = on_axis(phonon, rotation_axes(phonon)[0], (0.1, 0.2))
+    q_points = on_axis(phonon, find_rotation_axes(phonon)[0], (0.1, 0.2))
     _, sets, labels = labelled(phonon, q_points)
     assert (labels.order == 6).all()
     for q in range(2):
@@ -98,10 +103,10 @@ def test_pairs_on_the_axis_of_wurtzite_are_plus_and_minus():
 def test_cut_set_is_flagged():
     """Half of a mixed doublet has no label: purity below 1, and NaN where it is below 0.9."""
     phonon = spring_phonon(wurtzite())
-    modes = modes_at(phonon, on_axis(phonon, rotation_axes(phonon)[0], (0.1,)))
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
+    modes = compute_modes(phonon, on_axis(phonon, find_rotation_axes(phonon)[0], (0.1,)))
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
     alone = np.arange(modes.n_bands)[None]
-    labels = pam_along_path(phonon, mix(modes, sets), alone)
+    labels = label_modes(phonon, mix(modes, sets), alone)
     paired = (sets[0][:, None] == sets[0]).sum(axis=0) == 2
     assert labels.purity[0, paired].max() < 1 - 1e-4
     assert labels.purity[0, paired].min() < 0.9
@@ -113,7 +118,7 @@ def test_cut_set_is_flagged():
 def test_label_changes_sign_with_q(number):
     """Time reversal: l_ph(-q) = -l_ph(q) (mod n), band by band off the special points."""
     phonon = spring_phonon(random_crystal(number, 2))
-    q_points = on_axis(phonon, rotation_axes(phonon)[0], (0.07, 0.21))
+    q_points = on_axis(phonon, find_rotation_axes(phonon)[0], (0.07, 0.21))
     _, sets, there = labelled(phonon, q_points)
     back = labelled(phonon, -q_points)[2]
     single = np.ones(sets.shape, dtype=bool)
@@ -158,13 +163,15 @@ def test_mirror_image_has_the_opposite_labels(seed):
 def test_transverse_acoustic_modes_turn_as_their_label_says(number):
     """As q -> 0 on the axis the TA modes are rigid circles: l = +-1 along it, and so is l_ph."""
     phonon = spring_phonon(random_crystal(number, 0))
-    axis = rotation_axes(phonon)[0]
-    modes = modes_at(phonon, on_axis(phonon, axis, (0.01,)))
+    axis = find_rotation_axes(phonon)[0]
+    modes = compute_modes(phonon, on_axis(phonon, axis, (0.01,)))
     sets = np.arange(modes.n_bands)[None]
-    labels = pseudo_angular_momentum(modes, axis, sets)
-    momentum = mean_angular_momentum(modes.eigenvectors, sets)[0, :3] @ axis.direction
-    np.testing.assert_allclose(sorted(momentum), [-1, 0, 1], atol=0.01)
-    np.testing.assert_allclose(labels.integer[0, :3], momentum, atol=0.01)
+    labels = compute_pseudo_angular_momentum(modes, axis, sets)
+    angular_momentum = (
+        compute_mean_angular_momentum(modes.eigenvectors, sets)[0, :3] @ axis.direction
+    )
+    np.testing.assert_allclose(sorted(angular_momentum), [-1, 0, 1], atol=0.01)
+    np.testing.assert_allclose(labels.integer[0, :3], angular_momentum, atol=0.01)
 
 
 def test_atom_at_the_rotation_centre_keeps_its_own_label_at_k():
@@ -174,11 +181,11 @@ def test_atom_at_the_rotation_centre_keeps_its_own_label_at_k():
     for sign in (1, -1):
         modes, sets, labels = labelled(phonon, [[sign / 3, sign / 3, 0]])
         weight = (np.abs(modes.eigenvectors[0, nitrogen : nitrogen + 3]) ** 2).sum(axis=0)
-        momentum = mean_angular_momentum(modes.eigenvectors, sets)[0, :, 2]
-        alone = np.flatnonzero((weight > 1 - 1e-8) & (np.abs(momentum) > 0.5))
+        angular_momentum = compute_mean_angular_momentum(modes.eigenvectors, sets)[0, :, 2]
+        alone = np.flatnonzero((weight > 1 - 1e-8) & (np.abs(angular_momentum) > 0.5))
         assert len(alone) == 1
         assert labels.order[0] == 3
-        assert labels.integer[0, alone[0]] == pytest.approx(momentum[alone[0]], abs=1e-6)
+        assert labels.integer[0, alone[0]] == pytest.approx(angular_momentum[alone[0]], abs=1e-6)
 
 
 def test_general_point_has_no_label():
@@ -214,7 +221,7 @@ def test_columns_of_the_mode_table():
 
 @pytest.mark.parametrize("order", [2, 3, 4, 6])
 def test_label_values(order):
-    values = label_values(order)
+    values = list_label_values(order)
     assert len(values) == order
     assert values.max() <= order / 2
     assert values.min() > -order / 2
@@ -222,17 +229,17 @@ def test_label_values(order):
 
 def test_weights_of_all_labels_add_up_to_one():
     phonon = spring_phonon(random_crystal(169, 0))
-    axis = rotation_axes(phonon)[0]
-    modes = modes_at(phonon, on_axis(phonon, axis))
-    weights = label_weights(modes, axis)
+    axis = find_rotation_axes(phonon)[0]
+    modes = compute_modes(phonon, on_axis(phonon, axis))
+    weights = compute_label_weights(modes, axis)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-10)
     assert weights.min() > -1e-10
 
 
 def test_q_point_off_the_axis_is_refused():
     phonon = spring_phonon(random_crystal(169, 0))
-    axis = rotation_axes(phonon)[0]
-    modes = modes_at(phonon, [[0.1, 0.2, 0.3]])
-    assert not contains(axis, modes.q_points)[0]
+    axis = find_rotation_axes(phonon)[0]
+    modes = compute_modes(phonon, [[0.1, 0.2, 0.3]])
+    assert not is_on_axis(axis, modes.q_points)[0]
     with pytest.raises(ValueError, match="not on the 6-fold axis"):
-        label_weights(modes, axis)
+        compute_label_weights(modes, axis)

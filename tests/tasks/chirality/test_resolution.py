@@ -6,23 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.chirality import resolution
-from tasks.chirality.angular_momentum import mean_angular_momentum
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.modes import modes_at
-from tasks.chirality.resolution import MEV_PER_THZ, resolved_angular_momentum
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import compute_modes
+from tasks.chirality.resolution import MEV_PER_THZ, resolve_angular_momentum
 from tests.crystals import quartz, spring_phonon
 from tests.tasks.chirality.mixing import mix
 
 RNG = np.random.default_rng(4)
 
 
-def resolved(momentum, frequencies, width, counted=None):
+def resolved(angular_momentum, frequencies, width, counted=None):
     """One q-point, l along z, one width for all."""
-    l_z, f = np.array(momentum, dtype=float), np.array(frequencies, dtype=float)
+    l_z, f = np.array(angular_momentum, dtype=float), np.array(frequencies, dtype=float)
     vectors = np.stack([0 * l_z, 0 * l_z, l_z], axis=-1)[None]
     widths = np.full((1, len(f)), float(width))
     mask = np.ones((1, len(f)), dtype=bool) if counted is None else np.array([counted])
-    return resolved_angular_momentum(vectors, f[None], widths, mask)[0, :, 2]
+    return resolve_angular_momentum(vectors, f[None], widths, mask)[0, :, 2]
 
 
 @given(
@@ -43,11 +43,13 @@ def test_sharp_lines_keep_their_angular_momentum_and_coinciding_ones_their_mean(
 
 def test_lines_that_cover_the_whole_spectrum_leave_nothing():
     """The angular momenta of all bands add up to zero at each q."""
-    modes = modes_at(spring_phonon(quartz()), [[0.1, 0.2, 0.3]])
-    momentum = mean_angular_momentum(modes.eigenvectors, degenerate_sets(modes.frequencies))
+    modes = compute_modes(spring_phonon(quartz()), [[0.1, 0.2, 0.3]])
+    angular_momentum = compute_mean_angular_momentum(
+        modes.eigenvectors, find_degenerate_sets(modes.frequencies)
+    )
     widths, counted = np.full_like(modes.frequencies, 1e6), modes.frequencies > 0
-    found = resolved_angular_momentum(momentum, modes.frequencies, widths, counted)
-    assert np.abs(momentum).max() > 0.1
+    found = resolve_angular_momentum(angular_momentum, modes.frequencies, widths, counted)
+    assert np.abs(angular_momentum).max() > 0.1
     np.testing.assert_allclose(found, 0, atol=1e-9)
 
 
@@ -59,21 +61,21 @@ def test_modes_that_do_not_count_have_no_line():
 @pytest.mark.parametrize("factor", [0.3, 7.0])
 def test_one_scale_of_all_frequencies_changes_nothing(factor):
     """Widths are fractions of frequencies: isotopes of one factor leave it as it is."""
-    frequencies, momentum = RNG.uniform(1, 10, (3, 9)), RNG.normal(size=(3, 9, 3))
+    frequencies, angular_momentum = RNG.uniform(1, 10, (3, 9)), RNG.normal(size=(3, 9, 3))
     counted = np.ones((3, 9), dtype=bool)
     one, other = (
-        resolved_angular_momentum(momentum, f, 0.01 * f, counted)
+        resolve_angular_momentum(angular_momentum, f, 0.01 * f, counted)
         for f in (frequencies, factor * frequencies)
     )
     np.testing.assert_allclose(other, one, rtol=1e-9)
 
 
 def test_it_does_not_depend_on_the_eigensolver():
-    modes = modes_at(spring_phonon(quartz()), [[0, 0, 0], [0, 0, 0.2], [0.1, 0.2, 0.3]])
-    sets = degenerate_sets(modes.frequencies)
+    modes = compute_modes(spring_phonon(quartz()), [[0, 0, 0], [0, 0, 0.2], [0.1, 0.2, 0.3]])
+    sets = find_degenerate_sets(modes.frequencies)
     one, other = (
-        resolved_angular_momentum(
-            mean_angular_momentum(m.eigenvectors, sets),
+        resolve_angular_momentum(
+            compute_mean_angular_momentum(m.eigenvectors, sets),
             m.frequencies,
             0.01 * np.abs(m.frequencies),
             m.frequencies > 0.01,
@@ -84,11 +86,11 @@ def test_it_does_not_depend_on_the_eigensolver():
 
 
 def test_many_q_points_are_treated_in_pieces(monkeypatch):
-    frequencies, momentum = RNG.uniform(1, 10, (7, 6)), RNG.normal(size=(7, 6, 3))
-    arguments = momentum, frequencies, 0.1 * frequencies, np.ones((7, 6), dtype=bool)
-    whole = resolved_angular_momentum(*arguments)
+    frequencies, angular_momentum = RNG.uniform(1, 10, (7, 6)), RNG.normal(size=(7, 6, 3))
+    arguments = angular_momentum, frequencies, 0.1 * frequencies, np.ones((7, 6), dtype=bool)
+    whole = resolve_angular_momentum(*arguments)
     monkeypatch.setattr(resolution, "_CHUNK", 100)
-    np.testing.assert_array_equal(resolved_angular_momentum(*arguments), whole)
+    np.testing.assert_array_equal(resolve_angular_momentum(*arguments), whole)
 
 
 def test_one_terahertz_is_four_millielectronvolts():

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy.constants import h, k
 
-from tasks.chirality.angular_momentum import angular_momentum, mean_angular_momentum
-from tasks.chirality.brillouin import irreducible_mesh
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.modes import modes_at
+from tasks.chirality.angular_momentum import angular_momentum, compute_mean_angular_momentum
+from tasks.chirality.brillouin import make_irreducible_mesh
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import compute_modes
 from tasks.chirality.tensor import (
     ANGULAR_MOMENTUM_UNIT,
-    occupation_derivative,
-    thermal_sample,
-    velocity_angular_momentum_tensor,
+    compute_occupation_derivative,
+    compute_velocity_angular_momentum_tensor,
+    make_thermal_sample,
 )
 from tasks.symmetry.classification import classify_space_group
 from tests.crystals import (
@@ -55,27 +55,29 @@ TOLERANCE = 1e-4
 def mesh_of(phonon, divisions):
     """Mesh of at least so many divisions along each reciprocal vector."""
     lengths = np.linalg.norm(np.linalg.inv(phonon.primitive.cell), axis=0)
-    return irreducible_mesh(phonon, lengths.min() / divisions)
+    return make_irreducible_mesh(phonon, lengths.min() / divisions)
 
 
 def whole_mesh(phonon, divisions=3):
     """Sample of a whole mesh, no symmetry used."""
-    modes = modes_at(phonon, mesh_of(phonon, divisions).full_q_points)
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
-    return thermal_sample(phonon, modes, sets, np.ones(len(modes)), irreducible=False)
+    modes = compute_modes(phonon, mesh_of(phonon, divisions).full_q_points)
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+    return make_thermal_sample(phonon, modes, sets, np.ones(len(modes)), irreducible=False)
 
 
 def reduced_mesh(phonon, divisions=3):
     mesh = mesh_of(phonon, divisions)
-    modes = modes_at(phonon, mesh.q_points)
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
-    return thermal_sample(phonon, modes, sets, mesh.weights, irreducible=True, tolerance=TOLERANCE)
+    modes = compute_modes(phonon, mesh.q_points)
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+    return make_thermal_sample(
+        phonon, modes, sets, mesh.weights, irreducible=True, tolerance=TOLERANCE
+    )
 
 
 def unprojected(sample):
     """Tensors of all frequency windows and temperatures, in which no symmetry was imposed."""
     bare = replace(sample, projector=np.eye(9))
-    return velocity_angular_momentum_tensor(bare, window_width=0.5)
+    return compute_velocity_angular_momentum_tensor(bare, window_width=0.5)
 
 
 @pytest.mark.parametrize("number", ALLOWED)
@@ -95,15 +97,15 @@ def test_form_of_the_tensor(number):
 def test_violation_of_the_symmetry_is_rounding_noise(number):
     phonon = spring_phonon(random_crystal(number, 1))
     for sample in (whole_mesh(phonon), reduced_mesh(phonon)):
-        assert velocity_angular_momentum_tensor(sample).violation.max() < 1e-7
+        assert compute_velocity_angular_momentum_tensor(sample).violation.max() < 1e-7
 
 
 @pytest.mark.parametrize("number", [174, 189, 215, 2, 14])
 def test_tensor_vanishes_where_the_point_group_forbids_it(number):
     """-6, -6m2 and -43m have l != 0 at general q and no response; with inversion l is 0 too."""
     sample = whole_mesh(spring_phonon(random_crystal(number, 0)))
-    bare, result = unprojected(sample), velocity_angular_momentum_tensor(sample)
-    largest = np.abs(mean_angular_momentum(sample.modes.eigenvectors, sample.sets)).max()
+    bare, result = unprojected(sample), compute_velocity_angular_momentum_tensor(sample)
+    largest = np.abs(compute_mean_angular_momentum(sample.modes.eigenvectors, sample.sets)).max()
     assert (largest > 1e-6) == (number not in {2, 14})
     if largest < 1e-6:
         # 1e-13 of what a mode with l = 1 and v = 10 Å THz contributes at 1/f of 1 THz.
@@ -117,7 +119,8 @@ def test_tensor_vanishes_where_the_point_group_forbids_it(number):
 def test_stars_stand_for_the_whole_mesh(number):
     phonon = spring_phonon(random_crystal(number, 0))
     whole, reduced = (
-        velocity_angular_momentum_tensor(sample(phonon)) for sample in (whole_mesh, reduced_mesh)
+        compute_velocity_angular_momentum_tensor(sample(phonon))
+        for sample in (whole_mesh, reduced_mesh)
     )
     size = np.abs(whole.response).max()
     np.testing.assert_allclose(reduced.response, whole.response, atol=1e-7 * size)
@@ -133,7 +136,8 @@ def test_tensor_turns_with_the_crystal(number, parity):
     phonon = spring_phonon(random_crystal(number, 0))
     R = parity * random_rotation(11)
     before, after = (
-        velocity_angular_momentum_tensor(reduced_mesh(p)) for p in (phonon, transformed(phonon, R))
+        compute_velocity_angular_momentum_tensor(reduced_mesh(p))
+        for p in (phonon, transformed(phonon, R))
     )
     expected = parity * np.einsum("ac,tcd,bd->tab", R, before.response, R)
     size = np.abs(expected).max()
@@ -146,14 +150,16 @@ def test_enantiomorphs_have_opposite_traces():
     """152 and 154, mirror images of each other."""
     phonon = spring_phonon(quartz(152))
     mirror = transformed(phonon, np.diag([-1.0, 1.0, 1.0]))
-    left, right = (velocity_angular_momentum_tensor(reduced_mesh(p)) for p in (phonon, mirror))
+    left, right = (
+        compute_velocity_angular_momentum_tensor(reduced_mesh(p)) for p in (phonon, mirror)
+    )
     assert np.abs(left.pseudoscalar).min() > 1e-3 * np.abs(left.response).max()
     np.testing.assert_allclose(left.pseudoscalar, -right.pseudoscalar, rtol=1e-6)
 
 
 def test_tensor_of_wurtzite_is_antisymmetric():
     """6mm: one component, xy = -yx, the polar vector along c."""
-    result = velocity_angular_momentum_tensor(reduced_mesh(spring_phonon(wurtzite())))
+    result = compute_velocity_angular_momentum_tensor(reduced_mesh(spring_phonon(wurtzite())))
     size = np.abs(result.response).max(axis=(1, 2))
     np.testing.assert_allclose(result.polar_vector[:, 2], result.response[:, 0, 1])
     np.testing.assert_allclose(np.abs(result.polar_vector[:, 2]), size)
@@ -166,15 +172,15 @@ def test_product_of_expectation_values_would_violate_the_symmetry():
     phonon = spring_phonon(wurtzite())
     sample = whole_mesh(phonon, 4)
     modes = mix(sample.modes, sample.sets)
-    mixed = thermal_sample(phonon, modes, sample.sets, sample.weights, irreducible=False)
-    one, other = (velocity_angular_momentum_tensor(s) for s in (sample, mixed))
+    mixed = make_thermal_sample(phonon, modes, sample.sets, sample.weights, irreducible=False)
+    one, other = (compute_velocity_angular_momentum_tensor(s) for s in (sample, mixed))
     size = np.abs(one.response).max()
     assert (np.diff(sample.sets, axis=1) == 0).any()
     for name in ("response", "by_band", "by_window", "scale"):
         np.testing.assert_allclose(getattr(other, name), getattr(one, name), atol=1e-8 * size)
     alone = np.broadcast_to(np.arange(sample.modes.n_bands), sample.sets.shape)
-    cut = thermal_sample(phonon, modes, alone, sample.weights, irreducible=False)
-    assert velocity_angular_momentum_tensor(cut).violation.max() > 1e-4
+    cut = make_thermal_sample(phonon, modes, alone, sample.weights, irreducible=False)
+    assert compute_velocity_angular_momentum_tensor(cut).violation.max() > 1e-4
 
 
 def test_sum_over_modes_written_out():
@@ -185,12 +191,12 @@ def test_sum_over_modes_written_out():
     found = phonon.run_qpoints(q_points, with_eigenvectors=True, with_group_velocities=True)
     x = h * found.frequencies * 1e12 / (k * 300)
     derivative = x / 300 / (4 * np.sinh(x / 2) ** 2)
-    momentum = angular_momentum(found.eigenvectors)
-    total = np.einsum("qbi,qbj,qb->ij", momentum, found.group_velocities, derivative)
+    angular_momenta = angular_momentum(found.eigenvectors)
+    total = np.einsum("qbi,qbj,qb->ij", angular_momenta, found.group_velocities, derivative)
     expected = (
         -h / (2 * np.pi) * 100 * total / (mesh.numbers.prod() * phonon.primitive.volume * 1e-30)
     )
-    result = velocity_angular_momentum_tensor(whole_mesh(phonon), [300.0])
+    result = compute_velocity_angular_momentum_tensor(whole_mesh(phonon), [300.0])
     size = np.abs(expected).max()
     np.testing.assert_allclose(result.response[0], expected, atol=1e-6 * size)
     assert result.unit == "J s m^-2 K^-1 per s"
@@ -206,16 +212,16 @@ def test_supercell_has_the_same_tensor():
     coarse = grid[grid[:, 2] == 0]
     results = []
     for crystal, points in ((phonon, grid), (repeated, coarse)):
-        modes = modes_at(crystal, points)
-        sets = degenerate_sets(modes.frequencies, TOLERANCE)
-        sample = thermal_sample(crystal, modes, sets, np.ones(len(points)), irreducible=False)
-        results.append(velocity_angular_momentum_tensor(sample).response)
+        modes = compute_modes(crystal, points)
+        sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+        sample = make_thermal_sample(crystal, modes, sets, np.ones(len(points)), irreducible=False)
+        results.append(compute_velocity_angular_momentum_tensor(sample).response)
     np.testing.assert_allclose(results[0], results[1], atol=1e-6 * np.abs(results[0]).max())
 
 
 @pytest.mark.parametrize("number", [1, 152])
 def test_parts_and_shares_add_up(number):
-    result = velocity_angular_momentum_tensor(
+    result = compute_velocity_angular_momentum_tensor(
         reduced_mesh(spring_phonon(random_crystal(number, 0)))
     )
     size = np.abs(result.response).max()
@@ -234,10 +240,10 @@ def test_parts_and_shares_add_up(number):
 
 def test_imaginary_modes_are_left_out_and_counted():
     phonon = spring_phonon(quartz())
-    stable = velocity_angular_momentum_tensor(reduced_mesh(phonon))
+    stable = compute_velocity_angular_momentum_tensor(reduced_mesh(phonon))
     assert (stable.n_imaginary, stable.imaginary_fraction) == (0, 0.0)
     phonon.force_constants = -phonon.force_constants
-    unstable = velocity_angular_momentum_tensor(reduced_mesh(phonon))
+    unstable = compute_velocity_angular_momentum_tensor(reduced_mesh(phonon))
     n_q = len(mesh_of(phonon, 3).q_points)
     assert not unstable.response.any()
     assert unstable.n_imaginary == 27 * n_q - 3
@@ -247,11 +253,11 @@ def test_imaginary_modes_are_left_out_and_counted():
 def test_share_of_one_q_point():
     """A single q-point holds the whole response, one of many a part of it."""
     phonon = spring_phonon(random_crystal(1, 0))
-    modes = modes_at(phonon, [[0.2, 0.1, 0.3]])
-    sets = degenerate_sets(modes.frequencies, TOLERANCE)
-    lone = thermal_sample(phonon, modes, sets, [1], irreducible=True)
-    np.testing.assert_allclose(velocity_angular_momentum_tensor(lone).largest_share, 1)
-    shares = velocity_angular_momentum_tensor(whole_mesh(phonon, 5)).largest_share
+    modes = compute_modes(phonon, [[0.2, 0.1, 0.3]])
+    sets = find_degenerate_sets(modes.frequencies, TOLERANCE)
+    lone = make_thermal_sample(phonon, modes, sets, [1], irreducible=True)
+    np.testing.assert_allclose(compute_velocity_angular_momentum_tensor(lone).largest_share, 1)
+    shares = compute_velocity_angular_momentum_tensor(whole_mesh(phonon, 5)).largest_share
     assert 1 / 125 < shares.max() < 0.5
 
 
@@ -260,12 +266,12 @@ def test_broken_force_constants_show_in_the_violation():
     noise = np.random.default_rng(0).normal(scale=0.05, size=phonon.force_constants.shape)
     phonon.force_constants = phonon.force_constants + noise
     for sample in (whole_mesh(phonon), reduced_mesh(phonon)):
-        assert velocity_angular_momentum_tensor(sample).violation.min() > 1e-3
+        assert compute_velocity_angular_momentum_tensor(sample).violation.min() > 1e-3
 
 
 def test_zincblende_has_angular_momentum_but_no_response():
     sample = whole_mesh(spring_phonon(zincblende()))
-    result = velocity_angular_momentum_tensor(sample)
+    result = compute_velocity_angular_momentum_tensor(sample)
     assert np.abs(angular_momentum(sample.modes.eigenvectors)).max() > 0.01
     assert (np.abs(result.response).max(axis=(1, 2)) < 1e-9 * result.scale).all()
 
@@ -277,12 +283,12 @@ def test_occupation_derivative_is_that_of_the_bose_function(temperature):
     kelvin = np.array([temperature - step, temperature + step])
     occupation = 1 / np.expm1(h * frequencies * 1e12 / (k * kelvin[:, None]))
     expected = (occupation[1] - occupation[0]) / (2 * step)
-    found = occupation_derivative(frequencies, np.array([temperature]))
+    found = compute_occupation_derivative(frequencies, np.array([temperature]))
     np.testing.assert_allclose(found[0], expected, rtol=1e-4)
 
 
 def test_occupation_derivative_has_its_classical_and_quantum_limits():
     """k_B / (h nu) where h nu << k_B T; no overflow where h nu >> k_B T."""
-    found = occupation_derivative(np.array([1e-3, 50.0]), np.array([1000.0, 1.0]))
+    found = compute_occupation_derivative(np.array([1e-3, 50.0]), np.array([1000.0, 1.0]))
     assert found[0, 0] == pytest.approx(k / (h * 1e9), rel=1e-6)
     assert found[1, 1] == 0.0

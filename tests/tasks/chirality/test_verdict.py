@@ -7,7 +7,7 @@ import pytest
 
 from tasks.chirality import ChiralityRecord, ChiralitySettings, ScoreSettings, Verdict, judge
 from tasks.chirality.analysis import analyze_force_constants
-from tasks.phonons import commensurate_frequencies
+from tasks.phonons import compute_commensurate_frequencies
 from tests.crystals import diamond, spring_phonon, tellurium
 
 COARSE = ChiralitySettings(mesh_spacing=0.08, path_spacing=0.2)
@@ -18,7 +18,7 @@ STABLE = np.array([0.5, 1.0, 7.0])
 def analysed(make) -> tuple[ChiralityRecord, np.ndarray]:
     """Record of a spring model, and its frequencies at the q-points of the supercell."""
     phonon = spring_phonon(make(), 3)
-    return analyze_force_constants(phonon, COARSE).record, commensurate_frequencies(phonon)
+    return analyze_force_constants(phonon, COARSE).record, compute_commensurate_frequencies(phonon)
 
 
 @pytest.fixture(scope="module")

@@ -10,18 +10,18 @@ from ase.io import write
 
 from tasks.crystals.curation import (
     CurationSettings,
-    charge_balance,
-    disagreement,
-    prototype,
-    skip_reason,
-    space_groups_at,
+    find_charge_balance,
+    find_skip_reason,
+    find_space_groups,
+    has_class_disagreement,
+    name_prototype,
 )
 from tasks.results import read_catalog
 from tasks.results.building import build_catalog
-from tasks.screening.classification import classified
-from tasks.screening.intake import plan_screening
+from tasks.screening.classification import classify_record
+from tasks.screening.plan import plan_screening
 from tasks.screening.settings import ScreenSettings, read_settings
-from tasks.sources import Provenance, SourceSettings, raw_records
+from tasks.sources import Provenance, SourceSettings, read_raw_records
 from tasks.symmetry import analyze_symmetry
 from tests.tasks.alloys import SETTINGS, intake_of, write_alloys
 from tests.tasks.traps import CINNABAR, TRAPS
@@ -37,8 +37,8 @@ def rattled_diamond() -> Atoms:
 def item_of(folder, atoms, settings, name="x"):
     """A crystal as it comes out of the reading."""
     write(folder / f"{name}.xyz", atoms, format="extxyz")
-    [raw] = raw_records(folder / f"{name}.xyz", settings.source)
-    return classified(raw, folder, settings)
+    [raw] = read_raw_records(folder / f"{name}.xyz", settings.source)
+    return classify_record(raw, folder, settings)
 
 
 def searches_of(monkeypatch, folder, atoms, settings) -> list[tuple[int, float]]:
@@ -94,7 +94,7 @@ def test_cinnabar_is_idealised_to_the_chosen_tolerance(tmp_path):
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
 def test_traps_have_another_space_group_to_a_loose_tolerance(trap):
-    assert space_groups_at(trap.atoms, (0.01, 0.1)) == [trap.tight, trap.loose]
+    assert find_space_groups(trap.atoms, (0.01, 0.1)) == [trap.tight, trap.loose]
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
@@ -147,7 +147,7 @@ def test_a_class_that_depends_on_the_tolerance_is_doubtful(tmp_path):
     [([5, 152], False), ([1, 227], True), ([19, 62], True), ([152, 186], True), ([0, 152], False)],
 )
 def test_disagreement_is_one_of_classes(numbers, expected):
-    assert disagreement(numbers) is expected
+    assert has_class_disagreement(numbers) is expected
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_disagreement_is_one_of_classes(numbers, expected):
     ],
 )
 def test_charges_balance_where_chemistry_says_so(formula, expected):
-    assert charge_balance(formula) == expected
+    assert find_charge_balance(formula) == expected
 
 
 @pytest.mark.parametrize(
@@ -184,16 +184,16 @@ def test_each_filter_tells_its_reason(values, word):
     row = {"chirality_class": "III", "charge_balance": "none"}
     zincblende, said = bulk("ZnS", "zincblende", a=5.41), Provenance(energy_above_hull=0.3)
     options = {"include_centrosymmetric": False}
-    found = skip_reason(row, zincblende, said, CurationSettings(**values), **options)
+    found = find_skip_reason(row, zincblende, said, CurationSettings(**values), **options)
     assert found.startswith(word)
-    assert skip_reason(row, zincblende, said, CurationSettings(), **options) is None
+    assert find_skip_reason(row, zincblende, said, CurationSettings(), **options) is None
 
 
 def test_an_unknown_energy_is_no_reason_to_skip():
     settings, row = CurationSettings(max_energy_above_hull=0.1), {"chirality_class": "II"}
     row["charge_balance"] = "uniform"
     options = {"include_centrosymmetric": False}
-    assert skip_reason(row, bulk("Si"), Provenance(), settings, **options) is None
+    assert find_skip_reason(row, bulk("Si"), Provenance(), settings, **options) is None
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_wrong_settings_are_told(values):
 
 def test_a_prototype_is_the_same_for_other_elements():
     names = {
-        prototype(atoms, 216, analyze_symmetry(atoms).wyckoff_letters)
+        name_prototype(atoms, 216, analyze_symmetry(atoms).wyckoff_letters)
         for atoms in (bulk("ZnS", "zincblende", a=5.4), bulk("GaAs", "zincblende", a=5.6))
     }
     assert len(names) == 1
@@ -221,10 +221,10 @@ def test_reasons_and_provenance_reach_the_catalogue(tmp_path):
             "source": SourceSettings(database="Alloys", licence="CC0", url="https://a.org/{id}")
         }
     )
-    intake = intake_of(source, tmp_path / "out", settings)
-    plan_screening(intake)
-    build_catalog(intake.dataset)
-    found = read_catalog(intake.dataset.root, "chirality").set_index("material_id")
+    context = intake_of(source, tmp_path / "out", settings)
+    plan_screening(context)
+    build_catalog(context.dataset)
+    found = read_catalog(context.dataset.root, "chirality").set_index("material_id")
     assert found["outcome"].eq("skipped").all()
     assert found.loc["helix", "reason"] == "element: Cu not wanted"
     assert found.loc["copper", "reason"].startswith("centrosymmetric")

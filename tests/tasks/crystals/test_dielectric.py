@@ -8,14 +8,14 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 
-from potentials import inverted
-from tasks.crystals.born_charges import nac_params_of, standardised
-from tasks.crystals.dielectric import DielectricResponse, carried_by
-from tasks.crystals.structures import material_of, standardize
+from potentials import invert
+from tasks.crystals.born_charges import make_nac_params, standardize_response
+from tasks.crystals.dielectric import DielectricResponse, take_response
+from tasks.crystals.structures import make_material, standardize
 from tasks.failures import RemediableError
-from tasks.screening.classification import classified
-from tasks.screening.intake import plan_screening
-from tasks.sources import parsed, raw_records
+from tasks.screening.classification import classify_record
+from tasks.screening.plan import plan_screening
+from tasks.sources import parse_record, read_raw_records
 from tests.crystals import random_crystal
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of, write_alloys
 
@@ -52,7 +52,7 @@ def described_otherwise(atoms: Atoms) -> Atoms:
 def test_tensors_turn_with_the_crystal(number):
     given = described_otherwise(random_crystal(number, 2, max_atoms=24))
     primitive = standardize(given, SYMPREC)
-    found = standardised(given, response_of(given), primitive, SYMPREC)
+    found = standardize_response(given, response_of(given), primitive, SYMPREC)
     expected = response_of(primitive)
     scale = np.abs(expected.born_charges).max()
     assert np.abs(found.born_charges - expected.born_charges).max() < 5e-3 * scale
@@ -89,12 +89,12 @@ def test_tensors_are_read_from_json_and_xyz(tmp_path):
     told = {k: v.tolist() for k, v in response.columns.items()}
     (tmp_path / "x.json").write_text(json.dumps(entry_of(atoms, **told)))
     write(tmp_path / "y.xyz", carrying(atoms, response), format="extxyz")
-    for raw in raw_records(tmp_path):
-        found = carried_by(parsed(raw).atoms)
+    for raw in read_raw_records(tmp_path):
+        found = take_response(parse_record(raw).atoms)
         assert found is not None
         assert found.born_charges == pytest.approx(response.born_charges, abs=1e-6)
         assert found.dielectric == pytest.approx(response.dielectric, abs=1e-6)
-        assert material_of(parsed(raw), SYMPREC).response is not None
+        assert make_material(parse_record(raw), SYMPREC).response is not None
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_tensors_are_read_from_json_and_xyz(tmp_path):
 def test_incomplete_tensors_are_refused(tmp_path, tensors, word):
     atoms = bulk("ZnS", "zincblende", a=5.4)
     (tmp_path / "x.json").write_text(json.dumps(entry_of(atoms, **tensors)))
-    [raw] = raw_records(tmp_path)
+    [raw] = read_raw_records(tmp_path)
     with pytest.raises(RemediableError, match=word):
-        material_of(parsed(raw), SYMPREC)
+        make_material(parse_record(raw), SYMPREC)
 
 
 @pytest.fixture(scope="module")
@@ -122,42 +122,42 @@ def screened(tmp_path_factory):
     """A chiral alloy and its mirror image, with charges in their records, through all stages."""
     folder = tmp_path_factory.mktemp("charged")
     source = write_alloys(folder, "helix")
-    [raw] = raw_records(source)
-    helix = parsed(raw).atoms
+    [raw] = read_raw_records(source)
+    helix = parse_record(raw).atoms
     for path in source.iterdir():
         path.unlink()
     entries = [
         entry_of(atoms, **{k: v.tolist() for k, v in response_of(atoms).columns.items()})
         | {"material_id": name}
-        for name, atoms in (("left", helix), ("right", inverted(helix)))
+        for name, atoms in (("left", helix), ("right", invert(helix)))
     ]
     (source / "pair.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
-    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
-    plan = plan_screening(intake)
-    carry_out(plan, intake)
-    return intake, plan
+    context = intake_of(source, tmp_path_factory.mktemp("dataset"))
+    plan = plan_screening(context)
+    carry_out(plan, context)
+    return context, plan
 
 
-def rows(intake, table):
-    return {row["material_id"]: row for row in intake.dataset.read(table).to_pylist()}
+def rows(context, table):
+    return {row["material_id"]: row for row in context.dataset.read(table).to_pylist()}
 
 
 def test_charges_of_a_record_are_used_for_its_phonons(screened):
-    intake, _ = screened
-    found = rows(intake, "force_constants")["left"]
-    material = rows(intake, "materials")["left"]
-    assert rows(intake, "phonons")["left"]["nac"]
+    context, _ = screened
+    found = rows(context, "force_constants")["left"]
+    material = rows(context, "materials")["left"]
+    assert rows(context, "phonons")["left"]["nac"]
     assert found["born"] == pytest.approx(material["born_charges"], abs=1e-9)
     assert found["dielectric"] == pytest.approx(material["dielectric_tensor"], abs=1e-9)
-    assert rows(intake, "chirality")["left"]
+    assert rows(context, "chirality")["left"]
 
 
 def test_a_mirror_image_has_the_charges_of_its_own_record(screened):
     """Tensors of even rank are those of the original, with its atoms renamed."""
-    intake, plan = screened
+    context, plan = screened
     assert sum(work.image_keys is not None for work in plan.open["relaxation"]) == 1
-    assert rows(intake, "phonons")["right"]["nac"]
-    found = rows(intake, "force_constants")["right"]
+    assert rows(context, "phonons")["right"]["nac"]
+    found = rows(context, "force_constants")["right"]
     atoms = Atoms(
         numbers=found["numbers"],
         cell=np.reshape(found["cell"], (3, 3)),
@@ -167,7 +167,7 @@ def test_a_mirror_image_has_the_charges_of_its_own_record(screened):
     # The relaxation moves atoms a little, and these tensors with them.
     expected = response_of(atoms).born_charges.ravel()
     scale = np.abs(expected).max()
-    original = rows(intake, "force_constants")["left"]
+    original = rows(context, "force_constants")["left"]
     assert sorted(np.abs(found["born"])) == pytest.approx(sorted(np.abs(original["born"])))
     assert np.abs(np.array(found["born"]) - expected).max() < 0.3 * scale
 
@@ -189,7 +189,7 @@ def test_charges_are_part_of_the_key_of_the_phonons(tmp_path):
 
 def test_a_crystal_without_charges_has_no_correction(tmp_path):
     write(tmp_path / "x.xyz", bulk("CuAu", "zincblende", a=5.74), format="extxyz")
-    [raw] = raw_records(tmp_path)
-    found = classified(raw, tmp_path, SETTINGS)
+    [raw] = read_raw_records(tmp_path)
+    found = classify_record(raw, tmp_path, SETTINGS)
     assert "born_charges" not in found.row
-    assert nac_params_of(found.row) is None
+    assert make_nac_params(found.row) is None

@@ -11,10 +11,14 @@ from ase import Atoms
 from ase.build import bulk
 from ase.spacegroup import crystal
 
-from potentials import inverted
-from tasks.crystals.duplicates import Duplicates, may_have_become_one, relaxed_originals
-from tasks.crystals.structures import standardize, structure_hash
-from tasks.screening.intake import plan_screening
+from potentials import invert
+from tasks.crystals.duplicates import (
+    Duplicates,
+    find_relaxed_originals,
+    select_possible_repetitions,
+)
+from tasks.crystals.structures import compute_structure_hash, standardize
+from tasks.screening.plan import plan_screening
 from tasks.sources.materials import read_materials
 from tasks.symmetry import analyze_symmetry
 from tests.crystals import random_crystal
@@ -39,9 +43,9 @@ def remember(known: Duplicates, name: str, atoms: Atoms) -> str | None:
     """Name of the crystal that a crystal repeats."""
     cell = standardize(atoms, SYMPREC)
     symmetry = analyze_symmetry(cell, SYMPREC)
-    return known.original_of(
+    return known.find_original(
         name,
-        structure_hash(cell),
+        compute_structure_hash(cell),
         cell,
         symmetry.number,
         symmetry.wyckoff_letters,
@@ -62,8 +66,8 @@ def test_a_mirror_image_in_the_same_space_group_is_no_repetition(number):
     """In these groups left and right crystals have the same space group."""
     atoms, known = random_crystal(number, 1), Duplicates(0.1)
     assert remember(known, "right", atoms) is None
-    assert remember(known, "left", inverted(atoms)) is None
-    assert remember(known, "left again", other_description(inverted(atoms))) == "left"
+    assert remember(known, "left", invert(atoms)) is None
+    assert remember(known, "left again", other_description(invert(atoms))) == "left"
 
 
 def test_left_and_right_quartz_are_two_crystals():
@@ -105,7 +109,7 @@ def test_a_candidate_takes_less_than_a_kilobyte():
     for name, (atoms, digest) in crystals.items():
         if name == "mp-2":  # the first one fills the caches of libraries
             tracemalloc.start()
-        assert known.original_of(name, digest, atoms, 152, letters, chiral=True) is None
+        assert known.find_original(name, digest, atoms, 152, letters, chiral=True) is None
     gc.collect()
     ours = tracemalloc.Filter(inclusive=True, filename_pattern="*/tasks/*.py")
     traces = tracemalloc.take_snapshot().filter_traces([ours]).traces
@@ -170,7 +174,7 @@ def test_crystals_that_relax_into_one_are_named_by_the_first(number):
         relaxed("c", random_crystal(number, 2)),
         relaxed("d", atoms),
     ]
-    assert relaxed_originals(rows) == {"b": "a", "d": "a"}
+    assert find_relaxed_originals(rows) == {"b": "a", "d": "a"}
 
 
 @pytest.mark.parametrize(
@@ -184,19 +188,19 @@ def test_crystals_that_relax_into_one_are_named_by_the_first(number):
 )
 def test_another_minimum_isotope_or_potential_is_another_crystal(difference):
     atoms = random_crystal(152, 1)
-    assert relaxed_originals([relaxed("a", atoms), relaxed("b", atoms, **difference)]) == {}
+    assert find_relaxed_originals([relaxed("a", atoms), relaxed("b", atoms, **difference)]) == {}
 
 
 def test_an_expanded_crystal_is_another_one_although_its_shape_is_the_same():
     atoms = random_crystal(152, 1)
     larger = atoms.copy()
     larger.set_cell(atoms.cell * 1.02, scale_atoms=True)
-    assert relaxed_originals([relaxed("a", atoms), relaxed("b", larger)]) == {}
+    assert find_relaxed_originals([relaxed("a", atoms), relaxed("b", larger)]) == {}
 
 
 def test_relaxed_mirror_images_are_two_crystals():
     atoms = random_crystal(198, 1)
-    assert relaxed_originals([relaxed("a", atoms), relaxed("b", inverted(atoms))]) == {}
+    assert find_relaxed_originals([relaxed("a", atoms), relaxed("b", invert(atoms))]) == {}
 
 
 def test_the_least_changed_crystal_stands_for_the_others():
@@ -206,7 +210,7 @@ def test_the_least_changed_crystal_stands_for_the_others():
         relaxed("b", atoms, volume_change=-0.03),
         relaxed("c", atoms, volume_change=0.02),
     ]
-    assert relaxed_originals(rows) == {"a": "c", "b": "c"}
+    assert find_relaxed_originals(rows) == {"a": "c", "b": "c"}
 
 
 def test_only_crystals_of_the_same_elements_energy_and_group_are_compared():
@@ -220,5 +224,5 @@ def test_only_crystals_of_the_same_elements_energy_and_group_are_compared():
         relaxed("d", other, energy=-5.0),
         relaxed("e", replaced, energy=-5.0),
     ]
-    assert sorted(may_have_become_one(rows)) == ["key of a", "key of b"]
-    assert may_have_become_one([]) == []
+    assert sorted(select_possible_repetitions(rows)) == ["key of a", "key of b"]
+    assert select_possible_repetitions([]) == []

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from ase.io import write
 
-from potentials import inverted
+from potentials import invert
 from tasks.chirality import angular_momentum
-from tasks.crystals.enantiomorphs import Gallery, are_enantiomorphs
+from tasks.crystals.enantiomorphs import EnantiomorphIndex, are_enantiomorphs
 from tasks.crystals.structures import standardize
 from tasks.failures import Failure
-from tasks.phonons.mirror import mirror_image
+from tasks.phonons.mirror import make_mirror_image
 from tasks.results import read_catalog
 from tasks.results.building import build_catalog
 from tasks.screening.costs import StageSeconds
-from tasks.screening.decisions import Intake
-from tasks.screening.intake import Plan, plan_screening
-from tasks.screening.planning import Work
+from tasks.screening.decisions import RunContext
+from tasks.screening.plan import Plan, plan_screening
+from tasks.screening.planning import WorkItem
 from tasks.screening.stages import run_stage
 from tasks.storage import Dataset
 from tasks.symmetry import classify_space_group
@@ -44,39 +44,42 @@ def test_mirror_images_are_told_from_copies(number):
     """In all 65 Sohncke groups, whatever the orientation, origin and order of the atoms."""
     rng = np.random.default_rng(number)
     atoms = standardize(random_crystal(number, 1), SYMPREC)
-    assert are_enantiomorphs(atoms, turned(inverted(atoms), rng), SYMPREC)
+    assert are_enantiomorphs(atoms, turned(invert(atoms), rng), SYMPREC)
     assert not are_enantiomorphs(atoms, turned(atoms, rng), SYMPREC)
 
 
 def test_similar_crystals_of_other_hand_are_not_the_same():
     atoms = standardize(random_crystal(152, 1), SYMPREC)
-    moved = inverted(atoms)
+    moved = invert(atoms)
     moved.set_cell(1.01 * np.asarray(moved.cell), scale_atoms=True)
-    assert are_enantiomorphs(atoms, inverted(atoms), SYMPREC)
+    assert are_enantiomorphs(atoms, invert(atoms), SYMPREC)
     assert not are_enantiomorphs(atoms, moved, SYMPREC)
-    other = inverted(standardize(random_crystal(152, 2), SYMPREC))
+    other = invert(standardize(random_crystal(152, 2), SYMPREC))
     assert not are_enantiomorphs(atoms, other, SYMPREC)
 
 
-def work(name: str) -> Work:
-    return Work(name, f"{name}-key", ("r", "p", "c"), StageSeconds(1.0, 1.0, 1.0))
+def work(name: str) -> WorkItem:
+    return WorkItem(name, f"{name}-key", ("r", "p", "c"), StageSeconds(1.0, 1.0, 1.0))
 
 
 def test_a_gallery_knows_the_first_of_each_chiral_crystal():
-    gallery = Gallery(SYMPREC)
+    enantiomorphs = EnantiomorphIndex(SYMPREC)
     left, other = (standardize(random_crystal(n, 1), SYMPREC) for n in (152, 19))
-    right = standardize(inverted(left), SYMPREC)
-    assert gallery.image_of(work("left"), left, 152) is None
-    assert gallery.image_of(work("other"), other, 19) is None
-    assert gallery.image_of(work("right"), right, 154) == work("left")
-    assert gallery.image_of(work("right again"), right, 154) == work("left")
+    right = standardize(invert(left), SYMPREC)
+    assert enantiomorphs.find_mirror_image(work("left"), left, 152) is None
+    assert enantiomorphs.find_mirror_image(work("other"), other, 19) is None
+    assert enantiomorphs.find_mirror_image(work("right"), right, 154) == work("left")
+    assert enantiomorphs.find_mirror_image(work("right again"), right, 154) == work("left")
 
 
 def test_achiral_crystals_have_no_enantiomorph():
-    gallery = Gallery(SYMPREC)
+    enantiomorphs = EnantiomorphIndex(SYMPREC)
     atoms = standardize(random_crystal(186, 1), SYMPREC)
-    assert gallery.image_of(work("first"), atoms, 186) is None
-    assert gallery.image_of(work("second"), standardize(inverted(atoms), SYMPREC), 186) is None
+    assert enantiomorphs.find_mirror_image(work("first"), atoms, 186) is None
+    assert (
+        enantiomorphs.find_mirror_image(work("second"), standardize(invert(atoms), SYMPREC), 186)
+        is None
+    )
 
 
 @pytest.mark.parametrize("number", [1, 4, 19, 76, 146, 152, 173, 198])
@@ -85,7 +88,7 @@ def test_mirrored_force_constants_give_the_spectrum_and_the_opposite_angular_mom
     phonon = spring_phonon(random_crystal(number, 3), 1)
     q_points = np.random.default_rng(number).uniform(-0.5, 0.5, (20, 3))
     found = []
-    for crystal in (phonon, mirror_image(phonon)):
+    for crystal in (phonon, make_mirror_image(phonon)):
         modes = crystal.run_qpoints(q_points, with_eigenvectors=True)
         found.append((modes.frequencies, angular_momentum(modes.eigenvectors)))
     (here, l_here), (there, l_there) = found
@@ -95,22 +98,22 @@ def test_mirrored_force_constants_give_the_spectrum_and_the_opposite_angular_mom
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Intake, Plan]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunContext, Plan]:
     """A chiral alloy, its mirror image, and what follows of it."""
     source = write_alloys(tmp_path_factory.mktemp("pair"), "helix")
     with_image(source)
-    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
-    plan = plan_screening(intake)
-    carry_out(plan, intake)
-    build_catalog(intake.dataset)
-    return intake, plan
+    context = intake_of(source, tmp_path_factory.mktemp("dataset"))
+    plan = plan_screening(context)
+    carry_out(plan, context)
+    build_catalog(context.dataset)
+    return context, plan
 
 
 def with_image(source: Path) -> None:
     """Add the mirror image of the chiral alloy."""
     from ase.io import read
 
-    write(source / "helix_image.cif", inverted(read(source / "helix.cif")))
+    write(source / "helix_image.cif", invert(read(source / "helix.cif")))
 
 
 def opened(plan: Plan) -> dict[str, list[str]]:
@@ -118,10 +121,10 @@ def opened(plan: Plan) -> dict[str, list[str]]:
 
 
 def test_one_of_two_enantiomorphs_is_computed(pair):
-    intake, plan = pair
+    context, plan = pair
     [original, image] = sorted(plan.open["relaxation"], key=lambda w: bool(w.image_keys))
     assert image.image_keys == original.keys
-    relaxations = intake.dataset.read("relaxations").to_pandas().set_index("key")
+    relaxations = context.dataset.read("relaxations").to_pandas().set_index("key")
     assert relaxations.loc[original.keys[0], "n_evaluations"] > 0
     assert relaxations.loc[image.keys[0], "n_evaluations"] == 0
     assert relaxations.loc[image.keys[0], "potential_time"] == 0
@@ -138,11 +141,11 @@ def test_both_have_all_results_and_the_catalogue_says_whose_they_are(pair):
 def test_taken_over_results_are_those_of_a_computation(pair, tmp_path):
     """The same lowest and highest frequency as when the image is computed itself."""
     both = SETTINGS.model_copy(update={"both_hands": True})
-    intake = intake_of(pair[0].source, tmp_path, both)
-    plan = plan_screening(intake)
+    context = intake_of(pair[0].source, tmp_path, both)
+    plan = plan_screening(context)
     assert all(work.image_keys is None for work in plan.open["relaxation"])
-    carry_out(plan, intake)
-    build_catalog(intake.dataset)
+    carry_out(plan, context)
+    build_catalog(context.dataset)
     names = ["min_frequency_commensurate", "mean_optical_angular_momentum", "volume_change"]
     here, there = (
         read_catalog(root, "chirality").set_index("material_id")[names].sort_index()
@@ -157,12 +160,12 @@ def test_the_screening_again_has_nothing_to_do(pair):
 
 def test_an_image_waits_for_its_original(pair, tmp_path):
     """Its stages leave it as it is; nothing is committed for it, and it stays open."""
-    intake = replace(pair[0], dataset=Dataset(tmp_path))
-    plan = plan_screening(intake)
+    context = replace(pair[0], dataset=Dataset(tmp_path))
+    plan = plan_screening(context)
     images = [w for w in plan.open["relaxation"] if w.image_keys]
-    report = run_stage("relaxation", images, intake.dataset, intake.settings, emt)
+    report = run_stage("relaxation", images, context.dataset, context.settings, emt)
     assert (report.succeeded, report.failures) == ((), ())
-    assert sorted(opened(plan_screening(intake))["relaxation"]) == ["helix", "helix_image"]
+    assert sorted(opened(plan_screening(context))["relaxation"]) == ["helix", "helix_image"]
 
 
 def test_an_image_shares_the_failure_of_its_original(tmp_path):
@@ -171,8 +174,8 @@ def test_an_image_shares_the_failure_of_its_original(tmp_path):
     impatient = SETTINGS.model_copy(
         update={"relaxation": SETTINGS.relaxation.model_copy(update={"max_evaluations": 1})}
     )
-    intake = intake_of(source, tmp_path / "out", impatient)
-    reports = carry_out(plan_screening(intake), intake, stages=["relaxation"])
+    context = intake_of(source, tmp_path / "out", impatient)
+    reports = carry_out(plan_screening(context), context, stages=["relaxation"])
     failures: dict[str, Failure] = {f.material_id: f for f in reports["relaxation"].failures}
     assert failures["helix_image"].message == f"its mirror image helix: {failures['helix'].message}"
-    assert plan_screening(intake).n_open == 0
+    assert plan_screening(context).n_open == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.crystals.idealisation import idealise
+from tasks.crystals.idealisation import idealize
 from tasks.symmetry import find_dataset
 from tests.crystals import random_crystal
 
@@ -26,13 +26,13 @@ def distorted(number):
 def test_the_space_group_is_obeyed_exactly(number):
     given = distorted(number)
     assert find_dataset(given, 1e-5).number == 1
-    assert find_dataset(idealise(given, TOLERANCE), 1e-7).number == number
+    assert find_dataset(idealize(given, TOLERANCE), 1e-7).number == number
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_cell_orientation_and_order_stay(number):
     given = distorted(number)
-    found = idealise(given, TOLERANCE)
+    found = idealize(given, TOLERANCE)
     assert (found.numbers == given.numbers).all()
     assert np.abs(found.positions - given.positions).max() < TOLERANCE
     strain = np.linalg.solve(given.cell.array, found.cell.array)
@@ -41,4 +41,4 @@ def test_cell_orientation_and_order_stay(number):
 
 def test_an_exact_crystal_stays_as_it_is():
     given = random_crystal(152, 2)
-    assert idealise(given, TOLERANCE).positions == pytest.approx(given.positions, abs=1e-9)
+    assert idealize(given, TOLERANCE).positions == pytest.approx(given.positions, abs=1e-9)

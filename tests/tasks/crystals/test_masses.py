@@ -9,16 +9,16 @@ from ase.build import bulk
 from ase.db import connect
 from ase.io import read, write
 
-from potentials import inverted
-from tasks.crystals.cells import atoms_of_cell, cell_of_atoms
+from potentials import invert
+from tasks.crystals.cells import make_atoms, make_phonopy_cell
 from tasks.crystals.duplicates import Duplicates
-from tasks.crystals.masses import number_and_mass, set_special_masses, special_masses
-from tasks.crystals.rows import atoms_of, structure_columns
-from tasks.crystals.structures import standardize, structure_hash
+from tasks.crystals.masses import find_number_and_mass, find_special_masses, set_special_masses
+from tasks.crystals.rows import make_structure_columns, read_atoms
+from tasks.crystals.structures import compute_structure_hash, standardize
 from tasks.failures import RemediableError
-from tasks.phonons import phonopy_of
-from tasks.screening.intake import plan_screening
-from tasks.symmetry import find_dataset, species_labels
+from tasks.phonons import make_phonopy
+from tasks.screening.plan import plan_screening
+from tasks.symmetry import find_dataset, label_species
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 from tests.tasks.sources.records_of import accepted, cif
 
@@ -89,8 +89,8 @@ def as_file(atoms: Atoms, folder, name: str) -> bytes:
 def test_deuterium_is_hydrogen_of_mass_2014_in_every_format(name, heavy, light):
     found, usual = accepted(name, heavy), accepted(name, light)
     assert sorted(found.atoms.symbols) == sorted(usual.atoms.symbols) == ["H", "Li"]
-    assert special_masses(found.atoms) == pytest.approx([6.94, 2.014], abs=0.01)
-    assert special_masses(usual.atoms) is None
+    assert find_special_masses(found.atoms) == pytest.approx([6.94, 2.014], abs=0.01)
+    assert find_special_masses(usual.atoms) is None
     assert usual.structure_hash == standard_hash(HYDRIDE)
     assert found.structure_hash == standard_hash(DEUTERIDE)
 
@@ -104,24 +104,24 @@ def test_masses_of_ase_are_read(tmp_path, name):
 
 
 def standard_hash(atoms: Atoms) -> str:
-    return structure_hash(standardize(atoms, SYMPREC))
+    return compute_structure_hash(standardize(atoms, SYMPREC))
 
 
 def test_masses_of_another_table_are_not_special():
     """A crystal whose file lists the usual masses is the crystal without that list."""
     atoms = HYDRIDE.copy()
     set_special_masses(atoms, [6.941, 1.00794])
-    assert special_masses(atoms) is None
-    assert structure_hash(atoms) == structure_hash(HYDRIDE)
+    assert find_special_masses(atoms) is None
+    assert compute_structure_hash(atoms) == compute_structure_hash(HYDRIDE)
 
 
 def test_masses_that_differ_inside_an_element_are_special():
     """Iron 56 beside natural iron differs by less than tables may."""
     atoms = bulk("Fe", cubic=True)
     set_special_masses(atoms, [55.845, 55.935])
-    assert special_masses(atoms) == pytest.approx([55.845, 55.935])
+    assert find_special_masses(atoms) == pytest.approx([55.845, 55.935])
     set_special_masses(uniform := bulk("Fe", cubic=True), [55.935, 55.935])
-    assert special_masses(uniform) is None
+    assert find_special_masses(uniform) is None
 
 
 @pytest.mark.parametrize("masses", [[1.0], [6.94, -2.0], [6.94, None], [6.94, "heavy"]])
@@ -135,9 +135,9 @@ def test_masses_that_are_none_cost_no_crystal(masses):
 
 
 def test_symbols_of_isotopes_are_those_of_hydrogen_alone():
-    assert number_and_mass("T") == (1, 3.016)
+    assert find_number_and_mass("T") == (1, 3.016)
     with pytest.raises(RemediableError, match="'Q' is no element"):
-        number_and_mass("Q")
+        find_number_and_mass("Q")
 
 
 def layered_copper() -> Atoms:
@@ -153,25 +153,25 @@ def test_symmetry_is_that_of_the_crystal_with_its_masses():
     assert find_dataset(atoms, SYMPREC).number == 123
     primitive = standardize(atoms, SYMPREC)
     assert sorted(primitive.get_masses()) == [62.93, 64.93]
-    assert len(set(species_labels(primitive))) == 2
-    assert list(species_labels(DEUTERIDE)) == [3, 1]
+    assert len(set(label_species(primitive))) == 2
+    assert list(label_species(DEUTERIDE)) == [3, 1]
 
 
 def test_masses_survive_every_way_of_storing_a_crystal():
     atoms = standardize(layered_copper(), SYMPREC)
     for other in (
-        atoms_of(structure_columns(atoms)),
-        atoms_of_cell(cell_of_atoms(atoms)),
+        read_atoms(make_structure_columns(atoms)),
+        make_atoms(make_phonopy_cell(atoms)),
         standardize(atoms, SYMPREC),
     ):
         assert other.get_masses() == pytest.approx(atoms.get_masses())
-    assert special_masses(atoms_of(structure_columns(HYDRIDE))) is None
-    assert list(cell_of_atoms(HYDRIDE).masses) == pytest.approx([6.94, 1.008], abs=1e-2)
+    assert find_special_masses(read_atoms(make_structure_columns(HYDRIDE))) is None
+    assert list(make_phonopy_cell(HYDRIDE).masses) == pytest.approx([6.94, 1.008], abs=1e-2)
 
 
 def test_modes_are_classified_by_the_group_of_the_masses():
     atoms = standardize(layered_copper(), SYMPREC)
-    phonon = phonopy_of(cell_of_atoms(atoms), 2 * np.eye(3, dtype=int))
+    phonon = make_phonopy(make_phonopy_cell(atoms), 2 * np.eye(3, dtype=int))
     assert len(phonon.primitive_symmetry.symmetry_operations["rotations"]) == 16
     assert phonon.primitive.masses == pytest.approx(atoms.get_masses())
 
@@ -181,7 +181,9 @@ def test_isotopologues_are_no_repetitions_of_each_other():
 
     def original(name, atoms):
         letters = ("a", "b")
-        return known.original_of(name, structure_hash(atoms), atoms, 225, letters, chiral=False)
+        return known.find_original(
+            name, compute_structure_hash(atoms), atoms, 225, letters, chiral=False
+        )
 
     assert original("LiH", HYDRIDE) is None
     assert original("LiD", DEUTERIDE) is None
@@ -198,10 +200,10 @@ def test_a_heavy_crystal_is_screened_with_its_masses(tmp_path):
         atoms.set_masses(factor * atoms.get_masses())
         columns = ["symbols", "positions", "masses"]
         write(source / "alloy.extxyz", atoms, format="extxyz", columns=columns)
-        intake = intake_of(source, tmp_path / f"out-{factor}")
-        carry_out(plan_screening(intake), intake)
-        [row] = intake.dataset.read("phonons").to_pylist()
-        [material] = intake.dataset.read("materials").to_pylist()
+        context = intake_of(source, tmp_path / f"out-{factor}")
+        carry_out(plan_screening(context), context)
+        [row] = context.dataset.read("phonons").to_pylist()
+        [material] = context.dataset.read("materials").to_pylist()
         assert (material["masses"] is None) == (factor == 1.0)
         highest[factor] = row["max_frequency"]
     assert highest[4.0] == pytest.approx(highest[1.0] / 2, rel=1e-3)
@@ -215,14 +217,14 @@ def test_a_mirror_image_with_isotopes_is_computed_itself(tmp_path, mass):
     write_alloys(source, "helix")
     helix = read(source / "helix.cif")
     columns = ["symbols", "positions"] + ([] if mass is None else ["masses"])
-    for name, atoms in (("helix", helix), ("image", inverted(helix))):
+    for name, atoms in (("helix", helix), ("image", invert(helix))):
         if mass is not None:
             atoms.set_masses([mass if s == "Cu" else None for s in atoms.symbols])
         write(source / f"{name}.extxyz", atoms, format="extxyz", columns=columns)
     (source / "helix.cif").unlink()
-    intake = intake_of(source, tmp_path / "out")
-    plan_screening(intake)
-    rows = {r["material_id"]: r for r in intake.dataset.read("plan").to_pylist()}
+    context = intake_of(source, tmp_path / "out")
+    plan_screening(context)
+    rows = {r["material_id"]: r for r in context.dataset.read("plan").to_pylist()}
     assert rows["image"]["enantiomorph_of"] == ("helix" if mass is None else None)
     assert {row["outcome"] for row in rows.values()} == {"screen"}
 
@@ -237,12 +239,12 @@ def test_an_isotope_on_one_site_lowers_the_group_through_all_stages(tmp_path):
     helix.set_masses([65.9 if index == 3 else None for index in range(len(helix))])
     columns = ["symbols", "positions", "masses"]
     write(source / "one.extxyz", helix, format="extxyz", columns=columns)
-    intake = intake_of(source, tmp_path / "out")
-    reports = carry_out(plan_screening(intake), intake)
+    context = intake_of(source, tmp_path / "out")
+    reports = carry_out(plan_screening(context), context)
     assert not any(report.failures for report in reports.values())
-    [material] = intake.dataset.read("materials").to_pylist()
-    [relaxed] = intake.dataset.read("relaxations").to_pylist()
-    [constants] = intake.dataset.read("force_constants").to_pylist()
+    [material] = context.dataset.read("materials").to_pylist()
+    [relaxed] = context.dataset.read("relaxations").to_pylist()
+    [constants] = context.dataset.read("force_constants").to_pylist()
     assert (material["space_group_number"], relaxed["space_group_number_final"]) == (5, 5)
     for row in (material, relaxed, constants):
         assert np.sort(row["masses"])[-4:] == pytest.approx([65.9, *[196.967] * 3], abs=1e-3)

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from potentials import load_potential
-from tasks.crystals.measured_cells import MeasuredCells, volume_per_atom
+from tasks.crystals.measured_cells import MeasuredCells, compute_volume_per_atom
 from tasks.crystals.structures import standardize
 from tasks.results import read_catalog
 from tasks.results.building import build_catalog
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tasks.screening.settings import ScreenSettings
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of, write_alloys
 
@@ -32,17 +32,22 @@ HELIX = "_cell_measurement_temperature 293\n"
 
 
 def test_published_cells_are_known_for_both_hands():
-    known = MeasuredCells.of([])
+    known = MeasuredCells.from_rows([])
     volume = 4.916**2 * 5.4054 * 0.75**0.5 / 9
     for group in (152, 154):
-        assert known.change("SiO2", group, 9, cube(9, 1.1 * volume)) == pytest.approx(0.1, abs=1e-4)
+        assert known.compare_volume("SiO2", group, 9, cube(9, 1.1 * volume)) == pytest.approx(
+            0.1, abs=1e-4
+        )
 
 
 @pytest.mark.parametrize(
     ("formula", "group", "n_atoms"), [("SiO2", 180, 12), ("SiO2", 1, 9), ("GeS2", 154, 9)]
 )
 def test_other_crystals_are_not_compared(formula, group, n_atoms):
-    assert MeasuredCells.of([]).change(formula, group, n_atoms, cube(n_atoms, 12.0)) is None
+    assert (
+        MeasuredCells.from_rows([]).compare_volume(formula, group, n_atoms, cube(n_atoms, 12.0))
+        is None
+    )
 
 
 def test_of_several_measured_cells_the_nearest_counts():
@@ -50,9 +55,9 @@ def test_of_several_measured_cells_the_nearest_counts():
     cell = [10.0, 0, 0, 0, 10.0, 0, 0, 0, 10.0]
     row = {"formula": "Te", "space_group_number": 154, "n_atoms": 25, "cell": cell}
     rows = [row, row | {"cell": [11.0, *cell[1:]]}]
-    found = MeasuredCells.of(rows).change("Te", 152, 25, cube(25, 44.0))
+    found = MeasuredCells.from_rows(rows).compare_volume("Te", 152, 25, cube(25, 44.0))
     assert found == pytest.approx(0.0, abs=1e-12)
-    assert volume_per_atom(cell, 25) == pytest.approx(40.0)
+    assert compute_volume_per_atom(cell, 25) == pytest.approx(40.0)
 
 
 def row_of(tmp_path, name: str, text: str) -> dict:
@@ -62,10 +67,10 @@ def row_of(tmp_path, name: str, text: str) -> dict:
     write_alloys(source, "helix")
     path = source / "helix.cif"
     path.write_text(path.read_text().replace("_cell_length_a", f"{text}_cell_length_a", 1))
-    intake = intake_of(source, tmp_path / f"{name}-out")
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
-    return read_catalog(intake.dataset.root, "chirality").to_dict("records")[0]
+    context = intake_of(source, tmp_path / f"{name}-out")
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
+    return read_catalog(context.dataset.root, "chirality").to_dict("records")[0]
 
 
 def test_a_measured_cell_is_compared_and_another_one_is_not_checked(tmp_path):
@@ -89,10 +94,10 @@ def test_one_measured_file_serves_all_files_of_a_crystal(tmp_path):
     settings = ScreenSettings.model_validate(
         intake_of(tmp_path, tmp_path).settings.model_dump() | {"curation": {"duplicates": False}}
     )
-    intake = intake_of(tmp_path, tmp_path / "out", settings)
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
-    rows = read_catalog(intake.dataset.root, "chirality").set_index("material_id")
+    context = intake_of(tmp_path, tmp_path / "out", settings)
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
+    rows = read_catalog(context.dataset.root, "chirality").set_index("material_id")
     first, second = (rows.loc[name] for name in ("helix", "computed"))
     assert abs(first["volume_change"] - second["volume_change"]) > 0.03
     expected = first["measured_volume_change"]
@@ -112,10 +117,10 @@ def both_origins(tmp_path_factory):
         ase.io.write(source / f"{name}-computed.cif", atoms)
     changes = {"potential": {}, "curation": {"duplicates": False}}
     settings = ScreenSettings.model_validate(SETTINGS.model_dump() | changes)
-    intake = intake_of(source, source / "out", settings, card=lambda: DEFAULT().card)
-    carry_out(plan_screening(intake), intake, DEFAULT)
-    build_catalog(intake.dataset)
-    return read_catalog(intake.dataset.root, "chirality").set_index("material_id")
+    context = intake_of(source, source / "out", settings, card=lambda: DEFAULT().card)
+    carry_out(plan_screening(context), context, DEFAULT)
+    build_catalog(context.dataset)
+    return read_catalog(context.dataset.root, "chirality").set_index("material_id")
 
 
 @pytest.mark.parametrize("name", COMPUTED)

@@ -12,9 +12,14 @@ from ase.io import write
 
 import data
 from tasks.crystals import Material
-from tasks.crystals.structures import check_crystal, reduced_formula, standardize, structure_hash
+from tasks.crystals.structures import (
+    check_crystal,
+    compute_structure_hash,
+    reduce_formula,
+    standardize,
+)
 from tasks.failures import Failure, RemediableError
-from tasks.sources import parsed, raw_records
+from tasks.sources import parse_record, read_raw_records
 from tasks.sources.materials import read_materials
 from tests.bad_inputs import (
     LIMIT_RECORDS,
@@ -72,7 +77,7 @@ def test_poscar_and_its_cif_are_the_same_crystal(tmp_path):
     write(tmp_path / "POSCAR-salt", bulk("NaCl", "rocksalt", a=5.64), format="vasp")
     found = {item.material_id: item for item in read_materials(tmp_path, SYMPREC)}
     assert set(found) == {"salt", "POSCAR-salt"}
-    assert [reduced_formula(item.atoms) for item in found.values()] == ["NaCl", "NaCl"]
+    assert [reduce_formula(item.atoms) for item in found.values()] == ["NaCl", "NaCl"]
     assert all(len(item.atoms) == 2 for item in found.values())
 
 
@@ -97,15 +102,15 @@ def test_hash_sees_a_move_of_the_atoms_and_no_rounding():
     moved, noisy = atoms.copy(), atoms.copy()
     moved.positions[1, 0] += 1e-3
     noisy.positions += 1e-9
-    assert structure_hash(atoms) == structure_hash(noisy)
-    assert structure_hash(atoms) != structure_hash(moved)
+    assert compute_structure_hash(atoms) == compute_structure_hash(noisy)
+    assert compute_structure_hash(atoms) != compute_structure_hash(moved)
 
 
 def test_negative_zero_is_zero_to_the_hash():
     atoms = bulk("Cu")
     other = atoms.copy()
     other.positions = np.copysign(other.positions, -1.0)
-    assert structure_hash(atoms) == structure_hash(other)
+    assert compute_structure_hash(atoms) == compute_structure_hash(other)
 
 
 def test_two_atoms_at_one_site_are_refused():
@@ -126,8 +131,8 @@ def test_a_slab_is_no_crystal():
 @pytest.mark.parametrize("matrix", [np.eye(3), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]]])
 def test_the_primitive_cell_is_that_of_spglib(name, matrix):
     """Primitive, face-centred, body-centred and rhombohedral lattices, and supercells of them."""
-    [raw] = raw_records(DEMO / f"{name}.cif")
-    given = make_supercell(parsed(raw).atoms, matrix)
+    [raw] = read_raw_records(DEMO / f"{name}.cif")
+    given = make_supercell(parse_record(raw).atoms, matrix)
     cell = (given.cell.array, given.get_scaled_positions(), given.numbers)
     lattice, positions, numbers = spglib.standardize_cell(cell, to_primitive=True, symprec=SYMPREC)
     found = standardize(given, SYMPREC)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.crystals.substitution import oxidation_states, substitutions
+from tasks.crystals.substitution import guess_oxidation_states, substitute_ions
 from tasks.failures import Failure
-from tasks.generation.substitution import candidates
-from tasks.sources import parsed, raw_records
+from tasks.generation.substitution import generate_candidates
+from tasks.sources import parse_record, read_raw_records
 from tasks.sources.materials import read_materials
 from tasks.symmetry import analyze_symmetry
 
@@ -25,7 +25,7 @@ def quartz():
 @pytest.fixture(scope="module")
 def relatives(quartz):
     """What quartz becomes, by formula."""
-    return {item.material_id: item for item in substitutions("quartz", quartz, 0.01)}
+    return {item.material_id: item for item in substitute_ions("quartz", quartz, 0.01)}
 
 
 def test_germania_is_the_most_probable_relative_of_quartz(relatives):
@@ -42,13 +42,13 @@ def test_space_group_stays_and_volume_follows_the_elements(relatives, quartz):
 
 def test_charges_stay_balanced(relatives):
     for item in relatives.values():
-        assert oxidation_states(item.atoms.get_chemical_formula()) or item.exchanges
+        assert guess_oxidation_states(item.atoms.get_chemical_formula()) or item.exchanges
         assert item.probability > 0.01
     assert "quartz-AlO2" not in relatives
 
 
 def test_elements_alone_have_no_ions():
-    assert oxidation_states("Te") == {}
+    assert guess_oxidation_states("Te") == {}
 
 
 def test_candidates_are_a_source(tmp_path):
@@ -56,11 +56,11 @@ def test_candidates_are_a_source(tmp_path):
     for name in ("quartz-152", "si"):
         (tmp_path / "source" / f"{name}.cif").write_bytes((DEMO / f"{name}.cif").read_bytes())
     (tmp_path / "source" / "bad.cif").write_text("nothing")
-    found = list(candidates(tmp_path / "source", 0.01, 0.01, limit=3))
+    found = list(generate_candidates(tmp_path / "source", 0.01, 0.01, limit=3))
     made = [item for item in found if not isinstance(item, Failure)]
     assert (len(found), len(made)) == (4, 3)
     path = tmp_path / "new.jsonl"
     path.write_text("".join(f"{json.dumps(item.entry)}\n" for item in made))
-    records = [parsed(raw) for raw in raw_records(path)]
+    records = [parse_record(raw) for raw in read_raw_records(path)]
     assert [record.material_id for record in records] == [item.material_id for item in made]
     assert records[0].provenance.database == "substitution in quartz-152"

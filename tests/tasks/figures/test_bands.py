@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
-from tasks.chirality.bands import band_structure
+from tasks.chirality.bands import compute_band_structure
 from tasks.chirality.settings import ChiralitySettings
-from tasks.figures.bands import COLOURS, bands_figure
+from tasks.figures.bands import COLOURS, draw_band_structure
 from tasks.figures.density_of_states import HelicityDos
 from tasks.figures.style import INK, SINGLE_COLUMN
 from tests.crystals import quartz, spring_phonon, wurtzite
@@ -16,12 +16,12 @@ COARSE = ChiralitySettings(path_spacing=0.03)
 
 @pytest.fixture(scope="module")
 def chiral():
-    return band_structure(spring_phonon(quartz()), COARSE)
+    return compute_band_structure(spring_phonon(quartz()), COARSE)
 
 
 @pytest.fixture(scope="module")
 def achiral():
-    return band_structure(spring_phonon(wurtzite()), COARSE)
+    return compute_band_structure(spring_phonon(wurtzite()), COARSE)
 
 
 def lines(figure) -> list[LineCollection]:
@@ -30,7 +30,7 @@ def lines(figure) -> list[LineCollection]:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_axes_carry_units_at_column_width(chiral, colour):
-    figure = bands_figure(chiral, colour)
+    figure = draw_band_structure(chiral, colour)
     assert figure.get_figwidth() == SINGLE_COLUMN
     assert figure.axes[0].get_ylabel() == r"Frequency $\nu$ ($\mathrm{THz}$)"
     if colour != "pam":
@@ -38,20 +38,22 @@ def test_axes_carry_units_at_column_width(chiral, colour):
 
 
 def test_every_mode_is_drawn_once_with_its_own_helicity(chiral):
-    coloured = [line for line in lines(bands_figure(chiral)) if line.get_array() is not None]
+    coloured = [line for line in lines(draw_band_structure(chiral)) if line.get_array() is not None]
     drawn = np.sort(np.concatenate([line.get_array() for line in coloured]))
     np.testing.assert_allclose(drawn, np.sort(chiral.helicity.ravel()))
 
 
 def test_colour_scale_is_symmetric(chiral):
-    [norm] = {line.norm for line in lines(bands_figure(chiral)) if line.get_array() is not None}
+    [norm] = {
+        line.norm for line in lines(draw_band_structure(chiral)) if line.get_array() is not None
+    }
     assert norm.vmin == -norm.vmax
     assert norm.vmax >= np.abs(chiral.helicity).max()
 
 
 def test_degenerate_sets_and_nothing_else_have_rims(achiral):
     ink = [0x22 / 255] * 3
-    rims = [line for line in lines(bands_figure(achiral)) if line.get_array() is None]
+    rims = [line for line in lines(draw_band_structure(achiral)) if line.get_array() is None]
     assert all(np.allclose(line.get_colors()[0][:3], ink) for line in rims if len(line.get_paths()))
     assert INK == "#222222"
     n_rims = sum(len(line.get_paths()) for line in rims)
@@ -59,7 +61,7 @@ def test_degenerate_sets_and_nothing_else_have_rims(achiral):
 
 
 def test_doublet_of_opposite_labels_is_drawn_as_two_strands(achiral):
-    figure = bands_figure(achiral, "pam")
+    figure = draw_band_structure(achiral, "pam")
     axes = figure.axes[0]
     shifts = {
         round(float((line.get_transform() - axes.transData).frozen().transform((0, 0))[1]), 6)
@@ -72,12 +74,12 @@ def test_doublet_of_opposite_labels_is_drawn_as_two_strands(achiral):
 
 
 def test_names_of_screw_axes_stand_above_their_segments(achiral):
-    texts = [text.get_text() for text in bands_figure(achiral, "pam").axes[0].texts]
+    texts = [text.get_text() for text in draw_band_structure(achiral, "pam").axes[0].texts]
     assert "$6_{3}$" in texts
 
 
 def test_limits_hold_all_frequencies(chiral):
-    low, high = bands_figure(chiral).axes[0].get_ylim()
+    low, high = draw_band_structure(chiral).axes[0].get_ylim()
     # What rounding leaves of the translations at Γ needs no room below zero.
     assert low <= chiral.frequencies.min() + 1e-3
     assert high >= chiral.frequencies.max()
@@ -88,6 +90,6 @@ def test_density_shares_the_scale_of_frequency(chiral):
     density = HelicityDos(
         np.linspace(0, 20, n_bins + 1), np.ones(n_bins), np.ones(n_bins), np.ones((4, n_bins))
     )
-    bands, beside = bands_figure(chiral, density=density).axes[:2]
+    bands, beside = draw_band_structure(chiral, density=density).axes[:2]
     assert bands.get_ylim() == beside.get_ylim()
     assert "THz" in beside.get_xlabel()

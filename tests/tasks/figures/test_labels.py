@@ -5,12 +5,12 @@ from matplotlib.mathtext import MathTextParser
 
 from tasks.figures.labels import (
     QUANTITIES,
-    formula_tex,
-    formula_text,
-    q_point_tex,
-    screw_tex,
-    space_group_tex,
-    space_group_text,
+    format_formula_tex,
+    format_formula_text,
+    format_q_point_tex,
+    format_screw_tex,
+    format_space_group_tex,
+    format_space_group_text,
 )
 from tasks.storage import column_info
 
@@ -26,8 +26,8 @@ from tasks.storage import column_info
     ],
 )
 def test_formula_has_subscripts(formula, tex, text):
-    assert formula_tex(formula) == tex
-    assert formula_text(formula) == text
+    assert format_formula_tex(formula) == tex
+    assert format_formula_text(formula) == text
 
 
 @pytest.mark.parametrize(
@@ -41,15 +41,15 @@ def test_formula_has_subscripts(formula, tex, text):
     ],
 )
 def test_space_group_has_screws_and_bars(symbol, tex, text):
-    assert space_group_tex(symbol) == tex
-    assert space_group_text(symbol) == text
+    assert format_space_group_tex(symbol) == tex
+    assert format_space_group_text(symbol) == text
 
 
 def test_names_of_points_and_axes():
-    assert q_point_tex("Σ_0") == "Σ$_{0}$"
-    assert q_point_tex("X|U") == "X\nU"
-    assert screw_tex(3, 1) == "$3_{1}$"
-    assert screw_tex(4, 0) == "$4$"
+    assert format_q_point_tex("Σ_0") == "Σ$_{0}$"
+    assert format_q_point_tex("X|U") == "X\nU"
+    assert format_screw_tex(3, 1) == "$3_{1}$"
+    assert format_screw_tex(4, 0) == "$4$"
 
 
 @pytest.mark.parametrize("name", sorted(QUANTITIES))

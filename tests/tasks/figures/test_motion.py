@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from tasks.chirality.angular_momentum import projected_spectrum
-from tasks.chirality.degeneracy import degenerate_sets
-from tasks.chirality.modes import modes_at
+from tasks.chirality.angular_momentum import project_spectrum
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import compute_modes
 from tasks.figures.motion import (
     ModeMotion,
-    mode_motion,
-    motion_figure,
-    strongest_mode,
+    compute_mode_motion,
+    draw_motion_figure,
+    find_strongest_mode,
 )
 from tests.crystals import quartz, spring_phonon, wurtzite
 
@@ -30,55 +30,55 @@ def turning(motion: ModeMotion) -> np.ndarray:
 
 @pytest.mark.parametrize("band", [3, 7, 12])
 def test_atoms_share_the_angular_momentum_of_the_mode(chiral, band):
-    modes = modes_at(chiral, ON_AXIS)
-    spectrum = projected_spectrum(
-        modes.eigenvectors, degenerate_sets(modes.frequencies), np.array([0.0, 0.0, 1.0])
+    modes = compute_modes(chiral, ON_AXIS)
+    spectrum = project_spectrum(
+        modes.eigenvectors, find_degenerate_sets(modes.frequencies), np.array([0.0, 0.0, 1.0])
     )
-    motion = mode_motion(chiral, ON_AXIS, band, axis=(0, 0, 1))
+    motion = compute_mode_motion(chiral, ON_AXIS, band, axis=(0, 0, 1))
     assert motion.set_size == 1
-    assert motion.momentum.sum() == pytest.approx(spectrum[0, band], abs=1e-9)
+    assert motion.angular_momentum.sum() == pytest.approx(spectrum[0, band], abs=1e-9)
 
 
 def test_paths_turn_in_the_sense_of_the_angular_momentum(chiral):
-    motion = mode_motion(chiral, ON_AXIS, 7, axis=(0, 0, 1))
+    motion = compute_mode_motion(chiral, ON_AXIS, 7, axis=(0, 0, 1))
     masses = np.asarray(chiral.primitive.masses)
     share = turning(motion) * masses
     np.testing.assert_allclose(
-        share / np.abs(share).max(), motion.momentum / np.abs(motion.momentum).max(), atol=1e-9
+        share / np.abs(share).max(),
+        motion.angular_momentum / np.abs(motion.angular_momentum).max(),
+        atol=1e-9,
     )
 
 
 def test_of_a_degenerate_set_the_mode_is_the_one_a_field_would_split_off():
     phonon = spring_phonon(wurtzite())
-    modes = modes_at(phonon, (0, 0, 0.2))
-    sets = degenerate_sets(modes.frequencies)
+    modes = compute_modes(phonon, (0, 0, 0.2))
+    sets = find_degenerate_sets(modes.frequencies)
     band = int(np.flatnonzero(np.diff(sets[0]) == 0)[-1])
-    largest = np.abs(
-        projected_spectrum(modes.eigenvectors, sets, np.array([0.0, 0.0, 1.0]))[0, band]
-    )
-    motion = mode_motion(phonon, (0, 0, 0.2), band, axis=(0, 0, 1))
+    largest = np.abs(project_spectrum(modes.eigenvectors, sets, np.array([0.0, 0.0, 1.0]))[0, band])
+    motion = compute_mode_motion(phonon, (0, 0, 0.2), band, axis=(0, 0, 1))
     assert motion.set_size == 2
-    assert abs(motion.momentum.sum()) == pytest.approx(largest, abs=1e-9)
+    assert abs(motion.angular_momentum.sum()) == pytest.approx(largest, abs=1e-9)
     assert largest > 0.9
-    assert "one of 2 degenerate modes" in motion_figure(motion).axes[0].get_title()
+    assert "one of 2 degenerate modes" in draw_motion_figure(motion).axes[0].get_title()
 
 
 def test_strongest_mode_is_the_stored_one(chiral):
-    modes = modes_at(chiral, ON_AXIS)
+    modes = compute_modes(chiral, ON_AXIS)
     row = {"max_optical_q_point": ON_AXIS, "max_optical_frequency": modes.frequencies[0, 9]}
-    motion = strongest_mode(chiral, row)
+    motion = find_strongest_mode(chiral, row)
     assert motion.band == 9
     np.testing.assert_allclose(np.abs(motion.axis), (0, 0, 1), atol=1e-6)
 
 
 def test_band_that_does_not_exist_is_refused(chiral):
     with pytest.raises(ValueError, match="give one from 0 to 26"):
-        mode_motion(chiral, ON_AXIS, 27)
+        compute_mode_motion(chiral, ON_AXIS, 27)
 
 
 def test_figure_tells_lengths_and_angular_momenta_with_units(chiral):
-    motion = mode_motion(chiral, ON_AXIS, 7)
-    figure = motion_figure(motion, np.full(9, 0.4), title="quartz")
+    motion = compute_mode_motion(chiral, ON_AXIS, 7)
+    figure = draw_motion_figure(motion, np.full(9, 0.4), title="quartz")
     paths, shares, polarization = figure.axes
     assert r"\AA" in paths.get_xlabel()
     assert r"\hbar" in shares.get_xlabel()

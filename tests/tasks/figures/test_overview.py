@@ -7,19 +7,19 @@ from ase.data import chemical_symbols
 from matplotlib.colors import to_hex
 from matplotlib.patches import Wedge
 
-from tasks.figures.collection import comparison_figures, dataset_figures
+from tasks.figures.collection import draw_comparison_figures, draw_dataset_figures
 from tasks.figures.overview import (
-    distribution_figure,
-    outcomes_figure,
-    parity_figure,
-    periodic_table_figure,
-    place_of_element,
-    score_figure,
-    space_groups_figure,
-    stability_figure,
+    draw_distributions,
+    draw_outcomes,
+    draw_parity,
+    draw_periodic_table,
+    draw_scores,
+    draw_space_groups,
+    draw_stability,
+    find_place_of_element,
 )
 from tasks.figures.style import CLASS_COLOURS, WAVE_COLOURS
-from tasks.figures.sunburst import sunburst_figure
+from tasks.figures.sunburst import draw_sunburst
 
 NUMBERS = {
     "score": [0.5, 0.3, np.nan, np.nan],
@@ -55,29 +55,29 @@ def bars(axes) -> float:
 
 
 def test_no_two_elements_share_a_place():
-    places = {place_of_element(symbol) for symbol in chemical_symbols[1:104]}
+    places = {find_place_of_element(symbol) for symbol in chemical_symbols[1:104]}
     assert len(places) == 103
-    assert place_of_element("H") == (1, 1)
-    assert place_of_element("He") == (18, 1)
-    assert place_of_element("Si") == (14, 3)
-    assert place_of_element("Hf") == (4, 6)
+    assert find_place_of_element("H") == (1, 1)
+    assert find_place_of_element("He") == (18, 1)
+    assert find_place_of_element("Si") == (14, 3)
+    assert find_place_of_element("Hf") == (4, 6)
 
 
 def test_elements_of_candidates_alone_are_counted(chirality):
-    texts = [text.get_text() for text in periodic_table_figure(chirality).axes[0].texts]
+    texts = [text.get_text() for text in draw_periodic_table(chirality).axes[0].texts]
     counts = {texts[i - 1]: text for i, text in enumerate(texts) if text.isdigit()}
     assert counts == {"Si": "1", "O": "1", "Ga": "1", "As": "1"}
 
 
 def test_space_groups_hold_every_material(chirality):
-    figure = space_groups_figure(chirality)
+    figure = draw_space_groups(chirality)
     assert bars(figure.axes[0]) == 4
     heights = {p.get_x() + p.get_width() / 2: p.get_height() for p in figure.axes[0].patches}
     assert heights == {152: 1, 186: 1, 216: 1, 225: 1}
 
 
 def test_rings_of_the_sunburst_hold_every_material_in_the_same_direction(chirality):
-    [axes] = sunburst_figure(chirality).axes
+    [axes] = draw_sunburst(chirality).axes
     by_ring: dict[float, list[Wedge]] = {}
     for patch in axes.patches:
         by_ring.setdefault(patch.r, []).append(patch)
@@ -92,7 +92,7 @@ def test_rings_of_the_sunburst_hold_every_material_in_the_same_direction(chirali
 
 
 def test_stability_counts_what_was_computed(chirality):
-    axes = stability_figure(chirality, tolerance=0.1).axes[0]
+    axes = draw_stability(chirality, tolerance=0.1).axes[0]
     assert bars(axes) == 3
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["stable (2)", "unstable (1)"]
@@ -100,20 +100,20 @@ def test_stability_counts_what_was_computed(chirality):
 
 
 def test_score_names_the_best_and_shows_the_waves(chirality):
-    axes = score_figure(chirality).axes[0]
+    axes = draw_scores(chirality).axes[0]
     assert [text.get_text() for text in axes.texts] == ["SiO$_{2}$", "GaAs"]
     drawn = sorted(float(y) for line in axes.lines for y in line.get_ydata())
     assert drawn == [0.3, 0.5]
 
 
 def test_outcomes_by_class(chirality):
-    axes = outcomes_figure(chirality).axes[0]
+    axes = draw_outcomes(chirality).axes[0]
     assert sum(patch.get_width() for patch in axes.patches) == 4
     assert [text.get_text() for text in axes.get_yticklabels()] == ["screened", "skipped"]
 
 
 def test_distributions_keep_classes_apart(chirality):
-    figure = distribution_figure(chirality)
+    figure = draw_distributions(chirality)
     for axes in figure.axes:
         assert bars(axes) == 3
         assert r"\hbar" in axes.get_xlabel()
@@ -122,7 +122,7 @@ def test_distributions_keep_classes_apart(chirality):
 
 
 def test_parity_of_a_dataset_with_itself_is_perfect(chirality):
-    axes = parity_figure(chirality, chirality, "max_frequency", ("first", "second")).axes[0]
+    axes = draw_parity(chirality, chirality, "max_frequency", ("first", "second")).axes[0]
     [text] = [text.get_text() for text in axes.texts]
     assert text.startswith("3 materials")
     assert "= 0 " in text
@@ -132,25 +132,25 @@ def test_parity_of_a_dataset_with_itself_is_perfect(chirality):
 
 def test_parity_pairs_materials_by_name(chirality):
     shuffled = chirality.iloc[::-1]
-    points = parity_figure(chirality, shuffled, "max_frequency", ("a", "b")).axes[0].lines[1]
+    points = draw_parity(chirality, shuffled, "max_frequency", ("a", "b")).axes[0].lines[1]
     np.testing.assert_array_equal(points.get_xdata(), points.get_ydata())
 
 
 def test_parity_needs_a_shared_material(chirality):
     other = chirality.assign(material_id=["a", "b", "c", "d"])
     with pytest.raises(ValueError, match="share no material"):
-        parity_figure(chirality, other, "max_frequency", ("a", "b"))
+        draw_parity(chirality, other, "max_frequency", ("a", "b"))
 
 
 def test_dataset_without_results_has_overviews_of_what_is_known(chirality):
     unknown = dict.fromkeys([*NUMBERS, "stable"], None)
-    names = [name for name, _ in dataset_figures(chirality.assign(**unknown))]
+    names = [name for name, _ in draw_dataset_figures(chirality.assign(**unknown))]
     assert names == ["outcomes", "space-groups", "sunburst"]
 
 
 def test_all_overviews_and_comparisons_come_with_their_names(chirality):
-    names = [name for name, _ in dataset_figures(chirality)]
+    names = [name for name, _ in draw_dataset_figures(chirality)]
     assert sorted(names) == sorted({*names})
     assert {"elements", "score", "stability", "distributions"} <= set(names)
-    compared = dict(comparison_figures(chirality, chirality, ("a", "b")))
+    compared = dict(draw_comparison_figures(chirality, chirality, ("a", "b")))
     assert "parity-max_frequency" in compared

@@ -8,10 +8,10 @@ from tasks.figures.style import (
     DIVERGING,
     FORMATS,
     SINGLE_COLUMN,
-    new_figure,
+    apply_style,
+    find_symmetric_limit,
+    make_figure,
     save_figure,
-    styled,
-    symmetric_limit,
 )
 
 SIGNATURES = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG"}
@@ -19,8 +19,8 @@ SIGNATURES = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG"}
 
 def drawn():
     """A figure with a line and a label."""
-    with styled():
-        figure = new_figure(SINGLE_COLUMN, 2.0)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 2.0)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1])
         axes.set_xlabel(r"$\nu$ (THz)")
@@ -49,7 +49,7 @@ def test_name_with_a_dot_keeps_it(tmp_path):
 
 def test_style_is_left_behind():
     before = mpl.rcParams["font.size"]
-    with styled():
+    with apply_style():
         assert mpl.rcParams["font.size"] == 7
     assert mpl.rcParams["font.size"] == before
 
@@ -58,7 +58,7 @@ def test_style_is_left_behind():
     ("values", "limit"), [([0.43, -0.2], 0.45), ([1.0], 1.0), ([-7.3, np.nan], 7.5), ([0.0], 0.05)]
 )
 def test_limit_holds_all_values_and_no_noise(values, limit):
-    assert symmetric_limit(values) == pytest.approx(limit)
+    assert find_symmetric_limit(values) == pytest.approx(limit)
 
 
 def test_opposite_numbers_have_colours_of_equal_lightness():

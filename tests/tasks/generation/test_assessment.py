@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
 
-from potentials import inverted
+from potentials import invert
 from tasks.generation.assessment import AssessmentSettings, assess_source, is_structure_valid
 from tests.tasks.crystals.test_dielectric import described_otherwise
 
@@ -40,7 +40,7 @@ def generated(tmp_path_factory):
         "quartz": quartz,
         "quartz-rattled": rattled(quartz, 0.02),
         "quartz-described-otherwise": described_otherwise(quartz),
-        "quartz-of-the-other-hand": inverted(quartz),
+        "quartz-of-the-other-hand": invert(quartz),
         "rutile-rattled": rattled(rutile, 0.02),
         "new-alloy": bulk("CuAu", "zincblende", a=5.74),
         "unbalanced": bulk("NeF", "zincblende", a=5.0),

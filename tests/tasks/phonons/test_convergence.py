@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from tasks.phonons import ForceConstants, PhononSettings, force_constants, phonopy_of
-from tasks.phonons.convergence import _spread, boundary_shift
+from tasks.phonons import ForceConstants, PhononSettings, compute_force_constants, make_phonopy
+from tasks.phonons.convergence import _displace_boundary, estimate_truncation_error
 from tests.tasks.alloys import emt
 
 
@@ -14,7 +14,7 @@ def of_length(length: float) -> PhononSettings:
 
 
 def copper(length: float) -> ForceConstants:
-    return force_constants(bulk("Cu", a=3.6), emt(), of_length(length))
+    return compute_force_constants(bulk("Cu", a=3.6), emt(), of_length(length))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def small() -> ForceConstants:
 
 def test_force_constants_are_left_alone(large):
     before = large.phonon.force_constants.copy()
-    assert boundary_shift(large.phonon) == large.boundary_shift
+    assert estimate_truncation_error(large.phonon) == large.boundary_shift
     assert np.array_equal(large.phonon.force_constants, before)
 
 
@@ -43,7 +43,9 @@ def test_shift_is_about_the_true_error():
     """Within a factor of three, from a few per cent to a few thousandths."""
     mesh = np.stack(np.meshgrid(*[np.arange(6) / 6] * 3), axis=-1).reshape(-1, 3)
     atoms = bulk("CuAu", "zincblende", a=5.74)
-    *small, large = (force_constants(atoms, emt(), of_length(x)) for x in (5.0, 6.0, 9.0, 13.0))
+    *small, large = (
+        compute_force_constants(atoms, emt(), of_length(x)) for x in (5.0, 6.0, 9.0, 13.0)
+    )
     right = large.phonon.run_qpoints(mesh).frequencies
     for one in small:
         difference = one.phonon.run_qpoints(mesh).frequencies - right
@@ -53,8 +55,8 @@ def test_shift_is_about_the_true_error():
 
 def test_zone_centre_keeps_its_frequencies(small):
     """Where positions do not enter the dynamical matrix, losing them changes nothing."""
-    spread = phonopy_of(small.phonon.unitcell, small.phonon.supercell_matrix)
-    spread.force_constants = _spread(small.phonon)
+    spread = make_phonopy(small.phonon.unitcell, small.phonon.supercell_matrix)
+    spread.force_constants = _displace_boundary(small.phonon)
     both = (spread, small.phonon)
     assert np.allclose(*[p.run_qpoints([[0, 0, 0]]).frequencies for p in both], atol=1e-6)
     assert not np.allclose(spread.force_constants, small.phonon.force_constants, atol=1e-3)

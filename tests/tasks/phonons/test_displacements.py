@@ -8,7 +8,11 @@ import pytest
 import spglib
 
 from potentials import Equivariance
-from tasks.phonons.displacements import choose_directions, count_site_evaluations, site_operations
+from tasks.phonons.displacements import (
+    choose_directions,
+    count_site_evaluations,
+    find_site_operations,
+)
 from tasks.symmetry import find_dataset
 from tests.crystals import hall_numbers, random_crystal, random_rotation
 
@@ -106,7 +110,7 @@ def test_site_operations_are_the_site_group(number):
     atoms = random_crystal(number, seed=2)
     found, positions = find_dataset(atoms, 1e-5), atoms.get_scaled_positions()
     for site, position in enumerate(positions):
-        chosen = site_operations(atoms, found, site)
+        chosen = find_site_operations(atoms, found, site)
         images = found.rotations[chosen] @ position + found.translations[chosen]
         assert np.abs(images - position - np.rint(images - position)).max() < 1e-6
         rotations = {r.tobytes() for r in found.rotations[chosen]}

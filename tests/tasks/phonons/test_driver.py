@@ -16,22 +16,22 @@ from potentials import (
     Potential,
     PotentialCard,
     load_potential,
-    unaveraged,
+    remove_average,
 )
-from tasks.crystals.cells import atoms_of_cell, cell_of_atoms
+from tasks.crystals.cells import make_atoms, make_phonopy_cell
 from tasks.crystals.structures import standardize
 from tasks.failures import RemediableError
 from tasks.phonons import (
     ForceConstants,
     PhononSettings,
-    commensurate_frequencies,
-    force_constants,
-    force_constants_of_all,
-    phonopy_of,
+    compute_all_force_constants,
+    compute_commensurate_frequencies,
+    compute_force_constants,
+    make_phonopy,
 )
-from tasks.phonons.displaced import DisplacedCrystal, count_evaluations, displace
+from tasks.phonons.displaced_supercells import DisplacedCrystal, count_evaluations, displace
 from tasks.phonons.phonopy_objects import symmetrize
-from tasks.phonons.supercells import choose_supercell, nearest_image_distance
+from tasks.phonons.supercells import choose_supercell, find_nearest_image_distance
 from tasks.relaxation import RelaxationSettings, relax
 from tests.crystals import random_crystal, sampled_groups
 from tests.flows.conftest import DEMO
@@ -52,7 +52,7 @@ def potential() -> Potential:
 @pytest.fixture(scope="module")
 def silicon(potential):
     [relaxed] = relax([bulk("Si", a=5.45)], potential, RelaxationSettings())
-    return force_constants(relaxed.atoms, potential, SMALL)
+    return compute_force_constants(relaxed.atoms, potential, SMALL)
 
 
 def displaced(atoms: Atoms, settings: PhononSettings, equivariance: Equivariance):
@@ -131,7 +131,7 @@ def test_harmonic_force_constants_are_exact(number, equivariance):
     constants, image = crystal_and_image(crystal, seed=number)
     mean = (constants + image) / 2
     one, other = (constants, image) if equivariance is SO3 else (mean, mean)
-    crystal.phonon.forces = crystal.odd_forces(harmonic_forces(crystal, one, other, seed=2))
+    crystal.phonon.forces = crystal.take_odd_forces(harmonic_forces(crystal, one, other, seed=2))
     crystal.phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     # Phonopy's blocks are those of displaced atom and atom felt.
     wanted = mean.transpose(1, 0, 3, 2)[crystal.phonon.primitive.p2s_map]
@@ -142,11 +142,11 @@ def test_harmonic_force_constants_are_exact(number, equivariance):
 def test_force_constants_are_those_of_usual_displacements(potential, name):
     """Phonopy's displacements, each evaluated together with its inverted image, within 1e-3."""
     atoms = demo(name)
-    found = force_constants(atoms, potential, SMALLER).phonon
-    usual = phonopy_of(cell_of_atoms(atoms), found.supercell_matrix)
+    found = compute_force_constants(atoms, potential, SMALLER).phonon
+    usual = make_phonopy(make_phonopy_cell(atoms), found.supercell_matrix)
     usual.generate_displacements(distance=SMALLER.displacement)
-    cells = [atoms_of_cell(cell) for cell in usual.supercells_with_displacements]
-    evaluated = potential.evaluate([atoms_of_cell(usual.supercell), *cells]).forces
+    cells = [make_atoms(cell) for cell in usual.supercells_with_displacements]
+    evaluated = potential.evaluate([make_atoms(usual.supercell), *cells]).forces
     usual.forces = np.array(evaluated[1:]) - evaluated[0]
     usual.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     symmetrize(usual)
@@ -156,7 +156,10 @@ def test_force_constants_are_those_of_usual_displacements(potential, name):
 
 def test_average_over_the_inversion_matters(potential):
     """Without it force constants of tellurium are others by more than the displacements' error."""
-    crystals = [force_constants(demo("te"), p, SMALLER) for p in (potential, unaveraged(potential))]
+    crystals = [
+        compute_force_constants(demo("te"), p, SMALLER)
+        for p in (potential, remove_average(potential))
+    ]
     mean, bare = (found.phonon.force_constants for found in crystals)
     assert np.abs(mean - bare).max() > 2e-3 * np.abs(mean).max()
 
@@ -188,7 +191,7 @@ def test_count_is_that_of_the_displaced_crystal(number):
 def test_potential_evaluates_what_was_counted(potential, monkeypatch):
     """And beside it the primitive cell at rest with its image."""
     counts: list[int] = []
-    bare = unaveraged(potential)
+    bare = remove_average(potential)
     original = type(bare).evaluate
 
     def counted(self: object, structures: Sequence[Atoms]) -> Evaluation:
@@ -196,7 +199,7 @@ def test_potential_evaluates_what_was_counted(potential, monkeypatch):
         return original(self, structures)
 
     monkeypatch.setattr(type(bare), "evaluate", counted)
-    found = force_constants_of_all([demo("zno"), demo("te")], potential, SMALLER)
+    found = compute_all_force_constants([demo("zno"), demo("te")], potential, SMALLER)
     assert counts == [sum(one.n_evaluations + 2 for one in found)]
 
 
@@ -209,16 +212,16 @@ def test_only_inequivalent_atoms_are_displaced():
 def test_crystals_together_are_as_alone():
     settings = replace_settings(SMALL, min_supercell_length=5.0)
     crystals = [bulk("Cu", a=3.6), bulk("CuAu", "zincblende", a=5.74), bulk("Al", a=4.0)]
-    together = force_constants_of_all(crystals, emt(), settings)
+    together = compute_all_force_constants(crystals, emt(), settings)
     for atoms, found in zip(crystals, together, strict=True):
-        alone = force_constants(atoms, emt(), settings)
+        alone = compute_force_constants(atoms, emt(), settings)
         assert np.array_equal(found.phonon.force_constants, alone.phonon.force_constants)
         assert found.n_evaluations == alone.n_evaluations
 
 
 def test_time_is_shared_by_number_of_atoms():
     """One displaced supercell each, and the primitive cell at rest."""
-    found = force_constants_of_all([bulk("Cu", a=3.6), bulk("Al", a=4.0)], emt(), SMALL)
+    found = compute_all_force_constants([bulk("Cu", a=3.6), bulk("Al", a=4.0)], emt(), SMALL)
     sizes = [len(one.phonon.supercell) + 1 for one in found]
     times = [one.potential_time for one in found]
     assert times[0] / times[1] == pytest.approx(sizes[0] / sizes[1])
@@ -228,13 +231,13 @@ def test_time_is_shared_by_number_of_atoms():
 def test_an_error_stays_with_its_crystal():
     """One too large, one of an element the potential does not know."""
     crystals = [bulk("Cu", a=3.6), bulk("Cu", a=3.6) * (5, 4, 4), bulk("SiC", "zincblende", a=4.4)]
-    copper, large, unknown = force_constants_of_all(crystals, emt(), SMALL)
+    copper, large, unknown = compute_all_force_constants(crystals, emt(), SMALL)
     assert isinstance(copper, ForceConstants)
     assert isinstance(large, RemediableError)
     assert isinstance(unknown, NotImplementedError)
     with pytest.raises(RemediableError):
-        force_constants(crystals[1], emt(), SMALL)
-    assert force_constants_of_all([], emt(), SMALL) == []
+        compute_force_constants(crystals[1], emt(), SMALL)
+    assert compute_all_force_constants([], emt(), SMALL) == []
 
 
 class Failing:
@@ -253,24 +256,26 @@ class Failing:
 
 
 def test_forces_must_be_numbers():
-    [found] = force_constants_of_all([bulk("Cu", a=3.6)], Failing(memory=True), SMALL)
+    [found] = compute_all_force_constants([bulk("Cu", a=3.6)], Failing(memory=True), SMALL)
     assert isinstance(found, ValueError)
     assert "not a number" in str(found)
 
 
 def test_want_of_memory_concerns_all_crystals():
     with pytest.raises(MemoryError):
-        force_constants_of_all([bulk("Cu", a=3.6)] * 2, Failing(memory=False), SMALL)
+        compute_all_force_constants([bulk("Cu", a=3.6)] * 2, Failing(memory=False), SMALL)
 
 
 def test_enlarged_supercell_is_longer_and_counted():
     """Every boundary is bad where no shift of frequencies is allowed."""
     settings = PhononSettings(min_supercell_length=5.0, max_atoms=200, max_boundary_shift=1e-9)
     atoms = bulk("CuAu", "zincblende", a=5.74)
-    first = force_constants(atoms, emt(), replace_settings(settings, max_enlargements=0))
-    second = force_constants(atoms, emt(), settings)
-    third = force_constants(atoms, emt(), replace_settings(settings, max_enlargements=2))
-    lengths = [nearest_image_distance(one.phonon.supercell.cell) for one in (first, second, third)]
+    first = compute_force_constants(atoms, emt(), replace_settings(settings, max_enlargements=0))
+    second = compute_force_constants(atoms, emt(), settings)
+    third = compute_force_constants(atoms, emt(), replace_settings(settings, max_enlargements=2))
+    lengths = [
+        find_nearest_image_distance(one.phonon.supercell.cell) for one in (first, second, third)
+    ]
     assert [one.n_enlargements for one in (first, second, third)] == [0, 1, 2]
     assert [one.n_evaluations for one in (first, second, third)] == [2, 4, 6]
     assert min(lengths[1] / lengths[0], lengths[2] / lengths[1]) >= 1.25 - 1e-6
@@ -300,9 +305,9 @@ def test_smaller_result_stands_where_the_enlarged_supercell_fails(error):
     settings = PhononSettings(min_supercell_length=5.0, max_atoms=200, max_boundary_shift=1e-9)
     crystals = [bulk("Cu"), bulk("CuAu", "zincblende", a=5.74)]
     never = replace_settings(settings, max_enlargements=0)
-    before, after = (force_constants_of_all(crystals, emt(), s) for s in (never, settings))
+    before, after = (compute_all_force_constants(crystals, emt(), s) for s in (never, settings))
     sizes = [len(found.phonon.supercell) for found in after]
-    found = force_constants_of_all(crystals, Limited(error, min(sizes)), settings)
+    found = compute_all_force_constants(crystals, Limited(error, min(sizes)), settings)
     best = [a if n == min(sizes) else b for a, b, n in zip(after, before, sizes, strict=True)]
     assert sorted(one.n_enlargements for one in found) == [0, 1]
     for one, expected in zip(found, best, strict=True):
@@ -312,7 +317,7 @@ def test_smaller_result_stands_where_the_enlarged_supercell_fails(error):
 
 def test_without_room_to_enlarge_the_result_stands_unconverged():
     settings = PhononSettings(min_supercell_length=5.0, max_atoms=14, max_boundary_shift=1e-9)
-    found = force_constants(bulk("CuAu", "zincblende", a=5.74), emt(), settings)
+    found = compute_force_constants(bulk("CuAu", "zincblende", a=5.74), emt(), settings)
     assert found.n_enlargements == 0
     assert found.boundary_shift > settings.max_boundary_shift
 
@@ -322,11 +327,13 @@ def test_only_crystals_that_need_it_are_enlarged():
     settings = PhononSettings(min_supercell_length=5.0, max_atoms=40)
     crystals = [bulk("Cu", a=3.6), bulk("Au", a=4.07)]
     shifts = [
-        force_constants(atoms, emt(), replace_settings(settings, max_enlargements=0)).boundary_shift
+        compute_force_constants(
+            atoms, emt(), replace_settings(settings, max_enlargements=0)
+        ).boundary_shift
         for atoms in crystals
     ]
     between = replace_settings(settings, max_boundary_shift=float(np.mean(shifts)))
-    found = force_constants_of_all(crystals, emt(), between)
+    found = compute_all_force_constants(crystals, emt(), between)
     assert [one.n_enlargements for one in found] == [int(s > np.mean(shifts)) for s in shifts]
 
 
@@ -341,7 +348,7 @@ def test_force_constants_obey_sum_rule_and_permutation(silicon):
 
 
 def test_silicon_is_stable_and_threefold_degenerate_at_gamma(silicon):
-    frequencies = commensurate_frequencies(silicon.phonon)
+    frequencies = compute_commensurate_frequencies(silicon.phonon)
     n_q = round(abs(np.linalg.det(silicon.phonon.supercell_matrix)))
     assert len(frequencies) == 6 * n_q - 3
     assert frequencies.min() > 1.0
@@ -355,29 +362,29 @@ def test_forces_of_the_undisplaced_crystal_do_not_matter(potential):
     zincblende = bulk("ZnS", "zincblende", a=5.42)
     moved = zincblende.copy()
     moved.positions[1] += 1e-4
-    at_rest = force_constants(zincblende, potential, SMALLER).phonon
-    off = force_constants(moved, potential, SMALLER).phonon
+    at_rest = compute_force_constants(zincblende, potential, SMALLER).phonon
+    off = compute_force_constants(moved, potential, SMALLER).phonon
     highest = [p.run_qpoints([[0.5, 0, 0]]).frequencies.max() for p in (at_rest, off)]
     assert highest[0] == pytest.approx(highest[1], abs=0.05)
 
 
 def test_unstable_crystal_shows_imaginary_frequencies(potential):
     """Aluminium in the simple cubic structure."""
-    found = force_constants(bulk("Al", "sc", a=2.72), potential, SMALL)
-    assert commensurate_frequencies(found.phonon).min() < -0.5
+    found = compute_force_constants(bulk("Al", "sc", a=2.72), potential, SMALL)
+    assert compute_commensurate_frequencies(found.phonon).min() < -0.5
 
 
 def test_phonopy_uses_the_given_cell_as_primitive():
     atoms = bulk("ZnS", "zincblende", a=5.42)
-    phonon = phonopy_of(cell_of_atoms(atoms), np.diag([2, 2, 2]))
+    phonon = make_phonopy(make_phonopy_cell(atoms), np.diag([2, 2, 2]))
     assert np.allclose(phonon.primitive.cell, atoms.cell)
     assert len(phonon.primitive) == 2
 
 
 def test_symmetry_of_the_supercell_is_searched_when_it_is_asked_for():
     atoms = random_crystal(152, seed=1, max_atoms=9)
-    found = phonopy_of(cell_of_atoms(atoms), np.diag([2, 2, 1]))
-    usual = Phonopy(cell_of_atoms(atoms), np.diag([2, 2, 1]), primitive_matrix=np.eye(3))
+    found = make_phonopy(make_phonopy_cell(atoms), np.diag([2, 2, 1]))
+    usual = Phonopy(make_phonopy_cell(atoms), np.diag([2, 2, 1]), primitive_matrix=np.eye(3))
     assert "_symmetry" not in vars(found)
     for one, other in (
         (found.symmetry, usual.symmetry),

@@ -8,16 +8,16 @@ from ase import Atoms
 from ase.build import bulk
 
 from potentials import load_potential
-from tasks.phonons import PhononSettings, force_constants
+from tasks.phonons import PhononSettings, compute_force_constants
 from tasks.phonons.elasticity import (
     GPA,
     MANDEL,
     VOIGT,
-    elastic_constants,
-    in_mandel_basis,
-    least_stiffness,
-    sound_velocities,
-    strain_responses,
+    compute_elastic_constants,
+    compute_sound_velocities,
+    find_smallest_elastic_eigenvalue,
+    measure_strain_responses,
+    transform_to_mandel_basis,
 )
 from tasks.relaxation import RelaxationSettings, relax
 from tests.crystals import random_crystal
@@ -33,8 +33,8 @@ def silicon():
     """Relaxed silicon, its force constants and its response."""
     potential = load_potential("7net-0")
     [relaxed] = relax([bulk("Si", a=5.45)], potential, TIGHT)
-    phonon = force_constants(relaxed.atoms, potential, SMALL).phonon
-    return relaxed.atoms, phonon, strain_responses([relaxed.atoms], potential)[0]
+    phonon = compute_force_constants(relaxed.atoms, potential, SMALL).phonon
+    return relaxed.atoms, phonon, measure_strain_responses([relaxed.atoms], potential)[0]
 
 
 def cubic(C11, C12, C44):
@@ -52,17 +52,19 @@ def test_basis_of_symmetric_tensors_is_orthonormal():
 
 def test_silicon_has_three_elastic_constants(silicon):
     _, phonon, response = silicon
-    constants = elastic_constants(phonon, response)
+    constants = compute_elastic_constants(phonon, response)
     expected = cubic(constants[0, 0, 0, 0], constants[0, 0, 1, 1], constants[1, 2, 1, 2])
     assert np.allclose(constants, expected, atol=1e-6)
     assert np.allclose(constants, constants.transpose(2, 3, 0, 1))
     assert 120 < GPA * constants[0, 0, 0, 0] < 200
-    assert least_stiffness(constants) > 50
+    assert find_smallest_elastic_eigenvalue(constants) > 50
 
 
 def test_relaxing_atoms_only_softens(silicon):
     _, phonon, response = silicon
-    change = in_mandel_basis(response.stiffness - elastic_constants(phonon, response))
+    change = transform_to_mandel_basis(
+        response.stiffness - compute_elastic_constants(phonon, response)
+    )
     assert np.linalg.eigvalsh(change).min() > -1e-9
     # Of silicon's strains, shear alone moves the atoms.
     assert np.allclose(change[:3, :3], 0, atol=1e-9)
@@ -86,7 +88,7 @@ def test_stress_of_a_sheared_and_relaxed_crystal_is_that_of_the_elastic_constant
         sheared.append(strained)
     stresses = potential.evaluate(sheared).stresses
     found = (stresses[0] - stresses[1])[1, 2] / (2 * shear)
-    assert found == pytest.approx(elastic_constants(phonon, response)[1, 2, 1, 2], rel=5e-3)
+    assert found == pytest.approx(compute_elastic_constants(phonon, response)[1, 2, 1, 2], rel=5e-3)
 
 
 def test_forces_under_strain_add_up_to_zero_and_obey_the_tetrahedral_site(silicon):
@@ -100,7 +102,7 @@ def test_forces_under_strain_add_up_to_zero_and_obey_the_tetrahedral_site(silico
 
 def test_sound_of_a_cubic_crystal_along_its_axes():
     C11, C12, C44, density = 1.0, 0.4, 0.5, 1.5
-    velocities = sound_velocities(cubic(C11, C12, C44), density, [[2, 0, 0], [1, 1, 0]])
+    velocities = compute_sound_velocities(cubic(C11, C12, C44), density, [[2, 0, 0], [1, 1, 0]])
     # eV/u is (9.8227 km/s)^2.
     unit = 9.8226947 / np.sqrt(density)
     assert np.allclose(velocities[0], unit * np.sqrt([C44, C44, C11]), rtol=1e-6)
@@ -110,8 +112,8 @@ def test_sound_of_a_cubic_crystal_along_its_axes():
 
 def test_unstable_shear_is_imaginary_sound():
     constants = cubic(1.0, 1.2, 0.5)
-    assert least_stiffness(constants) == pytest.approx(-0.2 * GPA)
-    assert sound_velocities(constants, 1.0, [[1, 1, 0]])[0, 0] < 0
+    assert find_smallest_elastic_eigenvalue(constants) == pytest.approx(-0.2 * GPA)
+    assert compute_sound_velocities(constants, 1.0, [[1, 1, 0]])[0, 0] < 0
 
 
 class _Broken:
@@ -126,7 +128,7 @@ class _Broken:
 
 def test_a_stress_that_is_no_number_is_refused():
     with pytest.raises(ValueError, match="not a number"):
-        strain_responses([bulk("Si")], _Broken())
+        measure_strain_responses([bulk("Si")], _Broken())
 
 
 def test_response_turns_with_the_crystal():
@@ -138,7 +140,10 @@ def test_response_turns_with_the_crystal():
     R = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     turned = atoms.copy()
     turned.set_cell(atoms.cell.array @ R.T, scale_atoms=True)
-    here, there = strain_responses([atoms], potential)[0], strain_responses([turned], potential)[0]
+    here, there = (
+        measure_strain_responses([atoms], potential)[0],
+        measure_strain_responses([turned], potential)[0],
+    )
     forces = np.einsum("ae,bf,cg,kefg->kabc", R, R, R, here.forces)
     assert np.abs(there.forces - forces).max() < 1e-3 * np.abs(forces).max()
 
@@ -149,7 +154,7 @@ def test_response_turns_with_the_crystal():
 def test_point_group_spares_strains_and_nothing_is_lost(number, n_evaluations):
     """The response of spared strains, from images of the others, is what the potential gives."""
     potential, atoms = _Counting(), random_crystal(number, seed=4, max_atoms=12)
-    [response] = strain_responses([atoms], potential)
+    [response] = measure_strain_responses([atoms], potential)
     assert potential.n_evaluations == n_evaluations
     strained = []
     for sign in (1, -1):
@@ -183,7 +188,7 @@ def test_stiffness_by_displacement_gradients_holds_under_stress():
     potential, step = load_potential("nequix-mp-1-pft"), 2e-3
     atoms = bulk("Si", a=5.4)
     atoms.set_cell(atoms.cell.array * [0.97, 0.97, 1.05], scale_atoms=True)
-    [response] = strain_responses([atoms], potential)
+    [response] = measure_strain_responses([atoms], potential)
     assert np.ptp(np.diag(response.stress)) > 0.02
     for (a, g), (b, d) in (((0, 1), (0, 1)), ((0, 1), (1, 0)), ((2, 2), (0, 0)), ((0, 2), (2, 0))):
         cells = []

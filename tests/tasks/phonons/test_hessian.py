@@ -7,11 +7,16 @@ import pytest
 from ase.build import bulk
 from ase.io import read
 
-from potentials import DifferentiablePotential, Equivariance, Potential, inverted, load_potential
+from potentials import DifferentiablePotential, Equivariance, Potential, invert, load_potential
 from potentials.parity import InversionAverage
 from tasks.crystals.structures import standardize
 from tasks.failures import RemediableError
-from tasks.phonons import ForceConstants, PhononSettings, force_constants, force_constants_of_all
+from tasks.phonons import (
+    ForceConstants,
+    PhononSettings,
+    compute_all_force_constants,
+    compute_force_constants,
+)
 from tasks.screening.planning import require_computable
 from tasks.screening.settings import read_settings
 from tests.crystals import random_crystal
@@ -41,7 +46,7 @@ def by(method: str, settings: PhononSettings = SMALL, **changes: float) -> Phono
 def test_frequencies_are_those_of_finite_displacements(potential):
     """Of a trained model, at any q-point, to 1e-3 THz; displacements of 0.01 Å are off by four."""
     found = [
-        force_constants(aluminium_nitride(), potential, by(method, displacement=0.003))
+        compute_force_constants(aluminium_nitride(), potential, by(method, displacement=0.003))
         for method in ("displacements", "hessian")
     ]
     one, two = (f.phonon.run_qpoints(Q_POINTS).frequencies for f in found)
@@ -63,17 +68,19 @@ def test_displacements_approach_second_derivatives_with_their_square(number):
     """The rest of a central difference is of second order: halved lengths leave a quarter."""
     atoms, model = known(number), untrained()
     settings = PhononSettings(min_supercell_length=3.0, max_atoms=len(atoms), max_enlargements=0)
-    exact = force_constants(atoms, model, by("hessian", settings)).phonon.force_constants
+    exact = compute_force_constants(atoms, model, by("hessian", settings)).phonon.force_constants
     rests = []
     for length in (0.01, 0.005):
-        found = force_constants(atoms, model, by("displacements", settings, displacement=length))
+        found = compute_force_constants(
+            atoms, model, by("displacements", settings, displacement=length)
+        )
         rests.append(np.linalg.norm(found.phonon.force_constants - exact))
     assert rests[0] / rests[1] == pytest.approx(4, rel=0.05)
     assert rests[1] < 1e-2 * np.linalg.norm(exact)
 
 
 def test_sum_rule_and_permutation_are_exact(potential):
-    found = force_constants(aluminium_nitride(), potential, by("hessian"))
+    found = compute_force_constants(aluminium_nitride(), potential, by("hessian"))
     constants = found.phonon.force_constants
     assert np.abs(constants.sum(axis=1)).max() < 1e-10
     first = found.phonon.primitive.p2s_map
@@ -87,7 +94,7 @@ def test_sum_rule_and_permutation_are_exact(potential):
 def test_length_of_displacements_does_not_matter(potential):
     """Nothing is displaced."""
     one, two = (
-        force_constants(aluminium_nitride(), potential, by("hessian", displacement=length))
+        compute_force_constants(aluminium_nitride(), potential, by("hessian", displacement=length))
         for length in (0.01, 0.5)
     )
     assert np.allclose(one.phonon.force_constants, two.phonon.force_constants, atol=1e-9)
@@ -96,13 +103,13 @@ def test_length_of_displacements_does_not_matter(potential):
 def test_enlarged_supercells_have_second_derivatives_too(potential):
     settings = by("hessian", max_boundary_shift=1e-9, max_enlargements=1, max_atoms=72)
     settings = settings.model_copy(update={"min_supercell_length": 4.0})
-    found = force_constants(aluminium_nitride(), potential, settings)
+    found = compute_force_constants(aluminium_nitride(), potential, settings)
     assert (found.n_enlargements, found.n_evaluations) == (1, 0)
     assert found.potential_time > 0
 
 
 def test_an_error_stays_with_its_crystal(potential):
-    known_one, unknown = force_constants_of_all(
+    known_one, unknown = compute_all_force_constants(
         [aluminium_nitride(), bulk("Si")], potential, by("hessian")
     )
     assert isinstance(known_one, ForceConstants)
@@ -113,7 +120,7 @@ def test_an_error_stays_with_its_crystal(potential):
 def test_potentials_without_second_derivatives_are_refused(make):
     """An average over the inversion is one: the potential inside it lacks the mirrors."""
     with pytest.raises(RemediableError, match="no second derivatives") as caught:
-        force_constants(bulk("Cu"), make(), by("hessian"))
+        compute_force_constants(bulk("Cu"), make(), by("hessian"))
     assert "phonons.method: displacements" in caught.value.remedy
 
 
@@ -148,5 +155,5 @@ def test_second_derivatives_are_those_of_the_mirror_image(potential):
     atoms.rattle(0.05, seed=0)
     directions = np.random.default_rng(0).normal(size=(2, len(atoms), 3))
     here = potential.hessian_products(atoms, directions)
-    there = potential.hessian_products(inverted(atoms), -directions)
+    there = potential.hessian_products(invert(atoms), -directions)
     assert np.allclose(here, -there, atol=1e-9)

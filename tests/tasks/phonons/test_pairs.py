@@ -22,7 +22,7 @@ def test_projection_is_that_of_symfc(number):
     phonon = phonon_of(number)
     shape = (len(phonon.primitive), len(phonon.supercell), 3, 3)
     constants = np.random.default_rng(number).normal(size=shape)
-    found = PairGroup(phonon).symmetrized(constants)
+    found = PairGroup(phonon).symmetrize(constants)
     phonon.force_constants = constants.copy()
     phonon.symmetrize_force_constants(use_symfc_projector=True, show_drift=False)
     np.testing.assert_allclose(found, phonon.force_constants, atol=1e-11)
@@ -37,7 +37,7 @@ def test_projection_in_a_supercell_that_lacks_operations_of_the_crystal():
     assert len(PairGroup(phonon)._operations) < len(phonon.primitive_symmetry.atomic_permutations)
     phonon.force_constants = constants.copy()
     phonon.symmetrize_force_constants(use_symfc_projector=True, show_drift=False)
-    found = PairGroup(phonon).symmetrized(constants)
+    found = PairGroup(phonon).symmetrize(constants)
     np.testing.assert_allclose(found, phonon.force_constants, atol=1e-11)
 
 
@@ -49,9 +49,9 @@ def test_force_constants_of_a_spring_model_stay():
         doubled, [[1, 0, 1], [0, 2, 0], [0, 0, 2]], primitive_matrix=np.diag([0.5, 1, 1])
     )
     shape = (len(skew.primitive), len(skew.supercell), 3, 3)
-    once = PairGroup(skew).symmetrized(np.random.default_rng(1).normal(size=shape))
-    np.testing.assert_allclose(PairGroup(skew).symmetrized(once), once, atol=1e-12)
-    whole = PairGroup(phonon).symmetrized(phonon.force_constants)
+    once = PairGroup(skew).symmetrize(np.random.default_rng(1).normal(size=shape))
+    np.testing.assert_allclose(PairGroup(skew).symmetrize(once), once, atol=1e-12)
+    whole = PairGroup(phonon).symmetrize(phonon.force_constants)
     scale = np.abs(whole).max()
     np.testing.assert_allclose(whole, phonon.force_constants, atol=1e-10 * scale)
 
@@ -65,7 +65,7 @@ def test_force_constants_from_forces_are_those_of_phonopy(number):
     forces = np.random.default_rng(number).normal(size=shape)
     sites = np.array([move["number"] for move in moves])
     vectors = np.array([move["displacement"] for move in moves])
-    found = PairGroup(phonon).solved(sites, vectors, forces)
+    found = PairGroup(phonon).solve(sites, vectors, forces)
     phonon.forces = forces
     phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     scale = np.abs(found).max()
@@ -83,18 +83,18 @@ def displaced_everywhere(phonon):
 def test_any_image_of_an_atom_may_be_displaced():
     phonon = phonon_of(19)
     sites, vectors, forces = displaced_everywhere(phonon)
-    expected = PairGroup(phonon).solved(sites, vectors, forces)
+    expected = PairGroup(phonon).solve(sites, vectors, forces)
     translation = phonon.primitive.atomic_permutations[3]
     assert (translation[sites] != sites).all()
     moved = np.empty_like(forces)
     moved[:, translation] = forces
-    found = PairGroup(phonon).solved(translation[sites], vectors, moved)
+    found = PairGroup(phonon).solve(translation[sites], vectors, moved)
     np.testing.assert_allclose(found, expected, atol=1e-9 * np.abs(expected).max())
 
 
 def test_atoms_whose_displacements_are_missing_have_no_force_constants():
     phonon = phonon_of(19)
     sites, vectors, forces = displaced_everywhere(phonon)
-    found = PairGroup(phonon).solved(sites[3:], vectors[3:], forces[3:])
+    found = PairGroup(phonon).solve(sites[3:], vectors[3:], forces[3:])
     lost = np.isnan(found).any(axis=(1, 2, 3))
     assert 0 < lost.sum() < len(lost)

@@ -13,10 +13,10 @@ from phonopy import Phonopy
 from phonopy.file_IO import write_BORN, write_FORCE_CONSTANTS, write_FORCE_SETS
 from phonopy.harmonic.force_constants import compact_fc_to_full_fc, full_fc_to_compact_fc
 
-from tasks.chirality.degeneracy import obeys_space_group
-from tasks.crystals.cells import atoms_of_cell
+from tasks.chirality.degeneracy import has_space_group_symmetry
+from tasks.crystals.cells import make_atoms
 from tasks.failures import RemediableError
-from tasks.phonons.phonopy_files import calculations_in, read_phonopy
+from tasks.phonons.phonopy_files import find_calculations, read_phonopy
 from tasks.symmetry import analyze_symmetry
 from tests.crystals import quartz, spring_phonon, tellurium, to_phonopy, zincblende
 from tests.tasks.alloys import face_centred_phonon
@@ -185,9 +185,9 @@ def test_the_tolerance_that_a_file_states_is_used(tmp_path, helix, place):
         rewritten(path, lambda text: re.sub(r"  symmetry_tolerance: .*\n", block, text))
     found = read_phonopy(path).phonon
     assert frequencies(found) == pytest.approx(frequencies(helix), abs=2e-3)
-    assert analyze_symmetry(atoms_of_cell(found.primitive), 1e-5).number in (152, 154)
+    assert analyze_symmetry(make_atoms(found.primitive), 1e-5).number in (152, 154)
     assert found.primitive_symmetry.dataset.number in (152, 154)
-    assert obeys_space_group(found)
+    assert has_space_group_symmetry(found)
 
 
 def test_too_few_displacements_name_the_tolerance(tmp_path, helix):
@@ -221,9 +221,9 @@ def test_unlike_isotopes_lower_the_symmetry(tmp_path):
     number = springs.primitive_symmetry.dataset.number
     found = with_masses(springs, [255.2, 127.6, 127.6], tmp_path / "te.yaml")
     assert number in (152, 154)
-    record = analyze_symmetry(atoms_of_cell(found.primitive), 0.01)
+    record = analyze_symmetry(make_atoms(found.primitive), 0.01)
     assert (record.symbol, found.primitive_symmetry.dataset.number) == ("C2", 5)
-    assert obeys_space_group(found)
+    assert has_space_group_symmetry(found)
     assert frequencies(found) == pytest.approx(frequencies(springs), abs=1e-6)
 
 
@@ -311,14 +311,14 @@ def test_folders_give_one_calculation_each(tmp_path):
     for name in (*names, "a/phonopy_params.yaml", "b/phonopy.conf"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    found = calculations_in(tmp_path)
+    found = find_calculations(tmp_path)
     assert found == [tmp_path / "a/phonopy_params.yaml", tmp_path / "b/c/phonopy_disp.yaml.xz"]
-    assert calculations_in(tmp_path / "b/other.yaml") == [tmp_path / "b/other.yaml"]
+    assert find_calculations(tmp_path / "b/other.yaml") == [tmp_path / "b/other.yaml"]
 
 
 def test_a_folder_without_calculation_is_refused(tmp_path):
     (tmp_path / "other.yaml").write_text("")
-    assert calculations_in(tmp_path) == [tmp_path]
+    assert find_calculations(tmp_path) == [tmp_path]
     assert "is a folder without" in refused(tmp_path)
 
 

@@ -14,15 +14,20 @@ from phonopy.harmonic.dynmat_to_fc import DynmatToForceConstants
 from potentials import load_potential
 from tasks.chirality import ChiralitySettings, analyze_force_constants
 from tasks.crystals.structures import standardize
-from tasks.phonons import PhononSettings, commensurate_frequencies, force_constants, sum_rules
+from tasks.phonons import (
+    PhononSettings,
+    compute_commensurate_frequencies,
+    compute_force_constants,
+    sum_rules,
+)
 from tasks.phonons.elasticity import (
     GPA,
     StrainResponse,
-    elastic_constants,
-    sound_velocities,
-    strain_responses,
+    compute_elastic_constants,
+    compute_sound_velocities,
+    measure_strain_responses,
 )
-from tasks.phonons.fourier import dynamical_matrices
+from tasks.phonons.fourier import compute_dynamical_matrices
 from tasks.phonons.sum_rules import OTHER_WEIGHTS, WEIGHTS, impose_sum_rules
 from tasks.relaxation import RelaxationSettings, relax
 from tasks.sources.materials import read_materials
@@ -198,7 +203,7 @@ def test_interpolation_and_its_phonopy_object_are_one_crystal(case):
     _, found = case
     q = np.random.default_rng(5).uniform(-1, 1, (9, 3))
     expected = found.phonon.run_qpoints(q, with_dynamical_matrices=True).dynamical_matrices
-    matrices = dynamical_matrices(found.crystal, q)
+    matrices = compute_dynamical_matrices(found.crystal, q)
     np.testing.assert_allclose(matrices, expected, atol=1e-12 * np.abs(expected).max())
 
 
@@ -207,8 +212,8 @@ def test_phonopy_object_is_made_when_it_is_asked_for(monkeypatch):
     made = []
     monkeypatch.setattr(
         sum_rules,
-        "_longer",
-        lambda phonon, make=sum_rules._longer: made.append(make(phonon)) or made[-1],
+        "_make_longer_supercell",
+        lambda phonon, make=sum_rules._make_longer_supercell: made.append(make(phonon)) or made[-1],
     )
     analyze_force_constants(found.crystal, ChiralitySettings(mesh_spacing=0.1, path_spacing=0.1))
     assert not made
@@ -364,14 +369,14 @@ def quartz():
     [material] = read_materials(QUARTZ, 1e-3)
     [relaxed] = relax([material.atoms], potential, RelaxationSettings())
     settings = PhononSettings(max_atoms=72)
-    phonon = force_constants(relaxed.atoms, potential, settings).phonon
-    return phonon, strain_responses([relaxed.atoms], potential)[0]
+    phonon = compute_force_constants(relaxed.atoms, potential, settings).phonon
+    return phonon, measure_strain_responses([relaxed.atoms], potential)[0]
 
 
 def test_false_instability_of_quartz_vanishes(quartz):
     phonon, response = quartz
     q = np.concatenate([near_gamma(scale) for scale in (0.001, 0.02, 0.1)])
-    assert commensurate_frequencies(phonon).min() > 1.0
+    assert compute_commensurate_frequencies(phonon).min() > 1.0
     assert phonon.run_qpoints(q).frequencies.min() < -0.3
     for known in (None, response):
         found = impose_sum_rules(phonon, known).phonon
@@ -385,7 +390,7 @@ def test_sound_of_quartz_is_that_of_its_elastic_constants(quartz):
     q = near_gamma(1e-3)
     k = q @ np.linalg.inv(phonon.primitive.cell).T
     density = phonon.primitive.masses.sum() / phonon.primitive.volume
-    wanted = sound_velocities(elastic_constants(phonon, response), density, k)
+    wanted = compute_sound_velocities(compute_elastic_constants(phonon, response), density, k)
     # THz Å are 0.1 km/s.
     now = 0.1 * found.run_qpoints(q).frequencies[:, :3] / np.linalg.norm(k, axis=1)[:, None]
     assert np.abs(now / wanted - 1).max() < 2e-3
@@ -397,23 +402,25 @@ def test_sound_of_a_squeezed_crystal_is_that_of_its_energy():
     atoms = bulk("Si", a=5.4)
     atoms.set_cell(atoms.cell.array * [0.97, 0.97, 1.05], scale_atoms=True)
     [material] = relax([standardize(atoms, 1e-3)], potential, RelaxationSettings(cell="fixed"))
-    [response] = strain_responses([material.atoms], potential)
-    phonon = force_constants(material.atoms, potential, PhononSettings(max_atoms=64)).phonon
+    [response] = measure_strain_responses([material.atoms], potential)
+    phonon = compute_force_constants(material.atoms, potential, PhononSettings(max_atoms=64)).phonon
     found, q = impose_sum_rules(phonon, response).phonon, near_gamma(1e-3)
     k = q @ np.linalg.inv(phonon.primitive.cell).T
-    wave = elastic_constants(phonon, replace(response, stiffness=response.gradient_stiffness))
+    wave = compute_elastic_constants(
+        phonon, replace(response, stiffness=response.gradient_stiffness)
+    )
     density = phonon.primitive.masses.sum() / phonon.primitive.volume
-    wanted = sound_velocities(wave, density, k)
+    wanted = compute_sound_velocities(wave, density, k)
     now = 0.1 * found.run_qpoints(q).frequencies[:, :3] / np.linalg.norm(k, axis=1)[:, None]
     assert np.abs(now / wanted - 1).max() < 2e-3
-    without = sound_velocities(elastic_constants(phonon, response), density, k)
+    without = compute_sound_velocities(compute_elastic_constants(phonon, response), density, k)
     assert np.abs(without / wanted - 1).max() > 2e-2
 
 
 def test_other_weights_give_another_crystal_that_obeys_the_rules_as_well(quartz):
     phonon, response = quartz
     rules = impose_sum_rules(phonon, response)
-    other = rules.divide(OTHER_WEIGHTS).phonon
+    other = rules.distribute(OTHER_WEIGHTS).phonon
     assert_commensurate_matrices_stay(phonon, other)
     q = near_gamma(1e-3)
     here, there = (p.run_qpoints(q).frequencies[:, :3] for p in (rules.phonon, other))
@@ -421,13 +428,13 @@ def test_other_weights_give_another_crystal_that_obeys_the_rules_as_well(quartz)
     far = np.random.default_rng(2).uniform(-0.5, 0.5, (20, 3))
     change = rules.phonon.run_qpoints(far).frequencies - other.run_qpoints(far).frequencies
     assert 1e-3 < np.abs(change).mean() < 0.5
-    same = rules.divide(WEIGHTS).phonon.force_constants
+    same = rules.distribute(WEIGHTS).phonon.force_constants
     np.testing.assert_array_equal(same, rules.phonon.force_constants)
 
 
 def test_other_weights_leave_what_charges_add():
     phonon = spring_phonon(random_crystal(4, seed=3, max_atoms=6), seed=3, born=True)
     rules = impose_sum_rules(phonon)
-    other = rules.divide(OTHER_WEIGHTS)
+    other = rules.distribute(OTHER_WEIGHTS)
     assert_commensurate_matrices_stay(phonon, other)
     assert np.array_equal(other.nac_params["born"], rules.phonon.nac_params["born"])

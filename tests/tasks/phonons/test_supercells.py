@@ -8,18 +8,18 @@ import spglib
 from ase.build import bulk
 from ase.geometry import minkowski_reduce
 
-from tasks.crystals.cells import cell_of_atoms
+from tasks.crystals.cells import make_phonopy_cell
 from tasks.failures import RemediableError
-from tasks.phonons import phonopy_of
+from tasks.phonons import make_phonopy
 from tasks.phonons.supercells import (
-    _all_sublattices,
-    _invariant_sublattices,
-    best_sublattice,
+    _list_invariant_sublattices,
+    _list_sublattices,
+    choose_sublattice,
     choose_supercell,
-    nearest_image_distance,
+    find_nearest_image_distance,
 )
 from tasks.symmetry import find_dataset
-from tasks.symmetry.site_permutations import space_group_of
+from tasks.symmetry.site_permutations import find_space_group
 from tests.crystals import random_crystal, sampled_groups
 
 GROUPS = [1, 2, 5, 8, 19, 38, 82, 99, 122, 144, 152, 161, 186, 198, 212, 216]
@@ -37,8 +37,8 @@ def test_supercell_keeps_the_point_group_and_the_distance(number):
     atoms = random_crystal(number, seed=4)
     matrix = choose_supercell(atoms, min_length=9.0, max_atoms=2000)
     supercell = matrix.T @ atoms.cell.array
-    assert nearest_image_distance(supercell) >= 9.0
-    for rotation in space_group_of(atoms).rotations:
+    assert find_nearest_image_distance(supercell) >= 9.0
+    for rotation in find_space_group(atoms).rotations:
         image = supercell @ rotation.T @ np.linalg.inv(supercell)
         assert np.allclose(image, np.rint(image), atol=1e-6)
 
@@ -48,13 +48,14 @@ def test_no_smaller_invariant_sublattice_would_do(number):
     """Checked one by one over all sublattices of smaller index."""
     atoms = random_crystal(number, seed=1)
     lattice, rotations = atoms.cell.array, find_dataset(atoms, 1e-5).rotations
-    matrix = best_sublattice(lattice, rotations, 7.0, 40)
+    matrix = choose_sublattice(lattice, rotations, 7.0, 40)
     for index in range(1, round(np.linalg.det(matrix))):
-        bases, _ = _all_sublattices(index)
+        bases, _ = _list_sublattices(index)
         images = np.linalg.inv(bases)[:, None] @ rotations @ bases[:, None]
         invariant = np.abs(images - np.rint(images)).max(axis=(1, 2, 3)) < 1e-6
         assert all(
-            nearest_image_distance(basis.T @ lattice) < 7.0 - 1e-6 for basis in bases[invariant]
+            find_nearest_image_distance(basis.T @ lattice) < 7.0 - 1e-6
+            for basis in bases[invariant]
         )
 
 
@@ -62,10 +63,10 @@ def test_no_smaller_invariant_sublattice_would_do(number):
 def test_phonopy_finds_the_whole_space_group_in_the_supercell(number):
     atoms = random_crystal(number, seed=2)
     matrix = choose_supercell(atoms, min_length=6.0, max_atoms=300)
-    phonon = phonopy_of(cell_of_atoms(atoms), matrix)
+    phonon = make_phonopy(make_phonopy_cell(atoms), matrix)
     n_cells = round(np.linalg.det(matrix))
     assert len(phonon.supercell) == n_cells * len(atoms)
-    n_operations = len(space_group_of(atoms).rotations)
+    n_operations = len(find_space_group(atoms).rotations)
     assert len(phonon.symmetry.symmetry_operations["rotations"]) == n_cells * n_operations
     found = spglib.get_spacegroup_type(phonon.symmetry.dataset.hall_number).number
     assert found == number
@@ -74,16 +75,16 @@ def test_phonopy_finds_the_whole_space_group_in_the_supercell(number):
 @pytest.mark.parametrize(("index", "count"), [(1, 1), (2, 7), (6, 91), (8, 155), (12, 455)])
 def test_number_of_sublattices(index, count):
     """Sum over a c f = index of c f^2."""
-    found = _invariant_sublattices(NO_ROTATION.astype(np.int8).tobytes(), index)
+    found = _list_invariant_sublattices(NO_ROTATION.astype(np.int8).tobytes(), index)
     assert len({sublattice.tobytes() for sublattice in found}) == len(found) == count
 
 
 def test_sublattices_of_a_composite_index_are_those_of_the_normal_form():
     """The lattice vectors in each are those of some Hermite normal form, and all forms occur."""
     vectors = np.array(list(itertools.product(range(6), repeat=3))).T
-    _, forms = _all_sublattices(6)
+    _, forms = _list_sublattices(6)
     wanted = {(~((form @ vectors) % 6).any(axis=0)).tobytes() for form in forms}
-    found = _invariant_sublattices(NO_ROTATION.astype(np.int8).tobytes(), 6)
+    found = _list_invariant_sublattices(NO_ROTATION.astype(np.int8).tobytes(), 6)
     assert {(~((one @ vectors) % 6).any(axis=0)).tobytes() for one in found} == wanted
 
 
@@ -91,7 +92,7 @@ def test_cubic_groups_keep_the_three_cubic_lattices_only():
     """The primitive, face- and body-centred lattices have index n^3, 2 n^3 or 4 n^3."""
     rotations = np.unique(find_dataset(bulk("Po", "sc", a=3.3), 1e-5).rotations, axis=0)
     key = rotations.astype(np.int8).tobytes()
-    occurring = [index for index in range(1, 41) if len(_invariant_sublattices(key, index))]
+    occurring = [index for index in range(1, 41) if len(_list_invariant_sublattices(key, index))]
     assert occurring == [1, 2, 4, 8, 16, 27, 32]
 
 
@@ -105,14 +106,14 @@ def test_diagonal_multiples_are_larger_where_the_lattice_is_flat():
     atoms = bulk("ZnO", "wurtzite", a=3.25, c=5.2)
     matrix = choose_supercell(atoms, min_length=10.0, max_atoms=200)
     assert round(np.linalg.det(matrix)) == 24
-    assert nearest_image_distance(np.diag([3, 3, 2]) @ atoms.cell.array) < 10.0
-    assert nearest_image_distance(np.diag([4, 4, 2]) @ atoms.cell.array) >= 10.0
+    assert find_nearest_image_distance(np.diag([3, 3, 2]) @ atoms.cell.array) < 10.0
+    assert find_nearest_image_distance(np.diag([4, 4, 2]) @ atoms.cell.array) >= 10.0
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_basis_is_reduced_and_keeps_the_hand(seed):
     lattice = random_lattice(seed, volume=40.0)
-    matrix = best_sublattice(lattice, NO_ROTATION, 10.0, 60)
+    matrix = choose_sublattice(lattice, NO_ROTATION, 10.0, 60)
     assert np.linalg.det(matrix) > 0.5
     lengths = np.linalg.norm(matrix.T @ lattice, axis=1)
     reduced, _ = minkowski_reduce(matrix.T @ lattice)
@@ -122,7 +123,7 @@ def test_basis_is_reduced_and_keeps_the_hand(seed):
 def test_without_rotations_the_packing_is_nearly_dense():
     """Some of the many sublattices of a triclinic crystal is close to close packing."""
     lattice = random_lattice(1, volume=60.0)
-    matrix = best_sublattice(lattice, NO_ROTATION, 10.0, 100)
+    matrix = choose_sublattice(lattice, NO_ROTATION, 10.0, 100)
     assert np.linalg.det(matrix) < 1.4 * 10.0**3 / (np.sqrt(2) * 60.0)
 
 
@@ -137,10 +138,10 @@ def test_no_smaller_supercell_has_the_largest_distance(number):
     """Where the wanted distance is out of reach, atoms that gain none are spared."""
     atoms = random_crystal(number, seed=1)
     lattice, rotations = atoms.cell.array, find_dataset(atoms, 1e-5).rotations
-    matrix = best_sublattice(lattice, rotations, 100.0, 20)
+    matrix = choose_sublattice(lattice, rotations, 100.0, 20)
     index = round(np.linalg.det(matrix))
-    smaller = best_sublattice(lattice, rotations, 100.0, max(index - 1, 1))
-    distances = [nearest_image_distance(m.T @ lattice) for m in (smaller, matrix)]
+    smaller = choose_sublattice(lattice, rotations, 100.0, max(index - 1, 1))
+    distances = [find_nearest_image_distance(m.T @ lattice) for m in (smaller, matrix)]
     assert distances[0] < distances[1] - 1e-6 or index == 1
 
 
@@ -157,7 +158,7 @@ def test_index_beyond_all_enumeration_is_passed_over():
     """No sublattice of index 257 is looked at; that of 256 is as good as any."""
     lattice = random_lattice(2, volume=20.0)
     length = (np.sqrt(2) * 256.5 * 20.0) ** (1 / 3)
-    matrix = best_sublattice(lattice, NO_ROTATION, length, 257)
+    matrix = choose_sublattice(lattice, NO_ROTATION, length, 257)
     assert round(np.linalg.det(matrix)) < 257
 
 

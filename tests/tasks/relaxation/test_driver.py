@@ -17,9 +17,9 @@ from ase.optimize import BFGS
 from potentials import Evaluation, Potential, PotentialCard, load_potential
 from tasks.crystals.structures import standardize
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.relaxation.coordinates import invariant_displacements, invariant_strains
+from tasks.relaxation.coordinates import find_invariant_displacements, find_invariant_strains
 from tasks.relaxation.driver import CONVERGED
-from tasks.symmetry.site_permutations import space_group_of
+from tasks.symmetry.site_permutations import find_space_group
 from tests.crystals import random_crystal
 from tests.potentials.crystals import trigonal_tellurium
 
@@ -196,22 +196,24 @@ def test_exploding_crystal_is_given_up():
 def test_invariant_coordinates_keep_the_space_group(number):
     """Any point of the symmetry-allowed coordinates has the operations of the start."""
     atoms = random_crystal(number, seed=1)
-    group = space_group_of(atoms)
-    strains, displacements = invariant_strains(group), invariant_displacements(group)
+    group = find_space_group(atoms)
+    strains, displacements = find_invariant_strains(group), find_invariant_displacements(group)
     random = np.random.default_rng(number)
     strain = np.tensordot(random.normal(scale=0.01, size=len(strains)), strains, axes=1)
     moved = atoms.copy()
     weights = random.normal(scale=0.02, size=len(displacements))
     moved.positions += np.tensordot(weights, displacements, axes=1)
     moved.set_cell(moved.cell.array @ (np.eye(3) + strain), scale_atoms=True)
-    assert len(space_group_of(moved).rotations) >= len(group.rotations)
+    assert len(find_space_group(moved).rotations) >= len(group.rotations)
 
 
 @pytest.mark.parametrize(
     ("number", "n_strains"), [(1, 6), (5, 4), (19, 3), (82, 2), (152, 2), (186, 2), (198, 1)]
 )
 def test_number_of_free_strains_is_that_of_the_crystal_system(number, n_strains):
-    assert len(invariant_strains(space_group_of(random_crystal(number, seed=2)))) == n_strains
+    assert (
+        len(find_invariant_strains(find_space_group(random_crystal(number, seed=2)))) == n_strains
+    )
 
 
 @pytest.mark.parametrize("name", ["te", "zno"])

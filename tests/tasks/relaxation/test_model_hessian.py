@@ -10,9 +10,13 @@ from ase import Atoms
 from ase.build import bulk, make_supercell
 
 from potentials import load_potential
-from tasks.relaxation.coordinates import invariant_displacements, invariant_strains
-from tasks.relaxation.model_hessian import newton_step, spring_hessian, updated_hessian
-from tasks.symmetry.site_permutations import space_group_of
+from tasks.relaxation.coordinates import find_invariant_displacements, find_invariant_strains
+from tasks.relaxation.model_hessian import (
+    compute_newton_step,
+    compute_spring_hessian,
+    update_hessian,
+)
+from tasks.symmetry.site_permutations import find_space_group
 from tests.crystals import random_crystal
 
 pytestmark = pytest.mark.slow
@@ -22,14 +26,14 @@ UNIFORM = np.eye(3)[None] / np.sqrt(3)
 
 
 def patterns(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
-    group = space_group_of(atoms)
-    return invariant_strains(group), invariant_displacements(group)
+    group = find_space_group(atoms)
+    return find_invariant_strains(group), find_invariant_displacements(group)
 
 
 @pytest.mark.parametrize("number", [1, 19, 31, 152, 161, 198, 216])
 def test_springs_hold_every_crystal(number):
     atoms = random_crystal(number, seed=3)
-    hessian = spring_hessian(atoms, *patterns(atoms))
+    hessian = compute_spring_hessian(atoms, *patterns(atoms))
     assert hessian == pytest.approx(hessian.T, rel=1e-12)
     assert np.linalg.eigvalsh(hessian).min() > 0
 
@@ -39,7 +43,10 @@ def test_stiffness_is_extensive():
     none = np.zeros((0, 2, 3)), np.zeros((0, 16, 3))
     cell = bulk("GaAs", "zincblende", a=5.65)
     supercell = make_supercell(cell, 2 * np.eye(3))
-    one, eight = spring_hessian(cell, UNIFORM, none[0]), spring_hessian(supercell, UNIFORM, none[1])
+    one, eight = (
+        compute_spring_hessian(cell, UNIFORM, none[0]),
+        compute_spring_hessian(supercell, UNIFORM, none[1]),
+    )
     assert eight == pytest.approx(8 * one, rel=1e-10)
 
 
@@ -48,7 +55,9 @@ def test_rigid_translation_meets_hardly_any_resistance():
     together = np.full((1, 2, 3), 1 / np.sqrt(6))
     apart = together * np.array([1, -1])[:, None]
     no_strain = np.zeros((0, 3, 3))
-    free, bound = (spring_hessian(atoms, no_strain, field)[0, 0] for field in (together, apart))
+    free, bound = (
+        compute_spring_hessian(atoms, no_strain, field)[0, 0] for field in (together, apart)
+    )
     assert free == pytest.approx(0.1)
     assert bound > 50 * free
 
@@ -63,7 +72,7 @@ def test_springs_know_the_bulk_modulus_within_a_factor_of_two(name):
         cell.set_cell(atoms.cell * (1 + sign * step / np.sqrt(3)), scale_atoms=True)
     found = load_potential("7net-0", dtype="float32", parity=False).evaluate(cells)
     slopes = [np.trace(s) / np.sqrt(3) * volume for s in found.stresses]
-    springs = spring_hessian(atoms, UNIFORM, np.zeros((0, len(atoms), 3)))[0, 0]
+    springs = compute_spring_hessian(atoms, UNIFORM, np.zeros((0, len(atoms), 3)))[0, 0]
     assert 0.5 < (slopes[0] - slopes[1]) / (2 * step) / springs < 2
 
 
@@ -74,7 +83,7 @@ def test_quadratic_energy_is_learned_in_as_many_steps_as_dimensions():
     """Steps in any independent directions, and curvatures of any sign."""
     hessian = np.eye(3)
     for step in np.random.default_rng(4).normal(size=(3, 3)):
-        hessian = updated_hessian(hessian, step, HESSIAN @ step)
+        hessian = update_hessian(hessian, step, HESSIAN @ step)
     assert hessian == pytest.approx(HESSIAN, abs=1e-10)
 
 
@@ -83,24 +92,24 @@ def test_quadratic_energy_is_learned_in_as_many_steps_as_dimensions():
 )
 def test_step_that_tells_nothing_changes_nothing(step, change):
     """No step, a surprise across the step, and none."""
-    assert (updated_hessian(np.eye(2), np.array(step), np.array(change)) == np.eye(2)).all()
+    assert (update_hessian(np.eye(2), np.array(step), np.array(change)) == np.eye(2)).all()
 
 
 def test_steps_go_downhill_whatever_the_curvature():
     """A Newton step proper where curvatures are positive; up to a saddle it never goes."""
     gradient = np.array([0.2, -0.1, 0.3])
     positive = HESSIAN @ HESSIAN
-    assert positive @ newton_step(positive, gradient) == pytest.approx(-gradient)
-    assert gradient @ newton_step(HESSIAN, gradient) < 0
-    assert np.linalg.norm(newton_step(np.zeros((3, 3)), gradient)) < 20 * 0.5
+    assert positive @ compute_newton_step(positive, gradient) == pytest.approx(-gradient)
+    assert gradient @ compute_newton_step(HESSIAN, gradient) < 0
+    assert np.linalg.norm(compute_newton_step(np.zeros((3, 3)), gradient)) < 20 * 0.5
 
 
 def followed(gradient: Callable[[np.ndarray], np.ndarray], start: float, n_steps: int) -> float:
     """Where quasi-Newton steps of at most 0.3 lead along one coordinate."""
     x, hessian = np.array([start]), np.eye(1)
     for _ in range(n_steps):
-        step = np.clip(newton_step(hessian, gradient(x)), -0.3, 0.3)
-        hessian = updated_hessian(hessian, step, gradient(x + step) - gradient(x))
+        step = np.clip(compute_newton_step(hessian, gradient(x)), -0.3, 0.3)
+        hessian = update_hessian(hessian, step, gradient(x + step) - gradient(x))
         x = x + step
     return float(x[0])
 

@@ -6,24 +6,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.chirality import modes_at
+from tasks.chirality import compute_modes
 from tasks.failures import RemediableError
-from tasks.phonons.mirror import mirror_image
+from tasks.phonons.mirror import make_mirror_image
 from tasks.results import read_catalog
 from tasks.results.agreement import (
     BARS,
     FLOOR,
-    agreement,
-    agreement_row,
     commit_agreement,
     compare_datasets,
-    compared,
-    matched,
-    relative_difference,
+    compare_modes,
+    compare_pair,
+    compute_relative_difference,
+    make_agreement_row,
+    match_modes,
 )
 from tasks.results.building import build_catalog
-from tasks.results.counterparts import Pair, paired
-from tasks.screening.intake import plan_screening
+from tasks.results.counterparts import CrystalPair, pair_crystals
+from tasks.screening.plan import plan_screening
 from tasks.storage import Dataset
 from tests.crystals import spring_phonon, tellurium, zincblende
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of, write_alloys
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 AGREED = {"helicity_wave_found": "s", "stable": True}
 HERE = {"material_id": "te", "chirality_key": "c", "potential": "one", **AGREED}
 THERE = {"material_id": "te", "potential": "another", **AGREED}
-PAIR = Pair(HERE, THERE, "structure")
+PAIR = CrystalPair(HERE, THERE, "structure")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def chiral():
 
 @pytest.fixture(scope="module")
 def same(chiral):
-    return agreement(chiral, chiral)
+    return compare_modes(chiral, chiral)
 
 
 def test_a_calculation_agrees_with_itself(same):
@@ -51,41 +51,43 @@ def test_a_calculation_agrees_with_itself(same):
     assert same.momentum_difference == pytest.approx(0.0, abs=1e-6)
     assert same.sign_agreement == 1.0
     assert same.leading_sign_agrees is True
-    assert not agreement_row(same, PAIR)["potentials_disagree"]
+    assert not make_agreement_row(same, PAIR)["potentials_disagree"]
 
 
 def test_force_constants_of_half_the_size_are_a_third_of_the_frequencies_off(chiral):
     """Frequencies go with the root; eigenvectors, and so angular momenta, stay."""
     softer = spring_phonon(tellurium(), 1)
     softer.force_constants = chiral.force_constants / 2
-    found = agreement(chiral, softer)
-    frequencies = modes_at(chiral, np.random.default_rng(0).uniform(-0.5, 0.5, (40, 3))).frequencies
+    found = compare_modes(chiral, softer)
+    frequencies = compute_modes(
+        chiral, np.random.default_rng(0).uniform(-0.5, 0.5, (40, 3))
+    ).frequencies
     expected = (1 - np.sqrt(0.5)) * np.abs(frequencies).mean()
     assert found.frequency_difference == pytest.approx(expected, rel=0.1)
     assert found.momentum_difference == pytest.approx(0.0, abs=1e-6)
     assert found.frequency_disagreement > 0.05
-    assert not agreement_row(found, PAIR)["potentials_disagree"]
+    assert not make_agreement_row(found, PAIR)["potentials_disagree"]
 
 
 def test_the_other_hand_is_told_apart(chiral):
     """Its modes circle the other way: paired with those of this hand, they contradict."""
-    found = agreement(chiral, mirror_image(chiral))
+    found = compare_modes(chiral, make_mirror_image(chiral))
     assert found.sign_agreement is not None
     assert found.sign_agreement < 0.9
     assert found.momentum_difference > 0.1
-    assert agreement_row(found, PAIR)["potentials_disagree"]
+    assert make_agreement_row(found, PAIR)["potentials_disagree"]
 
 
 def test_modes_are_paired_by_their_eigenvectors_not_by_their_order(chiral):
     q_points = [[0.11, 0.23, 0.37]]
-    modes = modes_at(chiral, q_points)
+    modes = compute_modes(chiral, q_points)
     order = np.random.default_rng(1).permutation(modes.n_bands)
     shuffled = replace(
         modes,
         frequencies=modes.frequencies[:, order],
         eigenvectors=modes.eigenvectors[:, :, order],
     )
-    np.testing.assert_allclose(matched(modes, shuffled).frequencies, modes.frequencies)
+    np.testing.assert_allclose(match_modes(modes, shuffled).frequencies, modes.frequencies)
 
 
 @pytest.mark.parametrize(
@@ -93,25 +95,25 @@ def test_modes_are_paired_by_their_eigenvectors_not_by_their_order(chiral):
     [({"helicity_wave_found": "g"}, "wave_agrees"), ({"stable": False}, "stability_agrees")],
 )
 def test_other_verdicts_contradict(same, other, column):
-    row = agreement_row(same, Pair(HERE, THERE | other, "structure"))
+    row = make_agreement_row(same, CrystalPair(HERE, THERE | other, "structure"))
     assert row["potentials_disagree"]
     assert not row[column]
 
 
 def test_other_crystals_cannot_be_compared(chiral):
     with pytest.raises(RemediableError, match="differ in their atoms"):
-        agreement(chiral, spring_phonon(zincblende(), 1))
+        compare_modes(chiral, spring_phonon(zincblende(), 1))
 
 
 def test_a_comparison_of_datasets_reaches_the_catalogue(tmp_path):
     """Both datasets hold the same results here, so that nothing is contradicted."""
-    intake = intake_of(write_alloys(tmp_path, "helix", "copper"), tmp_path / "one")
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
+    context = intake_of(write_alloys(tmp_path, "helix", "copper"), tmp_path / "one")
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     first, second = Dataset(tmp_path / "one"), Dataset(tmp_path / "two")
-    [pair], [] = paired(first, second)
-    rows = [compared(first, second, pair)]
+    [pair], [] = pair_crystals(first, second)
+    rows = [compare_pair(first, second, pair)]
     assert [row["material_id"] for row in rows] == ["helix"]
     commit_agreement(first, rows)
     build_catalog(first)
@@ -133,9 +135,9 @@ def test_a_potential_that_makes_another_crystal_contradicts(tmp_path):
         intake_of(source, tmp_path / name, settings)
         for name, settings in (("one", going_on), ("two", SETTINGS))
     )
-    for intake in (first, second):
-        carry_out(plan_screening(intake), intake)
-        build_catalog(intake.dataset)
+    for context in (first, second):
+        carry_out(plan_screening(context), context)
+        build_catalog(context.dataset)
     [row] = compare_datasets(first.dataset, second.dataset)
     assert row["potentials_disagree"]
     commit_agreement(first.dataset, [row])
@@ -152,14 +154,14 @@ def test_a_potential_that_makes_another_crystal_contradicts(tmp_path):
 def test_error_bars_grow_with_the_difference_and_cover_more_for_more(chiral, same, pair):
     softer = spring_phonon(tellurium(), 1)
     softer.force_constants = chiral.force_constants / 2
-    found = agreement(chiral, softer)
-    few, many = found.error_bars(*pair)[68], found.error_bars(*pair)[90]
+    found = compare_modes(chiral, softer)
+    few, many = found.compute_error_bars(*pair)[68], found.compute_error_bars(*pair)[90]
     assert few < many
     assert found.frequency_difference < many
     least = BARS[pair][90] * FLOOR * same.mean_frequency
-    assert same.error_bars(*pair)[90] == pytest.approx(least)
+    assert same.compute_error_bars(*pair)[90] == pytest.approx(least)
     here, there = HERE | {"potential": pair[0]}, THERE | {"potential": pair[1]}
-    row = agreement_row(found, Pair(here, there, "structure"))
+    row = make_agreement_row(found, CrystalPair(here, there, "structure"))
     assert (row["frequency_bar_68"], row["frequency_bar_90"]) == (few, many)
 
 
@@ -176,4 +178,4 @@ def test_error_bars_grow_with_the_difference_and_cover_more_for_more(chiral, sam
     ],
 )
 def test_relative_differences_are_in_units_of_the_larger(first, second, expected):
-    assert relative_difference(np.array(first), np.array(second)) == expected
+    assert compute_relative_difference(np.array(first), np.array(second)) == expected

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from tasks.failures import Failure
-from tasks.results import ranked, read_catalog
+from tasks.results import rank_materials, read_catalog
 from tasks.results.building import build_catalog
-from tasks.results.catalogue import by_class, failures_in
+from tasks.results.catalogue import read_failures, split_by_class
 from tasks.results.trust import RULES
 from tasks.storage import CATALOG_TABLES, Dataset
 from tests.tasks.storage import samples
@@ -66,7 +66,7 @@ def test_every_table_is_read_with_its_columns(dataset, table):
 
 def test_ranking_holds_scored_materials_best_first(dataset):
     """Equal scores come in the order of their names, so that the ranking is always the same."""
-    found = ranked(read_catalog(dataset.root, "chirality"))
+    found = rank_materials(read_catalog(dataset.root, "chirality"))
     assert found["material_id"].tolist() == [samples.material(n) for n in (2, 1, 3)]
     # No measured volume is known of any.
     [unchecked] = [rule.factor for rule in RULES if rule.code == "volume_unchecked"]
@@ -74,7 +74,7 @@ def test_ranking_holds_scored_materials_best_first(dataset):
 
 
 def test_ranking_tells_the_largest_splitting_of_either_sign(dataset):
-    found = ranked(read_catalog(dataset.root, "chirality")).set_index("material_id")
+    found = rank_materials(read_catalog(dataset.root, "chirality")).set_index("material_id")
     expected = {2: 0.0, 1: 0.7, 3: 3.0}
     assert found["largest_splitting"].to_dict() == {
         samples.material(number): value for number, value in expected.items()
@@ -86,10 +86,13 @@ def test_ranking_tells_reasons_and_warnings(dataset):
     warned = table.assign(
         warnings=[None if w is None else ["mesh", "volume"] for w in table["warnings"]]
     )
-    plain, told = ranked(table)["reasons"].iloc[0], ranked(warned)["reasons"].iloc[0]
+    plain, told = (
+        rank_materials(table)["reasons"].iloc[0],
+        rank_materials(warned)["reasons"].iloc[0],
+    )
     assert plain.endswith("; warnings: volume_unchecked")
     assert told == plain.replace("volume_unchecked", "mesh, volume")
-    without = ranked(table.drop(columns="warnings"))["reasons"].iloc[0]
+    without = rank_materials(table.drop(columns="warnings"))["reasons"].iloc[0]
     assert without == plain.removesuffix("; warnings: volume_unchecked")
 
 
@@ -99,7 +102,7 @@ def test_ranking_tells_the_circular_splitting_and_nothing_where_there_is_none(da
     names = [samples.material(number) for number in sizes]
     told = table.set_index("material_id", drop=False).loc[names]
     told["circular_splitting"] = pd.Series(list(sizes.values()), index=names, dtype=object)
-    found = ranked(told.reset_index(drop=True)).set_index("material_id")["circular"]
+    found = rank_materials(told.reset_index(drop=True)).set_index("material_id")["circular"]
     assert found[names].fillna(-1).tolist() == [0.7, -1, -1]
 
 
@@ -107,7 +110,7 @@ def test_crystals_that_became_one_are_one_row_with_the_others_named(dataset):
     table = read_catalog(dataset.root, "chirality")
     first, second, third = (samples.material(number) for number in (2, 1, 3))
     table["same_crystal_as"] = table["material_id"].map({second: first, third: first})
-    found = ranked(table)
+    found = rank_materials(table)
     assert found["material_id"].tolist() == [first]
     assert found["reasons"].iloc[0].endswith(f"; the same crystal: {second}, {third}")
 
@@ -116,16 +119,16 @@ def test_rankings_of_a_purpose_hold_what_has_its_score(dataset):
     table = read_catalog(dataset.root, "chirality")
     purpose = {samples.material(1): 0.1, samples.material(3): 0.3}
     table["score_raman"] = table["material_id"].map(purpose)
-    found = ranked(table, "score_raman")
+    found = rank_materials(table, "score_raman")
     assert found["material_id"].tolist() == [samples.material(3), samples.material(1)]
-    assert ranked(table.drop(columns="score_raman"), "score_raman").empty
+    assert rank_materials(table.drop(columns="score_raman"), "score_raman").empty
 
 
 def test_chiral_and_achiral_crystals_are_lists_of_their_own(dataset):
     table = read_catalog(dataset.root, "chirality")
     chiral = samples.material(1)
     table["chirality_class"] = ["II" if name == chiral else "III" for name in table["material_id"]]
-    lists = by_class(ranked(table))
+    lists = split_by_class(rank_materials(table))
     assert lists["chiral"]["material_id"].tolist() == [chiral]
     assert lists["achiral"]["material_id"].tolist() == [samples.material(n) for n in (2, 3)]
 
@@ -133,7 +136,7 @@ def test_chiral_and_achiral_crystals_are_lists_of_their_own(dataset):
 def test_ranking_leaves_the_catalogue_as_it_is(dataset):
     table = read_catalog(dataset.root, "chirality")
     before = table.copy()
-    ranked(table)
+    rank_materials(table)
     pd.testing.assert_frame_equal(table, before)
 
 
@@ -142,18 +145,18 @@ def test_nothing_is_ranked_where_nothing_has_a_score(tmp_path):
     samples.commit_plan(dataset, [samples.plan_row(1)])
     samples.commit(dataset, "classification", [1])
     build_catalog(dataset)
-    found = ranked(read_catalog(tmp_path, "chirality"))
+    found = rank_materials(read_catalog(tmp_path, "chirality"))
     assert len(found) == 0
     assert "largest_splitting" in found.columns
 
 
 def test_failures_come_back_as_they_were_recorded(dataset):
-    assert failures_in(read_catalog(dataset.root, "failures")) == [failure()]
+    assert read_failures(read_catalog(dataset.root, "failures")) == [failure()]
 
 
 def test_no_failures_are_an_empty_list(tmp_path):
     build_catalog(samples.screened(tmp_path, [1]))
-    assert failures_in(read_catalog(tmp_path, "failures")) == []
+    assert read_failures(read_catalog(tmp_path, "failures")) == []
 
 
 def test_a_catalogue_never_built_is_told_by_its_file(tmp_path):

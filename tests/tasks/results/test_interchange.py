@@ -7,12 +7,12 @@ import pytest
 import yaml
 from ase.build import bulk
 
-from tasks.chirality.modes import modes_at
+from tasks.chirality.modes import compute_modes
 from tasks.results.interchange import (
-    citation_file,
-    optimade_response,
-    optimade_structure,
-    phononwebsite,
+    format_citation_file,
+    make_optimade_response,
+    make_optimade_structure,
+    make_phononwebsite_data,
 )
 from tests.crystals import quartz, spring_phonon
 
@@ -26,11 +26,11 @@ def phonon():
 
 @pytest.fixture(scope="module")
 def website(phonon):
-    return phononwebsite(phonon, "quartz", spacing=0.1)
+    return make_phononwebsite_data(phonon, "quartz", spacing=0.1)
 
 
 def test_frequencies_are_in_inverse_centimetres(phonon, website):
-    expected = modes_at(phonon, website["qpoints"]).frequencies * INVERSE_CENTIMETRE
+    expected = compute_modes(phonon, website["qpoints"]).frequencies * INVERSE_CENTIMETRE
     assert np.allclose(website["eigenvalues"], expected, atol=0.05)
 
 
@@ -40,7 +40,7 @@ def test_vectors_are_displacements_of_eigenmodes(phonon, website):
     u = np.array(website["vectors"][row][band]) @ [1, 1j]
     e = (np.sqrt(phonon.primitive.masses)[:, None] * u).ravel()
     e /= np.linalg.norm(e)
-    modes = modes_at(phonon, website["qpoints"][row])
+    modes = compute_modes(phonon, website["qpoints"][row])
     same = np.abs(modes.frequencies[0] - modes.frequencies[0][band]) < 1e-3
     assert np.linalg.norm(modes.eigenvectors[0][:, same].conj().T @ e) == pytest.approx(1, abs=1e-3)
 
@@ -61,7 +61,7 @@ def test_positions_agree(website):
 
 
 def test_optimade_formulas_and_ratios():
-    entry = optimade_structure(quartz(), "q", score=0.5)
+    entry = make_optimade_structure(quartz(), "q", score=0.5)
     found = entry["attributes"]
     assert found["chemical_formula_reduced"] == "O2Si"
     assert found["chemical_formula_anonymous"] == "A2B"
@@ -72,17 +72,17 @@ def test_optimade_formulas_and_ratios():
 
 
 def test_optimade_names_a_species_for_each_site():
-    found = optimade_structure(bulk("GaAs", "zincblende", a=5.65), "g")["attributes"]
+    found = make_optimade_structure(bulk("GaAs", "zincblende", a=5.65), "g")["attributes"]
     assert set(found["species_at_sites"]) == {species["name"] for species in found["species"]}
 
 
 def test_optimade_answer_counts_its_entries():
-    answer = optimade_response([optimade_structure(quartz(), "q")])
+    answer = make_optimade_response([make_optimade_structure(quartz(), "q")])
     assert answer["meta"]["data_returned"] == len(answer["data"]) == 1
 
 
 def test_citation_lists_each_work_once():
-    text = citation_file("1.0", ["B, work", "A, work", "A, work"], ["CC0"])
+    text = format_citation_file("1.0", ["B, work", "A, work", "A, work"], ["CC0"])
     content = yaml.safe_load(text)
     assert [work["title"] for work in content["references"]] == ["A, work", "B, work"]
     assert "CC0" in content["abstract"]

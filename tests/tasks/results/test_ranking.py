@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from potentials import load_potential
 from tasks.chirality import ChiralitySettings, ScoreSettings, analyze_force_constants
-from tasks.phonons import PhononSettings, force_constants_of_all
+from tasks.phonons import PhononSettings, compute_all_force_constants
 from tasks.results.ranking import (
     PURPOSES,
     SCORED,
     TERMS,
-    purpose_scores,
-    ranking_columns,
-    raw_score,
-    recorded_settings,
-    response_norm,
-    score_terms,
+    compute_purpose_scores,
+    compute_raw_score,
+    compute_response_norm,
+    compute_score_terms,
+    make_ranking_columns,
+    parse_score_settings,
 )
 from tasks.results.trust import RULES, Trust
 from tasks.storage import CATALOG_TABLES
@@ -62,7 +62,7 @@ def springs(make: Callable[..., Atoms], *arguments: float, cutoff: float | None 
 
 
 def score_of(row: dict[str, Any]) -> float:
-    found = raw_score(row, SETTINGS)
+    found = compute_raw_score(row, SETTINGS)
     assert found is not None
     return found
 
@@ -78,11 +78,11 @@ def score_of(row: dict[str, Any]) -> float:
 def test_every_term_goes_to_zero_with_chirality(make, cutoff, sizes):
     """A helix of one atom, a twisted cubic crystal, a tilted network: each near an achiral one."""
     rows = [springs(make, size, cutoff=cutoff) for size in sizes]
-    terms = np.array([list(score_terms(row, SETTINGS).values()) for row in rows])
+    terms = np.array([list(compute_score_terms(row, SETTINGS).values()) for row in rows])
     assert np.all(np.diff(terms, axis=0) < 0)
     assert np.all(terms[0] > 1e-3)
     assert np.all(terms[-1] < 1e-3)
-    purposes = [purpose_scores(row, SETTINGS) for row in (rows[0], rows[-1])]
+    purposes = [compute_purpose_scores(row, SETTINGS) for row in (rows[0], rows[-1])]
     for name, value in purposes[1].items():
         assert value < max(3e-3, 0.1 * purposes[0][name]), name
 
@@ -110,7 +110,7 @@ def test_a_slightly_twisted_cubic_crystal_with_the_default_potential():
     potential = load_potential("nequix-mp-1-pft", device="cpu", dtype="float64")
     settings = PhononSettings(max_atoms=64, min_supercell_length=5.0)
     crystals = [twisted_rocksalt(shift) for shift in (0.02, 0.002)]
-    found = force_constants_of_all(crystals, potential, settings)
+    found = compute_all_force_constants(crystals, potential, settings)
     twisted, nearly_cubic = (score_of(row_of(result.phonon)) for result in found)
     assert twisted > 0.03
     assert nearly_cubic < 0.003
@@ -152,7 +152,7 @@ GROUPS = (1, 4, 19, 90, 152, 173, 198, 6, 31, 82, 109, 122, 160, 174, 186, 187, 
 def test_no_crystal_without_inversion_has_a_score_of_zero_by_construction(number):
     row = springs(random_crystal, number)
     assert classify_space_group(number).chirality_class in {"II", "III"}
-    terms = score_terms(row, SETTINGS)
+    terms = compute_score_terms(row, SETTINGS)
     assert tuple(terms) == tuple(term.name for term in TERMS)
     assert min(terms["momentum"], terms["helicity"]) > 5e-3
     assert score_of(row) > 5e-3
@@ -190,10 +190,12 @@ JUDGED = {"stable": True, "significant": True}
 def test_scores_are_shares_and_the_score_a_mean_of_its_terms(numbers, weights):
     names = [f"{term.name}_weight" for term in TERMS]
     settings = ScoreSettings(**dict(zip(names, weights, strict=True)))
-    terms = score_terms(numbers, settings)
-    found = raw_score(numbers | JUDGED, settings)
+    terms = compute_score_terms(numbers, settings)
+    found = compute_raw_score(numbers | JUDGED, settings)
     assert min(terms.values()) - 1e-9 <= found <= max(terms.values()) + 1e-9
-    assert all(0 <= value <= 1 for value in purpose_scores(numbers | JUDGED, settings).values())
+    assert all(
+        0 <= value <= 1 for value in compute_purpose_scores(numbers | JUDGED, settings).values()
+    )
 
 
 @pytest.fixture
@@ -204,20 +206,20 @@ def row() -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["stable", "significant"])
 def test_what_is_unstable_or_insignificant_has_no_score(row, name):
     row[name] = False
-    assert raw_score(row, SETTINGS) is None
-    assert set(purpose_scores(row, SETTINGS).values()) == {None}
+    assert compute_raw_score(row, SETTINGS) is None
+    assert set(compute_purpose_scores(row, SETTINGS).values()) == {None}
 
 
 @pytest.mark.parametrize("name", ["helicity", "splitting"])
 def test_a_term_whose_numbers_spread_is_left_out(row, name):
     """The others keep their weights; the catalogue tells which one is missing."""
     warned = replace(SOUND, warnings=(f"{name}_uncertain",))
-    terms = score_terms(row, SETTINGS, warned.warnings)
+    terms = compute_score_terms(row, SETTINGS, warned.warnings)
     assert set(terms) == {term.name for term in TERMS} - {name}
-    found = ranking_columns(row, warned, SETTINGS)
+    found = make_ranking_columns(row, warned, SETTINGS)
     assert found["raw_score"] == pytest.approx(np.mean(list(terms.values())))
     assert found["terms_left_out"] == [name]
-    assert ranking_columns(row, SOUND, SETTINGS)["terms_left_out"] is None
+    assert make_ranking_columns(row, SOUND, SETTINGS)["terms_left_out"] is None
 
 
 def test_what_spoils_a_term_is_a_warning():
@@ -228,31 +230,31 @@ def test_what_spoils_a_term_is_a_warning():
 def test_empty_columns_leave_terms_out_and_without_any_there_is_no_score(row):
     """As those of an older program, which did not compute them."""
     row["long_wave_helicity"] = None
-    assert set(score_terms(row, SETTINGS)) == {"momentum", "helicity"}
+    assert set(compute_score_terms(row, SETTINGS)) == {"momentum", "helicity"}
     row["resolved_angular_momentum"] = row["resolved_helicity"] = None
-    assert raw_score(row, SETTINGS) is None
-    assert ranking_columns(row, SOUND, SETTINGS)["shortlisted"] is False
+    assert compute_raw_score(row, SETTINGS) is None
+    assert make_ranking_columns(row, SOUND, SETTINGS)["shortlisted"] is False
 
 
 def test_a_crystal_without_an_axis_has_no_score_for_circular_raman():
-    assert purpose_scores(springs(random_crystal, 19), SETTINGS)["score_raman"] is None
-    assert purpose_scores(springs(tellurium), SETTINGS)["score_raman"] > 0
+    assert compute_purpose_scores(springs(random_crystal, 19), SETTINGS)["score_raman"] is None
+    assert compute_purpose_scores(springs(tellurium), SETTINGS)["score_raman"] > 0
 
 
 @pytest.mark.parametrize("warning", ["mesh", "forbidden_tensor"])
 def test_warnings_of_the_tensor_end_the_thermal_score_alone(row, warning):
-    found = purpose_scores(row, SETTINGS, [warning])
+    found = compute_purpose_scores(row, SETTINGS, [warning])
     assert found["score_thermal"] is None
     assert None not in {value for name, value in found.items() if name != "score_thermal"}
 
 
 def test_trust_lowers_all_scores_and_another_class_ends_them(row):
-    sound = ranking_columns(row, SOUND, SETTINGS)
-    doubted = ranking_columns(row, Trust(("volume",), 0.6, reliable=False), SETTINGS)
+    sound = make_ranking_columns(row, SOUND, SETTINGS)
+    doubted = make_ranking_columns(row, Trust(("volume",), 0.6, reliable=False), SETTINGS)
     for name in ("score", *(purpose.name for purpose in PURPOSES)):
         assert doubted[name] == pytest.approx(0.6 * sound[name])
     assert doubted["raw_score"] == sound["raw_score"] == sound["score"]
-    other = ranking_columns(row, Trust(("class_changed",), 0.3, reliable=False), SETTINGS)
+    other = make_ranking_columns(row, Trust(("class_changed",), 0.3, reliable=False), SETTINGS)
     assert other["raw_score"] == sound["raw_score"]
     assert other["score"] is other["score_thermal"] is None
 
@@ -262,25 +264,25 @@ def test_the_shortlist_begins_at_its_score_and_asks_for_a_reliable_result(row, r
     trust = replace(SOUND, reliable=reliable)
     exactly = ScoreSettings(shortlist_score=score_of(row))
     above = ScoreSettings(shortlist_score=score_of(row) + 1e-6)
-    assert ranking_columns(row, trust, exactly)["shortlisted"] is reliable
-    assert ranking_columns(row, trust, exactly)["raw_shortlisted"] is True
-    assert ranking_columns(row, trust, above)["raw_shortlisted"] is False
+    assert make_ranking_columns(row, trust, exactly)["shortlisted"] is reliable
+    assert make_ranking_columns(row, trust, exactly)["raw_shortlisted"] is True
+    assert make_ranking_columns(row, trust, above)["raw_shortlisted"] is False
 
 
 def test_weights_and_scales_are_those_a_run_recorded(row):
     """Those of older programs, with terms that are gone, are understood."""
     recorded = {"score": {"momentum_weight": 0.0, "isolation_weight": 0.5, "tensor_scale": 1e-9}}
-    settings = recorded_settings(recorded)
+    settings = parse_score_settings(recorded)
     assert (settings.momentum_weight, settings.helicity_weight) == (0.0, 1.0)
     for unread in ({}, {"score": {"of_a_newer_program": 1}}):
-        assert recorded_settings(unread) == SETTINGS
-    assert purpose_scores(row, settings)["score_thermal"] > 0.9
+        assert parse_score_settings(unread) == SETTINGS
+    assert compute_purpose_scores(row, settings)["score_thermal"] > 0.9
 
 
 def test_scales_are_what_counts_half(row):
     size = max(map(abs, row["raman_splitting"]))
-    settings = ScoreSettings(raman_scale=size, tensor_scale=response_norm(row, 300.0))
-    found = purpose_scores(row, settings)
+    settings = ScoreSettings(raman_scale=size, tensor_scale=compute_response_norm(row, 300.0))
+    found = compute_purpose_scores(row, settings)
     assert found["score_raman"] == pytest.approx(0.5)
     assert found["score_thermal"] == pytest.approx(0.5)
 
@@ -289,8 +291,8 @@ def test_response_is_that_of_the_nearest_temperature(row):
     """A tensor of size T at temperature T has the norm 3 T."""
     kelvin = [100.0, 290.0, 1000.0]
     row |= {"temperatures": kelvin, "tensor": np.repeat(kelvin, 9).tolist()}
-    assert response_norm(row, 300.0) == pytest.approx(3 * 290.0)
-    assert response_norm(row, 900.0) == pytest.approx(3 * 1000.0)
+    assert compute_response_norm(row, 300.0) == pytest.approx(3 * 290.0)
+    assert compute_response_norm(row, 900.0) == pytest.approx(3 * 1000.0)
 
 
 def test_opposite_hands_have_the_same_scores(row):
@@ -298,5 +300,5 @@ def test_opposite_hands_have_the_same_scores(row):
     mirrored = dict(row)
     for name in ("raman_splitting", "tensor"):
         mirrored[name] = [-value for value in row[name]]
-    assert raw_score(mirrored, SETTINGS) == raw_score(row, SETTINGS)
-    assert purpose_scores(mirrored, SETTINGS) == purpose_scores(row, SETTINGS)
+    assert compute_raw_score(mirrored, SETTINGS) == compute_raw_score(row, SETTINGS)
+    assert compute_purpose_scores(mirrored, SETTINGS) == compute_purpose_scores(row, SETTINGS)

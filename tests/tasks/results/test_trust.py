@@ -2,7 +2,14 @@
 
 import pytest
 
-from tasks.results.trust import JUDGED, RULES, assess, followed_settings, is_polar, warning_text
+from tasks.results.trust import (
+    JUDGED,
+    RULES,
+    assess_reliability,
+    get_warning_text,
+    may_be_polar,
+    select_rule_settings,
+)
 from tasks.screening.settings import ScreenSettings
 from tasks.tables.declarations import CATALOG_TABLES
 
@@ -61,7 +68,7 @@ DEFECTS = [
 
 
 def test_sound_results_are_trusted():
-    found = assess(SOUND)
+    found = assess_reliability(SOUND)
     assert (found.warnings, found.factor, found.reliable) == ((), 1.0, True)
 
 
@@ -69,7 +76,7 @@ def test_sound_results_are_trusted():
 def test_each_defect_has_its_own_warning_and_costs_rank(row, code):
     """One defect, one warning: nothing is counted twice."""
     [rule] = [rule for rule in RULES if rule.code == code]
-    found = assess(SOUND | row)
+    found = assess_reliability(SOUND | row)
     assert found.warnings == (code,)
     assert found.factor == rule.factor < 1
     assert found.reliable is not rule.grave
@@ -82,20 +89,20 @@ def test_every_rule_is_tried_and_reads_columns_of_the_catalogue():
 
 
 def test_warnings_multiply():
-    found = assess(SOUND | {"nac": False, "boundary_shift": 0.06})
+    found = assess_reliability(SOUND | {"nac": False, "boundary_shift": 0.06})
     factors = {rule.code: rule.factor for rule in RULES}
     assert found.factor == pytest.approx(factors["supercell"] * factors["no_born_charges"])
     assert not found.reliable
 
 
 def test_empty_columns_warn_of_nothing_but_what_was_not_checked():
-    assert assess(dict.fromkeys(JUDGED)).warnings == ("volume_unchecked",)
+    assert assess_reliability(dict.fromkeys(JUDGED)).warnings == ("volume_unchecked",)
 
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_a_column_that_is_not_handed_over_is_an_error(name):
     with pytest.raises(KeyError, match=name):
-        assess({column: value for column, value in SOUND.items() if column != name})
+        assess_reliability({column: value for column, value in SOUND.items() if column != name})
 
 
 @pytest.mark.parametrize(
@@ -110,18 +117,20 @@ def test_a_column_that_is_not_handed_over_is_an_error(name):
 def test_warnings_follow_the_settings_of_the_run(setting, value, column, numbers, code):
     """What a setting calls noise, or converged, is nothing to be warned of."""
     group, name = setting.split(".")
-    settings = followed_settings({group: {name: value}})
-    below, above = (assess(SOUND | {column: number}, settings).warnings for number in numbers)
+    settings = select_rule_settings({group: {name: value}})
+    below, above = (
+        assess_reliability(SOUND | {column: number}, settings).warnings for number in numbers
+    )
     assert (below, above) == ((), (code,))
 
 
 def test_the_defaults_hold_for_a_run_that_recorded_none():
     settings = ScreenSettings()
-    assert followed_settings({}) == {
+    assert select_rule_settings({}) == {
         "score.stability_tolerance": settings.score.stability_tolerance,
         "phonons.max_boundary_shift": settings.phonons.max_boundary_shift,
     }
-    assert followed_settings(settings.model_dump(mode="json")) == followed_settings({})
+    assert select_rule_settings(settings.model_dump(mode="json")) == select_rule_settings({})
 
 
 @pytest.mark.parametrize(
@@ -137,9 +146,9 @@ def test_the_defaults_hold_for_a_run_that_recorded_none():
     ],
 )
 def test_crystals_that_lack_charges_are_those_of_unlike_elements(formula, balance, expected):
-    assert is_polar(formula, balance) is expected
+    assert may_be_polar(formula, balance) is expected
 
 
 def test_a_warning_of_a_newer_program_is_told_by_its_name():
-    assert warning_text("unheard_of") == "unheard_of"
-    assert "Born" in warning_text("no_born_charges")
+    assert get_warning_text("unheard_of") == "unheard_of"
+    assert "Born" in get_warning_text("no_born_charges")

@@ -12,26 +12,26 @@ from ase.io import read
 
 from potentials import Equivariance, PotentialCard, load_potential
 from tasks.chirality import analyze_force_constants
-from tasks.chirality.brillouin import irreducible_mesh
-from tasks.crystals.cells import cell_of_atoms
+from tasks.chirality.brillouin import make_irreducible_mesh
+from tasks.crystals.cells import make_phonopy_cell
 from tasks.crystals.structures import standardize
 from tasks.failures import RemediableError
-from tasks.phonons import force_constants, phonopy_of
+from tasks.phonons import compute_force_constants, make_phonopy
 from tasks.relaxation import relax
-from tasks.relaxation.coordinates import invariant_displacements, invariant_strains
+from tasks.relaxation.coordinates import find_invariant_displacements, find_invariant_strains
 from tasks.screening.costs import (
     CONSTANTS_FILE,
     StageSeconds,
-    analysis_seconds,
-    constants,
-    count,
-    count_modes,
+    count_mode_work,
+    count_work,
+    estimate_analysis_seconds,
     estimate_seconds,
+    read_constants,
 )
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tasks.screening.planning import STAGE_NAMES
 from tasks.screening.settings import ScreenSettings, read_settings
-from tasks.symmetry.site_permutations import space_group_of
+from tasks.symmetry.site_permutations import find_space_group
 from tests.crystals import random_crystal, wurtzite
 from tests.tasks.alloys import SETTINGS, carry_out, emt, intake_of, write_alloys
 
@@ -53,7 +53,7 @@ def demo(name: str):
 
 
 def seconds_of(atoms, card, settings=DEFAULTS) -> StageSeconds:
-    return estimate_seconds(count(atoms, settings), card)
+    return estimate_seconds(count_work(atoms, settings), card)
 
 
 def test_stages_are_those_of_a_plan():
@@ -65,19 +65,19 @@ def test_stages_are_those_of_a_plan():
 
 def test_the_file_has_the_form_that_the_benchmark_writes():
     text = CONSTANTS_FILE.read_text("utf-8")
-    assert text == f"{json.dumps(asdict(constants()), indent=2)}\n"
-    assert all(value > 0 for value in asdict(constants()).values())
+    assert text == f"{json.dumps(asdict(read_constants()), indent=2)}\n"
+    assert all(value > 0 for value in asdict(read_constants()).values())
 
 
 @pytest.mark.parametrize("number", [1, 4, 19, 31, 82, 98, 152, 161, 176, 186, 198, 216])
 def test_free_coordinates_and_q_points_are_counted(number):
     """As many as the relaxation moves, and as the mesh has, whatever the space group."""
     atoms = standardize(random_crystal(number, 3, max_atoms=24), 0.01)
-    group = space_group_of(atoms, 0.01)
-    moved = len(invariant_strains(group)) + len(invariant_displacements(group))
-    phonon = phonopy_of(cell_of_atoms(atoms), np.eye(3, dtype=int))
-    mesh = irreducible_mesh(phonon, DEFAULTS.chirality.mesh_spacing)
-    found = count(atoms, DEFAULTS)
+    group = find_space_group(atoms, 0.01)
+    moved = len(find_invariant_strains(group)) + len(find_invariant_displacements(group))
+    phonon = make_phonopy(make_phonopy_cell(atoms), np.eye(3, dtype=int))
+    mesh = make_irreducible_mesh(phonon, DEFAULTS.chirality.mesh_spacing)
+    found = count_work(atoms, DEFAULTS)
     assert found.n_coordinates == moved
     assert found.modes.n_stars == pytest.approx(len(mesh.q_points), rel=0.35)
     assert found.is_achiral is group.has_improper
@@ -99,10 +99,12 @@ def test_a_slow_potential_costs_in_its_stages_alone(card):
 def test_forces_cost_by_the_atoms_of_the_displaced_supercells(card):
     """Zincblende has two displacements; 2 x 2 x 2 cells have 16 atoms, 3 x 3 x 3 have 54."""
     atoms = bulk("ZnO", "zincblende", a=4.6)
-    counts = [count(atoms, read_settings(None, {"phonons.max_atoms": limit})) for limit in (16, 54)]
+    counts = [
+        count_work(atoms, read_settings(None, {"phonons.max_atoms": limit})) for limit in (16, 54)
+    ]
     assert [one.modes.n_supercell_atoms for one in counts] == [16, 54]
     assert [one.evaluations[Equivariance.O3] for one in counts] == [2, 2]
-    costs = [estimate_seconds(one, card).phonons - constants().structure for one in counts]
+    costs = [estimate_seconds(one, card).phonons - read_constants().structure for one in counts]
     assert costs[1] / costs[0] == pytest.approx(54 / 16)
 
 
@@ -111,7 +113,7 @@ def test_low_symmetry_costs_more_in_each_stage(card):
     high, low = wurtzite(), wurtzite()
     low.rattle(0.05, seed=1)
     settings = read_settings(None, {"phonons.max_atoms": 32})
-    counts = [count(atoms, settings) for atoms in (high, low)]
+    counts = [count_work(atoms, settings) for atoms in (high, low)]
     assert counts[1].evaluations[Equivariance.O3] == 6 * len(low)
     assert counts[1].modes.n_stars > 9 * counts[0].modes.n_stars
     costs = [estimate_seconds(one, card) for one in counts]
@@ -157,22 +159,24 @@ def test_a_finer_mesh_announces_no_more_than_its_analysis(tmp_path):
 def test_force_constants_from_elsewhere_cost_their_analysis(card):
     atoms = demo("quartz-154")
     for charged in (False, True):
-        counts = count(atoms, DEFAULTS, has_charges=charged)
-        modes = count_modes(atoms, counts.modes.n_supercell_atoms, DEFAULTS, has_charges=charged)
-        assert analysis_seconds(modes) == estimate_seconds(counts, card).chirality
+        counts = count_work(atoms, DEFAULTS, has_charges=charged)
+        modes = count_mode_work(
+            atoms, counts.modes.n_supercell_atoms, DEFAULTS, has_charges=charged
+        )
+        assert estimate_analysis_seconds(modes) == estimate_seconds(counts, card).chirality
     assert estimate_seconds(counts, card).chirality > 5 * seconds_of(atoms, card).chirality
 
 
 def test_a_mirror_image_costs_its_analysis():
     seconds = StageSeconds(1.0, 10.0, 0.5)
-    image = seconds.of_image()
+    image = seconds.for_mirror_image()
     assert image.chirality == seconds.chirality
     assert image.relaxation + image.phonons < 0.2
 
 
 def test_a_cell_that_is_too_large_has_no_cost():
     with pytest.raises(RemediableError, match="more than the limit of 3"):
-        count(wurtzite(), read_settings(None, {"phonons.max_atoms": 3}))
+        count_work(wurtzite(), read_settings(None, {"phonons.max_atoms": 3}))
 
 
 @pytest.mark.parametrize("number", [1, 76, 152, 198])
@@ -191,7 +195,7 @@ def test_the_estimate_is_right_but_for_a_factor():
     times = [time.process_time()]
     [relaxed] = relax([atoms], potential, DEFAULTS.relaxation)
     times.append(time.process_time())
-    found = force_constants(relaxed.atoms, potential, DEFAULTS.phonons)
+    found = compute_force_constants(relaxed.atoms, potential, DEFAULTS.phonons)
     times.append(time.process_time())
     analyze_force_constants(found.phonon, DEFAULTS.chirality)
     times.append(time.process_time())

@@ -16,14 +16,14 @@ from phonopy.structure.atoms import PhonopyAtoms
 from tasks.chirality import analyze_force_constants
 from tasks.failures import RemediableError
 from tasks.phonons.phonopy_files import read_phonopy
-from tasks.phonons.rows import phonon_of
+from tasks.phonons.rows import read_phonon
 from tasks.results import read_catalog
 from tasks.results.building import build_catalog
 from tasks.results.export import export_material
-from tasks.screening.external import named_files, plan_analysis
-from tasks.screening.intake import Plan, plan_screening
+from tasks.screening.external import name_files, plan_analysis
+from tasks.screening.plan import Plan, plan_screening
 from tasks.screening.settings import read_settings
-from tasks.sources import safe_id
+from tasks.sources import make_safe_id
 from tests.crystals import spring_phonon, tellurium, to_phonopy, zincblende
 from tests.tasks.alloys import carry_out, face_centred_phonon, intake_of, no_card, write_alloys
 
@@ -94,10 +94,10 @@ def write_charges(phonon: Phonopy, folder: Path, scale: float = 1.0) -> None:
 
 def analysed(tmp_path: Path, *paths: Path, run: int = 0) -> Plan:
     """Plan files, run the chirality stage, and build the catalogue."""
-    intake = intake_of(tmp_path, tmp_path / "out", SETTINGS, run=run, card=no_card)
-    plan = plan_analysis(intake, paths)
-    carry_out(plan, intake)
-    build_catalog(intake.dataset)
+    context = intake_of(tmp_path, tmp_path / "out", SETTINGS, run=run, card=no_card)
+    plan = plan_analysis(context, paths)
+    carry_out(plan, context)
+    build_catalog(context.dataset)
     return plan
 
 
@@ -225,7 +225,7 @@ def test_units_of_other_calculators_are_converted(tmp_path, neutral):
     np.testing.assert_allclose(frequencies(phonon), frequencies(neutral), rtol=1e-6)
     analysed(tmp_path, in_params(phonon, tmp_path / "zns"))
     [row] = intake_of(tmp_path, tmp_path / "out").dataset.read("force_constants").to_pylist()
-    np.testing.assert_allclose(frequencies(phonon_of(row)), frequencies(neutral), rtol=1e-6)
+    np.testing.assert_allclose(frequencies(read_phonon(row)), frequencies(neutral), rtol=1e-6)
     np.testing.assert_allclose(np.reshape(row["cell"], (3, 3)), cell.cell, rtol=1e-6)
     assert catalogue(tmp_path).loc[0, "max_frequency"] == pytest.approx(
         analyze_force_constants(neutral, SETTINGS.chirality).record.max_frequency, rel=1e-6
@@ -405,7 +405,7 @@ def test_analysis_is_that_of_the_phonopy_object(tmp_path, charged):
         ("mp-7000/phonopy_params.yaml", "mp-7000"),
         ("mp-7000/phonopy_params.yaml.xz", "mp-7000"),
         ("mp-7000/phonopy_disp.yaml", "mp-7000"),
-        ("a folder/my crystal.yaml", safe_id("my crystal")),
+        ("a folder/my crystal.yaml", make_safe_id("my crystal")),
     ],
 )
 def test_material_is_named_by_the_file_or_its_folder(tmp_path, neutral, path, name):
@@ -484,7 +484,7 @@ def test_a_relative_path_names_the_same_file(tmp_path, monkeypatch, neutral):
 )
 def test_no_two_files_share_a_name(paths):
     files = [Path(path) for path in paths]
-    found = named_files(files, {})
+    found = name_files(files, {})
     assert [path for path, _ in found] == files
     assert len({name for _, name in found}) == len(files)
 
@@ -521,10 +521,10 @@ def test_export_and_analysis_give_the_verdict_of_the_screening(tmp_path):
     """With Born charges; what differs is what a relaxation alone can tell."""
     source = tmp_path / "in"
     source.mkdir()
-    intake = intake_of(write_alloys(source, "helix"), tmp_path / "first")
-    carry_out(plan_screening(intake), intake)
-    build_catalog(intake.dataset)
-    paths = export_material(intake.dataset, "helix", tmp_path / "exported")
+    context = intake_of(write_alloys(source, "helix"), tmp_path / "first")
+    carry_out(plan_screening(context), context)
+    build_catalog(context.dataset)
+    paths = export_material(context.dataset, "helix", tmp_path / "exported")
     again = intake_of(tmp_path, tmp_path / "out")
     carry_out(plan_analysis(again, [paths[1]]), again)
     build_catalog(again.dataset)

@@ -16,23 +16,23 @@ from hypothesis import strategies as st
 from potentials import PotentialCard
 from tasks.chirality import VERDICT_SETTINGS
 from tasks.crystals import Material
-from tasks.crystals.structures import structure_hash
+from tasks.crystals.structures import compute_structure_hash
 from tasks.failures import RemediableError
 from tasks.screening import planning
-from tasks.screening.costs import StageSeconds, constants
-from tasks.screening.intake import plan_screening
+from tasks.screening.costs import StageSeconds, read_constants
+from tasks.screening.plan import plan_screening
 from tasks.screening.planning import (
     STAGE_NAMES,
-    Work,
-    balanced_chunks,
-    budget_of,
-    chunks_of,
-    digest,
-    first_open_stage,
-    material_key,
+    WorkItem,
+    balance_chunks,
+    compute_budget,
+    compute_digest,
+    compute_material_key,
+    compute_stage_keys,
+    estimate_run_seconds,
+    find_first_open_stage,
+    make_chunks,
     require_computable,
-    run_seconds,
-    stage_keys,
 )
 from tasks.screening.settings import ScreenSettings, read_settings
 from tests.crystals import wurtzite
@@ -53,10 +53,11 @@ CHIRALITY = frozenset({"chirality"})
 PROGRAM = """
 from tests.crystals import wurtzite
 from tests.tasks.alloys import emt
-from tests.tasks.screening.test_planning import material, material_key, stage_keys
+from tests.tasks.screening.test_planning import material, compute_material_key, compute_stage_keys
 from tasks.screening.settings import ScreenSettings
 settings = ScreenSettings()
-print(*stage_keys(material(), emt().card, settings), material_key(material(), settings))
+print(*compute_stage_keys(material(), emt().card, settings))
+print(compute_material_key(material(), settings))
 """
 
 
@@ -69,12 +70,12 @@ def card() -> PotentialCard:
 def material(**changes) -> Material:
     """A crystal of zinc oxide."""
     atoms = wurtzite()
-    return replace(Material("zno", atoms, structure_hash(atoms), "zno.cif"), **changes)
+    return replace(Material("zno", atoms, compute_structure_hash(atoms), "zno.cif"), **changes)
 
 
 def changed_stages(card, before, after) -> frozenset[str]:
     """Stages whose keys differ between two pairs of material and settings."""
-    keys = [stage_keys(crystal, card, settings) for crystal, settings in (before, after)]
+    keys = [compute_stage_keys(crystal, card, settings) for crystal, settings in (before, after)]
     return frozenset(s for s, a, b in zip(STAGE_NAMES, *keys, strict=True) if a != b)
 
 
@@ -121,8 +122,8 @@ def test_a_dataset_of_today_has_nothing_to_do(tmp_path, card, name):
     """Keys change with a stage's version or a default, of which the changelog tells; never else."""
     source = REPOSITORY / "data" / "demo" / f"{name}.cif"
     fixed = replace(card, digest="0", elements=frozenset({8, 14, 52}))
-    intake = intake_of(source, tmp_path / "out", ScreenSettings(), card=lambda: fixed)
-    ((work,),) = plan_screening(intake, commit=False).open.values()
+    context = intake_of(source, tmp_path / "out", ScreenSettings(), card=lambda: fixed)
+    ((work,),) = plan_screening(context, commit=False).open.values()
     assert tuple(key[:16] for key in work.keys) == KNOWN_KEYS[name]
 
 
@@ -134,7 +135,7 @@ def test_another_name_or_structure_is_another_result(card, changes):
 
 def test_another_checkpoint_changes_everything(card):
     other = replace(card, digest="another checkpoint")
-    before, after = (stage_keys(material(), c, ScreenSettings()) for c in (card, other))
+    before, after = (compute_stage_keys(material(), c, ScreenSettings()) for c in (card, other))
     assert not set(before) & set(after)
 
 
@@ -143,7 +144,7 @@ def test_another_checkpoint_changes_everything(card):
 )
 def test_what_a_card_says_besides_changes_nothing(card, changes):
     other = replace(card, **changes)
-    before, after = (stage_keys(material(), c, ScreenSettings()) for c in (card, other))
+    before, after = (compute_stage_keys(material(), c, ScreenSettings()) for c in (card, other))
     assert before == after
 
 
@@ -152,9 +153,9 @@ def test_what_a_card_says_besides_changes_nothing(card, changes):
     [("relaxation", ALL), ("phonons", BELOW_RELAXATION), ("chirality", CHIRALITY)],
 )
 def test_a_new_version_of_a_stage_redoes_it_and_those_below(card, monkeypatch, stage, stages):
-    before = stage_keys(material(), card, ScreenSettings())
+    before = compute_stage_keys(material(), card, ScreenSettings())
     monkeypatch.setitem(planning.STAGE_VERSIONS, stage, 99)
-    after = stage_keys(material(), card, ScreenSettings())
+    after = compute_stage_keys(material(), card, ScreenSettings())
     assert {s for s, a, b in zip(STAGE_NAMES, before, after, strict=True) if a != b} == stages
 
 
@@ -169,8 +170,8 @@ def test_a_new_version_of_a_stage_redoes_it_and_those_below(card, monkeypatch, s
     ],
 )
 def test_material_key_names_structure_record_and_tolerance(changes, overrides, same):
-    before = material_key(material(), ScreenSettings())
-    after = material_key(material(**changes), read_settings(None, overrides))
+    before = compute_material_key(material(), ScreenSettings())
+    after = compute_material_key(material(**changes), read_settings(None, overrides))
     assert (before == after) is same
 
 
@@ -179,14 +180,17 @@ def test_the_same_number_written_otherwise_is_the_same_setting(card, tmp_path):
     for text in ("10", "10.0", "1.0e+1"):
         path = tmp_path / "settings.yaml"
         path.write_text(f"phonons: {{min_supercell_length: {text}, max_atoms: 200}}")
-        keys.add(stage_keys(material(), card, read_settings(path, {})))
-    assert keys == {stage_keys(material(), card, ScreenSettings())}
+        keys.add(compute_stage_keys(material(), card, read_settings(path, {})))
+    assert keys == {compute_stage_keys(material(), card, ScreenSettings())}
 
 
 def test_keys_are_the_same_in_every_process():
     """No key depends on the seed of Python's hashes, or on the order of a set or mapping."""
     settings = ScreenSettings()
-    here = [*stage_keys(material(), emt().card, settings), material_key(material(), settings)]
+    here = [
+        *compute_stage_keys(material(), emt().card, settings),
+        compute_material_key(material(), settings),
+    ]
     there = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env=os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(REPOSITORY)},
@@ -198,10 +202,10 @@ def test_keys_are_the_same_in_every_process():
 
 
 def test_digest_tells_nesting_and_order_apart_but_not_the_order_of_a_mapping():
-    assert digest("a", "b") != digest(["a", "b"])
-    assert digest("ab", "c") != digest("a", "bc")
-    assert digest("a", "b") != digest("b", "a")
-    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert compute_digest("a", "b") != compute_digest(["a", "b"])
+    assert compute_digest("ab", "c") != compute_digest("a", "bc")
+    assert compute_digest("a", "b") != compute_digest("b", "a")
+    assert compute_digest({"a": 1, "b": 2}) == compute_digest({"b": 2, "a": 1})
 
 
 def test_unknown_elements_are_named_with_the_potential(card):
@@ -227,7 +231,7 @@ def test_a_cell_may_have_as_many_atoms_as_the_limit(card, limit, fits):
 
 
 KEYS = ("r", "p", "c")
-WORK = Work("mp-1", "m", KEYS, StageSeconds(1.0, 1.0, 1.0))
+WORK = WorkItem("mp-1", "m", KEYS, StageSeconds(1.0, 1.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -251,19 +255,19 @@ def test_first_open_stage(done, failed, expected):
         stage: frozenset(key) & set(done) for stage, key in zip(STAGE_NAMES, KEYS, strict=True)
     }
     succeeded = {stage: keys - set(failed) for stage, keys in finished.items()}
-    assert first_open_stage(WORK, finished, succeeded) == expected
+    assert find_first_open_stage(WORK, finished, succeeded) == expected
 
 
 def test_retrying_takes_failures_for_undone():
     """With results alone counted as done, the stage that failed is open."""
     succeeded = {"relaxation": frozenset("r"), "phonons": NONE, "chirality": NONE}
-    assert first_open_stage(WORK, succeeded, succeeded) == "phonons"
+    assert find_first_open_stage(WORK, succeeded, succeeded) == "phonons"
 
 
-def works_of(costs) -> list[Work]:
+def works_of(costs) -> list[WorkItem]:
     """Work on structures of which the relaxation is finished."""
     return [
-        Work(f"mp-{i}", f"m{i}", KEYS, StageSeconds(1e6, 0.9 * cost, 0.1 * cost))
+        WorkItem(f"mp-{i}", f"m{i}", KEYS, StageSeconds(1e6, 0.9 * cost, 0.1 * cost))
         for i, cost in enumerate(costs)
     ]
 
@@ -274,7 +278,7 @@ def cost_of(chunk) -> float:
 
 
 def balanced(works, target, limit):
-    return balanced_chunks(works, "phonons", target, limit)
+    return balance_chunks(works, "phonons", target, limit)
 
 
 COSTS = st.lists(st.floats(1.0, 1e4), max_size=60)
@@ -343,11 +347,11 @@ def test_neighbours_stay_together_in_large_chunks():
 def test_what_is_done_makes_no_chunk_smaller():
     """A finer mesh, with all forces there, fills a few chunks, however dear the forces were."""
     seconds = StageSeconds(40.0, 100.0, 2.0)
-    works = [Work(f"mp-{i}", f"m{i}", KEYS, seconds) for i in range(100)]
-    computed, mirrored = chunks_of({"chirality": works}, workers=2)
+    works = [WorkItem(f"mp-{i}", f"m{i}", KEYS, seconds) for i in range(100)]
+    computed, mirrored = make_chunks({"chirality": works}, workers=2)
     assert (len(computed), mirrored) == (10, [])
     assert {stage for stage, _ in computed} == {"chirality"}
-    assert len(chunks_of({"relaxation": works}, workers=2)[0]) > 40
+    assert len(make_chunks({"relaxation": works}, workers=2)[0]) > 40
 
 
 @pytest.mark.parametrize(
@@ -357,14 +361,14 @@ def test_what_is_done_makes_no_chunk_smaller():
 def test_workers_get_as_many_chunks_each(seconds, workers, n_chunks):
     """Neither one that is idle while the other has two, nor one that starts for nothing."""
     works = works_of([seconds / 60] * 60)
-    assert len(chunks_of({"phonons": works}, workers)[0]) == n_chunks
+    assert len(make_chunks({"phonons": works}, workers)[0]) == n_chunks
 
 
 def test_mirror_images_come_last():
     originals = works_of([30.0, 10.0])
     images = [replace(w, material_id=f"{w.material_id}-image", image_keys=KEYS) for w in originals]
     opened = {"relaxation": [images[0], originals[0]], "phonons": [originals[1], images[1]]}
-    computed, mirrored = chunks_of(opened, workers=1)
+    computed, mirrored = make_chunks(opened, workers=1)
     told = [
         [(s, [w.material_id for w in works]) for s, works in part] for part in (computed, mirrored)
     ]
@@ -376,14 +380,16 @@ def test_mirror_images_come_last():
 
 def test_time_of_a_run_is_that_of_its_longest_worker_and_of_the_start():
     works = works_of([300.0, 100.0, 100.0, 100.0])
-    start, chunk = constants().start, constants().chunk
+    start, chunk = read_constants().start, read_constants().chunk
     n_stages = 2
     for workers, expected in ((1, 600.0 + 4 * n_stages * chunk), (2, 300.0 + 3 * n_stages * chunk)):
-        seconds = run_seconds({"phonons": works}, 0, workers)
+        seconds = estimate_run_seconds({"phonons": works}, 0, workers)
         assert seconds == pytest.approx(start + expected, rel=1e-6)
-    assert run_seconds({"phonons": ()}, 100, 2) == pytest.approx(50 * constants().record)
+    assert estimate_run_seconds({"phonons": ()}, 100, 2) == pytest.approx(
+        50 * read_constants().record
+    )
 
 
 def test_a_budget_leaves_the_start_out():
-    assert budget_of(1.0, 2) == pytest.approx(2 * (3600 - constants().start))
-    assert budget_of(1e-6, 2) == 0.0
+    assert compute_budget(1.0, 2) == pytest.approx(2 * (3600 - read_constants().start))
+    assert compute_budget(1e-6, 2) == 0.0

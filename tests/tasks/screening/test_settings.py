@@ -7,7 +7,12 @@ import yaml
 from pydantic import BaseModel
 
 from tasks.failures import RemediableError
-from tasks.screening.settings import ScreenSettings, read_settings, read_settings_of, settings_yaml
+from tasks.screening.settings import (
+    ScreenSettings,
+    format_settings,
+    read_settings,
+    read_settings_of,
+)
 from tasks.training.settings import TrainingSettings
 
 MARKER = "executed"
@@ -111,7 +116,7 @@ def _leaves(model, above=()):
 
 
 def test_printed_settings_read_back_are_the_defaults_and_tell_every_meaning(config):
-    text = settings_yaml(ScreenSettings())
+    text = format_settings(ScreenSettings())
     assert read_settings(config(text), {}) == ScreenSettings()
     tree, words = yaml.safe_load(text), " ".join(text.replace("#", " ").split())
     for path, field in _leaves(ScreenSettings()):
@@ -136,7 +141,7 @@ def test_printed_settings_keep_what_was_set(config):
             "curation.excluded_elements": ["No", "Y"],
         },
     )
-    assert read_settings(config(settings_yaml(settings)), {}) == settings
+    assert read_settings(config(format_settings(settings)), {}) == settings
 
 
 def test_all_wrong_values_are_told_at_once(config):

@@ -16,18 +16,23 @@ from phonopy import Phonopy
 
 from potentials import Evaluation, Potential, PotentialCard, load_potential
 from tasks.chirality import analyze_force_constants
-from tasks.crystals.rows import atoms_of, structure_columns
+from tasks.crystals.rows import make_structure_columns, read_atoms
 from tasks.failures import Failure
-from tasks.phonons import commensurate_frequencies
-from tasks.phonons.elasticity import GPA, elastic_constants, voigt_matrix
-from tasks.phonons.rows import interpolation_of, phonon_columns, phonon_of, response_of
+from tasks.phonons import compute_commensurate_frequencies
+from tasks.phonons.elasticity import GPA, compute_elastic_constants, make_voigt_matrix
+from tasks.phonons.rows import (
+    interpolate_row,
+    make_phonon_columns,
+    read_phonon,
+    read_strain_response,
+)
 from tasks.phonons.sum_rules import OTHER_WEIGHTS, impose_sum_rules
 from tasks.results import read_catalog
 from tasks.results.building import build_catalog
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tasks.screening.planning import STAGE_NAMES
 from tasks.screening.settings import ScreenSettings
-from tasks.screening.stages import TOLERANCES, StageReport, run_stage, space_group_number
+from tasks.screening.stages import TOLERANCES, StageReport, find_space_group_number, run_stage
 from tasks.storage import Dataset, DatasetError
 from tests.crystals import random_nac, spring_phonon, tellurium, zincblende
 from tests.potentials.crystals import trigonal_tellurium
@@ -67,11 +72,11 @@ class Exhausted:
 def screened(tmp_path_factory):
     """All alloys, all stages: the intake, the plan and the reports."""
     source = write_alloys(tmp_path_factory.mktemp("alloys"))
-    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
-    plan = plan_screening(intake)
-    reports = carry_out(plan, intake)
-    build_catalog(intake.dataset)
-    return intake, plan, reports
+    context = intake_of(source, tmp_path_factory.mktemp("dataset"))
+    plan = plan_screening(context)
+    reports = carry_out(plan, context)
+    build_catalog(context.dataset)
+    return context, plan, reports
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +105,9 @@ def relaxed_alone(
     """Plan one crystal and run its relaxation: the dataset and the report."""
     (tmp_path / "source").mkdir()
     write(tmp_path / "source" / f"{name}.{ending}", atoms)
-    intake = intake_of(tmp_path / "source", tmp_path / "out", settings, card=lambda: load().card)
-    reports = carry_out(plan_screening(intake), intake, load)
-    return intake.dataset, reports
+    context = intake_of(tmp_path / "source", tmp_path / "out", settings, card=lambda: load().card)
+    reports = carry_out(plan_screening(context), context, load)
+    return context.dataset, reports
 
 
 def test_each_stage_reports_what_it_did(screened):
@@ -172,7 +177,7 @@ def test_lost_symmetry_is_a_failure_beside_the_relaxed_crystal(screened, dataset
 def test_relaxed_crystal_is_at_a_minimum_of_the_potential(dataset):
     """Energy, forces and stress of the row are those of the stored crystal."""
     row = rows(dataset, "relaxations")["helix"]
-    found = emt().evaluate([atoms_of(row)])
+    found = emt().evaluate([read_atoms(row)])
     assert row["energy"] == pytest.approx(found.energies[0] / 12, abs=1e-9)
     assert np.abs(found.forces[0]).max() < 2e-4
     assert np.abs(found.stresses[0]).max() < 2e-5
@@ -188,7 +193,7 @@ def test_relaxation_keeps_the_space_group_at_every_tolerance(dataset):
 
 
 def test_volume_change_is_relative_to_the_input(dataset):
-    before, after = (atoms_of(rows(dataset, t)["helix"]) for t in ("materials", "relaxations"))
+    before, after = (read_atoms(rows(dataset, t)["helix"]) for t in ("materials", "relaxations"))
     change = after.get_volume() / before.get_volume() - 1
     assert rows(dataset, "relaxations")["helix"]["volume_change"] == pytest.approx(change)
 
@@ -197,8 +202,8 @@ def test_phonons_are_those_of_the_stored_force_constants(dataset):
     """Anybody can redo the numbers from the dataset alone."""
     for name in SUCCEEDED:
         row, constants = (rows(dataset, table)[name] for table in ("phonons", "force_constants"))
-        phonon = phonon_of(constants)
-        frequencies = commensurate_frequencies(phonon)
+        phonon = read_phonon(constants)
+        frequencies = compute_commensurate_frequencies(phonon)
         assert row["min_frequency_commensurate"] == pytest.approx(frequencies.min(), abs=1e-9)
         assert row["max_frequency"] == pytest.approx(frequencies.max(), abs=1e-9)
         assert row["n_supercell_atoms"] == len(phonon.supercell) <= 32
@@ -261,9 +266,9 @@ def test_elastic_constants_are_those_of_the_stored_response(dataset, chirality):
     expected = np.diag([C[0, 0] - C[0, 1]] * 3 + [C[3, 3]] * 3)
     expected[:3, :3] += C[0, 1]
     assert np.allclose(C, expected, atol=1e-6)
-    response = response_of(constants)
-    found = elastic_constants(phonon_of(constants), response)
-    assert np.allclose(C, GPA * voigt_matrix(found), rtol=1e-12)
+    response = read_strain_response(constants)
+    found = compute_elastic_constants(read_phonon(constants), response)
+    assert np.allclose(C, GPA * make_voigt_matrix(found), rtol=1e-12)
     assert chirality.loc["zincblende", "least_stiffness"] == pytest.approx(
         min(C[0, 0] - C[0, 1], C[0, 0] + 2 * C[0, 1], 2 * C[3, 3])
     )
@@ -271,7 +276,7 @@ def test_elastic_constants_are_those_of_the_stored_response(dataset, chirality):
 
 def test_angular_momentum_is_that_of_force_constants_that_obey_the_sum_rules(dataset, chirality):
     row = rows(dataset, "force_constants")["helix"]
-    rules = interpolation_of(row)
+    rules = interpolate_row(row)
     assert chirality.loc["helix", "rotational_violation"] == rules.rotational_before > 1e-3
     assert pd.isna(chirality.loc["helix", "sum_rules_skipped"])
     found = analyze_force_constants(rules.phonon, SETTINGS.chirality).record
@@ -281,8 +286,8 @@ def test_angular_momentum_is_that_of_force_constants_that_obey_the_sum_rules(dat
 def test_the_other_division_is_what_a_computation_of_its_own_gives(dataset, chirality):
     """Splittings are exact; the mesh is so coarse here that all its points are compared."""
     row, found = rows(dataset, "force_constants")["helix"], chirality.loc["helix"]
-    phonon, response = phonon_of(row), response_of(row)
-    other = impose_sum_rules(phonon, response).divide(OTHER_WEIGHTS).phonon
+    phonon, response = read_phonon(row), read_strain_response(row)
+    other = impose_sum_rules(phonon, response).distribute(OTHER_WEIGHTS).phonon
     expected = analyze_force_constants(other, SETTINGS.chirality).record
     assert found["splitting_other"] == pytest.approx(expected.splitting_linear, rel=1e-6)
     assert found["helicity_other"] == pytest.approx(expected.mean_optical_helicity, rel=1e-6)
@@ -294,30 +299,30 @@ def test_the_other_division_is_what_a_computation_of_its_own_gives(dataset, chir
 
 def test_running_a_chunk_again_changes_nothing(screened, chirality):
     """As after a crash between the commit and the report, or by two workers at once."""
-    intake, plan, _ = screened
-    before = {stage: intake.dataset.done_keys(stage) for stage in STAGE_NAMES}
-    reports = carry_out(plan, intake)
-    assert {stage: intake.dataset.done_keys(stage) for stage in STAGE_NAMES} == before
+    context, plan, _ = screened
+    before = {stage: context.dataset.list_done_keys(stage) for stage in STAGE_NAMES}
+    reports = carry_out(plan, context)
+    assert {stage: context.dataset.list_done_keys(stage) for stage in STAGE_NAMES} == before
     assert set(reports["chirality"].succeeded) == set(SUCCEEDED)
-    assert intake.dataset.verify() == []
-    build_catalog(intake.dataset)
-    after = read_catalog(intake.dataset.root, "chirality").set_index("material_id")
+    assert context.dataset.verify() == []
+    build_catalog(context.dataset)
+    after = read_catalog(context.dataset.root, "chirality").set_index("material_id")
     pd.testing.assert_frame_equal(after, chirality)
     for table in ("relaxations", "phonons", "force_constants", "chirality"):
-        names = intake.dataset.read(table)["material_id"].to_pylist()
+        names = context.dataset.read(table)["material_id"].to_pylist()
         assert len(names) == len(set(names))
 
 
 def test_a_chunk_divided_gives_the_same_rows(screened, tmp_path):
     """The company of a structure does not matter, so that chunks may be cut in any way."""
-    intake, plan, _ = screened
-    alone = intake_of(intake.source, tmp_path / "out")
+    context, plan, _ = screened
+    alone = intake_of(context.source, tmp_path / "out")
     plan_screening(alone)
     for work in plan.open["relaxation"]:
         single = replace(plan, open={"relaxation": (work,)})
         carry_out(single, alone)
     for name in SUCCEEDED:
-        together, apart = (rows(d, "chirality")[name] for d in (intake.dataset, alone.dataset))
+        together, apart = (rows(d, "chirality")[name] for d in (context.dataset, alone.dataset))
         assert apart["mean_angular_momentum"] == pytest.approx(together["mean_angular_momentum"])
         assert apart["max_frequency"] == pytest.approx(together["max_frequency"])
 
@@ -397,7 +402,7 @@ def test_c_over_a_is_that_of_the_conventional_cell(tmp_path):
     dataset, _ = relaxed_alone(tmp_path, "body-centred", atoms, settings)
     ratios = []
     for table in ("materials", "relaxations"):
-        found = atoms_of(rows(dataset, table)["body-centred"])
+        found = read_atoms(rows(dataset, table)["body-centred"])
         cell = (found.cell.array, found.get_scaled_positions(), found.numbers)
         lattice, _, _ = spglib.standardize_cell(cell, to_primitive=False, symprec=1e-3)
         ratios.append(lattice[2, 2] / lattice[0, 0])
@@ -410,13 +415,13 @@ def test_c_over_a_is_that_of_the_conventional_cell(tmp_path):
 def test_exhausted_memory_is_another_chance(tmp_path):
     """A chunk is treated in halves; a crystal that does not fit alone comes up again."""
     source = write_alloys(tmp_path, "helix", "zincblende")
-    intake = intake_of(source, tmp_path / "out")
-    works = plan_screening(intake).open["relaxation"]
+    context = intake_of(source, tmp_path / "out")
+    works = plan_screening(context).open["relaxation"]
     small = lambda: Exhausted(emt(), largest=8)  # noqa: E731
-    report = run_stage("relaxation", works, intake.dataset, intake.settings, small)
+    report = run_stage("relaxation", works, context.dataset, context.settings, small)
     assert only_failure(report).transient
     assert report.succeeded == ("zincblende",)
-    later = replace(intake, run_id="later", started_at=intake.started_at + timedelta(hours=1))
+    later = replace(context, run_id="later", started_at=context.started_at + timedelta(hours=1))
     plan = plan_screening(later)
     assert [work.material_id for work in plan.open["relaxation"]] == ["helix"]
     assert [work.material_id for work in plan.open["phonons"]] == ["zincblende"]
@@ -429,26 +434,26 @@ def test_exhausted_memory_is_another_chance(tmp_path):
 
 
 def test_the_last_stage_needs_no_potential(screened):
-    intake, plan, _ = screened
+    context, plan, _ = screened
     works = [w for w in plan.open["relaxation"] if w.material_id in SUCCEEDED]
 
     def load() -> Potential:
         raise AssertionError("the potential was asked for")
 
-    report = run_stage("chirality", works, intake.dataset, intake.settings, load)
+    report = run_stage("chirality", works, context.dataset, context.settings, load)
     assert set(report.succeeded) == set(SUCCEEDED)
 
 
 def test_missing_files_of_the_dataset_end_the_chunk(tmp_path):
     """That is no property of a structure: nothing is committed, and the work remains."""
     source = write_alloys(tmp_path, "zincblende")
-    intake = intake_of(source, tmp_path / "out")
-    plan = plan_screening(intake)
+    context = intake_of(source, tmp_path / "out")
+    plan = plan_screening(context)
     for path in (tmp_path / "out" / "parts" / "materials").iterdir():
         path.unlink()
     with pytest.raises(DatasetError, match="materials"):
-        carry_out(plan, intake)
-    assert intake.dataset.done_keys("relaxation") == frozenset()
+        carry_out(plan, context)
+    assert context.dataset.list_done_keys("relaxation") == frozenset()
 
 
 def stored(dataset: Dataset, columns: dict) -> dict:
@@ -479,7 +484,7 @@ def test_force_constants_survive_the_dataset(tmp_path, make, method):
     if method:
         nac = random_nac(phonon, np.random.default_rng(3))
         phonon.nac_params = nac | {"method": method}
-    found = phonon_of(stored(Dataset(tmp_path), phonon_columns(phonon)))
+    found = read_phonon(stored(Dataset(tmp_path), make_phonon_columns(phonon)))
     np.testing.assert_allclose(
         found.run_qpoints(Q_POINTS).frequencies,
         phonon.run_qpoints(Q_POINTS).frequencies,
@@ -493,7 +498,7 @@ def test_force_constants_survive_the_dataset(tmp_path, make, method):
 def test_isotopes_survive_the_dataset(tmp_path):
     phonon = spring_phonon(zincblende(), 1)
     phonon.masses = [70.0, 36.0]
-    found = phonon_of(stored(Dataset(tmp_path), phonon_columns(phonon)))
+    found = read_phonon(stored(Dataset(tmp_path), make_phonon_columns(phonon)))
     assert found.primitive.masses == pytest.approx([70.0, 36.0])
     np.testing.assert_allclose(
         found.run_qpoints(Q_POINTS).frequencies, phonon.run_qpoints(Q_POINTS).frequencies
@@ -502,7 +507,7 @@ def test_isotopes_survive_the_dataset(tmp_path):
 
 def test_crystals_survive_their_columns():
     atoms = trigonal_tellurium()
-    found = atoms_of(structure_columns(atoms))
+    found = read_atoms(make_structure_columns(atoms))
     np.testing.assert_allclose(found.positions, atoms.positions, atol=1e-12)
     np.testing.assert_allclose(found.cell, atoms.cell)
     assert found.pbc.all()
@@ -511,4 +516,4 @@ def test_crystals_survive_their_columns():
 def test_no_space_group_is_zero():
     """Two atoms at one point are no crystal; the search must not end the stage."""
     atoms = Atoms("Cu2", cell=[4, 4, 4], positions=[[0, 0, 0], [0, 0, 1e-7]], pbc=True)
-    assert space_group_number(atoms, 1e-5) == 0
+    assert find_space_group_number(atoms, 1e-5) == 0

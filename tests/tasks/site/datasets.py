@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from flows.result import ScreenResult
-from flows.runs import commit_run
+from flows.runs import record_run
 from potentials import Potential, load_potential
 from tasks.results.building import build_catalog
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tests.tasks.alloys import EMT, carry_out, emt, intake_of, write_alloys
 
 
@@ -24,9 +24,9 @@ def two_datasets(folder: Path) -> list[Path]:
     write_alloys(some, "helix", "copper")
     roots = [folder / "first", folder / "second"]
     for source, root, load in ((every, roots[0], emt), (some, roots[1], other_emt)):
-        intake = intake_of(source, root, card=lambda load=load: load().card)
-        plan = plan_screening(intake)
-        reports = carry_out(plan, intake, load)
-        commit_run(intake, ScreenResult(intake.run_id, plan, tuple(reports.values())))
-        build_catalog(intake.dataset)
+        context = intake_of(source, root, card=lambda load=load: load().card)
+        plan = plan_screening(context)
+        reports = carry_out(plan, context, load)
+        record_run(context, ScreenResult(context.run_id, plan, tuple(reports.values())))
+        build_catalog(context.dataset)
     return roots

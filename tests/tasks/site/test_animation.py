@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tasks.chirality import ChiralitySettings
-from tasks.chirality.bands import band_structure
-from tasks.chirality.modes import modes_at
-from tasks.site.animation import special_modes
+from tasks.chirality.bands import compute_band_structure
+from tasks.chirality.modes import compute_modes
+from tasks.site.animation import compute_special_modes
 from tests.crystals import quartz, spring_crystal, spring_phonon, wurtzite
 
 SETTINGS = ChiralitySettings(path_spacing=0.2)
@@ -20,7 +20,9 @@ def phonon():
 
 @pytest.fixture(scope="module")
 def special(phonon):
-    return {m.label: m for m in special_modes(phonon, band_structure(phonon, SETTINGS))}
+    return {
+        m.label: m for m in compute_special_modes(phonon, compute_band_structure(phonon, SETTINGS))
+    }
 
 
 def test_translations_move_all_atoms_alike(special):
@@ -44,7 +46,9 @@ def test_labels_along_an_axis_are_integers(special):
 def test_states_of_equal_circulation_have_labels_all_the_same():
     # At R of a cubic crystal a set holds several states of each angular momentum along (111).
     phonon = spring_crystal(198)
-    points = {m.label: m for m in special_modes(phonon, band_structure(phonon, SETTINGS))}
+    points = {
+        m.label: m for m in compute_special_modes(phonon, compute_band_structure(phonon, SETTINGS))
+    }
     found = points["R"]
     assert np.isfinite(found.pam).all()
     assert len(np.unique(found.circulation.round(4))) < len(found.circulation)
@@ -59,9 +63,9 @@ def test_raman_channels_are_told_at_gamma_alone(special):
 
 def test_with_charges_gamma_is_approached_along_the_path():
     phonon = spring_phonon(wurtzite(), 1, born=True)
-    bands = band_structure(phonon, SETTINGS)
-    [gamma] = (m for m in special_modes(phonon, bands) if m.label == "Γ")
+    bands = compute_band_structure(phonon, SETTINGS)
+    [gamma] = (m for m in compute_special_modes(phonon, bands) if m.label == "Γ")
     q = bands.q_points[gamma.row + 1]
-    near = modes_at(phonon, 1e-3 * q).frequencies[0]
+    near = compute_modes(phonon, 1e-3 * q).frequencies[0]
     assert np.allclose(bands.frequencies[gamma.row][3:], near[3:], atol=1e-2)
     assert len(gamma.displacements) == len(near)

@@ -14,11 +14,11 @@ import yaml
 
 from tasks.failures import RemediableError
 from tasks.phonons.phonopy_files import read_phonopy
-from tasks.phonons.rows import interpolation_of, phonon_of
+from tasks.phonons.rows import interpolate_row, read_phonon
 from tasks.site.build import ASSETS, build_site
-from tasks.site.material import material_page
-from tasks.site.plain import packed
-from tasks.site.sources import catalogue_batches, details, open_sources
+from tasks.site.json_values import pack_numbers
+from tasks.site.material import make_material_page
+from tasks.site.sources import open_sources, read_catalogue_batches, read_details
 from tasks.storage import CATALOG_TABLES, Dataset
 from tests.tasks.alloys import EMT, emt
 
@@ -78,7 +78,7 @@ def test_bands_are_those_of_the_stored_force_constants(site, datasets):
         for r in Dataset(datasets[0]).read("force_constants").to_pylist()
         if r["material_id"] == "helix"
     )
-    phonon = interpolation_of(row).phonon
+    phonon = interpolate_row(row).phonon
     expected = phonon.run_qpoints(bands["q_points"]).frequencies
     assert np.allclose(bands["frequencies"], expected, atol=1e-3)
 
@@ -112,7 +112,7 @@ def test_animation_has_displacements_for_each_named_point(site):
     n_atoms = len(found["structure"]["numbers"])
     assert set(modes) == {point["label"] for point in found["special"]}
     assert {len(text) for text in modes.values()} == {
-        len(packed(np.zeros(3 * n_atoms * n_atoms * 6)))
+        len(pack_numbers(np.zeros(3 * n_atoms * n_atoms * 6)))
     }
 
 
@@ -123,9 +123,9 @@ def test_files_name_no_folder_of_the_machine(site, datasets):
 
 def test_a_record_named_by_its_path_keeps_its_name_alone(datasets):
     [source, _] = open_sources(datasets)
-    [row, *_] = next(catalogue_batches(source, 1))
-    [found] = details(source, [row | {"source_record": "/home/me/a/b.yaml"}], ["x"])
-    content, _ = material_page(found, None)
+    [row, *_] = next(read_catalogue_batches(source, 1))
+    [found] = read_details(source, [row | {"source_record": "/home/me/a/b.yaml"}], ["x"])
+    content, _ = make_material_page(found, None)
     assert content["row"]["source_record"] == "b.yaml"
     assert content["row"]["source"] == "every"
 
@@ -150,7 +150,7 @@ def test_force_constants_are_read_by_phonopy_and_by_the_program(site, datasets):
         for r in Dataset(datasets[0]).read("force_constants").to_pylist()
         if r["material_id"] == "helix"
     )
-    expected = phonon_of(row).run_qpoints(Q_POINTS).frequencies
+    expected = read_phonon(row).run_qpoints(Q_POINTS).frequencies
     for phonon in (phonopy.load(path, log_level=0), read_phonopy(path).phonon):
         assert np.allclose(phonon.run_qpoints(Q_POINTS).frequencies, expected, atol=1e-6)
 

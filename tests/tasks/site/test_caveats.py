@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.site.caveats import caveats
-from tasks.site.limits import potential_note
-from tasks.site.sources import Details
+from tasks.site.caveats import list_caveats
+from tasks.site.potential_notes import get_potential_note
+from tasks.site.sources import MaterialDetails
 from tasks.storage import CATALOG_TABLES, TABLES
 
 SOUND = dict.fromkeys(CATALOG_TABLES["chirality"].names) | {
@@ -26,8 +26,8 @@ SOUND = dict.fromkeys(CATALOG_TABLES["chirality"].names) | {
 
 
 def warnings_of(relaxation: dict | None = None, **row) -> str:
-    found = Details(SOUND | row, "x", None, relaxation, None, None, None, None)
-    return " ".join(caveats(found))
+    found = MaterialDetails(SOUND | row, "x", None, relaxation, None, None, None, None)
+    return " ".join(list_caveats(found))
 
 
 def test_sound_results_have_no_warning():
@@ -66,9 +66,9 @@ def test_crystals_of_one_element_lack_no_charges():
 
 def test_what_the_settings_of_the_run_call_noise_is_no_reason_for_a_warning():
     run = {"settings": json.dumps({"score": {"stability_tolerance": 0.6}})}
-    found = Details(SOUND | {"min_frequency": -0.5}, "x", None, None, None, None, run, None)
-    assert "interpolated" in " ".join(caveats(replace(found, run=None)))
-    assert caveats(found) == []
+    found = MaterialDetails(SOUND | {"min_frequency": -0.5}, "x", None, None, None, None, run, None)
+    assert "interpolated" in " ".join(list_caveats(replace(found, run=None)))
+    assert list_caveats(found) == []
 
 
 def test_an_unstable_crystal_is_not_blamed_on_interpolation():
@@ -78,10 +78,10 @@ def test_an_unstable_crystal_is_not_blamed_on_interpolation():
 def test_a_run_without_a_card_claims_nothing():
     older = dict.fromkeys(TABLES["runs"].names)
     for run in (None, older):
-        note = potential_note("ase:somewhere:Else", run)
+        note = get_potential_note("ase:somewhere:Else", run)
         assert note.citation == ""
         assert "No statement" in note.limits[0]
 
 
 def test_force_constants_from_a_file_are_not_those_of_a_potential():
-    assert "from a file" in potential_note(None, None).limits[0]
+    assert "from a file" in get_potential_note(None, None).limits[0]

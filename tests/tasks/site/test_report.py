@@ -14,14 +14,14 @@ import pytest
 import yaml
 
 from tasks.failures import RemediableError
-from tasks.figures.collection import MATERIAL_KINDS, material_figures
-from tasks.figures.labels import formula_text, space_group_text
-from tasks.figures.material import material_data
+from tasks.figures.collection import MATERIAL_KINDS, draw_material_figures
+from tasks.figures.labels import format_formula_text, format_space_group_text
+from tasks.figures.material import read_material_data
 from tasks.results import read_catalog
 from tasks.results.building import build_catalog
-from tasks.screening.decisions import Intake
+from tasks.screening.decisions import RunContext
 from tasks.screening.external import plan_analysis
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tasks.screening.settings import ScreenSettings, read_settings
 from tasks.site.report import write_report
 from tasks.storage import Dataset
@@ -66,14 +66,14 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def commit_run(intake: Intake) -> None:
+def commit_run(context: RunContext) -> None:
     """Record a run as the flows do, with invented times."""
     run = {
-        "run_id": intake.run_id,
-        "started_at": intake.started_at,
-        "finished_at": intake.started_at + timedelta(seconds=90),
-        "source": str(intake.source),
-        "settings": intake.settings.model_dump_json(),
+        "run_id": context.run_id,
+        "started_at": context.started_at,
+        "finished_at": context.started_at + timedelta(seconds=90),
+        "source": str(context.source),
+        "settings": context.settings.model_dump_json(),
         "versions": json.dumps(VERSIONS),
         "potential": "EMT",
         "checkpoint_digest": "0123abcd",
@@ -85,7 +85,7 @@ def commit_run(intake: Intake) -> None:
         "potential_times": "{}",
         "counts": "{}",
     }
-    intake.dataset.commit("run", {"runs": [run]}, [intake.run_id])
+    context.dataset.commit("run", {"runs": [run]}, [context.run_id])
 
 
 def command_in(page: str) -> list[str]:
@@ -103,11 +103,11 @@ def last_numbers(name: str, page: str) -> list[float]:
 def dataset(tmp_path_factory) -> Dataset:
     """All alloys, screened in one run."""
     source = write_alloys(tmp_path_factory.mktemp("alloys"))
-    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
-    carry_out(plan_screening(intake), intake)
-    commit_run(intake)
-    build_catalog(intake.dataset)
-    return intake.dataset
+    context = intake_of(source, tmp_path_factory.mktemp("dataset"))
+    carry_out(plan_screening(context), context)
+    commit_run(context)
+    build_catalog(context.dataset)
+    return context.dataset
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +151,8 @@ def test_candidate_stands_with_its_score_and_reason(page, dataset):
     row = read_catalog(dataset.root, "chirality").set_index("material_id").loc["helix"]
     assert f"{row['score']:.3f}" in page
     assert row["explanation"].split("|")[0] in page
-    assert formula_text(row["formula"]) in page
-    assert space_group_text(row["space_group_symbol"]) in page
+    assert format_formula_text(row["formula"]) in page
+    assert format_space_group_text(row["space_group_symbol"]) in page
 
 
 def test_frequencies_alone_follow_the_unit(page, dataset, tmp_path):
@@ -188,11 +188,11 @@ def test_analysis_of_force_constants_is_repeated_as_one(tmp_path):
     bad = tmp_path / "bad.yaml"
     bad.write_text("nothing: here")
     for files in ([good, bad], [bad]):
-        intake = intake_of(tmp_path, tmp_path / files[0].stem, SETTINGS, card=no_card)
-        carry_out(plan_analysis(intake, files), intake)
-        commit_run(intake)
-        build_catalog(intake.dataset)
-        text = write_report(intake.dataset, tmp_path / "page.html", n_drawn=0).read_text("utf-8")
+        context = intake_of(tmp_path, tmp_path / files[0].stem, SETTINGS, card=no_card)
+        carry_out(plan_analysis(context, files), context)
+        commit_run(context)
+        build_catalog(context.dataset)
+        text = write_report(context.dataset, tmp_path / "page.html", n_drawn=0).read_text("utf-8")
         assert command_in(text)[: 2 + len(files)] == ["chiralscreen", "analyze", *map(str, files)]
 
 
@@ -221,7 +221,7 @@ def test_dataset_without_catalogue_is_refused(tmp_path):
 
 
 def test_figures_of_a_material_come_in_order_with_units(dataset):
-    figures = list(material_figures(material_data(dataset, "helix")))
+    figures = list(draw_material_figures(read_material_data(dataset, "helix")))
     names = [name for name, _ in figures]
     assert names == [kind for kind in MATERIAL_KINDS if kind in names]
     assert {"bands-helicity", "density", "sphere", "cut", "motion", "tensor"} <= set(names)
@@ -232,7 +232,7 @@ def test_figures_of_a_material_come_in_order_with_units(dataset):
 
 def test_unknown_kind_is_refused(dataset):
     with pytest.raises(ValueError, match="no such figure: bonds"):
-        list(material_figures(material_data(dataset, "helix"), ["bonds"]))
+        list(draw_material_figures(read_material_data(dataset, "helix"), ["bonds"]))
 
 
 @pytest.mark.parametrize(
@@ -240,4 +240,4 @@ def test_unknown_kind_is_refused(dataset):
 )
 def test_material_without_results_is_refused(dataset, name, message):
     with pytest.raises(RemediableError, match=message):
-        material_data(dataset, name)
+        read_material_data(dataset, name)

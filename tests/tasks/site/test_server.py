@@ -9,12 +9,12 @@ import pytest
 
 from tasks.failures import RemediableError
 from tasks.site.build import ASSETS
-from tasks.site.server import POLICY, site_server
+from tasks.site.server import POLICY, make_site_server
 
 
 @pytest.fixture
 def port(site, tmp_path) -> Iterator[int]:
-    with site_server(site, 0) as server:
+    with make_site_server(site, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_address[1]
@@ -91,7 +91,7 @@ def test_port_80_is_left_out_by_browsers(port, host):
 
 def test_a_port_that_others_have_is_told(port, site):
     with pytest.raises(RemediableError, match=f"port {port} cannot be used") as error:
-        site_server(site, port)
+        make_site_server(site, port)
     assert "--port" in error.value.remedy
 
 
@@ -108,10 +108,10 @@ def test_localhost_is_this_machine(port):
 
 
 def test_it_listens_on_loopback_only(site):
-    with site_server(site, 0) as server:
+    with make_site_server(site, 0) as server:
         assert server.server_address[0] == "127.0.0.1"
 
 
 def test_a_folder_without_a_site_is_refused(tmp_path: Path):
     with pytest.raises(RemediableError, match="no site"):
-        site_server(tmp_path)
+        make_site_server(tmp_path)

@@ -3,19 +3,19 @@
 import numpy as np
 
 from tasks.chirality.analysis import sample_modes
-from tasks.chirality.brillouin import helicity
-from tasks.chirality.modes import modes_at
-from tasks.site.sphere import helicity_sphere
+from tasks.chirality.brillouin import compute_helicity
+from tasks.chirality.modes import compute_modes
+from tasks.site.sphere import compute_helicity_sphere
 from tests.crystals import quartz, rocksalt, spring_phonon, wurtzite
 
 
 def test_an_inversion_centre_leaves_no_helicity():
-    assert np.abs(helicity_sphere(spring_phonon(rocksalt(), 1)).helicity).max() < 1e-8
+    assert np.abs(compute_helicity_sphere(spring_phonon(rocksalt(), 1)).helicity).max() < 1e-8
 
 
 def test_mirrors_of_a_polar_crystal_leave_none_on_their_planes():
     # The mirror planes of 6mm contain z and are 30 degrees apart.
-    sphere = helicity_sphere(spring_phonon(wurtzite(), 1))
+    sphere = compute_helicity_sphere(spring_phonon(wurtzite(), 1))
     on_mirrors = np.isclose(np.degrees(sphere.azimuth) % 30, 0) | np.isclose(
         np.degrees(sphere.azimuth) % 30, 30
     )
@@ -24,15 +24,15 @@ def test_mirrors_of_a_polar_crystal_leave_none_on_their_planes():
 
 
 def test_a_chiral_crystal_has_helicity_along_its_axis():
-    assert np.abs(helicity_sphere(spring_phonon(quartz(), 3)).helicity[:, 0]).max() > 0.1
+    assert np.abs(compute_helicity_sphere(spring_phonon(quartz(), 3)).helicity[:, 0]).max() > 0.1
 
 
 def test_values_belong_to_their_directions():
     phonon = spring_phonon(quartz(), 3)
-    sphere = helicity_sphere(phonon)
+    sphere = compute_helicity_sphere(phonon)
     theta, phi = sphere.polar[4], sphere.azimuth[7]
     q = [np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)]
     q_point = phonon.primitive.cell @ np.multiply(sphere.radius, q)
-    sample = sample_modes(phonon, modes_at(phonon, q_point), 1e-3)
-    expected = helicity(sample.momentum, sample.images)[0]
+    sample = sample_modes(phonon, compute_modes(phonon, q_point), 1e-3)
+    expected = compute_helicity(sample.angular_momentum, sample.images)[0]
     assert np.allclose(sphere.helicity[:, 4, 7], expected, atol=1e-8)

@@ -4,18 +4,30 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.site.sources import catalogue_batches, catalogue_rows, open_sources, variants
-from tasks.site.table import NEEDED, SHOWN, declared, elements_of, site_table, write_table
+from tasks.site.sources import (
+    name_variants,
+    open_sources,
+    read_catalogue_batches,
+    read_catalogue_rows,
+)
+from tasks.site.table import (
+    NEEDED,
+    SHOWN_COLUMNS,
+    find_declaration,
+    list_elements,
+    make_site_table,
+    write_table,
+)
 
 
 @pytest.fixture(scope="module")
 def rows(datasets):
-    return catalogue_rows(open_sources(datasets)[0], NEEDED)
+    return read_catalogue_rows(open_sources(datasets)[0], NEEDED)
 
 
 @pytest.fixture(scope="module")
 def found(rows):
-    return site_table(rows, ["EMT"] * len(rows))
+    return make_site_table(rows, ["EMT"] * len(rows))
 
 
 @pytest.mark.parametrize(
@@ -23,13 +35,13 @@ def found(rows):
     [("SiO2", "O Si"), ("Li3PO4", "Li O P"), ("CdAl2S4", "Al S Cd"), ("C", "C"), (None, None)],
 )
 def test_elements_are_ordered_by_number(formula, elements):
-    assert elements_of(formula) == elements
+    assert list_elements(formula) == elements
 
 
 def test_no_row_is_lost_and_every_column_is_declared(rows, found):
     assert len(found) == len(rows)
-    assert found.column_names == [shown.name for shown in SHOWN]
-    assert all(declared(name).description for name in found.column_names)
+    assert found.column_names == [shown.name for shown in SHOWN_COLUMNS]
+    assert all(find_declaration(name).description for name in found.column_names)
 
 
 def test_the_splitting_is_the_largest_of_the_axes(rows, found):
@@ -68,8 +80,8 @@ def test_the_file_holds_the_table_with_the_best_score_first(found, tmp_path):
 
 def test_rows_of_skipped_crystals_carry_the_potential_of_the_run(datasets):
     sources = open_sources(datasets)
-    tables = [catalogue_rows(source, NEEDED) for source in sources]
-    names = variants(sources, tables)
+    tables = [read_catalogue_rows(source, NEEDED) for source in sources]
+    names = name_variants(sources, tables)
     assert [len(set(column)) for column in names] == [1, 1]
 
 
@@ -84,8 +96,8 @@ def test_columns_that_an_older_program_did_not_write_are_empty(datasets, tmp_pat
     (tmp_path / "catalog").mkdir()
     pq.write_table(old, tmp_path / "catalog" / "chirality.parquet")
     [source] = open_sources([tmp_path])
-    rows = catalogue_rows(source, NEEDED)
+    rows = read_catalogue_rows(source, NEEDED)
     assert rows["nac"].null_count == rows["score"].null_count == len(old)
-    read = [row for batch in catalogue_batches(source, 2) for row in batch]
+    read = [row for batch in read_catalogue_batches(source, 2) for row in batch]
     assert [row["material_id"] for row in read] == rows["material_id"].to_pylist()
     assert all(row["score"] is None for row in read)

@@ -9,7 +9,7 @@ import pytest
 from ase.build import bulk
 
 from tasks.failures import Failure
-from tasks.sources import RawRecord, SourceSettings, raw_records
+from tasks.sources import RawRecord, SourceSettings, read_raw_records
 from tests.tasks.sources.containers import add_member, cif_of
 
 CIF = cif_of(bulk("Si"))
@@ -18,7 +18,7 @@ NAMES = ("../../escaped.cif", "/etc/escaped.cif", "C:\\escaped.cif")
 
 def items_of(path, **limits):
     """Records and failures of an archive."""
-    return list(raw_records(path, SourceSettings(**limits)))
+    return list(read_raw_records(path, SourceSettings(**limits)))
 
 
 def write_names(path):

@@ -5,14 +5,14 @@ import pytest
 from ase.io import write
 from phonopy.file_IO import write_BORN
 
-from tasks.crystals.born_charges import nac_params_of
-from tasks.crystals.dielectric import carried_by
-from tasks.crystals.structures import material_of
+from tasks.crystals.born_charges import make_nac_params
+from tasks.crystals.dielectric import take_response
+from tasks.crystals.structures import make_material
 from tasks.failures import Failure
 from tasks.results.building import build_catalog
-from tasks.screening.intake import plan_screening
-from tasks.sources import RawRecord, parsed, raw_records
-from tasks.sources.documents import born_file
+from tasks.screening.plan import plan_screening
+from tasks.sources import RawRecord, parse_record, read_raw_records
+from tasks.sources.documents import find_born_file
 from tests.crystals import quartz, to_phonopy, zincblende
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of
 
@@ -32,8 +32,8 @@ def test_charges_are_those_of_the_file(tmp_path, structure, born):
     atoms = zincblende()
     write(tmp_path / structure, atoms, **({} if "cif" in structure else {"format": "vasp"}))
     write_charges(atoms, tmp_path / born)
-    [raw] = raw_records(tmp_path)
-    found = carried_by(parsed(raw).atoms)
+    [raw] = read_raw_records(tmp_path)
+    found = take_response(parse_record(raw).atoms)
     assert found is not None
     assert found.born_charges == pytest.approx(CHARGES, abs=1e-6)
     assert found.dielectric == pytest.approx(DIELECTRIC)
@@ -43,15 +43,15 @@ def test_a_file_of_another_structure_is_left_alone(tmp_path):
     write(tmp_path / "zns.cif", zincblende())
     write_charges(zincblende(), tmp_path / "BORN")
     write_charges(zincblende(), tmp_path / "gaas.BORN")
-    [raw] = raw_records(tmp_path)
+    [raw] = read_raw_records(tmp_path)
     assert isinstance(raw, RawRecord)
-    assert carried_by(parsed(raw).atoms) is None
+    assert take_response(parse_record(raw).atoms) is None
 
 
 def test_a_damaged_file_is_a_failure_and_no_silent_loss(tmp_path):
     write(tmp_path / "zns.cif", zincblende())
     (tmp_path / "zns.BORN").write_text("14.4\n1 0 0\n")
-    [found] = raw_records(tmp_path)
+    [found] = read_raw_records(tmp_path)
     assert isinstance(found, Failure)
     assert "zns.BORN" in found.message
 
@@ -64,14 +64,14 @@ def test_charges_reach_the_catalogue_of_a_screening(tmp_path):
     source.mkdir()
     write(source / "alloy.cif", alloy)
     write_charges(alloy, source / "alloy.BORN")
-    intake = intake_of(source, tmp_path / "out", SETTINGS)
-    carry_out(plan_screening(intake), intake)
-    [row] = intake.dataset.read("force_constants").to_pylist()
+    context = intake_of(source, tmp_path / "out", SETTINGS)
+    carry_out(plan_screening(context), context)
+    [row] = context.dataset.read("force_constants").to_pylist()
     assert np.reshape(row["born"], (-1, 3, 3)) == pytest.approx(CHARGES, abs=1e-6)
-    [relaxed] = intake.dataset.read("relaxations").to_pylist()
-    assert nac_params_of(relaxed) is not None
-    build_catalog(intake.dataset)
-    [phonons] = intake.dataset.read("phonons").to_pylist()
+    [relaxed] = context.dataset.read("relaxations").to_pylist()
+    assert make_nac_params(relaxed) is not None
+    build_catalog(context.dataset)
+    [phonons] = context.dataset.read("phonons").to_pylist()
     assert (phonons["nac"], phonons["nac_source"]) == (True, "record")
     assert "order of indices assumed" in phonons["nac_note"]
 
@@ -88,7 +88,7 @@ def test_charges_reach_the_catalogue_of_a_screening(tmp_path):
 )
 def test_a_file_is_matched_by_its_documented_name_only(tmp_path, structure, born, is_found):
     (tmp_path / born).write_text("")
-    found = born_file(tmp_path / structure)
+    found = find_born_file(tmp_path / structure)
     assert found == (tmp_path / born if is_found else None)
 
 
@@ -107,14 +107,14 @@ def write_quartz(folder, *tensors):
 
 def test_charges_in_the_order_of_the_atoms_are_taken(tmp_path):
     write_quartz(tmp_path, SILICON, OXYGEN)
-    [raw] = raw_records(tmp_path)
+    [raw] = read_raw_records(tmp_path)
     assert isinstance(raw, RawRecord), raw
-    assert material_of(parsed(raw), 0.01).response is not None
+    assert make_material(parse_record(raw), 0.01).response is not None
 
 
 def test_charges_in_the_wrong_order_are_a_failure(tmp_path):
     write_quartz(tmp_path, OXYGEN, SILICON)
-    [found] = raw_records(tmp_path)
+    [found] = read_raw_records(tmp_path)
     assert isinstance(found, Failure)
     assert "quartz.BORN: the charges add up to 15 e per cell" in found.message
     assert "in the order of the inequivalent atoms?" in found.message
@@ -124,7 +124,7 @@ def test_charges_exchanged_where_they_still_add_up_to_zero_are_a_failure(tmp_pat
     """The sites of zincblende are alike: the sign alone tells."""
     write(tmp_path / "zns.cif", zincblende())
     write_charges(zincblende(), tmp_path / "zns.BORN", CHARGES[::-1])
-    [found] = raw_records(tmp_path)
+    [found] = read_raw_records(tmp_path)
     assert isinstance(found, Failure)
     assert "S is positive and Zn negative" in found.message
 
@@ -132,14 +132,14 @@ def test_charges_exchanged_where_they_still_add_up_to_zero_are_a_failure(tmp_pat
 def test_a_tensor_that_its_site_forbids_is_a_failure(tmp_path):
     """Silicon of quartz lies on a two-fold axis."""
     write_quartz(tmp_path, "3.0 1.2 0 1.2 3.6 0.3 0 -0.3 3.4", OXYGEN)
-    [found] = raw_records(tmp_path)
+    [found] = read_raw_records(tmp_path)
     assert isinstance(found, Failure)
     assert "violates the symmetry of its site" in found.message
 
 
 def test_charges_of_another_structure_are_a_failure(tmp_path):
     write_quartz(tmp_path, SILICON)
-    [found] = raw_records(tmp_path)
+    [found] = read_raw_records(tmp_path)
     assert isinstance(found, Failure)
     assert "1 Born charges for 2 inequivalent atoms" in found.message
 
@@ -151,7 +151,7 @@ def test_neither_test_sees_a_transposed_tensor(tmp_path):
         for t in (SILICON, OXYGEN)
     )
     write_quartz(tmp_path, *turned)
-    [raw] = raw_records(tmp_path)
+    [raw] = read_raw_records(tmp_path)
     assert isinstance(raw, RawRecord)
 
 
@@ -160,5 +160,5 @@ def test_a_remark_in_any_encoding_does_no_harm(tmp_path):
     born = tmp_path / "quartz.BORN"
     lines = born.read_bytes().splitlines()
     born.write_bytes(b"\n".join(["Ladungen in e, Abstände in Å".encode("latin-1"), *lines[1:]]))
-    [raw] = raw_records(tmp_path)
+    [raw] = read_raw_records(tmp_path)
     assert isinstance(raw, RawRecord)

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from tasks.sources import SourceSettings, parsed, raw_records
+from tasks.sources import SourceSettings, parse_record, read_raw_records
 from tasks.sources.cif_blocks import read_block
-from tasks.sources.cif_symmetry import stated_group
-from tasks.sources.space_groups import space_group_of
+from tasks.sources.cif_symmetry import read_stated_group
+from tasks.sources.space_groups import parse_space_group
 from tests.tasks.sources.containers import CRYSTALS, cif_of
 
 TEXT_FIELD = """_publ_section_comment
@@ -27,7 +27,8 @@ def block(name: str, crystal: str, extra: str = "") -> str:
 def formulas(path) -> dict[str, str]:
     """Formula of each record by its place."""
     return {
-        raw.source_record: parsed(raw).atoms.get_chemical_formula() for raw in raw_records(path)
+        raw.source_record: parse_record(raw).atoms.get_chemical_formula()
+        for raw in read_raw_records(path)
     }
 
 
@@ -43,7 +44,7 @@ def test_blocks_of_the_same_name_are_two_records(tmp_path):
     path = tmp_path / "x.cif"
     path.write_text(block("same", "blende") + block("same", "salt"))
     assert formulas(path) == {"x.cif#same": "SZn", "x.cif#same-2": "ClNa"}
-    assert [raw.material_id for raw in raw_records(path)] == ["x-same", "x-same-2"]
+    assert [raw.material_id for raw in read_raw_records(path)] == ["x-same", "x-same-2"]
 
 
 def test_heads_may_be_indented_or_in_capitals(tmp_path):
@@ -86,7 +87,7 @@ def test_a_block_of_diffraction_data_holds_no_structure(tmp_path):
     ],
 )
 def test_space_groups_are_read_in_many_dialects(value, number):
-    assert space_group_of(value) == number
+    assert parse_space_group(value) == number
 
 
 @pytest.mark.parametrize(
@@ -103,15 +104,15 @@ def test_space_groups_are_read_in_many_dialects(value, number):
 def test_a_cif_states_its_space_group_unless_it_is_p1(lines, number):
     """Programs write P1 for any crystal whose symmetry nobody looked for."""
     block = read_block(f"data_x\n{lines}_cell_length_b 5\n_atom_site_label X\n")
-    assert stated_group(block) == number
+    assert read_stated_group(block) == number
 
 
 def test_the_stated_space_group_is_kept_with_the_record(tmp_path):
     path = tmp_path / "x.cif"
     text = block("x", "blende").replace('"P 1"', "'F -4 3 m'")
     path.write_text(re.sub(r"(_space_group_IT_number\s+)1\b", r"\g<1>216", text))
-    [raw] = raw_records(path)
-    assert parsed(raw).provenance.space_group_stated == 216
+    [raw] = read_raw_records(path)
+    assert parse_record(raw).provenance.space_group_stated == 216
 
 
 @pytest.mark.parametrize(
@@ -129,8 +130,8 @@ def test_the_stated_space_group_is_kept_with_the_record(tmp_path):
 def test_a_cif_that_tells_of_its_experiment_is_measured(extra, origin, tmp_path):
     path = tmp_path / "x.cif"
     path.write_text(block("x", "blende", extra))
-    [raw] = raw_records(path)
-    assert parsed(raw).provenance.cell_origin == origin
+    [raw] = read_raw_records(path)
+    assert parse_record(raw).provenance.cell_origin == origin
 
 
 @pytest.mark.parametrize(
@@ -144,5 +145,5 @@ def test_a_cif_that_tells_of_its_experiment_is_measured(extra, origin, tmp_path)
 def test_what_the_user_says_of_the_cells_counts_more(said, origin, tmp_path):
     path = tmp_path / "x.cif"
     path.write_text(block("x", "blende", "_cell_measurement_temperature 293\n"))
-    [raw] = raw_records(path, SourceSettings(**said))
-    assert parsed(raw).provenance.cell_origin == origin
+    [raw] = read_raw_records(path, SourceSettings(**said))
+    assert parse_record(raw).provenance.cell_origin == origin

@@ -14,10 +14,10 @@ from ase.build import bulk
 from ase.db import connect
 from pymatgen.core import Structure
 
-from tasks.crystals.structures import structure_hash
+from tasks.crystals.structures import compute_structure_hash
 from tasks.failures import Failure, RemediableError
-from tasks.sources import RawRecord, SourceSettings, parsed, raw_records
-from tasks.sources.json_text import json_value
+from tasks.sources import RawRecord, SourceSettings, parse_record, read_raw_records
+from tasks.sources.json_text import parse_json
 from tasks.sources.materials import read_materials
 from tests.tasks.sources.containers import (
     CRYSTALS,
@@ -66,7 +66,7 @@ def test_the_same_numbers_give_the_same_digest_whatever_the_container(tmp_path):
 def test_records_name_file_and_place(tmp_path, name):
     WRITERS[name](tmp_path / name)
     first = 1 if name.endswith(".db") else 0
-    places = [raw.source_record for raw in raw_records(tmp_path / name)]
+    places = [raw.source_record for raw in read_raw_records(tmp_path / name)]
     assert places == [f"{name}#{first + index}" for index in range(3)]
 
 
@@ -82,7 +82,7 @@ def test_columns_can_be_named(tmp_path):
             "fractional": "my_frac_coords",
         }
     )
-    found = [parsed(raw) for raw in raw_records(tmp_path / "own.parquet", settings)]
+    found = [parse_record(raw) for raw in read_raw_records(tmp_path / "own.parquet", settings)]
     assert [record.material_id for record in found] == list(CRYSTALS)
 
 
@@ -95,7 +95,7 @@ def test_columns_can_be_named(tmp_path):
 )
 def test_a_table_without_structures_is_one_failure_that_lists_its_columns(tmp_path, columns, words):
     pq.write_table(pa.table({"band_gap": [1.0], "formula": ["Si"]}), tmp_path / "gaps.parquet")
-    [failure] = raw_records(tmp_path / "gaps.parquet", SourceSettings(columns=columns))
+    [failure] = read_raw_records(tmp_path / "gaps.parquet", SourceSettings(columns=columns))
     assert isinstance(failure, Failure)
     assert words in failure.message
     assert "band_gap" in failure.message
@@ -131,7 +131,7 @@ def test_disorder_is_told_in_every_dialect():
     for value in (mixed.as_dict(), {**optimade, "species": ["Cu-kind"]}):
         raw = RawRecord("x", "json", json.dumps(value), "x")
         with pytest.raises(RemediableError, match="disordered"):
-            parsed(raw)
+            parse_record(raw)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_is_no_crystal_is_refused(change, word):
     value = {"lattice": np.eye(3).tolist(), "numbers": [14], "fractional": [[0, 0, 0]]} | change
     text = json.dumps({key: item for key, item in value.items() if item is not None})
     with pytest.raises(RemediableError, match=word):
-        parsed(RawRecord("x", "json", text, "x"))
+        parse_record(RawRecord("x", "json", text, "x"))
 
 
 def test_provenance_of_rows_goes_before_that_of_the_source(tmp_path):
@@ -160,7 +160,7 @@ def test_provenance_of_rows_goes_before_that_of_the_source(tmp_path):
     settings = SourceSettings(
         database="Example", licence="CC-BY-4.0", url="https://example.org/{id}", functional="PBE"
     )
-    said = [raw.provenance for raw in raw_records(tmp_path / "said.parquet", settings)]
+    said = [raw.provenance for raw in read_raw_records(tmp_path / "said.parquet", settings)]
     assert [p.licence for p in said] == ["CC0", "CC-BY-4.0", "CC-BY-4.0"]
     assert [p.energy_above_hull for p in said] == [0.0, 0.1, None]
     assert said[0].url == "https://example.org/salt"
@@ -169,15 +169,15 @@ def test_provenance_of_rows_goes_before_that_of_the_source(tmp_path):
 
 def test_files_have_the_provenance_of_their_source(tmp_path):
     (tmp_path / "salt.cif").write_text(cif_of(CRYSTALS["salt"]))
-    [raw] = raw_records(tmp_path, SourceSettings(licence="CC0", url="https://e.org/{id}.html"))
+    [raw] = read_raw_records(tmp_path, SourceSettings(licence="CC0", url="https://e.org/{id}.html"))
     assert (raw.provenance.licence, raw.provenance.url) == ("CC0", "https://e.org/salt.html")
 
 
 def test_a_page_of_optimade_names_its_provider(tmp_path):
     write_optimade_page(tmp_path / "page.json.gz")
-    said = {raw.provenance.database for raw in raw_records(tmp_path)}
+    said = {raw.provenance.database for raw in read_raw_records(tmp_path)}
     assert said == {"Example"}
-    [*_, raw] = raw_records(tmp_path, SourceSettings(database="Mine"))
+    [*_, raw] = read_raw_records(tmp_path, SourceSettings(database="Mine"))
     assert raw.provenance.database == "Mine"
 
 
@@ -187,14 +187,14 @@ def test_pickled_data_of_a_database_is_never_looked_at(tmp_path):
     with sqlite3.connect(tmp_path / "odd.db") as connection:
         bomb = pickle.dumps(print)
         connection.execute("UPDATE systems SET data = ?, constraints = ?", (bomb, "{"))
-    [raw] = raw_records(tmp_path / "odd.db")
-    assert structure_hash(parsed(raw).atoms) == structure_hash(bulk("Si"))
+    [raw] = read_raw_records(tmp_path / "odd.db")
+    assert compute_structure_hash(parse_record(raw).atoms) == compute_structure_hash(bulk("Si"))
 
 
 def test_a_database_with_a_view_in_place_of_its_table_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "view.db") as connection:
         connection.execute("CREATE VIEW systems AS SELECT randomblob(10) AS id")
-    [failure] = raw_records(tmp_path / "view.db")
+    [failure] = read_raw_records(tmp_path / "view.db")
     assert "no table 'systems'" in failure.message
 
 
@@ -205,8 +205,8 @@ def test_classes_named_in_a_dictionary_are_not_imported(tmp_path, monkeypatch):
     (tmp_path / "evil.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "x.json").write_text(json.dumps(entry))
-    [raw] = raw_records(tmp_path / "x.json")
-    assert len(parsed(raw).atoms) == 2
+    [raw] = read_raw_records(tmp_path / "x.json")
+    assert len(parse_record(raw).atoms) == 2
 
 
 def test_deep_nesting_is_refused_before_it_is_json_value():
@@ -215,8 +215,8 @@ def test_deep_nesting_is_refused_before_it_is_json_value():
     sys.setrecursionlimit(10**6)
     try:
         with pytest.raises(ValueError, match="nested more than 100 deep"):
-            json_value("[" * 10**6)
+            parse_json("[" * 10**6)
     finally:
         sys.setrecursionlimit(limit)
-    assert json_value(r'{"text": "[[[[", "quoted": "\"[["}') == {"text": "[[[[", "quoted": '"[['}
-    assert json_value("[" * 100 + "]" * 100)
+    assert parse_json(r'{"text": "[[[[", "quoted": "\"[["}') == {"text": "[[[[", "quoted": '"[['}
+    assert parse_json("[" * 100 + "]" * 100)

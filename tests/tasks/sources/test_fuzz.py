@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.failures import Failure, RemediableError
-from tasks.sources import RawRecord, SourceSettings, parsed, raw_records, safe_id
+from tasks.sources import RawRecord, SourceSettings, make_safe_id, parse_record, read_raw_records
 from tests.tasks.sources.containers import CRYSTALS, WRITERS, cif_of, pymatgen_entry
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def read(path: Path, content: bytes) -> None:
     """Read a file of any content and parse all its records."""
     path.write_bytes(content)
     before = sorted(path.parent.rglob("*"))
-    for item in raw_records(path, LIMITS):
+    for item in read_raw_records(path, LIMITS):
         if isinstance(item, RawRecord):
             parse(item)
         else:
@@ -74,9 +74,9 @@ def read(path: Path, content: bytes) -> None:
 
 def parse(raw: RawRecord) -> None:
     """Parse a record; the documented error is the only one."""
-    assert safe_id(raw.material_id) == raw.material_id
+    assert make_safe_id(raw.material_id) == raw.material_id
     try:
-        parsed(raw)
+        parse_record(raw)
     except RemediableError as error:
         assert str(error)  # noqa: PT017 - either outcome is right
 

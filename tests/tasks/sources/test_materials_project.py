@@ -12,10 +12,10 @@ import pytest
 from ase.build import bulk
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from tasks.crystals.structures import material_of
+from tasks.crystals.structures import make_material
 from tasks.failures import RemediableError
-from tasks.sources import paging, parsed, raw_records
-from tasks.sources.materials_project import Query, conditions_of, fetch
+from tasks.sources import paging, parse_record, read_raw_records
+from tasks.sources.materials_project import Query, fetch, parse_conditions
 
 KEY = "secret-key-of-a-test"
 META = {"api_version": "0.86.0", "time_stamp": "2026-01-01T00:00:00", "max_limit": 1000}
@@ -132,7 +132,7 @@ def query_of(url, **values):
 
 def test_pages_become_a_source_with_what_is_known_of_each_material(serve, tmp_path):
     assert list(fetch(query_of(serve()), tmp_path)) == [2, 1]
-    records = {raw.material_id: parsed(raw) for raw in raw_records(tmp_path)}
+    records = {raw.material_id: parse_record(raw) for raw in read_raw_records(tmp_path)}
     assert list(records) == list(CRYSTALS)
     said = records["mp-149"].provenance
     assert (said.database, said.database_version) == ("Materials Project", "2025.09.25")
@@ -145,7 +145,10 @@ def test_pages_become_a_source_with_what_is_known_of_each_material(serve, tmp_pa
 def test_charges_come_with_the_structure_they_belong_to(serve, tmp_path):
     """The phonon document has its atoms in another order: zinc must keep its positive charge."""
     list(fetch(query_of(serve()), tmp_path))
-    materials = {raw.material_id: material_of(parsed(raw), 0.01) for raw in raw_records(tmp_path)}
+    materials = {
+        raw.material_id: make_material(parse_record(raw), 0.01)
+        for raw in read_raw_records(tmp_path)
+    }
     zinc_blende = materials["mp-10695"]
     charges = dict(zip(zinc_blende.atoms.symbols, zinc_blende.response.born_charges, strict=True))
     assert charges["Zn"] == pytest.approx(2 * np.eye(3))
@@ -167,8 +170,8 @@ def test_incomplete_charges_are_not_taken(serve, tmp_path, monkeypatch, change):
     changed = [phonons_of("mp-10695")[0] | change]
     monkeypatch.setattr(Api, "phonons", staticmethod(lambda _: changed))
     list(fetch(query_of(serve()), tmp_path))
-    [record] = [parsed(r) for r in raw_records(tmp_path) if r.material_id == "mp-10695"]
-    assert material_of(record, 0.01).response is None
+    [record] = [parse_record(r) for r in read_raw_records(tmp_path) if r.material_id == "mp-10695"]
+    assert make_material(record, 0.01).response is None
 
 
 def test_a_tensor_of_clamped_ions_has_another_name_in_other_methods(serve, tmp_path, monkeypatch):
@@ -176,8 +179,8 @@ def test_a_tensor_of_clamped_ions_has_another_name_in_other_methods(serve, tmp_p
     changed = [phonons_of("mp-10695")[0] | change]
     monkeypatch.setattr(Api, "phonons", staticmethod(lambda _: changed))
     list(fetch(query_of(serve()), tmp_path))
-    [record] = [parsed(r) for r in raw_records(tmp_path) if r.material_id == "mp-10695"]
-    assert material_of(record, 0.01).response.dielectric == pytest.approx(5.9 * np.eye(3))
+    [record] = [parse_record(r) for r in read_raw_records(tmp_path) if r.material_id == "mp-10695"]
+    assert make_material(record, 0.01).response.dielectric == pytest.approx(5.9 * np.eye(3))
 
 
 def test_fetching_continues_where_it_stopped(serve, tmp_path):
@@ -249,7 +252,7 @@ def test_a_missing_key_is_told(tmp_path, monkeypatch):
 
 
 def test_conditions_are_read():
-    assert conditions_of("elements=Te,O energy_above_hull_max=0.05") == {
+    assert parse_conditions("elements=Te,O energy_above_hull_max=0.05") == {
         "elements": "Te,O",
         "energy_above_hull_max": "0.05",
     }
@@ -258,4 +261,4 @@ def test_conditions_are_read():
 @pytest.mark.parametrize("text", ["Te", "elements=", "_limit=5", "a&b=1"])
 def test_wrong_conditions_are_told(text):
     with pytest.raises(RemediableError, match="no condition"):
-        conditions_of(text)
+        parse_conditions(text)

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from tasks.failures import Failure
-from tasks.sources import optimade, raw_records, source_files
+from tasks.sources import list_source_files, optimade, read_raw_records
 from tests.tasks.sources.containers import add_member
 from tests.tasks.sources.records_of import cif, poscar
 
@@ -18,7 +18,7 @@ def told(source) -> dict[str, str]:
     """Message of each failure by its place; empty for what is read."""
     return {
         item.source_record: item.message if isinstance(item, Failure) else ""
-        for item in raw_records(source)
+        for item in read_raw_records(source)
     }
 
 
@@ -43,7 +43,7 @@ def test_a_folder_of_links_alone_says_so(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "linked").symlink_to(tmp_path)
     with pytest.raises(ValueError, match="linked: a link to a folder outside"):
-        source_files(tmp_path / "in")
+        list_source_files(tmp_path / "in")
 
 
 @pytest.mark.parametrize("name", ["gone.cif", "gone"])
@@ -61,7 +61,7 @@ def test_structures_in_a_format_that_is_not_read_are_told(tmp_path, name):
     found = told(tmp_path)
     assert set(found) == {"good.cif", name}
     assert "format that is not read" in found[name]
-    assert [path.name for path in source_files(tmp_path)] == ["good.cif"]
+    assert [path.name for path in list_source_files(tmp_path)] == ["good.cif"]
 
 
 def test_files_of_other_programs_are_no_failures(tmp_path):

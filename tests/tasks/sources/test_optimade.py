@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tasks.failures import RemediableError
-from tasks.sources import optimade, parsed, raw_records
+from tasks.sources import optimade, parse_record, read_raw_records
 from tasks.sources.optimade import Query, fetch
 from tests.tasks.sources.containers import CRYSTALS
 from tests.tasks.sources.optimade_provider import NAMES, Provider, provider
@@ -15,7 +15,7 @@ __all__ = ["provider"]
 
 def test_all_pages_become_one_source(provider, tmp_path):
     assert list(fetch(Query(provider, "nelements<3"), tmp_path / "pages")) == [1, 1, 1]
-    records = [parsed(raw) for raw in raw_records(tmp_path / "pages")]
+    records = [parse_record(raw) for raw in read_raw_records(tmp_path / "pages")]
     assert [record.material_id for record in records] == NAMES
     assert {record.provenance.database for record in records} == {"Example"}
     assert records[0].atoms.get_volume() == pytest.approx(CRYSTALS[NAMES[0]].get_volume())
@@ -41,7 +41,7 @@ def test_a_failure_keeps_the_pages_so_far(provider, tmp_path):
     Provider.failing["2"] = [400]
     with pytest.raises(RemediableError, match="HTTP 400: told by the provider"):
         list(fetch(Query(provider), tmp_path))
-    assert len(list(raw_records(tmp_path))) == 2
+    assert len(list(read_raw_records(tmp_path))) == 2
     assert list(fetch(Query(provider), tmp_path)) == [1]
 
 

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tasks.failures import RemediableError
-from tasks.sources import paging, parsed, raw_records
+from tasks.sources import paging, parse_record, read_raw_records
 from tasks.sources.optimade import Query, fetch
-from tasks.sources.paging import Client, linked, saved_pages
+from tasks.sources.paging import Client, list_saved_pages, resolve_link
 from tests.tasks.sources.odd_provider import Provider, serve, url
 
 __all__ = ["serve", "url"]
@@ -36,9 +36,9 @@ def test_pages_without_an_end_end_with_a_message_as_often_as_they_are_asked(
         with pytest.raises(RemediableError, match=words) as error:
             list(fetch(Query(f"{url}/{kind}"), folder))
         assert error.value.remedy
-        assert len(saved_pages(folder)) == n_saved
+        assert len(list_saved_pages(folder)) == n_saved
         assert len(Provider.asked) < 12
-    names = [parsed(raw).material_id for raw in raw_records(folder)]
+    names = [parse_record(raw).material_id for raw in read_raw_records(folder)]
     assert len(names) == len(set(names)) == n_saved
 
 
@@ -121,10 +121,10 @@ def test_tls_is_added_and_never_left():
     client = Client("a provider", "test", "http://db.example.org")
     client.require_allowed("https://db.example.org/v1")
     here = "https://db.example.org/v1/structures"
-    assert linked("http://db.example.org/v1/structures?page=2", here) == f"{here}?page=2"
-    assert linked({"href": "?page=2"}, here) == f"{here}?page=2"
-    assert linked("http://db.example.org:81/v1", here) == "http://db.example.org:81/v1"
-    assert linked(None, here) is None
+    assert resolve_link("http://db.example.org/v1/structures?page=2", here) == f"{here}?page=2"
+    assert resolve_link({"href": "?page=2"}, here) == f"{here}?page=2"
+    assert resolve_link("http://db.example.org:81/v1", here) == "http://db.example.org:81/v1"
+    assert resolve_link(None, here) is None
 
 
 @pytest.mark.parametrize("kind", ["slow", "slow-headers"])

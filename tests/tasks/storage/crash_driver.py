@@ -100,7 +100,7 @@ def many_action(root: Path) -> None:
     dataset = Dataset(root)
     for start in range(0, 60, 2):
         numbers = [start, start + 1]
-        if not {f"c{n}" for n in numbers} <= dataset.done_keys("chirality"):
+        if not {f"c{n}" for n in numbers} <= dataset.list_done_keys("chirality"):
             samples.commit(dataset, "chirality", numbers, seed=RANDOM.randrange(100))
 
 

@@ -342,7 +342,7 @@ def test_failed_build_leaves_the_old_catalogue(
         raise RuntimeError("no")
 
     samples.commit_plan(dataset, [samples.plan_row(2)])
-    monkeypatch.setattr(catalog, "_outcomes", refuse)
+    monkeypatch.setattr(catalog, "_list_outcomes", refuse)
     with pytest.raises(RuntimeError, match="no"):
         build_catalog(dataset)
     kept = {path.stem: path.read_bytes() for path in (tmp_path / "catalog").iterdir()}

@@ -53,7 +53,7 @@ def test_compacted_parts_are_sorted_by_space_group(tmp_path: Path) -> None:
 def test_sources_stay_for_readers_who_hold_them(tmp_path: Path) -> None:
     """A view taken before the compaction can still be read after it."""
     dataset = samples.screened(tmp_path, NUMBERS)
-    view = dataset.snapshot()
+    view = dataset.take_snapshot()
     before = rows(dataset, "modes")
     compact(dataset)
     assert view.read("modes").sort_by("key").to_pylist() == before
@@ -87,7 +87,7 @@ def test_work_after_a_compaction_joins_the_next(tmp_path: Path) -> None:
     samples.commit(dataset, "chirality", [20, 21])
     compact(dataset)
     assert len(dataset.receipts("chirality")) == 1
-    assert dataset.done_keys("chirality") == {f"c{n}" for n in [*NUMBERS, 20, 21]}
+    assert dataset.list_done_keys("chirality") == {f"c{n}" for n in [*NUMBERS, 20, 21]}
     prune(dataset, older_than=-HOUR)
     assert len(list(tmp_path.glob("receipts/chirality-*"))) == 1
     assert dataset.verify() == []
@@ -101,8 +101,8 @@ def test_keys_keep_their_state(tmp_path: Path) -> None:
     samples.commit(dataset, "chirality", [1])
     samples.commit(dataset, "chirality", [2], failures=[samples.failure("mp-2", "c2", "chirality")])
     compact(dataset)
-    assert dataset.succeeded_keys("chirality") == {"c1", "c4"}
-    assert dataset.done_keys("chirality") == {"c1", "c2", "c4"}
+    assert dataset.list_succeeded_keys("chirality") == {"c1", "c4"}
+    assert dataset.list_done_keys("chirality") == {"c1", "c2", "c4"}
 
 
 def test_younger_rows_win_in_a_compaction_too(tmp_path: Path) -> None:

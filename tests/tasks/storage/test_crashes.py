@@ -58,7 +58,7 @@ def test_commit_is_whole_or_absent_wherever_it_is_killed(deaths: Path) -> None:
         crash_driver.commit_action(root)
         assert dataset.verify() == []
         assert modes_per_material(dataset) == expected_modes(1, 2, 3)
-        assert dataset.done_keys("chirality") == {"c1", "c2", "c3"}
+        assert dataset.list_done_keys("chirality") == {"c1", "c2", "c3"}
     assert seen == {2, 3}
 
 
@@ -66,7 +66,7 @@ def test_killed_retry_keeps_the_first_results(deaths: Path) -> None:
     """A killed second try takes nothing back, and a third try with other rows ends it."""
     for root in remains(deaths / "retry"):
         dataset = Dataset(root)
-        assert {"c1", "c3"} <= dataset.succeeded_keys("chirality")
+        assert {"c1", "c3"} <= dataset.list_succeeded_keys("chirality")
         assert expected_modes(1, 3).items() <= modes_per_material(dataset).items()
         samples.commit(dataset, "chirality", [2], seed=70)
         samples.commit(dataset, "chirality", [1, 2, 3], seed=71)

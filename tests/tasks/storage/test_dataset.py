@@ -71,7 +71,7 @@ def test_repeating_a_commit_changes_no_file(tmp_path: Path) -> None:
 def test_reading_an_absent_dataset_gives_no_rows(tmp_path: Path) -> None:
     """A dataset without commits has no keys, no rows and no problems."""
     dataset = Dataset(tmp_path / "absent")
-    assert dataset.done_keys("relaxation") == frozenset()
+    assert dataset.list_done_keys("relaxation") == frozenset()
     assert dataset.read("modes").num_rows == 0
     assert dataset.read("modes").schema == TABLES["modes"].arrow_schema
     assert dataset.verify() == []
@@ -82,8 +82,8 @@ def test_done_keys_belong_to_their_stage(tmp_path: Path) -> None:
     dataset = Dataset(tmp_path)
     rows = {"phonons": samples.rows_of("phonons", "phonons", 1)}
     dataset.commit("phonons_extra", rows, ["p1"])
-    assert dataset.done_keys("phonons") == frozenset()
-    assert dataset.done_keys("phonons_extra") == {"p1"}
+    assert dataset.list_done_keys("phonons") == frozenset()
+    assert dataset.list_done_keys("phonons_extra") == {"p1"}
 
 
 def test_failed_for_good_is_done_and_transient_is_not(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_failed_for_good_is_done_and_transient_is_not(tmp_path: Path) -> None:
         samples.failure("mp-2", "r2", "relaxation", transient=True),
     ]
     samples.commit(dataset, "relaxation", [1, 2, 3], failures=broken)
-    assert dataset.done_keys("relaxation") == {"r1", "r3"}
-    assert dataset.succeeded_keys("relaxation") == {"r3"}
+    assert dataset.list_done_keys("relaxation") == {"r1", "r3"}
+    assert dataset.list_succeeded_keys("relaxation") == {"r3"}
 
 
 def test_success_after_a_transient_failure_counts(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_success_after_a_transient_failure_counts(tmp_path: Path) -> None:
     broken = [samples.failure("mp-2", "r2", "relaxation", transient=True)]
     samples.commit(dataset, "relaxation", [1, 2], failures=broken)
     samples.commit(dataset, "relaxation", [2])
-    assert dataset.succeeded_keys("relaxation") == {"r1", "r2"}
+    assert dataset.list_succeeded_keys("relaxation") == {"r1", "r2"}
     assert sorted(dataset.read("relaxations")["key"].to_pylist()) == ["r1", "r2"]
 
 
@@ -118,7 +118,7 @@ def test_worse_second_try_loses_nothing(tmp_path: Path, seed: int, *, transient:
     ]
     samples.commit(dataset, "relaxation", [1, 2, 3], seed=seed, failures=broken[:1])
     samples.commit(dataset, "relaxation", [1, 2, 3], failures=broken)
-    assert dataset.succeeded_keys("relaxation") == {"r2", "r3"}
+    assert dataset.list_succeeded_keys("relaxation") == {"r2", "r3"}
     assert sorted(dataset.read("relaxations")["key"].to_pylist()) == ["r2", "r3"]
 
 
@@ -132,7 +132,7 @@ def test_row_of_a_success_holds_before_that_of_a_later_failure(tmp_path: Path) -
     }
     dataset.commit("relaxation", tables, ["r1"])
     assert dataset.read("relaxations")["n_evaluations"].to_pylist() == [10]
-    assert dataset.succeeded_keys("relaxation") == {"r1"}
+    assert dataset.list_succeeded_keys("relaxation") == {"r1"}
 
 
 def test_repeated_plans_do_not_pile_up_receipts(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_parts_without_a_receipt_are_not_read(tmp_path: Path) -> None:
     receipt = samples.commit(dataset, "relaxation", [1])
     (tmp_path / "receipts" / f"{receipt.chunk}.v2.json").unlink()
     assert dataset.read("relaxations").num_rows == 0
-    assert dataset.done_keys("relaxation") == frozenset()
+    assert dataset.list_done_keys("relaxation") == frozenset()
 
 
 def test_runs_are_rows_of_their_own(tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "receipts" / f"{receipt.chunk}.v2.json"
     samples.rewrite_receipt(path, schema_version=SCHEMA_VERSION + 1, novelty=1)
     with pytest.raises(DatasetError, match="update the program"):
-        dataset.done_keys("relaxation")
+        dataset.list_done_keys("relaxation")
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_refusing_disk_is_explained(
     with pytest.raises(DatasetError, match=message):
         samples.commit(dataset, "relaxation", [1])
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert dataset.done_keys("relaxation") == frozenset()
+    assert dataset.list_done_keys("relaxation") == frozenset()
 
 
 def test_root_that_is_a_file_is_explained(tmp_path: Path) -> None:

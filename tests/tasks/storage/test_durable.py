@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from tasks.storage import DatasetError
-from tasks.storage.durable import TEMPORARY_SUFFIX, file_digest, publish, stage_file, write_durably
+from tasks.storage.durable import (
+    TEMPORARY_SUFFIX,
+    compute_file_digest,
+    publish,
+    stage_file,
+    write_durably,
+)
 
 
 def test_file_appears_with_its_content_in_new_folders(tmp_path: Path) -> None:
@@ -59,10 +65,10 @@ def test_digest_is_sha256(tmp_path: Path) -> None:
     """The digest is that of the content."""
     path = tmp_path / "file"
     path.write_bytes(b"abc")
-    assert file_digest(path) == hashlib.sha256(b"abc").hexdigest()
+    assert compute_file_digest(path) == hashlib.sha256(b"abc").hexdigest()
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     """The error tells which file is missing."""
     with pytest.raises(DatasetError, match="absent"):
-        file_digest(tmp_path / "absent")
+        compute_file_digest(tmp_path / "absent")

@@ -13,14 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage import DatasetError, leased
+from tasks.storage import DatasetError, hold_lease
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from tasks.storage import at_work, leased
+from tasks.storage import hold_work_lock, hold_lease
 root = Path(sys.argv[2])
-with leased(root, "the first", print) if sys.argv[1] == "lease" else at_work(root, "a worker"):
+if sys.argv[1] == "lease":
+    lock = hold_lease(root, "the first", print)
+else:
+    lock = hold_work_lock(root, "a worker")
+with lock:
     print("held", flush=True)
     time.sleep(600)
 """
@@ -38,14 +42,14 @@ def holder(kind: str, root: Path) -> subprocess.Popen[str]:
 @pytest.mark.parametrize(("kind", "owner"), [("lease", "the first"), ("work", "a worker")])
 def test_next_run_waits_for_the_end_of_a_killed_one(tmp_path, kind, owner):
     """No time passes between the death of a holder and the lease of the next."""
-    with leased(tmp_path / "data", "nobody", print):
+    with hold_lease(tmp_path / "data", "nobody", print):
         pass
     process = holder(kind, tmp_path / "data")
     told: queue.Queue[str] = queue.Queue()
     entered = threading.Event()
 
     def enter() -> None:
-        with leased(tmp_path / "data", "the second", told.put):
+        with hold_lease(tmp_path / "data", "the second", told.put):
             entered.set()
 
     thread = threading.Thread(target=enter)
@@ -60,7 +64,7 @@ def test_next_run_waits_for_the_end_of_a_killed_one(tmp_path, kind, owner):
 
 
 def test_processes_of_one_run_compute_side_by_side(tmp_path):
-    with leased(tmp_path, "a run", print):
+    with hold_lease(tmp_path, "a run", print):
         pass
     workers = [holder("work", tmp_path) for _ in range(2)]
     assert [worker.poll() for worker in workers] == [None, None]
@@ -72,9 +76,9 @@ def test_processes_of_one_run_compute_side_by_side(tmp_path):
 def test_shares_have_leases_of_their_own(tmp_path):
     told: list[str] = []
     with (
-        leased(tmp_path, "the whole", told.append),
-        leased(tmp_path, "a share", told.append, ".lease-0-of-2"),
-        leased(tmp_path, "another", told.append, ".lease-1-of-2"),
+        hold_lease(tmp_path, "the whole", told.append),
+        hold_lease(tmp_path, "a share", told.append, ".lease-0-of-2"),
+        hold_lease(tmp_path, "another", told.append, ".lease-1-of-2"),
     ):
         pass
     assert not told
@@ -86,12 +90,15 @@ def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", flock)
     told: list[str] = []
-    with leased(tmp_path, "a run", told.append):
+    with hold_lease(tmp_path, "a run", told.append):
         pass
     assert "no locks" in told[0]
 
 
 def test_a_file_in_the_place_of_the_folder_is_explained(tmp_path):
     (tmp_path / "data").touch()
-    with pytest.raises(DatasetError, match="cannot write"), leased(tmp_path / "data", "", print):
+    with (
+        pytest.raises(DatasetError, match="cannot write"),
+        hold_lease(tmp_path / "data", "", print),
+    ):
         pass

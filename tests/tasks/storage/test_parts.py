@@ -11,7 +11,7 @@ import pytest
 
 from tasks.storage import TABLES, DatasetError
 from tasks.storage.parts import Selection, count_rows, scan_part, stage_part
-from tasks.tables.rows import to_arrow
+from tasks.tables.rows import make_arrow_table
 from tests.tasks.storage import samples
 
 MODES = TABLES["modes"]
@@ -20,7 +20,7 @@ MODES = TABLES["modes"]
 def modes(numbers: list[int], n_rows: int) -> pa.Table:
     """Modes of some materials, so many rows of each."""
     one = pa.concat_tables(
-        to_arrow(MODES, samples.rows_of("modes", "chirality", n))[:1] for n in numbers
+        make_arrow_table(MODES, samples.rows_of("modes", "chirality", n))[:1] for n in numbers
     )
     return one.take(np.repeat(np.arange(len(numbers)), n_rows))
 
@@ -53,7 +53,7 @@ def test_large_rows_get_row_groups_of_few_rows(tmp_path: Path) -> None:
         samples.row("force_constants", material_id=f"mp-{n}", force_constants=np.zeros(131_072))
         for n in range(8)
     ]
-    path, part = stage_part(tmp_path, table, [to_arrow(table, rows)])
+    path, part = stage_part(tmp_path, table, [make_arrow_table(table, rows)])
     assert pq.read_metadata(path).num_row_groups >= 3
     assert part.memory > 8 * 2**20
 

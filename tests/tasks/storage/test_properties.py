@@ -94,8 +94,8 @@ def test_no_history_loses_or_repeats_anything(history: list[Commit | str]) -> No
         rows = dataset.read("relaxations", columns=["key", "n_evaluations"]).to_pylist()
         assert len(rows) == len(model.rows)
         assert {row["key"]: row["n_evaluations"] for row in rows} == model.rows
-        assert dataset.succeeded_keys("relaxation") == model.rows.keys()
-        assert dataset.done_keys("relaxation") == model.rows.keys() | model.settled
+        assert dataset.list_succeeded_keys("relaxation") == model.rows.keys()
+        assert dataset.list_done_keys("relaxation") == model.rows.keys() | model.settled
         assert dataset.verify() == []
 
 

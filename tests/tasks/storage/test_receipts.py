@@ -11,9 +11,9 @@ import pytest
 from tasks.storage import DatasetError, Receipt
 from tasks.storage.receipts import (
     PartFile,
-    chunk_name,
+    list_receipt_paths,
+    name_chunk,
     read_receipt,
-    receipt_paths,
     write_receipt,
 )
 from tests.tasks.storage import samples
@@ -24,7 +24,7 @@ FILES = {"phonons": PartFile(2, 100, 80, "ab" * 32)}
 def receipt() -> Receipt:
     """A receipt with something in every field."""
     return Receipt(
-        chunk=chunk_name("phonons", ["k1", "k2"], FILES, 2),
+        chunk=name_chunk("phonons", ["k1", "k2"], FILES, 2),
         stage="phonons",
         schema_version=1,
         created=datetime(2026, 1, 1, 12, 30, 0, 123456, tzinfo=UTC),
@@ -41,7 +41,7 @@ def receipt() -> Receipt:
 def test_receipt_comes_back_as_written(tmp_path: Path) -> None:
     """Every field survives."""
     write_receipt(tmp_path, receipt())
-    [path] = receipt_paths(tmp_path)
+    [path] = list_receipt_paths(tmp_path)
     assert read_receipt(path) == receipt()
 
 
@@ -58,7 +58,7 @@ def test_last_field_is_the_digest_of_all_before(tmp_path: Path) -> None:
 def test_a_missing_field_is_an_error(tmp_path: Path, name: str) -> None:
     """Nothing stands for what a receipt does not say, though its digest is right."""
     write_receipt(tmp_path, receipt())
-    [path] = receipt_paths(tmp_path)
+    [path] = list_receipt_paths(tmp_path)
     samples.rewrite_receipt(path, **{name: None})
     with pytest.raises(DatasetError, match=f"{name}: Field required"):
         read_receipt(path)
@@ -70,7 +70,7 @@ def test_a_missing_field_is_an_error(tmp_path: Path, name: str) -> None:
 def test_an_unknown_field_is_an_error(tmp_path: Path, change: dict[str, object]) -> None:
     """Nothing a receipt says is passed over."""
     write_receipt(tmp_path, receipt())
-    [path] = receipt_paths(tmp_path)
+    [path] = list_receipt_paths(tmp_path)
     samples.rewrite_receipt(path, **change)
     with pytest.raises(DatasetError, match="novelty"):
         read_receipt(path)
@@ -89,7 +89,7 @@ def test_an_unknown_field_is_an_error(tmp_path: Path, change: dict[str, object])
 def test_the_name_tells_the_format(tmp_path: Path, name: str, words: str) -> None:
     """A receipt holds under one name only."""
     write_receipt(tmp_path, receipt())
-    [path] = receipt_paths(tmp_path)
+    [path] = list_receipt_paths(tmp_path)
     renamed = path.rename(tmp_path / name.format(receipt().chunk))
     with pytest.raises(DatasetError, match=words):
         read_receipt(renamed)
@@ -97,16 +97,16 @@ def test_the_name_tells_the_format(tmp_path: Path, name: str, words: str) -> Non
 
 def test_name_depends_on_keys_and_content_but_not_on_order() -> None:
     """Chunks of other keys, content or generation have other names."""
-    name = chunk_name("phonons", ["a", "b"], FILES)
+    name = name_chunk("phonons", ["a", "b"], FILES)
     other = {"phonons": replace(FILES["phonons"], sha256="cd" * 32)}
-    assert chunk_name("phonons", ["b", "a"], FILES) == name
+    assert name_chunk("phonons", ["b", "a"], FILES) == name
     assert name.startswith("phonons-")
     names = {
         name,
-        chunk_name("phonons", ["a"], FILES),
-        chunk_name("phonons", ["a", "b"], other),
-        chunk_name("phonons", ["a", "b"], FILES, 1),
-        chunk_name("relaxation", ["a", "b"], FILES),
+        name_chunk("phonons", ["a"], FILES),
+        name_chunk("phonons", ["a", "b"], other),
+        name_chunk("phonons", ["a", "b"], FILES, 1),
+        name_chunk("relaxation", ["a", "b"], FILES),
     }
     assert len(names) == 5
 

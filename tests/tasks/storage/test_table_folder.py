@@ -40,7 +40,7 @@ def test_rows_are_those_of_the_dataset(dataset, tables, table):
         for source in (tables, dataset)
     )
     assert ours.to_pylist() == theirs.to_pylist()
-    assert tables.missing_columns(table) == []
+    assert tables.list_missing_columns(table) == []
 
 
 def test_rows_are_chosen_by_key_and_material(dataset, tables):
@@ -54,8 +54,8 @@ def test_rows_are_chosen_by_key_and_material(dataset, tables):
 
 
 def test_a_table_that_is_not_there_has_no_rows_but_all_columns(tables):
-    tables.file("force_constants").unlink()
-    assert not tables.holds("force_constants")
+    tables.get_file("force_constants").unlink()
+    assert not tables.has_table("force_constants")
     found = tables.read("force_constants", keys=["any"])
     assert (found.num_rows, tuple(found.column_names)) == (
         0,
@@ -64,9 +64,9 @@ def test_a_table_that_is_not_there_has_no_rows_but_all_columns(tables):
 
 
 def test_columns_that_are_not_there_are_empty(tables):
-    file = tables.file("chirality")
+    file = tables.get_file("chirality")
     pq.write_table(pq.read_table(file).drop_columns(["helicity_dos", "score"]), file)
-    assert tables.missing_columns("chirality") == ["helicity_dos", "score"]
+    assert tables.list_missing_columns("chirality") == ["helicity_dos", "score"]
     found = tables.read("chirality")
     assert tuple(found.column_names) == CATALOG_TABLES["chirality"].names
     assert found["score"].null_count == found.num_rows == 5
@@ -80,6 +80,6 @@ def test_all_rows_pass_by_in_their_order(tables):
 
 
 def test_without_materials_there_is_nothing_to_read(tables):
-    tables.file("chirality").unlink()
+    tables.get_file("chirality").unlink()
     with pytest.raises(FileNotFoundError, match="chirality"):
         tables.read("chirality")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.results.building import build_catalog
-from tasks.storage import Dataset, compact, prune, set_aside, upgrade_receipts
+from tasks.storage import Dataset, compact, prune, quarantine_chunks, upgrade_receipts
 from tasks.storage.errors import OutdatedDatasetError
 from tests.tasks.storage import samples
 from tests.tasks.storage.test_flipped_bits import flips
@@ -35,12 +35,12 @@ def rows(dataset: Dataset) -> dict[str, list[dict[str, object]]]:
 
 def test_readers_refuse_and_name_the_command(dataset: Dataset) -> None:
     """Two lines: what is wrong, and what to run; nothing is set aside."""
-    for read in (dataset.snapshot, lambda: compact(dataset), lambda: build_catalog(dataset)):
+    for read in (dataset.take_snapshot, lambda: compact(dataset), lambda: build_catalog(dataset)):
         with pytest.raises(OutdatedDatasetError, match=r"\.json is of format 1") as refusal:
             read()
         assert refusal.value.remedy == f"chiralscreen upgrade {dataset.root}"
     assert {problem.kind for problem in dataset.verify()} == {"outdated receipt"}
-    assert set_aside(dataset.root, dataset.verify()) == []
+    assert quarantine_chunks(dataset.root, dataset.verify()) == []
 
 
 def test_a_sound_dataset_is_upgraded_whole(tmp_path: Path, dataset: Dataset) -> None:
@@ -50,7 +50,7 @@ def test_a_sound_dataset_is_upgraded_whole(tmp_path: Path, dataset: Dataset) -> 
     assert dataset.verify() == []
     assert len(list(dataset.root.glob("receipts/*.v2.json"))) == number
     assert not list(dataset.root.glob("damaged/*"))
-    assert dataset.succeeded_keys("relaxation") == {"r1", "r2", "r3", "r4", "r5", "r7", "r8"}
+    assert dataset.list_succeeded_keys("relaxation") == {"r1", "r2", "r3", "r4", "r5", "r7", "r8"}
     before = rows(dataset)
     assert upgrade_receipts(dataset.root, print) == (0, [])
     prune(dataset, older_than=timedelta(seconds=-1))
@@ -70,8 +70,8 @@ def test_a_chunk_with_a_damaged_part_is_set_aside(dataset: Dataset, kind: str) -
     _, problems = upgrade_receipts(dataset.root, print)
     assert [problem.path for problem in problems] == [part]
     assert dataset.verify() == []
-    assert dataset.done_keys("plan") == frozenset()
-    assert len(dataset.done_keys("chirality")) == 4
+    assert dataset.list_done_keys("plan") == frozenset()
+    assert len(dataset.list_done_keys("chirality")) == 4
     assert (dataset.root / "damaged/receipts" / f"{part.stem}.json").exists()
 
 

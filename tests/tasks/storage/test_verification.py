@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.storage import Dataset, DatasetError
-from tasks.storage.durable import file_digest
+from tasks.storage.durable import compute_file_digest
 from tasks.storage.parts import count_rows
 from tasks.storage.receipts import read_receipt
 from tests.tasks.storage import samples
@@ -65,12 +65,12 @@ def test_truncated_part_is_found_and_not_read(dataset: Dataset) -> None:
 def test_rows_left_out_are_found(dataset: Dataset) -> None:
     """A valid file with fewer rows than committed is reported with both digests."""
     path = modes_part(dataset)
-    committed = file_digest(path)
+    committed = compute_file_digest(path)
     pq.write_table(pq.read_table(path).slice(1), path)
     [problem] = dataset.verify()
     assert problem.kind == "corrupt part"
     assert f"sha256 {committed};" in problem.message
-    assert f"sha256 {file_digest(path)})" in problem.message
+    assert f"sha256 {compute_file_digest(path)})" in problem.message
 
 
 def test_a_receipt_that_counts_other_rows_than_its_part_has_is_found(dataset: Dataset) -> None:
@@ -101,7 +101,7 @@ def test_damaged_receipt_is_found_and_stops_readers(dataset: Dataset) -> None:
     path.write_text(path.read_text()[:-10])
     assert [kind for kind, _ in kinds(dataset)] == ["unreadable receipt"] + ["orphan part"] * 2
     with pytest.raises(DatasetError, match=path.name):
-        dataset.done_keys("chirality")
+        dataset.list_done_keys("chirality")
 
 
 def test_receipt_under_another_name_is_found(dataset: Dataset) -> None:
@@ -141,4 +141,4 @@ def test_unknown_file_among_the_parts_is_reported(dataset: Dataset) -> None:
 def test_receipt_has_the_digest_of_the_file(dataset: Dataset) -> None:
     """The noted SHA-256 is that of the file, as any other program computes it."""
     receipt = dataset.receipts()[0]
-    assert receipt.files["modes"].sha256 == file_digest(modes_part(dataset))
+    assert receipt.files["modes"].sha256 == compute_file_digest(modes_part(dataset))

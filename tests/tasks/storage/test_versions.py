@@ -44,6 +44,6 @@ def test_old_dataset_is_sound_and_can_be_gone_on_with(folder: Path, tmp_path: Pa
     """Its receipts hold, and a catalogue can be built from it."""
     dataset = upgraded(folder, tmp_path / "copy")
     assert dataset.verify() == []
-    assert dataset.succeeded_keys("relaxation") == {"r1", "r2"}
-    assert dataset.done_keys("relaxation") == {"r1", "r2"}
+    assert dataset.list_succeeded_keys("relaxation") == {"r1", "r2"}
+    assert dataset.list_done_keys("relaxation") == {"r1", "r2"}
     assert set(build_catalog(dataset)) == set(TABLES)

@@ -8,7 +8,7 @@ import pytest
 from ase import Atoms
 
 from tasks.symmetry import classify_space_group
-from tasks.symmetry.operations import database_operations
+from tasks.symmetry.operations import read_database_operations
 from tests.crystals import CHIRAL_PAIRS, random_crystal, space_group_number
 
 ALL = [classify_space_group(number) for number in range(1, 231)]
@@ -119,7 +119,7 @@ def test_agrees_with_moyo():
         proper = np.linalg.det(rotations) > 0
         inversion = (rotations == -np.eye(3)).all(axis=(1, 2)).any()
         assert group.chirality_class == ("I" if inversion else "II" if proper.all() else "III")
-        assert len(rotations) == len(database_operations(group.number).rotations)
+        assert len(rotations) == len(read_database_operations(group.number).rotations)
         assert group.polar == bool(np.linalg.matrix_rank(rotations.sum(axis=0)))
         expected = moyopy.SpaceGroupType(group.number).crystal_system.lower()
         assert group.crystal_system == expected, group.symbol

@@ -8,11 +8,11 @@ from phonopy.structure.cells import get_primitive_matrix_by_centring
 
 from tasks.symmetry.operations import (
     PRIMITIVE_MATRICES,
-    crystal_symmetry,
-    database_operations,
+    find_crystal_symmetry,
     find_dataset,
-    generic_lattice,
-    standard_hall_number,
+    find_standard_hall_number,
+    make_generic_lattice,
+    read_database_operations,
 )
 from tests.crystals import (
     quartz,
@@ -44,7 +44,7 @@ def same_matrices(a, b):
 @pytest.mark.parametrize("number", range(1, 231, 3))
 def test_operations_of_the_tables_form_a_group(number):
     """Products are in the list, translations modulo the primitive lattice."""
-    operations = database_operations(number)
+    operations = read_database_operations(number)
     W, w = operations.rotations, operations.translations
     products = np.einsum("gab,hbc->ghac", W, W)
     shifts = np.einsum("gab,hb->gha", W, w) + w[:, None]
@@ -57,7 +57,7 @@ def test_operations_of_the_tables_form_a_group(number):
 
 @pytest.mark.parametrize("number", range(1, 231, 3))
 def test_cartesian_rotations_carry_the_lattice_onto_itself(number):
-    operations = database_operations(number)
+    operations = read_database_operations(number)
     R, lattice = operations.cartesian_rotations, operations.lattice
     np.testing.assert_allclose(
         R @ R.transpose(0, 2, 1), np.tile(np.eye(3), (len(R), 1, 1)), atol=1e-12
@@ -69,40 +69,40 @@ def test_cartesian_rotations_carry_the_lattice_onto_itself(number):
 def test_standard_frame_has_a_along_x_and_b_in_the_plane():
     """Tensor labels refer to this frame; a monoclinic group has its axis along y."""
     for number in (1, 3, 16, 75, 143, 195):
-        lattice = database_operations(number).lattice
+        lattice = read_database_operations(number).lattice
         assert np.allclose(lattice[np.triu_indices(3, 1)], 0)
     two_fold = [
-        r for r in database_operations(3).cartesian_rotations if not np.allclose(r, np.eye(3))
+        r for r in read_database_operations(3).cartesian_rotations if not np.allclose(r, np.eye(3))
     ]
     np.testing.assert_allclose(two_fold[0], np.diag([-1, 1, -1]), atol=1e-12)
 
 
 def test_generic_lattice_has_no_accidental_symmetry():
     """No equal lengths or angles in the triclinic one, 120 degrees in the hexagonal one."""
-    metric = generic_lattice(np.eye(3, dtype=int)[None])
+    metric = make_generic_lattice(np.eye(3, dtype=int)[None])
     assert len(np.unique(np.round(metric @ metric.T, 6))) == 6
-    hexagonal = database_operations(168).lattice
+    hexagonal = read_database_operations(168).lattice
     a, b, c = hexagonal
     assert a @ b / (a @ a) == pytest.approx(-0.5)
     assert np.linalg.norm(c) != pytest.approx(np.linalg.norm(a))
 
 
 def test_hall_numbers_of_the_standard_settings():
-    assert [standard_hall_number(n) for n in (1, 2, 3, 146, 230)] == [1, 2, 3, 433, 530]
+    assert [find_standard_hall_number(n) for n in (1, 2, 3, 146, 230)] == [1, 2, 3, 433, 530]
 
 
 @pytest.mark.parametrize("number", sampled_groups())
 def test_operations_of_a_crystal_carry_atoms_onto_atoms(number):
     atoms = random_crystal(number)
-    crystal = crystal_symmetry(atoms)
+    crystal = find_crystal_symmetry(atoms)
     assert carried_distance(crystal) < 1e-4
-    assert len(crystal.operations.rotations) == len(database_operations(number).rotations)
+    assert len(crystal.operations.rotations) == len(read_database_operations(number).rotations)
 
 
 def test_primitive_cell_keeps_its_basis():
     """Wave vectors keep their coordinates."""
     atoms = random_crystal(216)
-    crystal = crystal_symmetry(atoms)
+    crystal = find_crystal_symmetry(atoms)
     np.testing.assert_allclose(crystal.operations.lattice, atoms.cell.array)
     np.testing.assert_allclose(crystal.positions, atoms.get_scaled_positions())
 
@@ -115,7 +115,7 @@ def test_supercell_has_the_operations_of_the_primitive_cell(number):
     large = make_supercell(atoms, [[1, 1, 0], [0, 1, 0], [0, 0, 2]])
     large.set_cell(large.cell.array @ turn.T, scale_atoms=True)
     large.positions += [0.3, -1.2, 0.7]
-    small, found = crystal_symmetry(atoms), crystal_symmetry(large, 1e-4)
+    small, found = find_crystal_symmetry(atoms), find_crystal_symmetry(large, 1e-4)
     assert len(found.positions) == len(atoms)
     assert carried_distance(found) < 1e-4
     expected = turn @ small.operations.cartesian_rotations @ turn.T
@@ -134,8 +134,8 @@ def test_left_handed_cell_describes_the_same_crystal():
     )
     assert find_dataset(left, 1e-4).number == find_dataset(atoms, 1e-4).number == 154
     assert same_matrices(
-        crystal_symmetry(left, 1e-4).operations.cartesian_rotations,
-        crystal_symmetry(atoms, 1e-4).operations.cartesian_rotations,
+        find_crystal_symmetry(left, 1e-4).operations.cartesian_rotations,
+        find_crystal_symmetry(atoms, 1e-4).operations.cartesian_rotations,
     )
 
 
@@ -145,7 +145,7 @@ def test_distorted_cell_still_has_orthogonal_rotations():
     rng = np.random.default_rng(1)
     atoms.set_cell(atoms.cell.array + rng.normal(scale=5e-3, size=(3, 3)), scale_atoms=True)
     atoms.positions += rng.normal(scale=5e-3, size=(2, 3))
-    R = crystal_symmetry(atoms, 0.1).operations.cartesian_rotations
+    R = find_crystal_symmetry(atoms, 0.1).operations.cartesian_rotations
     assert len(R) == 48
     np.testing.assert_allclose(R @ R.transpose(0, 2, 1), np.tile(np.eye(3), (48, 1, 1)), atol=1e-12)
 

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import sph_harm_y
 
-from tasks.symmetry.operations import database_operations
+from tasks.symmetry.operations import read_database_operations
 from tasks.symmetry.point_groups import (
-    chirality_class,
-    helicity_multiplicity,
-    invariant_basis,
-    tensor_basis,
-    tensor_projector,
+    count_helicity_harmonics,
+    find_chirality_class,
+    find_invariant_basis,
+    find_tensor_basis,
+    make_tensor_projector,
 )
 from tests.crystals import random_rotation, sampled_groups
 
@@ -37,27 +37,27 @@ def count_harmonics(rotations, order):
 @pytest.mark.parametrize("number", sampled_groups())
 def test_multiplicity_counts_the_harmonics_that_survive_averaging(number):
     """n_L is the dimension of the functions f(Rq) = det(R) f(q) of order L."""
-    rotations = database_operations(number).cartesian_rotations
+    rotations = read_database_operations(number).cartesian_rotations
     for order in (0, 2, 4, 6, 8):
-        assert helicity_multiplicity(rotations, order) == count_harmonics(rotations, order)
+        assert count_helicity_harmonics(rotations, order) == count_harmonics(rotations, order)
 
 
 @pytest.mark.parametrize("order", [1, 3, -2])
 def test_helicity_has_even_harmonics_only(order):
     with pytest.raises(ValueError, match="must be 0, 2, 4"):
-        helicity_multiplicity(np.eye(3)[None], order)
+        count_helicity_harmonics(np.eye(3)[None], order)
 
 
 @settings(max_examples=40, deadline=None)
 @given(numbers, seeds)
 def test_tensor_form_turns_with_the_crystal(number, seed):
     """P' = (Q x Q) P (Q x Q)^T for a crystal rotated by Q; a reflected one has the same form."""
-    rotations = database_operations(number).cartesian_rotations
+    rotations = read_database_operations(number).cartesian_rotations
     for turn in (random_rotation(seed), -random_rotation(seed)):
         both = np.kron(turn, turn)
-        expected = both @ tensor_projector(rotations) @ both.T
+        expected = both @ make_tensor_projector(rotations) @ both.T
         np.testing.assert_allclose(
-            tensor_projector(turn @ rotations @ turn.T), expected, atol=1e-12
+            make_tensor_projector(turn @ rotations @ turn.T), expected, atol=1e-12
         )
 
 
@@ -65,8 +65,8 @@ def test_tensor_form_turns_with_the_crystal(number, seed):
 @given(numbers, seeds)
 def test_projected_tensor_obeys_every_operation(number, seed):
     """Projecting gives det(R) R alpha R^T = alpha, and a second projection changes nothing."""
-    rotations = database_operations(number).cartesian_rotations
-    projector = tensor_projector(rotations)
+    rotations = read_database_operations(number).cartesian_rotations
+    projector = make_tensor_projector(rotations)
     alpha = (projector @ np.random.default_rng(seed).normal(size=9)).reshape(3, 3)
     images = np.linalg.det(rotations)[:, None, None] * (
         rotations @ alpha @ rotations.transpose(0, 2, 1)
@@ -78,12 +78,12 @@ def test_projected_tensor_obeys_every_operation(number, seed):
 @settings(max_examples=40, deadline=None)
 @given(numbers, seeds)
 def test_counts_do_not_depend_on_the_orientation(number, seed):
-    rotations = database_operations(number).cartesian_rotations
+    rotations = read_database_operations(number).cartesian_rotations
     turn = random_rotation(seed)
     turned = turn @ rotations @ turn.T
-    assert chirality_class(turned) == chirality_class(rotations)
-    assert len(tensor_basis(turned)) == len(tensor_basis(rotations))
-    assert helicity_multiplicity(turned, 4) == helicity_multiplicity(rotations, 4)
+    assert find_chirality_class(turned) == find_chirality_class(rotations)
+    assert len(find_tensor_basis(turned)) == len(find_tensor_basis(rotations))
+    assert count_helicity_harmonics(turned, 4) == count_helicity_harmonics(rotations, 4)
 
 
 @settings(max_examples=30, deadline=None)
@@ -91,6 +91,6 @@ def test_counts_do_not_depend_on_the_orientation(number, seed):
 def test_invariant_basis_spans_the_range_of_the_projector(seed, rank):
     frame, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(6, 6)))
     projector = frame[:, :rank] @ frame[:, :rank].T
-    basis = invariant_basis(projector)
+    basis = find_invariant_basis(projector)
     np.testing.assert_allclose(basis @ basis.T, np.eye(rank), atol=1e-10)
     np.testing.assert_allclose(basis.T @ basis, projector, atol=1e-7)

@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 from ase.build import make_supercell
 
-from tasks.symmetry import analyze_symmetry, classify_space_group, tensor_basis
+from tasks.symmetry import analyze_symmetry, classify_space_group, find_tensor_basis
 from tests.crystals import (
     honeycomb,
     quartz,
@@ -72,9 +72,9 @@ def test_supercell_turned_and_shifted_gives_the_same_record(number):
 def test_rotations_are_in_the_crystals_own_frame():
     """The tensor of a turned wurtzite is that of wurtzite, turned."""
     atoms, turn = wurtzite(), random_rotation(8)
-    (before,) = tensor_basis(analyze_symmetry(atoms).rotations)
+    (before,) = find_tensor_basis(analyze_symmetry(atoms).rotations)
     atoms.set_cell(atoms.cell.array @ turn.T, scale_atoms=True)
-    (after,) = tensor_basis(analyze_symmetry(atoms, 1e-4).rotations)
+    (after,) = find_tensor_basis(analyze_symmetry(atoms, 1e-4).rotations)
     expected = turn @ before @ turn.T
     assert abs((expected * after).sum()) == pytest.approx(1.0)
 

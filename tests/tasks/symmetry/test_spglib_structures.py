@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from ase import Atoms
 
-from tasks.crystals.curation import space_groups_at
+from tasks.crystals.curation import find_space_groups
 
 _FILE = "structures/spglib_test_structures.parquet"
 _REFERENCE = os.environ.get("CHIRALSCREEN_REFERENCE")
@@ -56,7 +56,7 @@ def test_exactly_the_distorted_structures_miss_their_labels(structures):
     missed = {
         name
         for name, (label, atoms) in structures.items()
-        if space_groups_at(atoms, (1e-5,)) != [label]
+        if find_space_groups(atoms, (1e-5,)) != [label]
     }
     assert len(structures) == 469
     assert missed == set(DISTORTED) == {n for n in structures if n.startswith("distorted/")}
@@ -65,5 +65,5 @@ def test_exactly_the_distorted_structures_miss_their_labels(structures):
 @pytest.mark.parametrize("name", DISTORTED)
 def test_each_distorted_structure_has_its_label_to_a_loose_tolerance(structures, name):
     label, atoms = structures[name]
-    assert (label, *space_groups_at(atoms, (1e-5, 0.01, 0.1))) == DISTORTED[name]
+    assert (label, *find_space_groups(atoms, (1e-5, 0.01, 0.1))) == DISTORTED[name]
     assert DISTORTED[name][-1] == label

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tasks.symmetry.operations import database_operations
-from tasks.symmetry.wave_vectors import diagonalise, special_wave_vectors
+from tasks.symmetry.operations import read_database_operations
+from tasks.symmetry.wave_vectors import diagonalize, find_special_wave_vectors
 
 GRID = 12
 # One group of each of the 24 Bravais-lattice and Laue-class pairs, rhombohedral settings included.
@@ -41,9 +41,9 @@ def grid_points_on(wave_vectors):
 @pytest.mark.parametrize("number", LAUE_GROUPS + CUBIC_LAUE_GROUPS)
 def test_sets_partition_the_brillouin_zone(number):
     """On a 12 x 12 x 12 grid the stars of points, lines and planes hold every special q once."""
-    rotations = database_operations(number).rotations
+    rotations = read_database_operations(number).rotations
     counted = np.zeros(4, dtype=int)
-    for wave_vectors in special_wave_vectors(rotations):
+    for wave_vectors in find_special_wave_vectors(rotations):
         dimensions = fixed_dimensions(rotations, grid_points_on(wave_vectors))
         own = (dimensions == wave_vectors.dimension).sum()
         counted[wave_vectors.dimension] += wave_vectors.star * own
@@ -53,8 +53,8 @@ def test_sets_partition_the_brillouin_zone(number):
 
 @pytest.mark.parametrize("number", range(1, 231, 7))
 def test_general_member_has_the_dimension_of_its_set(number):
-    rotations = database_operations(number).rotations
-    for wave_vectors in special_wave_vectors(rotations):
+    rotations = read_database_operations(number).rotations
+    for wave_vectors in find_special_wave_vectors(rotations):
         (dimension,) = fixed_dimensions(rotations, wave_vectors.sample()[None])
         assert dimension == wave_vectors.dimension == len(wave_vectors.directions)
 
@@ -62,7 +62,9 @@ def test_general_member_has_the_dimension_of_its_set(number):
 def test_special_points_of_the_face_centred_cubic_lattice():
     """Gamma, four L, three X and six W."""
     points = [
-        s for s in special_wave_vectors(database_operations(225).rotations) if not s.dimension
+        s
+        for s in find_special_wave_vectors(read_database_operations(225).rotations)
+        if not s.dimension
     ]
     stars = {point.label: point.star for point in points}
     assert stars == {"(0, 0, 0)": 1, "(1/2, 0, 0)": 4, "(1/2, 1/2, 0)": 3, "(-1/4, 1/4, 1/2)": 6}
@@ -70,7 +72,7 @@ def test_special_points_of_the_face_centred_cubic_lattice():
 
 def test_special_points_and_lines_of_the_hexagonal_lattice():
     """Gamma, A, K, H, M, L; the lines Gamma-A, K-H, M-L and those of the planes k_z = 0, 1/2."""
-    sets = special_wave_vectors(database_operations(191).rotations)
+    sets = find_special_wave_vectors(read_database_operations(191).rotations)
     assert [s.star for s in sets if s.dimension == 0] == [1, 1, 2, 2, 3, 3]
     lines = {s.label for s in sets if s.dimension == 1}
     assert {"(0, 0, u)", "(1/3, 1/3, u)", "(1/2, 0, u)", "(u, 0, 0)", "(u, u, 0)"} < lines
@@ -79,7 +81,7 @@ def test_special_points_and_lines_of_the_hexagonal_lattice():
 
 def test_every_group_has_the_time_reversal_invariant_points_and_the_general_position():
     for number in range(1, 231, 5):
-        sets = special_wave_vectors(database_operations(number).rotations)
+        sets = find_special_wave_vectors(read_database_operations(number).rotations)
         invariant = [s for s in sets if not s.dimension and all((2 * x) % 1 == 0 for x in s.offset)]
         assert sum(s.star for s in invariant) == 8
         assert [s.label for s in sets if s.dimension == 3] == ["(u, v, w)"]
@@ -89,7 +91,7 @@ def test_every_group_has_the_time_reversal_invariant_points_and_the_general_posi
 @given(arrays(np.int64, st.tuples(st.integers(1, 6), st.just(3)), elements=st.integers(-3, 3)))
 def test_diagonalisation_is_unimodular_and_keeps_the_congruences(matrix):
     """V is unimodular, and A q is integer for q = V y exactly where d_i y_i is."""
-    divisors, columns = diagonalise(matrix)
+    divisors, columns = diagonalize(matrix)
     assert round(abs(np.linalg.det(columns))) == 1
     assert len(divisors) == np.linalg.matrix_rank(matrix)
     for i, divisor in enumerate(divisors):
@@ -104,5 +106,5 @@ def test_diagonalisation_finds_the_index_of_a_sublattice():
     for _ in range(30):
         matrix = rng.integers(-4, 5, size=(3, 3))
         determinant = round(abs(np.linalg.det(matrix)))
-        divisors, _ = diagonalise(matrix)
+        divisors, _ = diagonalize(matrix)
         assert determinant == (np.prod(divisors) if len(divisors) == 3 else 0)

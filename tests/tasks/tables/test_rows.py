@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.storage import TABLES, DatasetError
-from tasks.tables.rows import identities, identity, key_of, to_arrow
+from tasks.tables.rows import get_key, join_identity, make_arrow_table, name_identities
 from tests.tasks.storage import samples
 
 PHONONS = TABLES["phonons"]
@@ -20,7 +20,7 @@ def test_rows_are_sorted_by_material_and_keep_their_order_inside() -> None:
         samples.row("modes", material_id=name, key="k", band=band)
         for name, band in (("b", 2), ("a", 5), ("b", 0), ("a", 1))
     ]
-    found = to_arrow(MODES, rows)
+    found = make_arrow_table(MODES, rows)
     pairs = zip(found["material_id"].to_pylist(), found["band"].to_pylist(), strict=True)
     assert list(pairs) == [("a", 5), ("a", 1), ("b", 2), ("b", 0)]
 
@@ -29,13 +29,13 @@ def test_nullable_columns_may_be_left_out() -> None:
     """A row without them gets empty values."""
     row = samples.row("failures")
     del row["source_record"]
-    assert to_arrow(TABLES["failures"], [row])["source_record"].null_count == 1
+    assert make_arrow_table(TABLES["failures"], [row])["source_record"].null_count == 1
 
 
 @pytest.mark.parametrize("rows", [[], PHONONS.arrow_schema.empty_table()])
 def test_no_rows_make_an_empty_table(rows: list[dict[str, object]] | pa.Table) -> None:
     """The schema does not depend on there being rows."""
-    found = to_arrow(PHONONS, rows)
+    found = make_arrow_table(PHONONS, rows)
     assert found.num_rows == 0
     assert found.schema == PHONONS.arrow_schema
 
@@ -56,12 +56,12 @@ def test_no_rows_make_an_empty_table(rows: list[dict[str, object]] | pa.Table) -
 def test_values_of_another_type_are_refused(column: str, value: object, kind: str) -> None:
     """Nothing is cut, rounded or turned into text in silence."""
     with pytest.raises(DatasetError, match=f"column {column} takes {kind}"):
-        to_arrow(PHONONS, [samples.row("phonons", **{column: value})])
+        make_arrow_table(PHONONS, [samples.row("phonons", **{column: value})])
 
 
 def test_whole_numbers_are_taken_for_reals() -> None:
     """An integer in a column of reals is the same number."""
-    found = to_arrow(PHONONS, [samples.row("phonons", max_frequency=3)])
+    found = make_arrow_table(PHONONS, [samples.row("phonons", max_frequency=3)])
     assert found["max_frequency"].to_pylist() == [3.0]
 
 
@@ -70,7 +70,7 @@ def test_masked_arrays_become_empty_values() -> None:
     rows = samples.rows_of("modes", "chirality", 1)
     columns = {name: [row[name] for row in rows] for name in MODES.names}
     labels = np.ma.masked_array(np.array([1.0, np.nan, 2.0], "f4"), mask=[False, True, False])
-    found = to_arrow(MODES, pa.table(columns | {"pam_integer": labels}))
+    found = make_arrow_table(MODES, pa.table(columns | {"pam_integer": labels}))
     assert found["pam_integer"].to_pylist() == [1, None, 2]
 
 
@@ -80,14 +80,14 @@ def test_arrow_table_with_fractions_does_not_become_integers() -> None:
     index = rows.column_names.index("n_displacements")
     rows = rows.set_column(index, "n_displacements", pa.array([0.5]))
     with pytest.raises(DatasetError, match="n_displacements takes int32"):
-        to_arrow(PHONONS, rows)
+        make_arrow_table(PHONONS, rows)
 
 
 def test_times_of_other_zones_are_stored_in_utc() -> None:
     """The instant counts, not the clock of the machine."""
     zone = timezone(timedelta(hours=5))
     begun = datetime(2026, 1, 1, 5, tzinfo=zone)
-    found = to_arrow(TABLES["runs"], [samples.row("runs", started_at=begun)])
+    found = make_arrow_table(TABLES["runs"], [samples.row("runs", started_at=begun)])
     [stored] = found["started_at"].to_pylist()
     assert stored == begun
     assert stored.utcoffset() == timedelta(0)
@@ -95,9 +95,9 @@ def test_times_of_other_zones_are_stored_in_utc() -> None:
 
 def test_identities_name_material_and_key() -> None:
     """The name of a row leads back to its key."""
-    [name] = identities(
-        PHONONS, to_arrow(PHONONS, [samples.row("phonons", material_id="mp-1", key="k")])
+    [name] = name_identities(
+        PHONONS, make_arrow_table(PHONONS, [samples.row("phonons", material_id="mp-1", key="k")])
     ).to_pylist()
-    assert name == identity("mp-1", "k")
-    assert key_of(name) == "k"
-    assert key_of(identity("run-1")) == "run-1"
+    assert name == join_identity("mp-1", "k")
+    assert get_key(name) == "k"
+    assert get_key(join_identity("run-1")) == "run-1"

@@ -11,7 +11,7 @@ from ase.build import bulk
 from potentials import load_potential
 from potentials.facet import Frame, LossWeights, OptimizerSettings
 from tasks.training import ModelSettings, StageSettings, TrainingSettings, read_frames
-from tasks.training.labelling import Crystal, DistillationSettings, label_crystals
+from tasks.training.labelling import DistillationSettings, SourceCrystal, label_crystals
 from tasks.training.sampling import SamplingSettings
 
 # 24 small cells of the mlearn data set (BSD-3-Clause): Li, Mo, Si and Ge, PBE.
@@ -52,7 +52,8 @@ def silicon_labels() -> list[Frame]:
     sampling = SamplingSettings(n_rattled=2, n_columns=4, min_length=3.0, max_atoms=2)
     settings = DistillationSettings(sampling=sampling)
     crystals = [
-        Crystal(f"si-{number}", bulk("Si", a=length)) for number, length in enumerate((5.3, 5.43))
+        SourceCrystal(f"si-{number}", bulk("Si", a=length))
+        for number, length in enumerate((5.3, 5.43))
     ]
     return label_crystals(crystals, load_potential("7net-0"), settings, None)
 

@@ -7,7 +7,7 @@ from ase.build import bulk
 
 from tasks.failures import RemediableError
 from tasks.training import read_frames, split_frames, write_frames
-from tasks.training.datasets import make_frame, structure_digest
+from tasks.training.datasets import compute_structure_digest, make_frame
 from tests.tasks.training.crystals import ELEMENTS, real_atoms, real_frames, same, silicon_labels
 
 
@@ -65,7 +65,9 @@ def test_no_structure_is_on_both_sides(split_by):
         copy.atoms.positions += 1e-9
     for seed in range(20):
         training, validation = split_frames([*frames, *copies], 0.3, split_by, seed)
-        sides = [{structure_digest(f.atoms) for f in side} for side in (training, validation)]
+        sides = [
+            {compute_structure_digest(f.atoms) for f in side} for side in (training, validation)
+        ]
         assert not sides[0] & sides[1]
         assert sides[1]
 
@@ -80,7 +82,9 @@ def test_split_does_not_depend_on_the_order():
     frames = real_frames()
     one = split_frames(frames, 0.25, "frame", 3)[1]
     two = split_frames(frames[::-1], 0.25, "frame", 3)[1]
-    assert {structure_digest(f.atoms) for f in one} == {structure_digest(f.atoms) for f in two}
+    assert {compute_structure_digest(f.atoms) for f in one} == {
+        compute_structure_digest(f.atoms) for f in two
+    }
     assert len(one) == 6
 
 

@@ -9,21 +9,21 @@ from ase.build import bulk
 from matscipy.neighbours import neighbour_list
 
 from potentials import load_potential
-from potentials.facet import FacetConfig, new_model, save_facet
+from potentials.facet import FacetConfig, make_model, save_facet
 from tasks.failures import RemediableError
 from tasks.screening.settings import PotentialSettings
 from tasks.training import write_frames
-from tasks.training.disagreement import disagreements, most_disputed
+from tasks.training.disagreement import measure_disagreements, select_most_disputed
 from tasks.training.labelling import (
-    Crystal,
     DistillationSettings,
     RefereeSettings,
+    SourceCrystal,
     label_chunk,
     label_crystals,
     merge_labels,
-    usable_crystals,
+    read_usable_crystals,
 )
-from tasks.training.sampling import SamplingSettings, sample_crystal, spring_motion
+from tasks.training.sampling import SamplingSettings, compute_spring_motion, sample_crystal
 from tests.tasks.training.crystals import silicon_labels
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ def referees(tmp_path_factory):
     folder = tmp_path_factory.mktemp("referees")
     config = FacetConfig(elements=(14,), channels=4, cutoff=4.0)
     for seed in (1, 2):
-        save_facet(folder / f"{seed}.pt", new_model(config, {}, seed), {})
+        save_facet(folder / f"{seed}.pt", make_model(config, {}, seed), {})
     return tuple(f"facet:{folder / name}.pt" for name in ("1", "2"))
 
 
@@ -75,7 +75,7 @@ def test_springs_keep_bonds_and_sizes():
     stretches = []
     for seed in range(20):
         noise = np.random.default_rng(seed).normal(0.0, 0.02, (len(crystal), 3))
-        motion = spring_motion(crystal, noise)
+        motion = compute_spring_motion(crystal, noise)
         assert motion.std() == pytest.approx(noise.std())
         assert np.allclose(motion.sum(axis=0), 0.0)
         stretches.append([((u[second] - u[first]) * bonds).sum(axis=1) for u in (noise, motion)])
@@ -90,7 +90,7 @@ def test_springs_make_forces_proportional_to_frequencies():
     hessian = hessian_of(crystal, load_potential("facet-aln"))
     values, modes = (part[..., 3:] for part in np.linalg.eigh(hessian))
     spreads = []
-    for moved in (lambda noise: noise, partial(spring_motion, crystal)):
+    for moved in (lambda noise: noise, partial(compute_spring_motion, crystal)):
         noises = np.random.default_rng(0).normal(0.0, 0.02, (400, len(crystal), 3))
         forces = [modes.T @ hessian @ moved(noise).ravel() for noise in noises]
         sizes = np.sqrt(np.square(forces).mean(axis=0) / values)
@@ -163,11 +163,11 @@ def test_frames_are_the_crystal_its_rattles_and_its_displacements():
 def test_disagreement_chooses_cells(referees):
     first, second = map(load_potential, referees)
     cells = sample_crystal("a", bulk("Si"), SMALL, 6).rattled
-    measured = disagreements(cells, first, second)
-    kept = most_disputed(cells, (first, second), 2)
+    measured = measure_disagreements(cells, first, second)
+    kept = select_most_disputed(cells, (first, second), 2)
     assert {id(a) for a in kept} == {id(cells[i]) for i in np.argsort(measured)[-2:]}
-    assert np.allclose(disagreements(cells, first, first), 0.0)
-    assert most_disputed([], (first, second), 2) == []
+    assert np.allclose(measure_disagreements(cells, first, first), 0.0)
+    assert select_most_disputed([], (first, second), 2) == []
 
 
 def test_labels_go_to_the_most_disputed_candidates(referees):
@@ -176,21 +176,21 @@ def test_labels_go_to_the_most_disputed_candidates(referees):
         sampling=SamplingSettings(n_rattled=1, n_columns=0, min_length=3.0, max_atoms=2),
         referees=RefereeSettings(potentials=pair, candidates=5),
     )
-    crystals = [Crystal("si", bulk("Si", a=5.43))]
+    crystals = [SourceCrystal("si", bulk("Si", a=5.43))]
     loaded = tuple(map(load_potential, referees))
     teacher = load_potential("7net-0")
     _, chosen = label_crystals(crystals, teacher, settings, loaded)
     plain = settings.model_copy(update={"referees": None})
     many = plain.sampling.model_copy(update={"n_rattled": 5})
     wide = label_crystals(crystals, teacher, plain.model_copy(update={"sampling": many}), None)
-    disputed = disagreements([frame.atoms for frame in wide[1:]], *loaded)
+    disputed = measure_disagreements([frame.atoms for frame in wide[1:]], *loaded)
     best = wide[1 + int(disputed.argmax())]
     assert np.allclose(chosen.atoms.positions, best.atoms.positions)
 
 
 def test_chunks_are_labelled_once(tmp_path):
     settings = DistillationSettings(sampling=SMALL.model_copy(update={"n_columns": 1}))
-    crystals = [Crystal("si", bulk("Si"))]
+    crystals = [SourceCrystal("si", bulk("Si"))]
     teacher = load_potential("7net-0")
     assert label_chunk(tmp_path / "labels", crystals, teacher, settings) == 4
     assert label_chunk(tmp_path / "labels", crystals, teacher, settings) == 0
@@ -209,6 +209,6 @@ def test_crystals_that_the_teacher_cannot_label_are_left_out(tmp_path):
         atoms.write(tmp_path / f"{name}.cif")
     (tmp_path / "broken.cif").write_text("data_x\n")
     settings = DistillationSettings(sampling=SMALL.model_copy(update={"max_atoms": 2}))
-    names = {c.name for c in usable_crystals(tmp_path, settings, frozenset({14, 16, 30}))}
+    names = {c.name for c in read_usable_crystals(tmp_path, settings, frozenset({14, 16, 30}))}
     assert names == {"zns", "si8"}
-    assert [c.name for c in usable_crystals(tmp_path, settings, frozenset({14}))] == ["si8"]
+    assert [c.name for c in read_usable_crystals(tmp_path, settings, frozenset({14}))] == ["si8"]

@@ -17,9 +17,16 @@ import torch
 from potentials import Equivariance, load_potential
 from potentials.facet import read_facet, read_notes
 from tasks.failures import RemediableError
-from tasks.training import Epoch, StageSettings, TrainingSettings, prepare, run_stage, write_frames
+from tasks.training import (
+    Epoch,
+    StageSettings,
+    TrainingSettings,
+    prepare_training,
+    train_stage,
+    write_frames,
+)
 from tasks.training.curves import draw_curves
-from tasks.training.run import CHECKPOINT, MODEL, batches_of, read_metrics
+from tasks.training.run import CHECKPOINT, MODEL, fill_batches, read_metrics
 from tests.tasks.training.crystals import (
     ELEMENTS,
     TINY,
@@ -124,7 +131,7 @@ def test_finished_training_does_nothing_more(settings, uninterrupted):
     again: list[Epoch] = []
     for number in (1, 2):
         same = TrainingSettings.model_validate_json(settings.read_text())
-        run_stage(same, uninterrupted, number, again.append)
+        train_stage(same, uninterrupted, number, again.append)
     assert not again
     assert (uninterrupted / CHECKPOINT).stat().st_mtime_ns == before
 
@@ -132,9 +139,9 @@ def test_finished_training_does_nothing_more(settings, uninterrupted):
 def test_frames_without_a_label_that_counts_are_told(tmp_path):
     """The elements' frames have no Hessian columns."""
     settings = tiny_settings(ELEMENTS, stages=(phonon_stage(1),))
-    prepare(settings, tmp_path)
+    prepare_training(settings, tmp_path)
     with pytest.raises(RemediableError, match="hessian"):
-        run_stage(settings, tmp_path, 1)
+        train_stage(settings, tmp_path, 1)
 
 
 def test_phonon_stage_lowers_the_error_of_hessian_columns(tmp_path):
@@ -142,17 +149,17 @@ def test_phonon_stage_lowers_the_error_of_hessian_columns(tmp_path):
     write_frames(tmp_path / "labels.parquet", silicon_labels())
     data = {"files": (tmp_path / "labels.parquet",), "validation_share": 0.5, "split_by": "group"}
     settings = tiny_settings(data=data, stages=(phonon_stage(12),))
-    prepare(settings, tmp_path / "run")
-    run_stage(settings, tmp_path / "run", 1)
+    prepare_training(settings, tmp_path / "run")
+    train_stage(settings, tmp_path / "run", 1)
     errors = read_metrics(tmp_path / "run")["hessian_mae"].to_numpy()
     assert errors.min() < 0.5 * errors[0]
 
 
 def test_other_settings_are_refused(tmp_path):
-    prepare(tiny_settings(ELEMENTS), tmp_path)
-    prepare(tiny_settings(ELEMENTS), tmp_path)
+    prepare_training(tiny_settings(ELEMENTS), tmp_path)
+    prepare_training(tiny_settings(ELEMENTS), tmp_path)
     with pytest.raises(RemediableError, match="other settings"):
-        prepare(tiny_settings(ELEMENTS, seed=5), tmp_path)
+        prepare_training(tiny_settings(ELEMENTS, seed=5), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +175,8 @@ def test_other_settings_are_refused(tmp_path):
 def test_a_training_makes_the_architecture_of_its_settings(tmp_path, choice):
     model = TINY.model_dump() | choice
     settings = tiny_settings(ELEMENTS, model=model, stages=(StageSettings(epochs=1),))
-    prepare(settings, tmp_path)
-    run_stage(settings, tmp_path, 1)
+    prepare_training(settings, tmp_path)
+    train_stage(settings, tmp_path, 1)
     made = vars(read_facet(tmp_path / MODEL)[0].config)
     assert {name: made[name] for name in model} == model
     found = load_potential(f"facet:{tmp_path / MODEL}").evaluate([real_frames()[0].atoms])
@@ -178,7 +185,7 @@ def test_a_training_makes_the_architecture_of_its_settings(tmp_path, choice):
 
 def test_a_training_begun_before_a_setting_existed_goes_on(tmp_path):
     settings = tiny_settings(ELEMENTS)
-    prepare(settings, tmp_path)
+    prepare_training(settings, tmp_path)
     path = tmp_path / "settings.json"
     older = json.loads(path.read_text())
     del older["model"]["product"]
@@ -187,11 +194,11 @@ def test_a_training_begun_before_a_setting_existed_goes_on(tmp_path):
     data = b"".join(
         (tmp_path / f"{name}.parquet").read_bytes() for name in ("training", "validation")
     )
-    run_stage(settings, tmp_path, 1)
+    train_stage(settings, tmp_path, 1)
     notes = read_notes(tmp_path / CHECKPOINT)
     assert notes["identity"] == hashlib.sha256(text + data).hexdigest()
     again: list[Epoch] = []
-    run_stage(settings, tmp_path, 1, again.append)
+    train_stage(settings, tmp_path, 1, again.append)
     assert not again
 
 
@@ -199,7 +206,7 @@ def test_checkpoint_of_other_data_is_refused(tmp_path):
     settings = _trained_one_epoch(tmp_path)
     write_frames(tmp_path / "training.parquet", real_frames()[:5])
     with pytest.raises(RemediableError, match="another training"):
-        run_stage(settings, tmp_path, 1)
+        train_stage(settings, tmp_path, 1)
 
 
 class Hostile:
@@ -223,7 +230,7 @@ def test_hostile_checkpoint_is_refused_and_runs_nothing(tmp_path, write):
     trap = tmp_path / "trap"
     write({"format": "facet-training-1", "notes": Hostile(trap)}, tmp_path / CHECKPOINT)
     with pytest.raises(RemediableError, match="holds more than tensors"):
-        run_stage(settings, tmp_path, 1)
+        train_stage(settings, tmp_path, 1)
     assert not trap.exists()
 
 
@@ -232,7 +239,7 @@ def test_truncated_checkpoint_is_told(tmp_path):
     content = (tmp_path / CHECKPOINT).read_bytes()
     (tmp_path / CHECKPOINT).write_bytes(content[: len(content) // 2])
     with pytest.raises(RemediableError, match="checkpoint"):
-        run_stage(settings, tmp_path, 1)
+        train_stage(settings, tmp_path, 1)
 
 
 def test_checkpoint_tells_its_history(tmp_path):
@@ -243,17 +250,17 @@ def test_checkpoint_tells_its_history(tmp_path):
 def test_batches_hold_every_frame_once_and_no_more_atoms_than_allowed():
     frames = real_frames()
     order = np.random.default_rng(1).permutation(len(frames)).tolist()
-    batches = batches_of(frames, 30, order)
+    batches = fill_batches(frames, 30, order)
     assert [id(f) for batch in batches for f in batch] == [id(frames[i]) for i in order]
     assert all(sum(len(f.atoms) for f in batch) <= 30 for batch in batches)
-    assert batches_of(frames, 1, order) == [[frames[i]] for i in order]
+    assert fill_batches(frames, 1, order) == [[frames[i]] for i in order]
 
 
 def _trained_one_epoch(folder):
     """Settings of a training that was stopped at its end."""
     settings = tiny_settings(ELEMENTS)
     epochs: list[Epoch] = []
-    prepare(settings, folder)
-    run_stage(settings, folder, 1, epochs.append)
+    prepare_training(settings, folder)
+    train_stage(settings, folder, 1, epochs.append)
     assert len(epochs) == 3
     return settings

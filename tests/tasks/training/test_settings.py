@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from potentials.facet import FacetConfig
 from tasks.failures import RemediableError
 from tasks.screening.settings import read_settings_of
-from tasks.training import ModelSettings, TrainingSettings, prepare
+from tasks.training import ModelSettings, TrainingSettings, prepare_training
 from tasks.training.labelling import DistillationSettings
-from tasks.training.settings import settle, settled
+from tasks.training.settings import has_settings, record_settings
 from tests.tasks.training.crystals import ELEMENTS, tiny_settings
 
 
@@ -48,18 +48,18 @@ def test_missing_file_is_told(tmp_path):
 
 def test_a_folder_begun_before_a_setting_existed_goes_on_with_its_default(tmp_path):
     settings = DistillationSettings()
-    settle(tmp_path, settings)
+    record_settings(tmp_path, settings)
     told = tmp_path / "settings.json"
     older = json.loads(told.read_text())
     del older["source"]
     told.write_text(json.dumps(older))
-    assert settled(tmp_path, settings)
+    assert has_settings(tmp_path, settings)
     for other in ({"symprec": 0.1}, {"source": {"max_atoms": 1}}):
         with pytest.raises(RemediableError, match="other settings"):
-            settled(tmp_path, DistillationSettings.model_validate(other))
+            has_settings(tmp_path, DistillationSettings.model_validate(other))
     told.write_text(json.dumps(older | {"unknown": 1}))
     with pytest.raises(RemediableError, match="other settings"):
-        settled(tmp_path, settings)
+        has_settings(tmp_path, settings)
 
 
 def test_every_part_of_the_architecture_is_a_setting_but_those_the_data_decide():
@@ -69,8 +69,8 @@ def test_every_part_of_the_architecture_is_a_setting_but_those_the_data_decide()
 
 def test_no_frames_are_told(tmp_path):
     with pytest.raises(RemediableError, match="no frames"):
-        prepare(tiny_settings(), tmp_path / "a")
+        prepare_training(tiny_settings(), tmp_path / "a")
     data = {"files": (ELEMENTS,), "elements": ("Au",)}
     with pytest.raises(RemediableError, match="no frames"):
-        prepare(tiny_settings(data=data), tmp_path / "b")
+        prepare_training(tiny_settings(data=data), tmp_path / "b")
     assert not (tmp_path / "b").exists()

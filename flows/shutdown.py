@@ -8,7 +8,7 @@ from contextlib import suppress
 import psutil
 
 # Processes that just start may start others (seconds).
-_LONGEST = 2.0
+_MAX_SECONDS = 2.0
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _end_processes() -> None:
-    end = time.monotonic() + _LONGEST
+    end = time.monotonic() + _MAX_SECONDS
     while started := psutil.Process().children(recursive=True):
         for process in started:
             with suppress(psutil.NoSuchProcess):

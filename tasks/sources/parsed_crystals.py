@@ -10,7 +10,7 @@ from tasks.failures import RemediableError
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedCrystal:
     """A crystal as its text gives it.
 
     Attributes

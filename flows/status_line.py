@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.console import Console
 
-DOING: Final = {
+STAGE_ACTIVITIES: Final = {
     "relaxation": "relaxing",
     "phonons": "computing forces",
     "chirality": "analysing modes",
@@ -15,7 +15,7 @@ DOING: Final = {
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[Callable[[str], None]]:
+def show_status(text: str) -> Iterator[Callable[[str], None]]:
     """Show what is being done, while it lasts, where there is a terminal.
 
     Parameters

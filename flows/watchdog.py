@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
-_MARK = "in run_chunk"
+_CALL_OF_CHUNK = "in run_chunk"
 
 
 @contextmanager
-def ended_after(seconds: float, log: Path) -> Iterator[None]:
+def limit_seconds(seconds: float, log: Path) -> Iterator[None]:
     """End this process if the block takes too long, whatever it is busy with.
 
     The watch runs outside of the interpreter, so that code which never returns to it ends as well.
@@ -38,13 +38,13 @@ def ended_after(seconds: float, log: Path) -> Iterator[None]:
             log.unlink(missing_ok=True)
 
 
-def hung_in(log: Path) -> str | None:
+def find_hanging_call(log: Path) -> str | None:
     """Tell whether a process was ended for hanging, and remove what it left.
 
     Parameters
     ----------
     log : pathlib.Path
-        As for `ended_after`.
+        As for `limit_seconds`.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def hung_in(log: Path) -> str | None:
     """
     text = log.read_text(encoding="utf-8") if log.exists() else ""
     log.unlink(missing_ok=True)
-    calls = next((block for block in text.split("Thread 0x") if _MARK in block), text)
+    calls = next((block for block in text.split("Thread 0x") if _CALL_OF_CHUNK in block), text)
     lines = [line.strip() for line in calls.splitlines() if line.startswith("  File")]
     return (lines[0] if lines else "unknown") if text else None
 
@@ -64,7 +64,7 @@ def remove_logs(folder: Path, older_than: timedelta) -> list[Path]:
     Parameters
     ----------
     folder : pathlib.Path
-        Where logs of `ended_after` are; it may be missing.
+        Where logs of `limit_seconds` are; it may be missing.
     older_than : datetime.timedelta
         Longer than a chunk takes.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage import Dataset, compact, dataset, set_aside
+from tasks.storage import Dataset, compact, dataset, quarantine_chunks
 from tests.tasks.storage import samples
 
 
@@ -35,18 +35,18 @@ def test_work_of_a_damaged_chunk_is_open_again(made: Dataset, kind: str) -> None
         part.unlink()
     else:
         (made.root / f"receipts/{receipt.chunk}.v2.json").write_text("{")
-    moved = set_aside(made.root, made.verify())
+    moved = quarantine_chunks(made.root, made.verify())
     assert moved
     assert all((made.root / "damaged" / path.relative_to(made.root)).exists() for path in moved)
     assert not made.verify()
-    assert made.done_keys("chirality") == {samples.key("chirality", 3)}
+    assert made.list_done_keys("chirality") == {samples.key("chirality", 3)}
     samples.commit(made, "chirality", [1, 2])
-    assert len(made.done_keys("chirality")) == 3
+    assert len(made.list_done_keys("chirality")) == 3
     assert not made.verify()
 
 
 def test_a_sound_dataset_is_let_be(made: Dataset) -> None:
-    assert not set_aside(made.root, made.verify())
+    assert not quarantine_chunks(made.root, made.verify())
     assert not (made.root / "damaged").exists()
 
 
@@ -57,7 +57,7 @@ def test_what_a_newer_program_wrote_is_let_be(made: Dataset, newer: str) -> None
         samples.rewrite_receipt(path, schema_version=9)
     else:
         path = path.rename(path.with_name(path.name.replace(".v2.", ".v3.")))
-    assert not set_aside(made.root, made.verify())
+    assert not quarantine_chunks(made.root, made.verify())
     assert path.exists()
 
 
@@ -65,7 +65,7 @@ def test_what_a_damaged_compaction_was_made_of_holds_again(made: Dataset) -> Non
     before = made.read("chirality").sort_by("key")
     [merged] = compact(made)
     damage(made.root / f"parts/modes/{merged.chunk}.parquet")
-    set_aside(made.root, made.verify())
+    quarantine_chunks(made.root, made.verify())
     assert made.read("chirality").sort_by("key").equals(before)
     assert not made.verify()
 
@@ -85,6 +85,6 @@ def test_a_wrong_clock_loses_nothing(made: Dataset, monkeypatch, hours: int) -> 
         samples.commit(made, "chirality", [3])
     samples.commit(made, "chirality", [3])
     keys = {samples.key("chirality", number) for number in (1, 2, 3, 4)}
-    assert made.succeeded_keys("chirality") == keys
+    assert made.list_succeeded_keys("chirality") == keys
     assert sorted(made.read("chirality", columns=["key"])["key"].to_pylist()) == sorted(keys)
     assert not made.verify()

@@ -9,12 +9,12 @@ from ase import Atoms
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
-from potentials import Equivariance, inverted
-from tasks.crystals.cells import atoms_of_cell, cell_of_atoms
-from tasks.phonons.displacements import choose_directions, count_site_evaluations, site_groups
-from tasks.phonons.phonopy_objects import phonopy_of
+from potentials import Equivariance, invert
+from tasks.crystals.cells import make_atoms, make_phonopy_cell
+from tasks.phonons.displacements import choose_directions, count_site_evaluations, find_site_groups
+from tasks.phonons.phonopy_objects import make_phonopy
 from tasks.phonons.settings import PhononSettings
-from tasks.phonons.supercells import best_sublattice, require_size
+from tasks.phonons.supercells import choose_sublattice, require_size
 from tasks.symmetry import find_dataset
 from tasks.tolerances import AS_MADE
 
@@ -48,7 +48,7 @@ class DisplacedCrystal:
         """Displaced supercells to be evaluated."""
         return len(self.paired) + int(self.paired.sum())
 
-    def structures(self) -> list[Atoms]:
+    def list_structures(self) -> list[Atoms]:
         """Return all structures whose forces are needed.
 
         Returns
@@ -57,23 +57,23 @@ class DisplacedCrystal:
             The crystal at rest and, for the average, its inverted image; the displaced
             supercells; supercells with the opposite displacements, inverted for the average.
         """
-        displaced = [atoms_of_cell(cell) for cell in self.phonon.supercells_with_displacements]
+        displaced = [make_atoms(cell) for cell in self.phonon.supercells_with_displacements]
         twice = 2 * self.phonon.supercell.positions
         opposite = []
         for cell in (cell for cell, paired in zip(displaced, self.paired, strict=True) if paired):
             partner = cell.copy()
             partner.positions = twice - cell.positions
-            opposite.append(inverted(partner) if self.averaged else partner)
-        at_rest = [self.atoms, inverted(self.atoms)] if self.averaged else [self.atoms]
+            opposite.append(invert(partner) if self.averaged else partner)
+        at_rest = [self.atoms, invert(self.atoms)] if self.averaged else [self.atoms]
         return [*at_rest, *displaced, *opposite]
 
-    def odd_forces(self, forces: Sequence[FloatArray]) -> FloatArray:
+    def take_odd_forces(self, forces: Sequence[FloatArray]) -> FloatArray:
         """Take the part of the forces that is odd in the displacements.
 
         Parameters
         ----------
         forces : sequence of ndarray, each of shape (n_atoms, 3)
-            Forces of `structures` in eV/Å.
+            Forces of `list_structures` in eV/Å.
 
         Returns
         -------
@@ -81,7 +81,7 @@ class DisplacedCrystal:
             Forces in eV/Å less those at rest; where an operation of the site reverses the
             displacement, the even part is left in, which that operation takes out.
         """
-        sites = _unit_cell_sites(self.phonon)
+        sites = _find_unit_cell_sites(self.phonon)
         n_rest, n_displaced = 1 + self.averaged, len(self.paired)
         # Forces of an inverted image, carried back, have the opposite sign.
         sign = -1.0 if self.averaged else 1.0
@@ -114,9 +114,10 @@ def displace(
     DisplacedCrystal
         Ready to be evaluated.
     """
-    phonon = phonopy_of(cell_of_atoms(atoms), supercell_matrix)
+    phonon = make_phonopy(make_phonopy_cell(atoms), supercell_matrix)
     moves = {
-        atom: choose_directions(group, equivariance) for atom, group in _site_groups(phonon).items()
+        atom: choose_directions(group, equivariance)
+        for atom, group in _find_site_groups(phonon).items()
     }
     phonon.dataset = {
         "natom": len(phonon.supercell),
@@ -159,8 +160,8 @@ def count_evaluations(
     require_size(atoms, settings.max_atoms)
     found, lattice = find_dataset(atoms, symprec), np.asarray(atoms.cell)
     max_index = settings.max_atoms // len(atoms)
-    matrix = best_sublattice(lattice, found.rotations, settings.min_supercell_length, max_index)
-    sites = site_groups(atoms, found)
+    matrix = choose_sublattice(lattice, found.rotations, settings.min_supercell_length, max_index)
+    sites = find_site_groups(atoms, found)
     counts = {
         kind: sum(count_site_evaluations(rotations, kind) for rotations in sites)
         for kind in Equivariance
@@ -168,7 +169,7 @@ def count_evaluations(
     return counts, len(atoms) * round(np.linalg.det(matrix))
 
 
-def _site_groups(phonon: Phonopy) -> dict[int, FloatArray]:
+def _find_site_groups(phonon: Phonopy) -> dict[int, FloatArray]:
     """Cartesian rotations (n, 3, 3) that leave each inequivalent atom of the supercell in place."""
     cell = phonon.supercell
     species = cell.totuple(distinguish_symbol_index=True)
@@ -183,7 +184,7 @@ def _site_groups(phonon: Phonopy) -> dict[int, FloatArray]:
     return groups
 
 
-def _unit_cell_sites(phonon: Phonopy) -> IntArray:
+def _find_unit_cell_sites(phonon: Phonopy) -> IntArray:
     """Index in the unit cell of each atom of the supercell, shape (n_supercell_atoms,)."""
     supercell = phonon.supercell
     order = {int(s): u for u, s in enumerate(supercell.u2s_map)}

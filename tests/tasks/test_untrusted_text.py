@@ -9,9 +9,15 @@ import pytest
 from ase.io import read
 from markdown_it import MarkdownIt
 
-from tasks.failures import RemediableError, failure_of
-from tasks.foreign_text import SPELLED, for_spreadsheets, in_markdown, spelled, visible
-from tasks.screening.intake import plan_screening
+from tasks.failures import RemediableError, make_failure
+from tasks.screening.plan import plan_screening
+from tasks.untrusted_text import (
+    TRANSLITERATING,
+    escape_control_characters,
+    escape_formulas,
+    escape_markdown,
+    transliterate,
+)
 from tests.tasks.alloys import intake_of, write_alloys
 
 
@@ -27,7 +33,7 @@ from tests.tasks.alloys import intake_of, write_alloys
     ],
 )
 def test_what_acts_is_spelled_out_and_all_else_stays(text, seen):
-    assert visible(text) == seen
+    assert escape_control_characters(text) == seen
 
 
 @pytest.mark.parametrize(
@@ -41,8 +47,8 @@ def test_what_acts_is_spelled_out_and_all_else_stays(text, seen):
 )
 def test_every_encoding_can_have_every_text(encoding, seen):
     text = "0.1 Å, ħν, Te–O, P3₁21, é, 水"
-    assert spelled(text, encoding) == seen
-    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=SPELLED)
+    assert transliterate(text, encoding) == seen
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=TRANSLITERATING)
     stream.write(text)
     stream.flush()
     assert stream.buffer.getvalue().decode(encoding) == seen
@@ -53,7 +59,7 @@ def test_spreadsheets_compute_nothing_and_numbers_stay_numbers():
     others = ["te", "a=b", "-43m", "-1", "-6m2", "-1.5e3", None]
     texts = formulas + others
     numbers = [-float(number) for number in range(len(texts))]
-    table = for_spreadsheets(pd.DataFrame({"text": texts, "number": numbers, "n": -1}))
+    table = escape_formulas(pd.DataFrame({"text": texts, "number": numbers, "n": -1}))
     assert list(table["text"][: len(formulas)]) == [f"'{text}" for text in formulas]
     assert list(table["text"][len(formulas) : -1]) == others[:-1]
     assert table["text"].isna().sum() == 1
@@ -73,7 +79,7 @@ def test_spreadsheets_compute_nothing_and_numbers_stay_numbers():
 )
 def test_markdown_shows_a_text_as_it_stands(text):
     page = html5lib.parse(
-        MarkdownIt("gfm-like").disable("linkify").render(in_markdown(text)),
+        MarkdownIt("gfm-like").disable("linkify").render(escape_markdown(text)),
         namespaceHTMLElements=False,
     )
     assert "".join(page.itertext()).strip() == " ".join(text.splitlines())
@@ -82,7 +88,7 @@ def test_markdown_shows_a_text_as_it_stands(text):
 
 def test_control_characters_do_not_reach_a_file_for_spreadsheets(tmp_path):
     texts = pd.Series(["\t=1", "\r=1", "a\x1b[2Jb", "te\udcff"], dtype=object)
-    for_spreadsheets(pd.DataFrame({"text": texts})).to_csv(tmp_path / "t.csv", index=False)
+    escape_formulas(pd.DataFrame({"text": texts})).to_csv(tmp_path / "t.csv", index=False)
     assert pd.read_csv(tmp_path / "t.csv")["text"].tolist() == [
         r"\t=1",
         r"\r=1",
@@ -93,7 +99,7 @@ def test_control_characters_do_not_reach_a_file_for_spreadsheets(tmp_path):
 
 def test_a_failure_is_one_line_without_controls():
     error = RemediableError("bad\x1b[31m name\nin two lines", "rename it")
-    failure = failure_of(error, material_id="a", key="k", stage="read", source_record="a\x07.cif")
+    failure = make_failure(error, material_id="a", key="k", stage="read", source_record="a\x07.cif")
     assert failure.message == r"bad\x1b[31m name in two lines"
     assert failure.source_record == r"a\x07.cif"
 
@@ -115,9 +121,9 @@ def test_names_that_are_no_text_cost_no_other_crystal(tmp_path):
     }
     (source / "zincblende.cif").unlink()
     (source / "zb.json").write_text(json.dumps(entry))
-    intake = intake_of(source, tmp_path / "out")
-    plan = plan_screening(intake)
+    context = intake_of(source, tmp_path / "out")
+    plan = plan_screening(context)
     assert len(plan.failures) == 1
-    rows = intake.dataset.read("materials", columns=["source_record", "database"]).to_pylist()
+    rows = context.dataset.read("materials", columns=["source_record", "database"]).to_pylist()
     assert sorted(row["source_record"] for row in rows) == [r"h\udcff.cif", "zb.json"]
     assert r"half \ud800" in {row["database"] for row in rows}

@@ -14,7 +14,7 @@ from potentials import load_potential
 from tasks.crystals.curation import CENTROSYMMETRIC
 from tasks.results import read_catalog
 from tasks.results.building import build_catalog
-from tasks.screening.intake import plan_screening
+from tasks.screening.plan import plan_screening
 from tasks.screening.settings import ScreenSettings, read_settings
 from tasks.storage import Dataset
 from tests.bad_inputs import (
@@ -61,17 +61,17 @@ def mixed(tmp_path_factory):
     copied(folder, "si", "zno", "quartz-152")
     for formula in ("OgS", "EsO"):
         write(folder / f"{formula}.cif", bulk(formula, "zincblende", a=6.0))
-    intake = intake_of(folder, tmp_path_factory.mktemp("dataset"), card=seven_net)
-    return intake, plan_screening(intake)
+    context = intake_of(folder, tmp_path_factory.mktemp("dataset"), card=seven_net)
+    return context, plan_screening(context)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A dataset in which all stages of some alloys have run."""
     source = write_alloys(tmp_path_factory.mktemp("alloys"), "zincblende", "wurtzite", "copper")
-    intake = intake_of(source, tmp_path_factory.mktemp("dataset"))
-    carry_out(plan_screening(intake), intake)
-    return intake
+    context = intake_of(source, tmp_path_factory.mktemp("dataset"))
+    carry_out(plan_screening(context), context)
+    return context
 
 
 @pytest.fixture
@@ -110,8 +110,8 @@ def test_classes_count_all_crystals_that_could_be_read(mixed):
 
 
 def test_skipped_and_failed_records_say_why(mixed):
-    intake, plan = mixed
-    found = catalogue(intake.dataset).set_index("material_id")
+    context, plan = mixed
+    found = catalogue(context.dataset).set_index("material_id")
     assert found["outcome"].value_counts()["failed"] == plan.outcomes["failed"]
     assert found.loc["si", ["outcome", "chirality_class"]].tolist() == ["skipped", "I"]
     assert "centrosymmetric" in found.loc["si", "reason"]
@@ -175,9 +175,11 @@ def test_centrosymmetric_crystals_need_no_potential(tmp_path):
 
 def test_a_potential_that_cannot_be_loaded_ends_the_planning(tmp_path):
     """That is a wrong setting, not a defect of the crystals."""
-    intake = intake_of(copied(tmp_path, "zno"), tmp_path / "out", card=lambda: bad_potential().card)
+    context = intake_of(
+        copied(tmp_path, "zno"), tmp_path / "out", card=lambda: bad_potential().card
+    )
     with pytest.raises(ValueError, match="unknown potential"):
-        plan_screening(intake)
+        plan_screening(context)
 
 
 def bad_potential():
@@ -193,8 +195,8 @@ def test_all_crystals_are_screened_when_asked(tmp_path):
 
 def test_limits_of_potential_and_run_hold_for_centrosymmetric_crystals_too(tmp_path):
     write_bad_inputs(tmp_path)
-    intake = intake_of(tmp_path, tmp_path / "out", ALL, card=seven_net)
-    reasons = {f.source_record: f.message for f in plan_screening(intake, commit=False).failures}
+    context = intake_of(tmp_path, tmp_path / "out", ALL, card=seven_net)
+    reasons = {f.source_record: f.message for f in plan_screening(context, commit=False).failures}
     for record in LIMIT_RECORDS:
         assert REASONS[record] in reasons[record]
 
@@ -210,15 +212,15 @@ def test_limit_counts_crystals_with_something_to_do(tmp_path, limit):
 
 def test_progress_is_told_batch_by_batch(mixed, tmp_path):
     counts = []
-    intake = replace(mixed[0], dataset=Dataset(tmp_path / "out"))
-    plan = plan_screening(intake, on_read=counts.append)
+    context = replace(mixed[0], dataset=Dataset(tmp_path / "out"))
+    plan = plan_screening(context, on_read=counts.append)
     assert counts[-1] == sum(plan.outcomes.values())
     assert counts == sorted(counts)
 
 
 def test_a_dry_run_writes_nothing_and_plans_the_same(mixed, tmp_path):
-    intake = replace(mixed[0], dataset=Dataset(tmp_path / "out"))
-    plan = plan_screening(intake, commit=False)
+    context = replace(mixed[0], dataset=Dataset(tmp_path / "out"))
+    plan = plan_screening(context, commit=False)
     assert not (tmp_path / "out").exists()
     assert plan == mixed[1]
 
@@ -230,26 +232,26 @@ def test_unusable_source_ends_the_planning(tmp_path, name):
 
 
 def test_planning_again_before_any_stage_ran_leaves_the_same_open(mixed, tmp_path):
-    intake = replace(mixed[0], dataset=Dataset(tmp_path / "out"))
-    assert plan_screening(intake) == plan_screening(intake)
-    assert len(catalogue(intake.dataset, "plan")) == sum(mixed[1].outcomes.values())
+    context = replace(mixed[0], dataset=Dataset(tmp_path / "out"))
+    assert plan_screening(context) == plan_screening(context)
+    assert len(catalogue(context.dataset, "plan")) == sum(mixed[1].outcomes.values())
 
 
 def test_after_all_stages_nothing_is_open(again):
     """Neither what has a result nor what failed for good."""
-    intake = again()
-    plan = plan_screening(intake)
+    context = again()
+    plan = plan_screening(context)
     assert plan.n_open == 0
     assert plan.outcomes == {"screen": 2, "skipped": 1}
 
 
 def test_results_and_failures_of_earlier_runs_are_counted_apart(again):
     """The alloy that loses its symmetry failed, and the other one has results."""
-    intake = again()
-    plan = plan_screening(intake)
+    context = again()
+    plan = plan_screening(context)
     assert (plan.n_finished, plan.n_given_up) == (1, 1)
     assert plan.skipped == (("copper", CENTROSYMMETRIC),)
-    outcomes = Counter(catalogue(intake.dataset)["outcome"])
+    outcomes = Counter(catalogue(context.dataset)["outcome"])
     assert outcomes == {"screened": 1, "failed": 1, "skipped": 1}
 
 
@@ -270,17 +272,17 @@ def test_another_mesh_opens_the_last_stage_only(again):
 def test_a_changed_structure_is_screened_anew(again, tmp_path):
     source = write_alloys(tmp_path, "zincblende")
     write(source / "zincblende.cif", bulk("CuAu", "zincblende", a=5.8))
-    intake = replace(again(), source=source)
-    assert [w.material_id for w in plan_screening(intake).open["relaxation"]] == ["zincblende"]
+    context = replace(again(), source=source)
+    assert [w.material_id for w in plan_screening(context).open["relaxation"]] == ["zincblende"]
 
 
 def test_symmetry_lost_in_the_relaxation_is_no_obstacle_to_screening_all(again):
     """It failed because centrosymmetric crystals were unwanted; now they are wanted."""
-    intake = again(ALL)
-    plan = plan_screening(intake)
+    context = again(ALL)
+    plan = plan_screening(context)
     opened = {work.material_id for works in plan.open.values() for work in works}
     assert opened == {"copper", "wurtzite"}
-    reports = carry_out(plan, intake)
+    reports = carry_out(plan, context)
     assert "wurtzite" in reports["chirality"].succeeded
 
 
@@ -290,9 +292,9 @@ def test_the_newest_plan_holds_after_switching_settings_back(again):
     plan_screening(first)
     meshes = [catalogue(first.dataset).set_index("material_id").loc["zincblende", "n_q_points"]]
     for run, settings in ((2, OTHER_MESH), (3, SETTINGS)):
-        intake = again(settings, run)
-        carry_out(plan_screening(intake), intake)
-        table = catalogue(intake.dataset).set_index("material_id")
+        context = again(settings, run)
+        carry_out(plan_screening(context), context)
+        table = catalogue(context.dataset).set_index("material_id")
         assert table["run_id"].eq(f"run-{run}").all()
         meshes.append(table.loc["zincblende", "n_q_points"])
     assert meshes[0] == meshes[2] > meshes[1]
@@ -300,10 +302,10 @@ def test_the_newest_plan_holds_after_switching_settings_back(again):
 
 def test_plan_has_one_row_per_material_after_many_runs(again):
     for run, settings in enumerate((SETTINGS, OTHER_MESH, SETTINGS, ALL), start=1):
-        intake = again(settings, run)
-        plan_screening(intake)
+        context = again(settings, run)
+        plan_screening(context)
     for table in ("plan", "materials", "chirality"):
-        assert Counter(catalogue(intake.dataset, table)["material_id"]) == {
+        assert Counter(catalogue(context.dataset, table)["material_id"]) == {
             "copper": 1,
             "wurtzite": 1,
             "zincblende": 1,
@@ -313,9 +315,11 @@ def test_plan_has_one_row_per_material_after_many_runs(again):
 def test_a_skipped_crystal_may_be_screened_later_and_skipped_again(again):
     outcomes = []
     for run, settings in enumerate((SETTINGS, ALL, SETTINGS), start=1):
-        intake = again(settings, run)
-        plan_screening(intake)
-        outcomes.append(catalogue(intake.dataset).set_index("material_id").loc["copper", "outcome"])
+        context = again(settings, run)
+        plan_screening(context)
+        outcomes.append(
+            catalogue(context.dataset).set_index("material_id").loc["copper", "outcome"]
+        )
     assert outcomes == ["skipped", "pending", "skipped"]
 
 
@@ -334,7 +338,7 @@ def test_no_failure_hides_another_one(tmp_path, names):
         path = tmp_path / "source" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("no crystal")
-    intake = intake_of(tmp_path / "source", tmp_path / "out", card=no_card)
-    assert len(plan_screening(intake).failures) == len(names)
-    assert set(catalogue(intake.dataset, "failures")["source_record"]) == set(names)
-    assert len(catalogue(intake.dataset)) == len(names)
+    context = intake_of(tmp_path / "source", tmp_path / "out", card=no_card)
+    assert len(plan_screening(context).failures) == len(names)
+    assert set(catalogue(context.dataset, "failures")["source_record"]) == set(names)
+    assert len(catalogue(context.dataset)) == len(names)

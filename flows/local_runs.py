@@ -14,28 +14,28 @@ from pathlib import Path
 from prefect import flow
 
 from flows.chunks import prepare_process
-from flows.engines import Crew, Engine, started
-from flows.labels import ended, run_name
+from flows.engines import Engine, WorkerOptions, start_engine
+from flows.labels import complete_with_message, name_run
 from flows.logs import log_to_terminal
-from flows.opinions import confer
-from flows.planning import all_alone, intakes_of, plans_for, store_of
+from flows.planning import exclusive_runs, locate_copy, make_run_contexts, plan_runs
 from flows.result import ScreenResult
-from flows.screening import execute_all, n_chunks, screen, settle
-from flows.server import TemporaryServer, has_api, temporary_api
-from tasks.screening.decisions import Intake
-from tasks.screening.intake import Plan
+from flows.screening import compute_plans, count_chunks, record_and_publish, screen
+from flows.second_opinions import compare_opinions
+from flows.server import TemporaryServer, has_user_server, start_temporary_server
+from tasks.screening.decisions import RunContext
+from tasks.screening.plan import Plan
 from tasks.screening.settings import PotentialSettings, ScreenSettings
 
 _WORK: ContextVar[Callable[[], ScreenResult]] = ContextVar("work")
 
 
 @dataclass
-class Standby:
+class DeferredWorkers:
     """Server and worker processes, which start when there is something to compute.
 
     Attributes
     ----------
-    crew : Crew
+    worker_options : WorkerOptions
         Who computes.
     stack : contextlib.ExitStack
         Ends what was started.
@@ -45,13 +45,13 @@ class Standby:
         Worker processes of this machine, once they are started.
     """
 
-    crew: Crew
+    worker_options: WorkerOptions
     stack: ExitStack
     server: TemporaryServer | None = None
     engine: Engine | None = None
     _needed: tuple[PotentialSettings, str] = field(init=False)
 
-    def begin(self, potential: PotentialSettings, stage: str) -> None:
+    def start(self, potential: PotentialSettings, stage: str) -> None:
         """Start the server and the first worker process, unless that is done.
 
         Parameters
@@ -63,9 +63,12 @@ class Standby:
         """
         if self.server:
             return
-        self.server, self._needed = self.stack.enter_context(temporary_api()), (potential, stage)
-        if self.crew.engine == "processes":
-            self.engine = self.stack.enter_context(started(self.crew, None))
+        self.server, self._needed = (
+            self.stack.enter_context(start_temporary_server()),
+            (potential, stage),
+        )
+        if self.worker_options.engine == "processes":
+            self.engine = self.stack.enter_context(start_engine(self.worker_options, None))
             self.prepare(0)
 
     def prepare(self, place: int) -> None:
@@ -78,15 +81,20 @@ class Standby:
         """
         if self.engine:
             potential, stage = self._needed
-            arguments = (potential, self.crew.device, stage, self.crew.time_limit)
+            arguments = (
+                potential,
+                self.worker_options.device,
+                stage,
+                self.worker_options.time_limit,
+            )
             self.engine.begin(place, prepare_process, *arguments)
 
 
-def launch(
+def screen_locally(
     source: Path,
     output: Path,
     settings: ScreenSettings,
-    crew: Crew,
+    worker_options: WorkerOptions,
     *,
     limit: int | None = None,
     hours: float | None = None,
@@ -99,7 +107,7 @@ def launch(
     ----------
     source, output, settings, limit, hours, retry_failures, store
         As of `flows.screening.screen`.
-    crew : Crew
+    worker_options : WorkerOptions
         Who computes, and on which terms; no slots.
 
     Returns
@@ -114,60 +122,60 @@ def launch(
     FileNotFoundError, ValueError
         As of `flows.screening.screen`.
     """
-    if has_api():
+    if has_user_server():
         return screen(
             source,
             output,
             settings,
             limit,
-            crew.workers,
-            crew.device,
+            worker_options.workers,
+            worker_options.device,
             retry_failures,
             hours=hours,
-            engine=crew.engine,
-            address=crew.address,
-            time_limit=crew.time_limit,
-            memory=crew.memory,
+            engine=worker_options.engine,
+            address=worker_options.address,
+            time_limit=worker_options.time_limit,
+            memory=worker_options.memory,
             store=store,
         )
     log_to_terminal()
-    intakes = intakes_of(source, output, settings, crew.device)
-    with all_alone(intakes, store), ExitStack() as stack:
-        standby = Standby(crew, stack)
-        plans = plans_for(
-            intakes,
-            crew.workers,
+    contexts = make_run_contexts(source, output, settings, worker_options.device)
+    with exclusive_runs(contexts, store), ExitStack() as stack:
+        deferred = DeferredWorkers(worker_options, stack)
+        plans = plan_runs(
+            contexts,
+            worker_options.workers,
             limit=limit,
             hours=hours,
             retry_failures=retry_failures,
-            on_open=lambda intake, stage: standby.begin(intake.settings.potential, stage),
+            on_open=lambda context, stage: deferred.start(context.settings.potential, stage),
         )
         open_ = [plan for plan in plans if plan.n_open]
-        if not (open_ and standby.server):
-            return _settle_all(intakes, plans, store)
-        for place in range(1, min(crew.workers, n_chunks(open_[0], crew))):
-            standby.prepare(place)
+        if not (open_ and deferred.server):
+            return _record_all(contexts, plans, store)
+        for place in range(1, min(worker_options.workers, count_chunks(open_[0], worker_options))):
+            deferred.prepare(place)
 
-        opinions = list(zip(intakes, plans, strict=True))
-        work = partial(execute_all, opinions, crew, store=store, engine=standby.engine)
-        standby.server.wait()
-        with given(work):
+        opinions = list(zip(contexts, plans, strict=True))
+        work = partial(compute_plans, opinions, worker_options, store=store, engine=deferred.engine)
+        deferred.server.wait()
+        with run_in_flow(work):
             return compute(source, output, settings)
 
 
-def _settle_all(
-    intakes: Sequence[Intake], plans: Sequence[Plan], store: str | None
+def _record_all(
+    contexts: Sequence[RunContext], plans: Sequence[Plan], store: str | None
 ) -> ScreenResult:
     """Record a run that finds nothing to compute, and its second opinion."""
     results = []
-    for intake, plan in zip(intakes, plans, strict=True):
-        results.append(ScreenResult(intake.run_id, plan))
-        settle(intake, results[-1], store=store_of(intake, intakes[0], store))
-    return confer(intakes, results, store)
+    for context, plan in zip(contexts, plans, strict=True):
+        results.append(ScreenResult(context.run_id, plan))
+        record_and_publish(context, results[-1], store=locate_copy(context, contexts[0], store))
+    return compare_opinions(contexts, results, store)
 
 
 @contextmanager
-def given(work: Callable[[], ScreenResult]) -> Iterator[None]:
+def run_in_flow(work: Callable[[], ScreenResult]) -> Iterator[None]:
     """Hand work to the flow `compute`, whose parameters are shown and sent to other processes.
 
     Parameters
@@ -187,7 +195,7 @@ def given(work: Callable[[], ScreenResult]) -> Iterator[None]:
         _WORK.reset(token)
 
 
-@flow(name="screen", flow_run_name=run_name)
+@flow(name="screen", flow_run_name=name_run)
 def compute(source: Path, output: Path, settings: ScreenSettings) -> ScreenResult:  # noqa: ARG001
     """Compute what is planned already: what Prefect sees of a run from the terminal.
 
@@ -203,7 +211,7 @@ def compute(source: Path, output: Path, settings: ScreenSettings) -> ScreenResul
     """
     # A function of its own, since Prefect sends this flow to other processes, and _WORK cannot go.
     result = _do_work()
-    return ended(result, result.told)
+    return complete_with_message(result, result.summary)
 
 
 def _do_work() -> ScreenResult:

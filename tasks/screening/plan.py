@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from tasks.crystals.enantiomorphs import Gallery
+from tasks.crystals.enantiomorphs import EnantiomorphIndex
 from tasks.failures import Failure
-from tasks.screening.classification import STAGE, classified
-from tasks.screening.decisions import Decision, Intake, Known, decide
-from tasks.screening.planning import STAGE_NAMES, Work, first_open_stage
-from tasks.screening.triage import affordable
-from tasks.sources import Read, Spread, raw_records
+from tasks.screening.classification import STAGE, classify_record
+from tasks.screening.decisions import Decision, RunContext, SeenRecords, decide
+from tasks.screening.planning import STAGE_NAMES, WorkItem, find_first_open_stage
+from tasks.screening.triage import select_affordable
+from tasks.sources import ParallelMap, Read, read_raw_records
 from tasks.storage import Dataset
 
 _BATCH = 200
@@ -29,7 +29,7 @@ class Plan:
         Input records by decision: ``screen``, ``skipped`` or ``failed``.
     classes : mapping from str to int
         Crystals by chirality class.
-    open : mapping from str to tuple of Work
+    open : mapping from str to tuple of WorkItem
         Structures by the first stage that has something left to do.
     failures : tuple of Failure
         Records that cannot be screened.
@@ -45,7 +45,7 @@ class Plan:
 
     outcomes: Mapping[str, int]
     classes: Mapping[str, int]
-    open: Mapping[str, tuple[Work, ...]]
+    open: Mapping[str, tuple[WorkItem, ...]]
     failures: tuple[Failure, ...]
     n_postponed: int = 0
     n_finished: int = 0
@@ -64,7 +64,7 @@ class Plan:
 
 
 def plan_screening(
-    intake: Intake,
+    context: RunContext,
     *,
     limit: int | None = None,
     budget: float | None = None,
@@ -72,14 +72,14 @@ def plan_screening(
     commit: bool = True,
     on_read: Callable[[int], None] = lambda _: None,
     on_open: Callable[[str], None] = lambda _: None,
-    read: Read = raw_records,
-    spread: Spread = map,
+    read: Read = read_raw_records,
+    parallel_map: ParallelMap = map,
 ) -> Plan:
     """Read a source, decide what to do with each record, and commit the decisions.
 
     Parameters
     ----------
-    intake : Intake
+    context : RunContext
         Source, dataset and settings.
     limit : int, optional
         Stop reading once so many structures have something left to do.
@@ -95,8 +95,8 @@ def plan_screening(
     on_open : callable
         Told the first open stage of each structure with something left to do, at once.
     read : callable
-        Like `raw_records`; may use another process.
-    spread : callable
+        Like `read_raw_records`; may use another process.
+    parallel_map : callable
         Like `map`; may use other processes, and gives the results in order.
 
     Returns
@@ -110,13 +110,15 @@ def plan_screening(
         When the source is missing or empty, or the potential cannot be loaded.
     """
     # What was given up because symmetry makes it worthless is wanted now.
-    retry = retry_failures or intake.settings.include_centrosymmetric
-    finder = _StageFinder.of(intake.dataset, retry_failures=retry)
-    decisions = _limited(_decisions(intake, finder, read, spread), limit, on_open)
-    return carried_out(decisions, intake.dataset if commit else None, on_read, budget)
+    retry = retry_failures or context.settings.include_centrosymmetric
+    finder = _StageFinder.from_dataset(context.dataset, retry_failures=retry)
+    decisions = _limit_decisions(
+        _decide_on_records(context, finder, read, parallel_map), limit, on_open
+    )
+    return commit_decisions(decisions, context.dataset if commit else None, on_read, budget)
 
 
-def carried_out(
+def commit_decisions(
     decisions: Iterator[Decision],
     dataset: Dataset | None,
     on_read: Callable[[int], None],
@@ -143,13 +145,13 @@ def carried_out(
     values: dict[str, float] = {}
     outcomes: Counter[str] = Counter()
     classes: Counter[str] = Counter()
-    opened: dict[str, list[Work]] = {stage: [] for stage in STAGE_NAMES}
+    opened: dict[str, list[WorkItem]] = {stage: [] for stage in STAGE_NAMES}
     failures: list[Failure] = []
     skipped: list[tuple[str, str]] = []
     n_finished = n_given_up = 0
     while batch := list(itertools.islice(decisions, _BATCH)):
         if dataset:
-            _commit(dataset, batch)
+            _commit_rows(dataset, batch)
         outcomes.update(decision.plan_row["outcome"] for decision in batch)
         classes.update(d.rows["materials"]["chirality_class"] for d in batch if d.rows)
         failures.extend(decision.failure for decision in batch if decision.failure)
@@ -163,7 +165,7 @@ def carried_out(
                 n_given_up += not decision.finished
         on_read(outcomes.total())
     works = {stage: tuple(works) for stage, works in opened.items() if works}
-    chosen = works if budget is None else affordable(works, values, budget)
+    chosen = works if budget is None else select_affordable(works, values, budget)
     n_postponed = sum(map(len, works.values())) - sum(map(len, chosen.values()))
     return Plan(
         outcomes,
@@ -185,23 +187,23 @@ class _StageFinder:
     succeeded: Mapping[str, frozenset[str]]
 
     @classmethod
-    def of(cls, dataset: Dataset, *, retry_failures: bool) -> "_StageFinder":
+    def from_dataset(cls, dataset: Dataset, *, retry_failures: bool) -> "_StageFinder":
         """Read the receipts; with `retry_failures` only results count as done."""
-        succeeded = {stage: dataset.succeeded_keys(stage) for stage in STAGE_NAMES}
+        succeeded = {stage: dataset.list_succeeded_keys(stage) for stage in STAGE_NAMES}
         if retry_failures:
             return cls(succeeded, succeeded)
-        return cls({stage: dataset.done_keys(stage) for stage in STAGE_NAMES}, succeeded)
+        return cls({stage: dataset.list_done_keys(stage) for stage in STAGE_NAMES}, succeeded)
 
-    def open_stage(self, work: Work | None) -> str | None:
+    def find_open_stage(self, work: WorkItem | None) -> str | None:
         """First stage with something left to do."""
-        return first_open_stage(work, self.done, self.succeeded) if work else None
+        return find_first_open_stage(work, self.done, self.succeeded) if work else None
 
-    def is_finished(self, work: Work | None) -> bool:
+    def is_finished(self, work: WorkItem | None) -> bool:
         """Whether the last stage has its result."""
         return work is not None and work.keys[-1] in self.succeeded[STAGE_NAMES[-1]]
 
 
-def _limited(
+def _limit_decisions(
     decisions: Iterable[Decision], limit: int | None, on_open: Callable[[str], None]
 ) -> Iterator[Decision]:
     """Stop after so many decisions that leave work."""
@@ -215,22 +217,25 @@ def _limited(
             return
 
 
-def _decisions(
-    intake: Intake, finder: _StageFinder, read: Read, spread: Spread
+def _decide_on_records(
+    context: RunContext, finder: _StageFinder, read: Read, parallel_map: ParallelMap
 ) -> Iterator[Decision]:
     """Decide on each record of the source, in order."""
-    settings = intake.settings
-    known, gallery = Known.of(settings.curation), Gallery[Work](settings.symmetry.symprec)
-    classify = partial(classified, source=intake.source, settings=settings)
-    for item in spread(classify, read(intake.source, settings.source)):
-        decision = decide(intake, item, known, gallery)
+    settings = context.settings
+    known, enantiomorphs = (
+        SeenRecords.from_settings(settings.curation),
+        EnantiomorphIndex[WorkItem](settings.symmetry.symprec),
+    )
+    classify = partial(classify_record, source=context.source, settings=settings)
+    for item in parallel_map(classify, read(context.source, settings.source)):
+        decision = decide(context, item, known, enantiomorphs)
         work = decision.work
         yield replace(
-            decision, open_stage=finder.open_stage(work), finished=finder.is_finished(work)
+            decision, open_stage=finder.find_open_stage(work), finished=finder.is_finished(work)
         )
 
 
-def _commit(dataset: Dataset, decisions: Iterable[Decision]) -> None:
+def _commit_rows(dataset: Dataset, decisions: Iterable[Decision]) -> None:
     """Commit the rows of some decisions."""
     tables: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for decision in decisions:

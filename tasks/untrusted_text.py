@@ -41,11 +41,11 @@ _NAMES: Final = {
 # But for point groups such as -43m, and negative numbers.
 _FORMULA: Final = re.compile(r"(?!-\d[\da-z.]*\Z)[-=+@＝＋－＠]")
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#!|<>~&])")
-SPELLED: Final = "chiralscreen.spelled"
+TRANSLITERATING: Final = "chiralscreen.spelled"
 """Name of the error handler of codecs that gives names in ASCII for what an encoding lacks."""
 
 
-def visible(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     r"""Spell out the characters that would act on a terminal instead of being read.
 
     Parameters
@@ -67,7 +67,7 @@ def visible(text: str) -> str:
     return _ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def in_unicode(text: str) -> str:
+def escape_surrogates(text: str) -> str:
     """Spell out what is no character, and can therefore be in no file of text.
 
     Parameters
@@ -83,7 +83,7 @@ def in_unicode(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def spelled(text: str, encoding: str) -> str:
+def transliterate(text: str, encoding: str) -> str:
     """Write with the characters of an encoding.
 
     Parameters
@@ -103,10 +103,10 @@ def spelled(text: str, encoding: str) -> str:
     >>> spelled("2 Å, SiO₂", "ascii")
     '2 Ang., SiO2'
     """
-    return text.encode(encoding, SPELLED).decode(encoding)
+    return text.encode(encoding, TRANSLITERATING).decode(encoding)
 
 
-def in_markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     r"""Write a text such that Markdown shows it in one line as it stands.
 
     Parameters
@@ -124,10 +124,10 @@ def in_markdown(text: str) -> str:
     >>> print(in_markdown("![x](http://example.org)"))
     \!\[x\]\(http://example.org\)
     """
-    return _MARKDOWN.sub(r"\\\1", visible(" ".join(text.splitlines())))
+    return _MARKDOWN.sub(r"\\\1", escape_control_characters(" ".join(text.splitlines())))
 
 
-def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":
+def escape_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
     """Keep spreadsheets from computing what a cell of text says.
 
     Parameters
@@ -142,26 +142,26 @@ def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":
         width, and control characters spelled out. Numbers stay, and so do texts such as the point
         group ``-43m``.
     """
-    return table.map(lambda value: _in_cell(value) if isinstance(value, str) else value)
+    return table.map(lambda value: _escape_cell(value) if isinstance(value, str) else value)
 
 
-def _in_cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     """Text of a cell."""
-    shown = visible(text)
+    shown = escape_control_characters(text)
     return f"'{shown}" if _FORMULA.match(shown) else shown
 
 
-def _spell(error: UnicodeError) -> tuple[str, int]:
+def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
     """Stand in for characters that an encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
+    return "".join(map(_name_in_ascii, error.object[error.start : error.end])), error.end
 
 
-def _in_ascii(character: str) -> str:
+def _name_in_ascii(character: str) -> str:
     """Name of a character, its letter without accents, or a question mark."""
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     return _NAMES.get(character) or plain or "?"
 
 
-codecs.register_error(SPELLED, _spell)
+codecs.register_error(TRANSLITERATING, _replace_unencodable)

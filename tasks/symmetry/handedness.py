@@ -42,8 +42,8 @@ from tasks.symmetry.classification import classify_space_group
 from tasks.symmetry.operations import (
     FloatArray,
     IntArray,
-    database_operations,
     find_dataset,
+    read_database_operations,
 )
 from tasks.tolerances import AS_MADE
 
@@ -79,7 +79,7 @@ class Handedness:
     criterion: HandCriterion
 
 
-def handedness(atoms: Atoms, symprec: float = AS_MADE) -> Handedness:
+def find_handedness(atoms: Atoms, symprec: float = AS_MADE) -> Handedness:
     """Find the hand of a crystal.
 
     Parameters
@@ -99,10 +99,10 @@ def handedness(atoms: Atoms, symprec: float = AS_MADE) -> Handedness:
     ValueError
         When spglib finds no symmetry.
     """
-    return handedness_in_group(atoms, int(find_dataset(atoms, symprec).number))
+    return find_handedness_in_group(atoms, int(find_dataset(atoms, symprec).number))
 
 
-def handedness_in_group(atoms: Atoms, number: int) -> Handedness:
+def find_handedness_in_group(atoms: Atoms, number: int) -> Handedness:
     """Find the hand of a crystal whose space group is known.
 
     Parameters
@@ -119,15 +119,15 @@ def handedness_in_group(atoms: Atoms, number: int) -> Handedness:
     """
     if classify_space_group(number).chirality_class != "II":
         return Handedness(0, 0.0, "none")
-    value = mean_dihedral_sine(atoms)
-    sign = screw_sign(number)
+    value = compute_mean_dihedral_sine(atoms)
+    sign = find_screw_sign(number)
     if sign:
         return Handedness(sign, value, "screw")
-    return Handedness(_sign(value, _ROUNDING), value, "structure")
+    return Handedness(_take_sign(value, _ROUNDING), value, "structure")
 
 
 @cache
-def screw_sign(number: int) -> Sign:
+def find_screw_sign(number: int) -> Sign:
     """Return the sense of the screw axes of highest order of a space group.
 
     Parameters
@@ -142,24 +142,24 @@ def screw_sign(number: int) -> Sign:
         have no sense or both, or where the group is not of the Sohncke type. Non-zero for the 22
         groups of the enantiomorphic pairs.
     """
-    operations = database_operations(number)
+    operations = read_database_operations(number)
     if np.any(np.linalg.det(operations.rotations) < 0):
         return 0
-    orders = [_order(rotation) for rotation in operations.rotations]
+    orders = [_find_order(rotation) for rotation in operations.rotations]
     highest = int(np.argmax(orders))
     if orders[highest] < 3:
         return 0
-    fraction = _screw_fraction(
+    fraction = _compute_screw_fraction(
         operations.rotations[highest],
         operations.translations[highest],
         operations.cartesian_rotations[highest],
         operations.lattice,
     )
     # Screw parts are quarters or sixths of a lattice vector: any small number tells zero.
-    return _sign(float(np.sin(2 * np.pi * fraction)), 1e-6)
+    return _take_sign(float(np.sin(2 * np.pi * fraction)), 1e-6)
 
 
-def mean_dihedral_sine(atoms: Atoms) -> float:
+def compute_mean_dihedral_sine(atoms: Atoms) -> float:
     """Return the mean sine of the dihedral angles of a crystal, a pseudoscalar.
 
     Parameters
@@ -175,24 +175,26 @@ def mean_dihedral_sine(atoms: Atoms) -> float:
     reach = _REACH * (atoms.get_volume() / len(atoms)) ** (1 / 3)
     i, j, lengths, vectors, cells = neighbor_list("ijdDS", atoms, reach)
     units = vectors / lengths[:, None]
-    decay = _bond_weights(i, j, lengths, reach)
+    decay = _compute_bond_weights(i, j, lengths, reach)
     weights = np.sqrt(atoms.numbers)
-    arms, norms = _arms(i, units, weights[j] * decay)
-    back = _reversed_bonds(i, j, cells)
+    arms, norms = _sum_arms(i, units, weights[j] * decay)
+    back = _find_reversed_bonds(i, j, cells)
     strength = weights[i] * weights[j] * decay
     triple = np.einsum("ba,ba->b", units, np.cross(arms, arms[back]))
     total = float(strength @ (norms * norms[back]))
     return float(strength @ triple) / total if total > 0 else 0.0
 
 
-def _bond_weights(i: IntArray, j: IntArray, lengths: FloatArray, reach: float) -> FloatArray:
+def _compute_bond_weights(
+    i: IntArray, j: IntArray, lengths: FloatArray, reach: float
+) -> FloatArray:
     """Weight f of each bond; lengths and reach in Å."""
     cut = (1 - (lengths / reach) ** 2) ** 3
     nearest = np.bincount(i, weights=cut * lengths**-_SOFT_POWER) ** (-1 / _SOFT_POWER)
     return np.asarray(cut * (nearest[i] * nearest[j] / lengths**2) ** _DECAY)
 
 
-def _arms(i: IntArray, units: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _sum_arms(i: IntArray, units: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weighted sum of the bonds of atom i seen along each of its bonds, and of their sines.
 
     Shapes (n_bonds, 3) and (n_bonds,). Along bond b: sum_a w_a g_ab r_a and sum_a w_a g_ab
@@ -208,7 +210,7 @@ def _arms(i: IntArray, units: FloatArray, weights: FloatArray) -> tuple[FloatArr
     return arms, norms
 
 
-def _reversed_bonds(i: IntArray, j: IntArray, cells: IntArray) -> IntArray:
+def _find_reversed_bonds(i: IntArray, j: IntArray, cells: IntArray) -> IntArray:
     """Index of the bond j -> i that belongs to each bond i -> j."""
     forward = np.lexsort(np.column_stack([cells, j, i]).T)
     backward = np.lexsort(np.column_stack([-cells, i, j]).T)
@@ -217,12 +219,12 @@ def _reversed_bonds(i: IntArray, j: IntArray, cells: IntArray) -> IntArray:
     return reversed_bonds
 
 
-def _order(rotation: IntArray) -> int:
+def _find_order(rotation: IntArray) -> int:
     """Order of a proper rotation."""
     return {-1: 2, 0: 3, 1: 4, 2: 6, 3: 1}[int(np.trace(rotation))]
 
 
-def _screw_fraction(
+def _compute_screw_fraction(
     rotation: IntArray, translation: FloatArray, cartesian: FloatArray, lattice: FloatArray
 ) -> float:
     """Advance per turn of 2 pi / n in units of the lattice period along the axis, modulo 1.
@@ -230,7 +232,7 @@ def _screw_fraction(
     The sum of the powers of the rotation is a (x) mu, with a the shortest lattice vector along the
     axis; mu . w is the advance and the greatest common divisor of mu the period.
     """
-    powers = [np.linalg.matrix_power(rotation, k) for k in range(_order(rotation))]
+    powers = [np.linalg.matrix_power(rotation, k) for k in range(_find_order(rotation))]
     total = np.sum(powers, axis=0)
     column = total[:, np.abs(total).sum(axis=0).argmax()]
     axis = column // np.gcd.reduce(column)
@@ -241,7 +243,7 @@ def _screw_fraction(
     return float(sense * advance)
 
 
-def _sign(value: float, tolerance: float) -> Sign:
+def _take_sign(value: float, tolerance: float) -> Sign:
     """Sign of a number, 0 within the tolerance."""
     if abs(value) <= tolerance:
         return 0

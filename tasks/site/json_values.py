@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 _DIGITS = 6
 
 
-def rounded(values: ArrayLike, decimals: int = 4) -> Any:  # noqa: ANN401 - nested lists
+def round_nested(values: ArrayLike, decimals: int = 4) -> Any:  # noqa: ANN401 - nested lists
     """Nested lists of numbers with few decimals.
 
     Parameters
@@ -36,7 +36,7 @@ def rounded(values: ArrayLike, decimals: int = 4) -> Any:  # noqa: ANN401 - nest
     return whole.tolist()
 
 
-def packed(values: ArrayLike) -> str:
+def pack_numbers(values: ArrayLike) -> str:
     """Numbers between -1 and 1 as base64 of little-endian 16-bit integers, 1 being 32767.
 
     Parameters
@@ -53,7 +53,7 @@ def packed(values: ArrayLike) -> str:
     return base64.b64encode(np.rint(clipped * 32767).astype("<i2").tobytes()).decode("ascii")
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - any cell of a table
+def to_json_value(value: Any) -> Any:  # noqa: ANN401 - any cell of a table
     """Cell of a table as JSON can hold it.
 
     Parameters
@@ -69,7 +69,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - any cell of a table
     if isinstance(value, float):
         return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [to_json_value(item) for item in value]
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.results.building import build_catalog
-from tasks.storage import Dataset, DatasetError, compact, prune, set_aside, upgrade_receipts
-from tasks.storage.exchange import pull, push
+from tasks.storage import Dataset, DatasetError, compact, prune, quarantine_chunks, upgrade_receipts
+from tasks.storage.object_store import pull, push
 from tests.tasks.storage import samples
 
 pytestmark = pytest.mark.slow
@@ -124,7 +124,7 @@ def test_a_chunk_that_was_damaged_here_comes_back_whole(url, tmp_path):
     before = rows(dataset)
     [part] = dataset.root.glob("parts/modes/*.parquet")
     part.write_bytes(part.read_bytes()[:-9])
-    set_aside(dataset.root, dataset.verify())
+    quarantine_chunks(dataset.root, dataset.verify())
     assert pull(url, dataset.root) == 1
     assert rows(dataset) == before
 

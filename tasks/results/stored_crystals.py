@@ -7,16 +7,16 @@ from typing import Literal
 from ase import Atoms
 from phonopy import Phonopy
 
-from tasks.crystals.rows import Row, atoms_of
+from tasks.crystals.rows import Row, read_atoms
 from tasks.failures import RemediableError
-from tasks.phonons.rows import interpolation_of
+from tasks.phonons.rows import interpolate_row
 from tasks.phonons.sum_rules import SumRules
-from tasks.sources import safe_id
+from tasks.sources import make_safe_id
 from tasks.storage import Dataset, TableSource
 from tasks.tables.declarations import PLANNED_KEYS
 
 
-def stored_interpolation(tables: TableSource, phonon_key: str) -> SumRules:
+def read_interpolation(tables: TableSource, phonon_key: str) -> SumRules:
     """Force constants of a screened crystal, fit for all q-points, as its modes were computed.
 
     Parameters
@@ -36,16 +36,16 @@ def stored_interpolation(tables: TableSource, phonon_key: str) -> SumRules:
     RemediableError
         When there is no such row.
     """
-    return interpolation_of(stored_constants(tables, phonon_key))
+    return interpolate_row(read_force_constants(tables, phonon_key))
 
 
-def stored_phonon(tables: TableSource, phonon_key: str) -> Phonopy:
+def read_stored_phonon(tables: TableSource, phonon_key: str) -> Phonopy:
     """Phonopy object of a screened crystal, whose force constants obey the sum rules.
 
     Parameters
     ----------
     tables, phonon_key
-        As of `stored_interpolation`.
+        As of `read_interpolation`.
 
     Returns
     -------
@@ -57,10 +57,10 @@ def stored_phonon(tables: TableSource, phonon_key: str) -> Phonopy:
     RemediableError
         When there are no such force constants.
     """
-    return stored_interpolation(tables, phonon_key).phonon
+    return read_interpolation(tables, phonon_key).phonon
 
 
-def stored_constants(tables: TableSource, phonon_key: str) -> Row:
+def read_force_constants(tables: TableSource, phonon_key: str) -> Row:
     """Force constants of a screened crystal.
 
     Parameters
@@ -87,27 +87,27 @@ def stored_constants(tables: TableSource, phonon_key: str) -> Row:
         message = f"the dataset has no force constants of key {phonon_key!r}"
         raise RemediableError(message, "see `chiralscreen verify` for damaged files")
     message = f"its force constants are not stored in {tables.root}"
-    raise RemediableError(message, how_to_compute(tables.root))
+    raise RemediableError(message, describe_computation(tables.root))
 
 
-def how_to_compute(folder: Path, material_id: str = "NAME", potential: object = None) -> str:
+def describe_computation(folder: Path, material_id: str = "NAME", potential: object = None) -> str:
     """Say in one line how what a folder of tables lacks of a crystal is computed.
 
     Parameters
     ----------
     folder, material_id, potential
-        As of `commands_to_compute`.
+        As of `list_commands`.
 
     Returns
     -------
     str
         Its two commands.
     """
-    export, show = commands_to_compute(folder, material_id, potential)
+    export, show = list_commands(folder, material_id, potential)
     return f"`{export}` writes the relaxed crystal, `{show}` computes all of it anew"
 
 
-def commands_to_compute(
+def list_commands(
     folder: Path, material_id: str = "NAME", potential: object = None
 ) -> tuple[str, str]:
     """Tell the commands that compute what a folder of tables lacks of a crystal.
@@ -128,11 +128,11 @@ def commands_to_compute(
     """
     export = shlex.join(["chiralscreen", "export", str(folder), material_id])
     with_it = ["--potential", potential] if isinstance(potential, str) else []
-    show = shlex.join(["chiralscreen", "show", f"{safe_id(material_id)}.cif", *with_it])
+    show = shlex.join(["chiralscreen", "show", f"{make_safe_id(material_id)}.cif", *with_it])
     return export, show
 
 
-def stored_crystal(
+def read_crystal(
     tables: TableSource, table: Literal["materials", "relaxations"], row: Row
 ) -> Atoms:
     """Crystal of a material as given, or relaxed.
@@ -160,6 +160,6 @@ def stored_crystal(
     key = row[PLANNED_KEYS[table]]
     found = tables.read(table, keys=[key]).to_pylist() if isinstance(key, str) else []
     if found and found[0]["numbers"] is not None:
-        return atoms_of(found[0])
+        return read_atoms(found[0])
     message = f"{tables.root} holds no coordinates of {row['material_id']!r} in table {table}"
     raise RemediableError(message, f"take them from its source: {row['source_record']}")

@@ -8,8 +8,8 @@ from ase.spacegroup import crystal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.symmetry import classify_space_group, handedness
-from tasks.symmetry.hand import mean_dihedral_sine, screw_sign
+from tasks.symmetry import classify_space_group, find_handedness
+from tasks.symmetry.handedness import compute_mean_dihedral_sine, find_screw_sign
 from tests.crystals import (
     CHIRAL_PAIRS,
     diamond,
@@ -60,7 +60,7 @@ def helix(sense, radius=1.3, rise=1.9):
 def test_screws_tell_the_hand_of_the_22_groups_alone():
     """3_1, 4_1, 6_1 and 6_2 are right-handed; 4_1 32 is 213."""
     left = {*CHIRAL_PAIRS, *CHIRAL_PAIRS.values()} - RIGHT_SCREWS
-    found = {number: screw_sign(number) for number in range(1, 231)}
+    found = {number: find_screw_sign(number) for number in range(1, 231)}
     assert {number for number, sign in found.items() if sign > 0} == RIGHT_SCREWS
     assert {number for number, sign in found.items() if sign < 0} == left
 
@@ -69,7 +69,7 @@ def test_screws_tell_the_hand_of_the_22_groups_alone():
 def test_every_sohncke_type_has_two_hands(number):
     """The hand is decided and the mirror image has the other, with the opposite value."""
     atoms = random_crystal(number)
-    found, mirrored = handedness(atoms), handedness(inverted(atoms))
+    found, mirrored = find_handedness(atoms), find_handedness(inverted(atoms))
     assert found.sign == -mirrored.sign != 0
     assert found.value == pytest.approx(-mirrored.value, rel=1e-6)
     assert abs(found.value) > 1e-6
@@ -82,7 +82,7 @@ def test_every_sohncke_type_has_two_hands(number):
 )
 def test_hands_of_known_crystals(make):
     """Also where the number is the same for both hands (FeSi, NaClO3: 198)."""
-    right, left = handedness(make(), 1e-4), handedness(inverted(make()), 1e-4)
+    right, left = find_handedness(make(), 1e-4), find_handedness(inverted(make()), 1e-4)
     assert {right.sign, left.sign} == {-1, 1}
     assert abs(right.value) > 1e-3
     assert right.value == pytest.approx(-left.value, rel=1e-6)
@@ -90,31 +90,33 @@ def test_hands_of_known_crystals(make):
 
 def test_quartz_of_both_space_groups():
     """P3_121 is the right-handed screw, P3_221 the left-handed one."""
-    left = handedness(quartz(154), 1e-4)
-    right = handedness(inverted(quartz(154)), 1e-4)
+    left = find_handedness(quartz(154), 1e-4)
+    right = find_handedness(inverted(quartz(154)), 1e-4)
     assert (right.sign, left.sign) == (1, -1)
     assert right.criterion == left.criterion == "screw"
 
 
 def test_right_handed_helix_is_positive():
     """The chain of dihedral angles of a right-handed helix turns clockwise along it."""
-    assert mean_dihedral_sine(helix(1)) > 0.5
-    assert mean_dihedral_sine(helix(-1)) == pytest.approx(-mean_dihedral_sine(helix(1)))
-    assert handedness(tellurium(), 1e-4).value > 0.1
+    assert compute_mean_dihedral_sine(helix(1)) > 0.5
+    assert compute_mean_dihedral_sine(helix(-1)) == pytest.approx(
+        -compute_mean_dihedral_sine(helix(1))
+    )
+    assert find_handedness(tellurium(), 1e-4).value > 0.1
 
 
 @pytest.mark.parametrize("number", [n for n in sampled_groups() if n not in SOHNCKE])
 def test_crystals_with_improper_operations_have_no_hand(number):
     atoms = random_crystal(number)
-    found = handedness(atoms)
+    found = find_handedness(atoms)
     assert (found.sign, found.value, found.criterion) == (0, 0.0, "none")
-    assert abs(mean_dihedral_sine(atoms)) < 1e-12
+    assert abs(compute_mean_dihedral_sine(atoms)) < 1e-12
 
 
 @pytest.mark.parametrize("make", [diamond, zincblende, wurtzite, rutile])
 def test_achiral_crystals_have_no_hand(make):
-    assert handedness(make()).sign == 0
-    assert abs(mean_dihedral_sine(make())) < 1e-12
+    assert find_handedness(make()).sign == 0
+    assert abs(compute_mean_dihedral_sine(make())) < 1e-12
 
 
 @settings(max_examples=25, deadline=None)
@@ -129,7 +131,9 @@ def test_description_of_the_crystal_does_not_matter(number, seed):
     scale = rng.uniform(0.5, 2.0)
     large.set_cell(scale * large.cell.array @ random_rotation(seed).T, scale_atoms=True)
     large.wrap()
-    assert mean_dihedral_sine(large) == pytest.approx(mean_dihedral_sine(atoms), rel=1e-8)
+    assert compute_mean_dihedral_sine(large) == pytest.approx(
+        compute_mean_dihedral_sine(atoms), rel=1e-8
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -142,7 +146,7 @@ def test_value_is_continuous(number, seed):
     for size in (1e-4, 1e-5):
         moved = atoms.copy()
         moved.positions += size * step
-        changes.append(mean_dihedral_sine(moved) - mean_dihedral_sine(atoms))
+        changes.append(compute_mean_dihedral_sine(moved) - compute_mean_dihedral_sine(atoms))
     assert abs(changes[0]) < 1e-2
     assert abs(changes[0] - 10 * changes[1]) < 1e-5
 
@@ -157,7 +161,7 @@ def test_value_vanishes_on_the_way_to_an_achiral_crystal():
     for fraction in (0.0, 0.9, 0.99, 1.0):
         atoms = start.copy()
         atoms.set_scaled_positions(start.get_scaled_positions() + fraction * offset)
-        values.append(abs(mean_dihedral_sine(atoms)))
+        values.append(abs(compute_mean_dihedral_sine(atoms)))
     assert values[0] > values[1] > values[2] > values[3]
     assert values[3] < 1e-12
 
@@ -173,6 +177,6 @@ def test_species_alone_can_make_a_crystal_chiral():
     cell = np.diag([5.0, 5.0, 9.0])
     wound = Atoms(species, cell=cell, scaled_positions=sites, pbc=True)
     plain = Atoms([9] * 16, cell=cell, scaled_positions=sites, pbc=True)
-    assert handedness(plain).sign == 0
-    assert handedness(wound).sign == -handedness(inverted(wound)).sign != 0
-    assert abs(handedness(wound).value) > 1e-3
+    assert find_handedness(plain).sign == 0
+    assert find_handedness(wound).sign == -find_handedness(inverted(wound)).sign != 0
+    assert abs(find_handedness(wound).value) > 1e-3

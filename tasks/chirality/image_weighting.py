@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.chirality.brillouin import helicity_size
+from tasks.chirality.brillouin import compute_helicity_size
 from tasks.chirality.settings import ChiralitySettings
-from tasks.chirality.statistics import N_TRANSLATIONS, zone_statistics
-from tasks.chirality.tensor import TensorResult, ThermalSample, mean_response
-from tasks.phonons.fourier import Crystal
+from tasks.chirality.statistics import N_TRANSLATIONS, compute_zone_statistics
+from tasks.chirality.tensor import TensorResult, ThermalSample, compute_mean_response
+from tasks.phonons.fourier import HarmonicCrystal
 
 if TYPE_CHECKING:
     from tasks.chirality.analysis import ModeSample
@@ -26,26 +26,26 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 # Share of the q-points that are drawn, and the least number: docs/trust.md tells the error.
-_SHARE: Final = 1 / 12
-_LEAST: Final = 8
+_DRAWN_SHARE: Final = 1 / 12
+_MIN_POINTS: Final = 8
 # A quantity below this fraction of its scale is rounding noise.
 _NOISE: Final = 1e-6
 
 
 @dataclass(frozen=True)
-class Divisions:
+class ImageWeightings:
     """The crystal with its force constants divided otherwise.
 
     Attributes
     ----------
     other : phonopy.Phonopy or Interpolation
         By other weights; the sum rules hold.
-    usual : phonopy.Phonopy
+    equal_shares : phonopy.Phonopy
         Among the nearest images, as the supercell gives them; the sum rules are violated.
     """
 
-    other: Crystal
-    usual: Crystal
+    other: HarmonicCrystal
+    equal_shares: HarmonicCrystal
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ZoneNumbers:
     tensor: FloatArray
 
 
-def drawn_points(weights: IntArray) -> tuple[IntArray, IntArray]:
+def sample_q_points(weights: IntArray) -> tuple[IntArray, IntArray]:
     """Draw q-points of a mesh at even steps of their summed weights.
 
     Parameters
@@ -71,7 +71,7 @@ def drawn_points(weights: IntArray) -> tuple[IntArray, IntArray]:
     counts : ndarray of int, shape (n,)
         Their weights in means over the drawn ones.
     """
-    number = max(_LEAST, int(np.ceil(_SHARE * len(weights))))
+    number = max(_MIN_POINTS, int(np.ceil(_DRAWN_SHARE * len(weights))))
     if number >= len(weights):
         return np.arange(len(weights)), weights
     steps = (np.arange(number) + 0.5) / number * weights.sum()
@@ -79,7 +79,7 @@ def drawn_points(weights: IntArray) -> tuple[IntArray, IntArray]:
     return np.unique(rows, return_counts=True)
 
 
-def zone_numbers(
+def compute_zone_numbers(
     sample: "ModeSample", thermal: ThermalSample, counts: IntArray, settings: ChiralitySettings
 ) -> ZoneNumbers:
     """Numbers of one division at the drawn q-points.
@@ -102,12 +102,12 @@ def zone_numbers(
     """
     cutoff = settings.frequency_cutoff
     counted = (sample.modes.frequencies >= -cutoff) & thermal.counted
-    sizes = helicity_size(sample.momentum, sample.images)
-    mean = zone_statistics(sizes, counts, counted).optical_mean
-    return ZoneNumbers(mean, mean_response(thermal, settings.temperatures, cutoff))
+    sizes = compute_helicity_size(sample.angular_momentum, sample.images)
+    mean = compute_zone_statistics(sizes, counts, counted).optical_mean
+    return ZoneNumbers(mean, compute_mean_response(thermal, settings.temperatures, cutoff))
 
 
-def zone_spread(
+def compare_zones(
     tensor: TensorResult, helicity: float, here: ZoneNumbers, there: ZoneNumbers
 ) -> dict[str, Any]:
     """Fields of the record that tell what another division changes in the zone.
@@ -139,7 +139,7 @@ def zone_spread(
     }
 
 
-def axis_spread(linear: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
+def compare_axes(linear: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
     """Fields of the record that tell what another division changes along the axes.
 
     Parameters
@@ -160,7 +160,7 @@ def axis_spread(linear: Sequence[float], other: Sequence[float]) -> dict[str, An
     }
 
 
-def optical_shift(frequencies: FloatArray, usual: FloatArray, counts: IntArray) -> float:
+def compute_optical_shift(frequencies: FloatArray, usual: FloatArray, counts: IntArray) -> float:
     """Mean change of the optical frequencies.
 
     Parameters

@@ -9,19 +9,19 @@ from typing import Any
 
 import torch
 
-from flows.isolation import isolated
-from flows.planning import alone, in_turn, intake_of
+from flows.isolation import map_isolated
+from flows.parallel_map import map_records
+from flows.planning import exclusive_run, follow_earlier_runs, make_run_context
 from flows.reading import read_records
 from flows.result import ScreenResult
-from flows.runs import commit_run, potential_of
-from flows.spread import spread
-from flows.waiting import DOING
+from flows.runs import load_run_potential, record_run
+from flows.status_line import STAGE_ACTIVITIES
 from tasks.crystals.curation import CENTROSYMMETRIC
 from tasks.failures import Failure, RemediableError
 from tasks.results.building import build_catalog
-from tasks.screening.decisions import Intake
+from tasks.screening.decisions import RunContext
 from tasks.screening.external import plan_analysis
-from tasks.screening.intake import Plan, plan_screening
+from tasks.screening.plan import Plan, plan_screening
 from tasks.screening.planning import STAGE_NAMES
 from tasks.screening.settings import ScreenSettings
 from tasks.screening.stages import StageReport, run_stage
@@ -69,17 +69,17 @@ def compute_crystal(
     is_phonopy = file.name.endswith(_PHONOPY)
     if not is_phonopy:
         require_one_crystal(file, settings)
-    intake = intake_of(file, output, settings, device)
-    intake = replace(intake, kind="analyze") if is_phonopy else intake
-    with alone(intake):
-        intake = in_turn(intake)
-        plan = _plan_analysis(intake, file) if is_phonopy else _plan_screening(intake)
-        reports = tuple(_reports(intake, plan, device, tell))
-        commit_run(intake, ScreenResult(intake.run_id, plan, reports))
-        build_catalog(intake.dataset)
-    _require_a_candidate(intake, plan)
+    context = make_run_context(file, output, settings, device)
+    context = replace(context, kind="analyze") if is_phonopy else context
+    with exclusive_run(context):
+        context = follow_earlier_runs(context)
+        plan = _plan_analysis(context, file) if is_phonopy else _plan_one_crystal(context)
+        reports = tuple(_run_open_stages(context, plan, device, tell))
+        record_run(context, ScreenResult(context.run_id, plan, reports))
+        build_catalog(context.dataset)
+    _require_candidate(context, plan)
     failed = itertools.chain.from_iterable(report.failures for report in reports)
-    return _planned(intake)["material_id"], next(failed, None)
+    return _read_decision(context)["material_id"], next(failed, None)
 
 
 def require_one_crystal(file: Path, settings: ScreenSettings) -> None:
@@ -103,48 +103,50 @@ def require_one_crystal(file: Path, settings: ScreenSettings) -> None:
         raise RemediableError(f"{file} holds more than one crystal", remedy)
 
 
-def _plan_screening(intake: Intake) -> Plan:
-    limited = partial(spread, workers=1, limits=intake.settings.source)
-    return plan_screening(intake, retry_failures=True, read=read_records, spread=limited)
+def _plan_one_crystal(context: RunContext) -> Plan:
+    limited = partial(map_records, workers=1, limits=context.settings.source)
+    return plan_screening(context, retry_failures=True, read=read_records, parallel_map=limited)
 
 
-def _plan_analysis(intake: Intake, file: Path) -> Plan:
-    return plan_analysis(intake, [file], partial(isolated, preload=(plan_analysis.__module__,)))
+def _plan_analysis(context: RunContext, file: Path) -> Plan:
+    return plan_analysis(
+        context, [file], partial(map_isolated, preload=(plan_analysis.__module__,))
+    )
 
 
-def _reports(
-    intake: Intake, plan: Plan, device: str, tell: Callable[[str], None]
+def _run_open_stages(
+    context: RunContext, plan: Plan, device: str, tell: Callable[[str], None]
 ) -> Iterator[StageReport]:
     """Run the stages that are open, up to one that fails."""
-    settings = intake.settings
+    settings = context.settings
     for first, works in plan.open.items():
         for stage in STAGE_NAMES[STAGE_NAMES.index(first) :]:
-            tell(DOING[stage])
+            tell(STAGE_ACTIVITIES[stage])
             report = run_stage(
                 stage,
                 works,
-                intake.dataset,
+                context.dataset,
                 settings,
-                lambda: potential_of(settings.potential, device),
+                lambda: load_run_potential(settings.potential, device),
             )
             yield report
             if not report.succeeded:
                 return
 
 
-def _require_a_candidate(intake: Intake, plan: Plan) -> None:
+def _require_candidate(context: RunContext, plan: Plan) -> None:
     """Raise what kept the crystal from the stages."""
     for failure in plan.failures:
         raise RemediableError(failure.message, failure.remedy)
-    row = _planned(intake)
+    row = _read_decision(context)
     if row["outcome"] == "skipped":
         forbidden = row["reason"] == CENTROSYMMETRIC
         remedy = "--all computes it" if forbidden else "change the group curation of the settings"
         raise RemediableError(f"{row['material_id']} is skipped: {row['reason']}", remedy)
 
 
-def _planned(intake: Intake) -> dict[str, Any]:
+def _read_decision(context: RunContext) -> dict[str, Any]:
     """Decision of this run."""
-    rows: list[dict[str, Any]] = intake.dataset.read("plan").to_pylist()
-    [row] = [row for row in rows if row["run_id"] == intake.run_id]
+    rows: list[dict[str, Any]] = context.dataset.read("plan").to_pylist()
+    [row] = [row for row in rows if row["run_id"] == context.run_id]
     return row

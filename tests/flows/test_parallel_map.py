@@ -10,9 +10,9 @@ from functools import partial
 import psutil
 import pytest
 
-from flows.spread import spread
+from flows.parallel_map import map_records
 from tasks.failures import Failure, RemediableError
-from tasks.sources import RawRecord, SourceSettings, read_failure
+from tasks.sources import RawRecord, SourceSettings, make_read_failure
 from tests.flows.misbehaviour import behave, grow
 
 LIMITS = SourceSettings(record_seconds=300.0, record_memory=0.5)
@@ -35,25 +35,25 @@ def records(*texts: str) -> Iterator[RawRecord]:
         yield RawRecord(f"r{index}", "cif", text, f"file#{index}")
 
 
-spread_2 = partial(spread, of_record, workers=2, limits=LIMITS)
+spread_2 = partial(map_records, of_record, workers=2, limits=LIMITS)
 
 
 @pytest.mark.parametrize(("count", "workers"), [(0, 2), (1, 2), (100, 1), (300, 3)])
 def test_order_and_completeness(count, workers):
     texts = [f"t{k}" for k in range(count)]
-    found = list(spread(of_record, records(*texts), workers=workers, limits=LIMITS))
+    found = list(map_records(of_record, records(*texts), workers=workers, limits=LIMITS))
     assert [told[0] for told in found] == texts
     assert len({told[1] for told in found}) <= workers
     assert os.getpid() not in {told[1] for told in found}
 
 
 def test_one_process_serves_many_records():
-    found = list(spread(of_record, records(*"abcdefgh"), workers=1, limits=LIMITS))
+    found = list(map_records(of_record, records(*"abcdefgh"), workers=1, limits=LIMITS))
     assert len({told[1] for told in found}) == 1
 
 
 def test_failures_are_passed_on():
-    failure = read_failure(RemediableError("wrong", "correct it"), "file#7")
+    failure = make_read_failure(RemediableError("wrong", "correct it"), "file#7")
     assert list(spread_2([failure])) == [failure]
 
 
@@ -69,7 +69,7 @@ def test_a_record_that_ends_its_process_is_one_failure():
 def test_a_record_that_hangs_is_one_failure_and_its_process_ends():
     list(spread_2(records("a")))
     limits = SourceSettings(record_seconds=5.0)
-    first, hung, last = spread(of_record, records("a", "hang", "b"), workers=1, limits=limits)
+    first, hung, last = map_records(of_record, records("a", "hang", "b"), workers=1, limits=limits)
     assert (first[0], last[0]) == ("a", "b")
     assert hung.message == "it took more than 5 s"
     assert not psutil.pid_exists(first[1])
@@ -78,9 +78,9 @@ def test_a_record_that_hangs_is_one_failure_and_its_process_ends():
 def test_memory_is_bounded_beyond_what_the_interpreter_has():
     """Two GiB do not fit into half of one, though the libraries alone have reserved more."""
     small, large = LIMITS, LIMITS.model_copy(update={"record_memory": 3.0})
-    [[found, _]] = spread(of_record, records("grow"), workers=1, limits=small)
+    [[found, _]] = map_records(of_record, records("grow"), workers=1, limits=small)
     assert found == "-1"
-    [[found, _]] = spread(of_record, records("grow"), workers=1, limits=large)
+    [[found, _]] = map_records(of_record, records("grow"), workers=1, limits=large)
     assert found == str(2 * 2**30)
 
 

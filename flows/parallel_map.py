@@ -8,17 +8,17 @@ from queue import LifoQueue
 from typing import TypeVar
 
 from flows.isolation import READERS, IsolatedWorker, start_server
-from flows.reading import limits_of
+from flows.reading import read_limits
 from tasks.failures import Failure, RemediableError
-from tasks.sources import RawRecord, SourceSettings, read_failure
+from tasks.sources import RawRecord, SourceSettings, make_read_failure
 
 Result = TypeVar("Result")
 OfRecord = Callable[[RawRecord | Failure], Result]
 
-_AHEAD = 8  # records per process that wait for it, or for an earlier one
+_RECORDS_AHEAD = 8  # records per process that wait for it, or for an earlier one
 
 
-def spread(
+def map_records(
     function: OfRecord[Result],
     records: Iterable[RawRecord | Failure],
     *,
@@ -45,26 +45,29 @@ def spread(
         process, the function gets the failure.
     """
     start_server(READERS)
-    crew = [IsolatedWorker(partial(_alone, function), limits_of(limits)) for _ in range(workers)]
+    worker_options = [
+        IsolatedWorker(partial(_yield_result, function), read_limits(limits))
+        for _ in range(workers)
+    ]
     idle: LifoQueue[IsolatedWorker[RawRecord, Result]] = LifoQueue()
-    for worker in reversed(crew):
+    for worker in reversed(worker_options):
         idle.put(worker)
     threads, ahead = ThreadPoolExecutor(workers), deque[Future[Result]]()
     try:
         for record in records:
-            ahead.append(threads.submit(_applied, function, record, idle))
-            if len(ahead) >= _AHEAD * workers:
+            ahead.append(threads.submit(_apply_to_record, function, record, idle))
+            if len(ahead) >= _RECORDS_AHEAD * workers:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-        for worker in crew:
+        for worker in worker_options:
             worker.close()
         threads.shutdown()
 
 
-def _applied(
+def _apply_to_record(
     function: OfRecord[Result],
     record: RawRecord | Failure,
     idle: "LifoQueue[IsolatedWorker[RawRecord, Result]]",
@@ -74,14 +77,14 @@ def _applied(
         return function(record)
     worker = idle.get()
     try:
-        [result] = worker.results(record)
+        [result] = worker.apply(record)
     except RemediableError as error:
-        return function(read_failure(error, record.source_record))
+        return function(make_read_failure(error, record.source_record))
     finally:
         idle.put(worker)
     return result
 
 
-def _alone(function: OfRecord[Result], record: RawRecord) -> Iterator[Result]:
+def _yield_result(function: OfRecord[Result], record: RawRecord) -> Iterator[Result]:
     """Only result of a record."""
     yield function(record)

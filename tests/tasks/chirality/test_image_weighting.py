@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.chirality import ChiralitySettings, Divisions, analyze_force_constants
-from tasks.chirality.spread import drawn_points
+from tasks.chirality import ChiralitySettings, ImageWeightings, analyze_force_constants
+from tasks.chirality.image_weighting import sample_q_points
 from tests.crystals import rocksalt, spring_phonon, tellurium
 
 CLASSICAL = 1e5  # K
@@ -27,12 +27,12 @@ def softer():
 
 @pytest.fixture(scope="module")
 def record(chiral, softer):
-    return analyze_force_constants(chiral, SETTINGS, Divisions(softer, softer)).record
+    return analyze_force_constants(chiral, SETTINGS, ImageWeightings(softer, softer)).record
 
 
 def test_drawn_points_stand_for_the_mesh():
     weights = np.random.default_rng(0).integers(1, 13, 600)
-    rows, counts = drawn_points(weights)
+    rows, counts = sample_q_points(weights)
     assert counts.sum() == len(weights) / 12
     assert len(np.unique(rows)) == len(rows)
     smooth = np.sin(np.arange(len(weights)) / 100)
@@ -41,12 +41,12 @@ def test_drawn_points_stand_for_the_mesh():
 
 
 def test_few_points_are_all_taken_with_their_weights():
-    rows, counts = drawn_points(np.array([1, 6, 3]))
+    rows, counts = sample_q_points(np.array([1, 6, 3]))
     assert (rows.tolist(), counts.tolist()) == ([0, 1, 2], [1, 6, 3])
 
 
 def test_a_division_that_changes_nothing_has_no_spread(chiral):
-    found = analyze_force_constants(chiral, SETTINGS, Divisions(chiral, chiral)).record
+    found = analyze_force_constants(chiral, SETTINGS, ImageWeightings(chiral, chiral)).record
     spreads = [found.helicity_spread, *found.tensor_spread, *found.splitting_spread]
     assert max(*spreads, found.optical_shift) < 1e-10
     np.testing.assert_allclose(found.tensor_other, found.tensor, atol=1e-20)
@@ -66,9 +66,11 @@ def test_softer_force_constants_change_what_depends_on_frequencies(record):
 
 
 def test_the_shift_of_optical_frequencies_is_that_of_the_softer_crystal(chiral, record):
-    from tasks.chirality.modes import modes_at
+    from tasks.chirality.modes import compute_modes
 
-    frequencies = modes_at(chiral, np.random.default_rng(0).uniform(-0.5, 0.5, (50, 3))).frequencies
+    frequencies = compute_modes(
+        chiral, np.random.default_rng(0).uniform(-0.5, 0.5, (50, 3))
+    ).frequencies
     expected = (1 - SOFTER) * frequencies[:, 3:].mean()
     assert record.optical_shift == pytest.approx(expected, rel=0.05)
 
@@ -76,7 +78,7 @@ def test_the_shift_of_optical_frequencies_is_that_of_the_softer_crystal(chiral, 
 def test_what_symmetry_forbids_has_no_spread():
     phonon = spring_phonon(rocksalt(), 1)
     other = spring_phonon(rocksalt(), 2)
-    found = analyze_force_constants(phonon, SETTINGS, Divisions(other, other)).record
+    found = analyze_force_constants(phonon, SETTINGS, ImageWeightings(other, other)).record
     assert found.helicity_spread is None
     assert np.isnan(found.tensor_spread).all()
     assert found.splitting_spread == ()

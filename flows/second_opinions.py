@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flows.catalogue import renew_catalogue
-from flows.logs import run_logger
+from flows.logs import get_logger
 from flows.result import ScreenResult
 from tasks.failures import RemediableError
 from tasks.results.agreement import commit_agreement, compare_datasets
-from tasks.screening.decisions import Intake
+from tasks.screening.decisions import RunContext
 
 
-def confer(
-    intakes: Sequence[Intake], results: Sequence[ScreenResult], store: str | None = None
+def compare_opinions(
+    contexts: Sequence[RunContext], results: Sequence[ScreenResult], store: str | None = None
 ) -> ScreenResult:
     """Compare the second opinion of a run with the first, whose catalogue then tells of both.
 
     Parameters
     ----------
-    intakes : sequence of Intake
+    contexts : sequence of RunContext
         One, or the first and the second opinion; both with a catalogue.
     results : sequence of ScreenResult
         What was done for each.
@@ -30,22 +30,22 @@ def confer(
     ScreenResult
         That of the first, with what of all was lost.
     """
-    for second in intakes[1:]:
-        _compare(intakes[0], second, store)
+    for second in contexts[1:]:
+        _compare(contexts[0], second, store)
     return replace(results[0], lost=tuple(name for result in results for name in result.lost))
 
 
-def _compare(first: Intake, second: Intake, store: str | None) -> None:
+def _compare(first: RunContext, second: RunContext, store: str | None) -> None:
     """Commit what is new in the comparison of two datasets, and renew catalogue and report."""
     rows = []
     try:
         for found in compare_datasets(first.dataset, second.dataset):
             if isinstance(found, str):
-                run_logger().warning("second opinion: %s", found)
+                get_logger().warning("second opinion: %s", found)
             else:
                 rows.append(found)
     except RemediableError as error:
-        run_logger().warning("second opinion: %s", error)
+        get_logger().warning("second opinion: %s", error)
     if not rows:
         return
     commit_agreement(first.dataset, rows)

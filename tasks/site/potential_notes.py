@@ -37,7 +37,7 @@ _UNKNOWN = PotentialNote(
 )
 
 
-def potential_note(name: str | None, run: Mapping[str, Any] | None) -> PotentialNote:
+def get_potential_note(name: str | None, run: Mapping[str, Any] | None) -> PotentialNote:
     """Limits of a potential.
 
     Parameters

@@ -14,22 +14,22 @@ from typing import Any
 
 import fsspec  # type: ignore[import-untyped]
 
-from tasks.folders import receipts_folder
-from tasks.storage.durable import discard, file_digest, publish, stage_file, write_durably
+from tasks.folders import get_receipts_folder
+from tasks.storage.durable import compute_file_digest, discard, publish, stage_file, write_durably
 from tasks.storage.errors import DatasetError
 from tasks.storage.receipts import (
     RECEIPT_FORMAT,
     PartFile,
     Receipt,
-    chunk_of,
-    format_of,
-    parsed_old_receipt,
-    parsed_receipt,
+    list_receipt_paths,
+    name_receipt,
+    parse_chunk_name,
+    parse_format,
+    parse_old_receipt,
+    parse_receipt,
     read_receipt,
-    receipt_name,
-    receipt_paths,
 )
-from tasks.storage.snapshot import live, load_receipts, part_path
+from tasks.storage.snapshot import drop_superseded, get_part_path, load_receipts
 
 
 def pull(url: str, root: Path) -> int:
@@ -53,17 +53,20 @@ def pull(url: str, root: Path) -> int:
     DatasetError
         When the store cannot be read, or has not what its receipts say.
     """
-    store = _store(url)
-    here = [read_receipt(path) for path in receipt_paths(receipts_folder(root))]
+    store = _open_store(url)
+    here = [read_receipt(path) for path in list_receipt_paths(get_receipts_folder(root))]
     known = {receipt.chunk for receipt in here}
-    absent = [path for chunk, path in store.receipts().items() if chunk not in known]
-    found = {path: (_parsed(path, content), content) for path, content in store.read(absent)}
-    held = {receipt.chunk for receipt in live([*here, *(receipt for receipt, _ in found.values())])}
+    absent = [path for chunk, path in store.list_receipts().items() if chunk not in known]
+    found = {path: (_parse_receipt(path, content), content) for path, content in store.read(absent)}
+    held = {
+        receipt.chunk
+        for receipt in drop_superseded([*here, *(receipt for receipt, _ in found.values())])
+    }
     wanted = {path: pair for path, pair in found.items() if pair[0].chunk in held}
     for path, (receipt, content) in wanted.items():
         for table, part in receipt.files.items():
-            store.fetch(part_path(root, table, receipt.chunk), root, part)
-        _place(receipts_folder(root) / path.name, content)
+            store.fetch(get_part_path(root, table, receipt.chunk), root, part)
+        _place_file(get_receipts_folder(root) / path.name, content)
     return len(wanted)
 
 
@@ -89,12 +92,18 @@ def push(root: Path, url: str, *, catalog: bool = True) -> int:
     DatasetError
         When the store cannot be written; what was sent is no harm, and counts or is sent again.
     """
-    store = _store(url)
-    there = {chunk for chunk, path in store.receipts().items() if format_of(path) >= RECEIPT_FORMAT}
+    store = _open_store(url)
+    there = {
+        chunk
+        for chunk, path in store.list_receipts().items()
+        if parse_format(path) >= RECEIPT_FORMAT
+    }
     sent = [receipt for receipt in load_receipts(root) if receipt.chunk not in there]
-    parts = [part_path(root, table, receipt.chunk) for receipt in sent for table in receipt.files]
+    parts = [
+        get_part_path(root, table, receipt.chunk) for receipt in sent for table in receipt.files
+    ]
     store.send(parts, root)
-    store.send([receipts_folder(root) / receipt_name(receipt.chunk) for receipt in sent], root)
+    store.send([get_receipts_folder(root) / name_receipt(receipt.chunk) for receipt in sent], root)
     if catalog:
         store.send(sorted(root.glob("catalog/*.parquet")), root)
     return len(sent)
@@ -108,28 +117,28 @@ class _Store:
     base: str
     url: str
 
-    def receipts(self) -> dict[str, PurePosixPath]:
+    def list_receipts(self) -> dict[str, PurePosixPath]:
         """Receipt of each chunk; of those in several formats the newest."""
-        with self._explained("list"):
+        with self._explain_errors("list"):
             self.system.invalidate_cache()
             found = self.system.find(f"{self.base}/receipts")
         paths = (PurePosixPath(path) for path in found if path.endswith(".json"))
-        return {chunk_of(path): path for path in sorted(paths, key=format_of)}
+        return {parse_chunk_name(path): path for path in sorted(paths, key=parse_format)}
 
     def read(self, paths: Collection[PurePosixPath]) -> Iterator[tuple[PurePosixPath, bytes]]:
         """Receipts and their bytes."""
         names = [str(path) for path in sorted(paths)]
-        with self._explained("read"):
+        with self._explain_errors("read"):
             found = self.system.cat(names) if names else {}
         yield from ((PurePosixPath(path), content) for path, content in found.items())
 
     def fetch(self, final: Path, root: Path, part: PartFile) -> None:
         """Bring a part that is what its receipt says."""
-        source = self._path(final, root)
-        with self._explained("read"):
+        source = self._get_path(final, root)
+        with self._explain_errors("read"):
             staged = stage_file(final.parent, lambda path: self.system.get_file(source, str(path)))
         try:
-            if file_digest(staged) != part.sha256:
+            if compute_file_digest(staged) != part.sha256:
                 message = f"{self.url} has a {final.name} that differs from the committed one"
                 raise DatasetError(f"{message}: remove its receipt there and run again")
             publish(staged, final)
@@ -139,16 +148,16 @@ class _Store:
     def send(self, files: Collection[Path], root: Path) -> None:
         """Upload files; each is there as a whole or not at all."""
         names = [str(file) for file in files]
-        with self._explained("write"):
+        with self._explain_errors("write"):
             if names:
-                self.system.put(names, [self._path(file, root) for file in files])
+                self.system.put(names, [self._get_path(file, root) for file in files])
 
-    def _path(self, file: Path, root: Path) -> str:
+    def _get_path(self, file: Path, root: Path) -> str:
         """Name in the store of a file of the dataset."""
         return f"{self.base}/{file.relative_to(root).as_posix()}"
 
     @contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
+    def _explain_errors(self, action: str) -> Iterator[None]:
         """Turn whatever a store's library raises into a DatasetError."""
         try:
             yield
@@ -159,7 +168,7 @@ class _Store:
             raise DatasetError(f"{message}: check address, credentials and rights") from error
 
 
-def _store(url: str) -> _Store:
+def _open_store(url: str) -> _Store:
     """Open the store of a URL."""
     try:
         system, base = fsspec.core.url_to_fs(url)
@@ -171,12 +180,12 @@ def _store(url: str) -> _Store:
     return _Store(system, base.rstrip("/"), url)
 
 
-def _parsed(path: PurePosixPath, content: bytes) -> Receipt:
+def _parse_receipt(path: PurePosixPath, content: bytes) -> Receipt:
     """Parse a receipt of this format, or of the first, which readers of the folder will refuse."""
-    return (parsed_old_receipt if format_of(path) == 1 else parsed_receipt)(path, content)
+    return (parse_old_receipt if parse_format(path) == 1 else parse_receipt)(path, content)
 
 
-def _place(final: Path, content: bytes) -> None:
+def _place_file(final: Path, content: bytes) -> None:
     def write(path: Path) -> None:
         path.write_bytes(content)
 
