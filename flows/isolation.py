@@ -202,11 +202,19 @@ def _serve(pipe: Connection, function: Callable[[Item], Iterable[object]], memor
                 return
             try:
                 for result in function(item):
-                    pipe.send((_RESULT, result))
+                    _send(pipe, (_RESULT, result))
             except MemoryError:
                 os._exit(1)  # there is no memory for a message either, and the end tells enough
             is_last = (measure_memory() or 0.0) - (held or 0.0) > _KEPT_VARIABLES * memory
-            pipe.send((_END, is_last))
+            _send(pipe, (_END, is_last))
+
+
+def _send(pipe: Connection, message: tuple[str, object]) -> None:
+    """Send a message, or end without a word where the run is gone."""
+    try:
+        pipe.send(message)
+    except OSError:
+        os._exit(1)
 
 
 def _end_with_parent() -> None:

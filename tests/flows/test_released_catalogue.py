@@ -169,7 +169,7 @@ def test_what_needs_a_dataset_says_that_there_are_tables_alone(released, words):
     result = told(*words, released)
     assert result.returncode == 2
     message, remedy = result.stderr.splitlines()
-    assert "holds tables alone" in message
+    assert "holds only tables" in message
     assert "status" in remedy
     assert {path: path.read_bytes() for path in released.iterdir()} == before
 

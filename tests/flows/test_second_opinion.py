@@ -123,5 +123,5 @@ def test_the_flow_gives_what_the_terminal_gives(server, screened, folder):
 
 def test_shares_of_a_run_have_no_second_opinion(server, folder):
     settings = read_settings(folder / "settings.yaml", {})
-    with pytest.raises(RemediableError, match="one opinion"):
+    with pytest.raises(RemediableError, match="takes no second opinion"):
         screen_in_shards(folder / "source", folder / "shards", 2, settings)

@@ -135,7 +135,7 @@ def test_a_chunk_that_was_damaged_there_is_refused(url, tmp_path):
     system, base = fsspec.core.url_to_fs(url)
     [part] = system.glob(f"{base}/parts/modes/*.parquet")
     system.pipe_file(part, b"something else")
-    with pytest.raises(DatasetError, match=r"another .* than was committed"):
+    with pytest.raises(DatasetError, match=r"differs from the committed one"):
         pull(url, tmp_path / "copy")
     assert Dataset(tmp_path / "copy").read("modes").num_rows == 0
 
