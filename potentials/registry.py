@@ -5,6 +5,7 @@ need them, so that an error message comes at once.
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -174,7 +175,9 @@ def require_known(name: str, device: str, dtype: str) -> None:
         choices = ", ".join(
             [*known, "facet:model.pt", "nequix:checkpoint.nqx", "ase:package.module:callable"]
         )
-        raise ValueError(f"unknown potential {name!r}; choose one of {choices}")
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"choose one of {choices}"
+        raise ValueError(f"unknown potential {name!r}; {hint}")
     if name in _EXTRAS:
         _require_installed(name, *_EXTRAS[name])
     if name.startswith(files) and not Path(name.partition(":")[2]).is_file():

@@ -137,7 +137,7 @@ def test_options_of_a_calculator_change_its_digest():
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ({"name": "7net-9"}, "unknown potential"),
+        ({"name": "7net-9"}, r"unknown potential .7net-9.; did you mean 7net-0\?"),
         ({"name": "ase:no.such.module:Thing"}, "cannot import"),
         ({"name": "7net-0", "dtype": "float16"}, "unknown dtype"),
         ({"name": "7net-0", "device": "abacus"}, "unknown device"),
