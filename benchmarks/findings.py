@@ -212,8 +212,12 @@ def written(page: str, heading: str, table: pd.DataFrame) -> str:
 
 
 def _escaped(table: pd.DataFrame) -> pd.DataFrame:
-    """Table whose headings hold no bare bars."""
-    return table.rename(columns=lambda name: str(name).replace("|", "\\|"))
+    """Table whose headings and texts hold no bare bars."""
+    return table.rename(columns=_escape_bars).map(_escape_bars)
+
+
+def _escape_bars(value: object) -> object:
+    return value.replace("|", "\\|") if isinstance(value, str) else value
 
 
 def print_or_write(found: Iterable[tuple[str, pd.DataFrame]], path: Path | None) -> None:
