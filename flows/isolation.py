@@ -198,8 +198,8 @@ def _serve(pipe: Connection, function: Callable[[Item], Iterable[object]], memor
         while not is_last:
             try:
                 item = pipe.recv()
-            except EOFError:
-                return
+            except (EOFError, OSError):
+                return  # the run is gone, perhaps with a message of ours unread
             try:
                 for result in function(item):
                     _send(pipe, (_RESULT, result))
