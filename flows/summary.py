@@ -257,7 +257,8 @@ def _print_second_opinion(console: Console, chirality: pd.DataFrame) -> None:
         text = "" if pd.isna(bar) else f"; frequencies to {bar:.2f} THz (90 %, median)"
         console.print(
             f"second opinion, {name}: {_count_noun(len(rows), 'crystal')}, {n_disagree} of them "
-            f"contradicted{text}"
+            f"contradicted{text}",
+            soft_wrap=False,
         )
 
 

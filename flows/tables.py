@@ -101,7 +101,7 @@ def print_table(
         table.add_row(*row)
     console.print(table, soft_wrap=False)  # the title stands in the middle
     if left := [column.name for column in columns if column not in fitting]:
-        console.print(f"left out, terminal too narrow: {', '.join(left)}")
+        console.print(f"left out, terminal too narrow: {', '.join(left)}", soft_wrap=False)
         console.print(f"  {elsewhere}, or a terminal of {_measure_width(columns)} columns")
 
 
