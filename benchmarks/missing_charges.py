@@ -28,6 +28,7 @@ from tasks.chirality import (
     analyze_force_constants,
 )
 from tasks.chirality.modes import compute_modes
+from tasks.chirality.thermal import ROOM_TEMPERATURE
 from tasks.crystals.cells import make_atoms
 from tasks.phonons.phonopy_files import read_phonopy
 from tasks.phonons.sum_rules import impose_sum_rules
@@ -36,8 +37,6 @@ from tasks.results.ranking import compute_raw_score, compute_response_norm
 from tasks.training.charge_data import read_table
 from tasks.training.charge_run import WHOLE, fold_path
 from tasks.training.charge_settings import ChargeTrainingSettings
-
-TEMPERATURE = 300.0  # K
 
 
 def compared(path: Path, settings: ChiralitySettings) -> dict[str, Any] | None:
@@ -142,10 +141,10 @@ def _change(first: ChiralityRecord, second: ChiralityRecord, name: str) -> float
 
 def _tensor_change(first: ChiralityRecord, second: ChiralityRecord) -> float | None:
     """Norm of the difference of the tensors, relative to the first; None where they vanish."""
-    size = compute_response_norm(vars(first), TEMPERATURE)
+    size = compute_response_norm(vars(first), ROOM_TEMPERATURE)
     if not size or not np.isfinite(first.tensor_violation).all():
         return None
-    index = first.temperatures.index(TEMPERATURE)
+    index = first.temperatures.index(ROOM_TEMPERATURE)
     tensors = [np.reshape(record.tensor, (-1, 9))[index] for record in (first, second)]
     return float(np.linalg.norm(tensors[1] - tensors[0]) / size)
 
@@ -162,7 +161,9 @@ def main() -> None:
     options = parser.parse_args()
     found = options.reference.glob("*.yaml.xz")
     paths = sorted((path for path in found if options.only in path.name), key=_size)
-    settings = ChiralitySettings(mesh_spacing=options.mesh_spacing, temperatures=(TEMPERATURE,))
+    settings = ChiralitySettings(
+        mesh_spacing=options.mesh_spacing, temperatures=(ROOM_TEMPERATURE,)
+    )
     rows = []
     for path in paths:
         training = options.training

@@ -301,7 +301,7 @@ def _receive(pipe: Connection, process: BaseProcess, seconds: float) -> Any:  # 
         return RemediableError(
             message, "allow more with `analyze --time-limit`, or divide the file"
         )
-    except EOFError:
+    except (EOFError, OSError):
         process.join()
         return _describe_death(process.exitcode or 0)
     finally:

@@ -25,7 +25,7 @@ from flows.workers import choose_n_processes
 from potentials import Potential, load_potential
 from tasks.screening.settings import PotentialSettings
 from tasks.training import Epoch, TrainingSettings, prepare_training, train_stage
-from tasks.training.charge_errors import charge_error_table, summarise
+from tasks.training.charge_errors import format_errors, group_errors, summarise
 from tasks.training.charge_run import (
     ERRORS,
     WHOLE,
@@ -121,7 +121,8 @@ def train_charges(settings: ChargeTrainingSettings, output: Path) -> Path:
         progress.finish("trained")
     errors = _make_task(measure_errors, "errors")(settings, output)
     model: Path = _make_task(finish, "finish")(settings, output, errors)
-    table = charge_error_table(errors)
+    cells = format_errors(group_errors(errors))
+    table = format_markdown_table([Column(head, texts) for head, texts in cells.items()])
     markdown = f"{table}\n\nModel: `{model}`, errors of all atoms: `{output / ERRORS}`"
     create_markdown_artifact(key=make_artifact_key("metrics", output), markdown=markdown)
     found = summarise(errors)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.training.charge_errors import bars, by_element, by_group, in_table
+from flows.tables import Column, format_markdown_table
+from tasks.training.charge_errors import bars, by_element, format_errors, group_errors
 from tasks.training.charge_run import ERRORS
 
 
@@ -19,11 +20,12 @@ def main() -> None:
     parser.add_argument("--training", type=Path, required=True, help="folder of the training")
     errors = pd.read_parquet(parser.parse_args().training / ERRORS)
     for title, rows in {
-        "Groups (e)": by_group(errors),
+        "Groups (e)": group_errors(errors),
         "Elements (e)": by_element(errors),
         "Bars, by fifths of the crystals (e)": bars(errors),
     }.items():
-        print(f"## {title}\n\n{in_table(rows)}\n")
+        columns = [Column(head, cells) for head, cells in format_errors(rows).items()]
+        print(f"## {title}\n\n{format_markdown_table(columns)}\n")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from benchmarks.validation.crystals import (
 )
 from tasks.chirality import Modes, compute_modes
 from tasks.crystals.cells import make_phonopy_cell
-from tasks.screening.stages import find_space_group_number
+from tasks.symmetry import find_space_group_number
 
 FloatArray = NDArray[np.float64]
 N_Q_POINTS = 60

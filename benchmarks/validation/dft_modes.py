@@ -40,8 +40,7 @@ from tasks.phonons import compute_commensurate_frequencies
 from tasks.phonons.phonopy_files import read_phonopy
 from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.relaxation import RelaxationSettings
-from tasks.screening.stages import find_space_group_number
-from tasks.symmetry import classify_space_group
+from tasks.symmetry import classify_space_group, find_space_group_number
 
 FOLDERS = ("dft_phonons", "chiral_phonons")
 N_Q_POINTS = 60

@@ -5,7 +5,7 @@
 DIR holds what `stability` reads. Taken are all crystals of the list, of any symmetry, whose
 elements are metals, or metals and one of silicon and carbon. Few are polar, so that the list's
 highest frequencies, which hold the non-analytical term, can be compared, too. Its lowest ones are
-those of the whole zone, interpolated; so are those here (`min_frequency_between`). Part of the
+those of the whole zone, interpolated; so are those here (`extremes_between`). Part of the
 deviation is the functional.
 Rows that are in the output already are not computed again.
 """
@@ -29,7 +29,7 @@ from benchmarks.validation.crystals import (
 )
 from benchmarks.validation.error_bars import PAIR
 from benchmarks.validation.stability import listed, structure
-from tasks.screening.stages import find_space_group_number
+from tasks.symmetry import find_space_group_number
 
 FAMILIES = {(): "intermetallic", ("C",): "carbide", ("Si",): "silicide"}
 

@@ -20,7 +20,7 @@ from flows.console import locate_source
 from potentials import load_potential
 from tasks.crystals.structures import standardize
 from tasks.relaxation import RelaxationSettings, relax
-from tasks.screening.stages import find_space_group_number
+from tasks.symmetry import find_space_group_number
 
 
 def rows(names: Sequence[str], potentials: Sequence[str]) -> Iterator[Row]:

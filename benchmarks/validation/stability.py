@@ -29,7 +29,7 @@ from benchmarks.validation.crystals import (
     phonon_settings,
 )
 from tasks.crystals.structures import standardize
-from tasks.screening.stages import find_space_group_number
+from tasks.symmetry import find_space_group_number
 
 SUMMARY, STRUCTURES = "lists/ffonons_phonondb_summary.csv.gz", "mp20.parquet"
 STRATA = (0, 6, 8, 12)  # atoms in the primitive cell

@@ -14,7 +14,7 @@ from potentials.charges.kernel import KernelSizes
 from potentials.charges.model import ChargeModel, Ensemble
 from potentials.charges.network import NetworkSizes
 from potentials.checkpoint import compute_file_digest
-from potentials.facet.checkpoint import load_tensors
+from potentials.tensor_file import load_tensors
 
 _FORMAT = "charges-1"
 # Kept in float32: sums of many kernels hang on their small differences.

@@ -1,7 +1,6 @@
 """A model in one file: configuration and metadata as JSON, weights as tensors, no code."""
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 
 from potentials.facet.config import FacetConfig
 from potentials.facet.model import Facet
+from potentials.tensor_file import load_tensors
 
 _FORMAT = "facet-1"
 
@@ -65,33 +65,3 @@ def read_facet(path: Path) -> tuple[Facet, dict[str, Any]]:
         return model, json.loads(content["metadata"])
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path} is no sound {_FORMAT} file: {error}") from error
-
-
-def load_tensors(path: Path, kind: str) -> dict[str, Any]:
-    """Read a file of tensors and texts, without running any code from it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Written by torch.save.
-    kind : str
-        What its entry ``format`` must be.
-
-    Returns
-    -------
-    dict
-        The content, on the CPU.
-
-    Raises
-    ------
-    ValueError
-        When the file is something else.
-    """
-    with path.open("rb") as stream:
-        try:
-            content = torch.load(stream, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            raise ValueError(f"{path} is no {kind} file, or holds more than tensors") from error
-    if not isinstance(content, dict) or content.get("format") != kind:
-        raise ValueError(f"{path} is no {kind} file")
-    return content

@@ -12,10 +12,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from potentials.facet.checkpoint import load_tensors
 from potentials.facet.config import FacetConfig
 from potentials.facet.frames import FrameBatch
 from potentials.facet.model import Facet, compute_derivatives, compute_derivatives_and_products
+from potentials.tensor_file import load_tensors
 
 _FORMAT = "facet-training-1"
 LABELS = ("energy", "force", "stress", "hessian")

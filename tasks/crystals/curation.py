@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pymatgen.core import Composition, Element
 
 from tasks.crystals.records import Provenance
-from tasks.symmetry import classify_space_group, find_dataset
+from tasks.symmetry import classify_space_group, find_space_group_number
 from tasks.tolerances import AS_GIVEN, LOOSE
 
 ChargeBalance = Literal["uniform", "mixed", "none", "metallic"]
@@ -110,7 +110,7 @@ def find_space_groups(atoms: Atoms, tolerances: Sequence[float]) -> list[int]:
     list of int
         Space-group number at each; 0 where none is found.
     """
-    return [_find_space_group(atoms, tolerance) for tolerance in tolerances]
+    return [find_space_group_number(atoms, tolerance) for tolerance in tolerances]
 
 
 def has_class_disagreement(numbers: Sequence[int]) -> bool:
@@ -290,13 +290,6 @@ def _get_electronegativity(element: Element) -> float:
     with warnings.catch_warnings(action="ignore"):
         found = float(element.X)
     return found if np.isfinite(found) else np.inf
-
-
-def _find_space_group(atoms: Atoms, tolerance: float) -> int:
-    try:
-        return int(find_dataset(atoms, tolerance).number)
-    except ValueError:
-        return 0
 
 
 def _is_balanced(amounts: Sequence[tuple[Element, int]], n_cations: int, *, uniform: bool) -> bool:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import spglib
 from ase import Atoms
 
 from potentials import Potential
@@ -53,7 +52,7 @@ from tasks.screening.mirror_rows import (
 from tasks.screening.planning import STAGE_NAMES, WorkItem
 from tasks.screening.settings import ScreenSettings
 from tasks.storage import Dataset
-from tasks.symmetry import classify_space_group, find_dataset
+from tasks.symmetry import classify_space_group, find_dataset, find_space_group_number
 from tasks.tolerances import AS_GIVEN, AS_MADE, LISTED, LOOSE
 
 # The space group of a relaxed crystal is told at each of these tolerances (Å).
@@ -502,41 +501,17 @@ def needs_potential(stage: str) -> bool:
     return _STAGES[stage].needs_potential
 
 
-def find_space_group_number(atoms: Atoms, symprec: float) -> int:
-    """Space-group number of a crystal at a tolerance.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        The crystal.
-    symprec : float
-        Distance tolerance in Å.
-
-    Returns
-    -------
-    int
-        1 to 230; 0 when spglib finds none.
-    """
-    dataset = _find_symmetry(atoms, symprec)
-    return int(dataset.number) if dataset else 0
-
-
-def _find_symmetry(atoms: Atoms, symprec: float) -> spglib.SpglibDataset | None:
-    """Symmetry found by spglib; None when it finds none."""
-    try:
-        return find_dataset(atoms, symprec)
-    except ValueError:
-        return None
-
-
 def _compute_volume_per_atom(atoms: Atoms) -> float:
     return float(atoms.get_volume() / len(atoms))
 
 
 def _compute_c_over_a_change(start: Atoms, end: Atoms, symprec: float) -> float | None:
     """Relative change of c/a of the conventional cell; None when there is another cell."""
-    first, last = _find_symmetry(start, symprec), _find_symmetry(end, symprec)
-    if not first or not last or first.number != last.number:
+    try:
+        first, last = (find_dataset(atoms, symprec) for atoms in (start, end))
+    except ValueError:
+        return None
+    if first.number != last.number:
         return None
     before, after = (np.linalg.norm(found.std_lattice, axis=1) for found in (first, last))
     return float((after[2] / after[0]) / (before[2] / before[0]) - 1)

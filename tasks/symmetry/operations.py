@@ -222,6 +222,27 @@ def find_dataset(atoms: Atoms, symprec: float) -> spglib.SpglibDataset:
     return dataset
 
 
+def find_space_group_number(atoms: Atoms, symprec: float) -> int:
+    """Space-group number of a crystal at a tolerance.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The crystal.
+    symprec : float
+        Distance tolerance in Å.
+
+    Returns
+    -------
+    int
+        1 to 230; 0 when spglib finds none.
+    """
+    try:
+        return int(find_dataset(atoms, symprec).number)
+    except ValueError:
+        return 0
+
+
 @lru_cache(maxsize=64)
 def _search_dataset(
     lattice: bytes, positions: bytes, numbers: tuple[int, ...], symprec: float

@@ -19,6 +19,7 @@ from potentials.charges import (
     tensor_basis,
     to_irreps,
 )
+from tasks.crystals.rows import read_atoms
 from tasks.failures import RemediableError
 from tasks.symmetry import find_dataset
 from tasks.tolerances import AS_GIVEN
@@ -171,11 +172,8 @@ def crystals_of(
 
 def atoms_of_row(row: Any) -> Atoms:  # noqa: ANN401 - a row of pandas
     """Crystal of a row of the file."""
-    return Atoms(
-        numbers=row.atomic_numbers,
-        cell=np.reshape(row.lattice, (3, 3)),
-        scaled_positions=np.reshape(row.frac_coords, (-1, 3)),
-        pbc=True,
+    return read_atoms(
+        {"numbers": row.atomic_numbers, "cell": row.lattice, "positions": row.frac_coords}
     )
 
 

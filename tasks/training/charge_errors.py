@@ -9,9 +9,8 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from tasks.crystals.born_charges import get_electronegativities
-from tasks.training.charge_run import calibrate
+from tasks.training.charge_run import SURE, calibrate
 
-_SURE: Final = 0.8
 _FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     "oxides": ("O",),
     "fluorides": ("F",),
@@ -38,7 +37,7 @@ def summarise(errors: pd.DataFrame) -> "pd.Series[float]":
         ``dielectric`` as a fraction.
     """
     crystals = errors.drop_duplicates("crystal")
-    limit = crystals["charge_spread"].quantile(_SURE)
+    limit = crystals["charge_spread"].quantile(SURE)
     means = {name: _mean(errors, name) for name in _PARTS}
     return pd.Series(
         {
@@ -50,7 +49,7 @@ def summarise(errors: pd.DataFrame) -> "pd.Series[float]":
     )
 
 
-def by_group(errors: pd.DataFrame) -> pd.DataFrame:
+def group_errors(errors: pd.DataFrame) -> pd.DataFrame:
     """Errors of all crystals, by functional, by class of symmetry and by chemistry.
 
     Parameters
@@ -120,34 +119,20 @@ def bars(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def charge_error_table(errors: pd.DataFrame) -> str:
-    """Table of `by_group` in Markdown.
+def format_errors(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Cells of a table of errors by the head of their column, the first without a head.
 
-    Parameters
-    ----------
-    errors : pandas.DataFrame
-        As of `summarise`.
-
-    Returns
-    -------
-    str
-        Errors of charges in e, of the dielectric tensor in per cent.
+    Fractions of the dielectric tensor are in per cent.
     """
-    return in_table(by_group(errors))
-
-
-def in_table(rows: pd.DataFrame) -> str:
-    """Write rows as a table in Markdown, fractions of the dielectric tensor in per cent."""
     shown: Mapping[str, Callable[[float], str]] = {
         "crystals": "{:.0f}".format,
         "dielectric": "{:.1%}".format,
     }
-    heads = [name.replace("_", " ") for name in rows.columns]
-    lines = [" | ".join(["", *heads]), " | ".join(["---", *["---:"] * len(heads)])]
-    for name, row in rows.iterrows():
-        cells = [shown.get(column, "{:.3f}".format)(row[column]) for column in rows.columns]
-        lines.append(" | ".join([str(name), *cells]))
-    return "\n".join(f"| {line} |" for line in lines)
+    cells = {
+        str(name).replace("_", " "): [*map(shown.get(str(name), "{:.3f}".format), values)]
+        for name, values in rows.items()
+    }
+    return {"": [*map(str, rows.index)], **cells}
 
 
 def _mean(errors: pd.DataFrame, name: str) -> float:

@@ -37,8 +37,9 @@ from tasks.training.settings import has_settings, record_settings
 
 MODEL, ERRORS = "model.pt", "errors.parquet"
 _FEATURES = "features.npz"
-# Of errors, below which share of the crystals bars shall be, and which are the surest.
-_COVERED, _SURE = 0.68, 0.8
+SURE: Final = 0.8
+"""Share of the crystals that are called the surest."""
+_COVERED = 0.68  # of the errors shall be below the bars
 _UNCALIBRATED = Calibration(scale=1.0, power=1.0, sure=0.0)
 WHOLE: Final = -1
 """Number of the fold in which nothing is left out."""
@@ -172,7 +173,7 @@ def calibrate(spread: "pd.Series[float]", error: "pd.Series[float]") -> Calibrat
     usable = (spreads > 0) & (errors > 0)
     power, _ = np.polyfit(np.log(spreads[usable]), np.log(errors[usable]), 1)
     scale = np.quantile(errors[usable] / spreads[usable] ** power, _COVERED)
-    sure = np.quantile(scale * spreads**power, _SURE)
+    sure = np.quantile(scale * spreads**power, SURE)
     return Calibration(scale=float(scale), power=float(power), sure=float(sure))
 
 

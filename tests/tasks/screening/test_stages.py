@@ -32,8 +32,9 @@ from tasks.results.building import build_catalog
 from tasks.screening.plan import plan_screening
 from tasks.screening.planning import STAGE_NAMES
 from tasks.screening.settings import ScreenSettings
-from tasks.screening.stages import TOLERANCES, StageReport, find_space_group_number, run_stage
+from tasks.screening.stages import TOLERANCES, StageReport, run_stage
 from tasks.storage import Dataset, DatasetError
+from tasks.symmetry import find_space_group_number
 from tests.crystals import random_nac, spring_phonon, tellurium, zincblende
 from tests.potentials.crystals import trigonal_tellurium
 from tests.tasks.alloys import (

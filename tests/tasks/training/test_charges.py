@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 import torch
 
+from flows.tables import Column, format_markdown_table
 from potentials import load_charge_model
 from potentials.charges import read_charge_model
 from tasks.failures import RemediableError
 from tasks.training.charge_data import atoms_of_row, read_table
-from tasks.training.charge_errors import bars, by_element, by_group, in_table, summarise
+from tasks.training.charge_errors import bars, by_element, format_errors, group_errors, summarise
 from tasks.training.charge_run import (
     ERRORS,
     WHOLE,
@@ -105,14 +106,15 @@ def test_chance_comes_from_the_seed_alone(trained, tmp_path):
 
 def test_tables_count_all_crystals(trained):
     _, errors = trained
-    groups = by_group(errors)
+    groups = group_errors(errors)
     assert groups.loc["all", "crystals"] == 19
     assert groups.loc[["PBEsol", "PBE(+U)"], "crystals"].sum() == 19
     assert groups.loc["all", "sure_error"] <= groups["error"].max()
     assert groups.loc["all", "error"] == pytest.approx(summarise(errors)["error"])
     assert by_element(errors)["error"].is_monotonic_decreasing
     assert bars(errors).loc["all", "crystals"] == 19
-    assert in_table(groups).startswith("|  | crystals | error |")
+    columns = [Column(head, cells) for head, cells in format_errors(groups).items()]
+    assert format_markdown_table(columns).startswith("|  | crystals | error |")
 
 
 def test_calibration_finds_a_law():
