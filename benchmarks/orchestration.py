@@ -83,7 +83,7 @@ def polar_crystal(first: str, second: str, third: str) -> Atoms:
 def write_source(path: Path, count: int) -> None:
     """Write crystals that all differ in composition, none with an inversion centre."""
     symbols = chemical_symbols[1:93]
-    all_of_them = list(itertools.permutations(symbols, 3))
+    all_of_them = list(itertools.combinations(symbols, 3))
     chosen = np.random.default_rng(0).choice(len(all_of_them), count, replace=False)
     atoms = polar_crystal("X", "X", "X")
     with path.open("w") as stream:

@@ -107,13 +107,13 @@ class IsolatedWorker(Generic[Item, Result]):
     _is_closed: bool = False
     _lock: Lock = field(default_factory=Lock)
 
-    def apply(self, item: Item) -> Iterator[Result]:
-        """Give the results of a thing as they come.
+    def apply(self, *items: Item) -> Iterator[Result]:
+        """Give the results of one thing after the other as they come.
 
         Parameters
         ----------
-        item : object
-            Picklable.
+        *items : object
+            Picklable; they travel together, so that the process need not wait for the next one.
 
         Yields
         ------
@@ -123,18 +123,30 @@ class IsolatedWorker(Generic[Item, Result]):
         Raises
         ------
         RemediableError
-            When the process hung, or died.
+            When the process hung, or died; what follows in `items` was not touched.
         """
-        pipe, is_complete = self._start(), False
+        left = list(items)
+        while left:
+            yield from self._apply_in_one_process(left)
+
+    def _apply_in_one_process(self, left: list[Item]) -> Iterator[Result]:
+        """Apply the function until nothing is left or the process makes room for another one."""
+        pipe, goes_on = self._start(), False
         try:
-            pipe.send(item)
-            while (message := self._receive(pipe)) and message[0] != _END:
-                yield message[1]
-            is_complete = not message[1]
+            pipe.send(left)
+            while left:
+                kind, content = self._receive(pipe)
+                if kind == _RESULT:
+                    yield content
+                    continue
+                del left[0]
+                if content:
+                    return
+            goes_on = True
         except (EOFError, OSError) as error:
             raise self._describe_death() from error
         finally:
-            if not is_complete:
+            if not goes_on:
                 self._end()
 
     def close(self) -> None:
@@ -189,24 +201,26 @@ _RESULT, _END = "result", "end"
 
 
 def _serve(pipe: Connection, function: Callable[[Item], Iterable[object]], memory: float) -> None:
-    """Apply the function to each item received and send the result, until the pipe is closed."""
+    """Apply the function to each item received and send the results, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     held = measure_memory()
     with limit_memory(None if held is None else held + memory):
-        is_last = False
-        while not is_last:
+        while True:
             try:
-                item = pipe.recv()
+                items = pipe.recv()
             except (EOFError, OSError):
                 return  # the run is gone, perhaps with a message of ours unread
-            try:
-                for result in function(item):
-                    _send(pipe, (_RESULT, result))
-            except MemoryError:
-                os._exit(1)  # there is no memory for a message either, and the end tells enough
-            is_last = (measure_memory() or 0.0) - (held or 0.0) > _KEPT_VARIABLES * memory
-            _send(pipe, (_END, is_last))
+            for item in items:
+                try:
+                    for result in function(item):
+                        _send(pipe, (_RESULT, result))
+                except MemoryError:
+                    os._exit(1)  # there is no memory for a message either, and the end tells enough
+                is_last = (measure_memory() or 0.0) - (held or 0.0) > _KEPT_VARIABLES * memory
+                _send(pipe, (_END, is_last))
+                if is_last:
+                    return
 
 
 def _send(pipe: Connection, message: tuple[str, object]) -> None:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from queue import LifoQueue
 from typing import TypeVar
 
@@ -15,7 +16,9 @@ from tasks.sources import RawRecord, SourceSettings, make_read_failure
 Result = TypeVar("Result")
 OfRecord = Callable[[RawRecord | Failure], Result]
 
-_RECORDS_AHEAD = 8  # records per process that wait for it, or for an earlier one
+# Records that travel to a process together: it need not wait, between two, for a thread of a busy
+# main process. Of these batches, so many per process wait for it, or for an earlier one.
+_BATCH, _BATCHES_AHEAD = 4, 2
 
 
 def map_records(
@@ -49,17 +52,18 @@ def map_records(
         IsolatedWorker(partial(_yield_result, function), read_limits(limits))
         for _ in range(workers)
     ]
-    idle: LifoQueue[IsolatedWorker[RawRecord, Result]] = LifoQueue()
+    idle: LifoQueue[IsolatedWorker[RawRecord | Failure, Result]] = LifoQueue()
     for worker in reversed(worker_options):
         idle.put(worker)
-    threads, ahead = ThreadPoolExecutor(workers), deque[Future[Result]]()
+    threads, ahead = ThreadPoolExecutor(workers), deque[Future[list[Result]]]()
+    remaining = iter(records)
     try:
-        for record in records:
-            ahead.append(threads.submit(_apply_to_record, function, record, idle))
-            if len(ahead) >= _RECORDS_AHEAD * workers:
-                yield ahead.popleft().result()
+        while batch := list(islice(remaining, _BATCH)):
+            ahead.append(threads.submit(_apply_to_batch, function, batch, idle))
+            if len(ahead) >= _BATCHES_AHEAD * workers:
+                yield from ahead.popleft().result()
         while ahead:
-            yield ahead.popleft().result()
+            yield from ahead.popleft().result()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
         for worker in worker_options:
@@ -67,24 +71,29 @@ def map_records(
         threads.shutdown()
 
 
-def _apply_to_record(
+def _apply_to_batch(
     function: OfRecord[Result],
-    record: RawRecord | Failure,
-    idle: "LifoQueue[IsolatedWorker[RawRecord, Result]]",
-) -> Result:
-    """Result of a record, from a process that is idle."""
-    if isinstance(record, Failure):
-        return function(record)
-    worker = idle.get()
+    batch: list[RawRecord | Failure],
+    idle: "LifoQueue[IsolatedWorker[RawRecord | Failure, Result]]",
+) -> list[Result]:
+    """Results of records, from a process that is idle."""
+    worker, results = idle.get(), list[Result]()
     try:
-        [result] = worker.apply(record)
-    except RemediableError as error:
-        return function(make_read_failure(error, record.source_record))
+        while len(results) < len(batch):
+            try:
+                results.extend(worker.apply(*batch[len(results) :]))
+            except RemediableError as error:
+                results.append(function(_make_failure(error, batch[len(results)])))
     finally:
         idle.put(worker)
-    return result
+    return results
 
 
-def _yield_result(function: OfRecord[Result], record: RawRecord) -> Iterator[Result]:
+def _make_failure(error: RemediableError, record: RawRecord | Failure) -> Failure:
+    """Say of a record, unless it was none before, that it ended its process."""
+    return record if isinstance(record, Failure) else make_read_failure(error, record.source_record)
+
+
+def _yield_result(function: OfRecord[Result], record: RawRecord | Failure) -> Iterator[Result]:
     """Only result of a record."""
     yield function(record)

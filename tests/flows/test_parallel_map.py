@@ -17,6 +17,7 @@ from tests.flows.misbehaviour import behave, grow
 
 LIMITS = SourceSettings(record_seconds=300.0, record_memory=0.5)
 Told = tuple[str, int] | Failure
+KEPT: list[bytearray] = []
 
 
 def of_record(record: RawRecord | Failure) -> Told:
@@ -25,6 +26,8 @@ def of_record(record: RawRecord | Failure) -> Told:
         return record
     if record.text == "hang":
         time.sleep(1000)
+    if record.text == "keep":
+        KEPT.append(bytearray(400 * 2**20))
     if record.text == "grow":
         return str(grow(2)), 0
     return behave(record.text), os.getpid()
@@ -82,6 +85,13 @@ def test_memory_is_bounded_beyond_what_the_interpreter_has():
     assert found == "-1"
     [[found, _]] = map_records(of_record, records("grow"), workers=1, limits=large)
     assert found == str(2 * 2**30)
+
+
+def test_a_record_is_not_charged_with_what_an_earlier_one_has_kept():
+    """They travel together, and two together do not fit."""
+    found = list(map_records(of_record, records(*["keep"] * 3, "a"), workers=1, limits=LIMITS))
+    assert [told[0] for told in found] == ["keep"] * 3 + ["a"]
+    assert len({told[1] for told in found}) == 4
 
 
 def test_an_endless_input_is_taken_as_it_is_needed():
