@@ -34,6 +34,7 @@ from flows.figures_cli import app as figures
 from flows.interruption import RESUME_ADVICE, SHUTDOWN_STATE
 from flows.prerequisites import require_prefect
 from flows.program import main
+from flows.release_cli import app as releasing
 from flows.setting_flags import FLAGS, Overrides, SettingsCommand, with_settings
 from flows.show_cli import app as showing
 from flows.site_cli import app as site
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 app.add_typer(agreement)
 app.add_typer(figures)
+app.add_typer(releasing)
 app.add_typer(showing)
 app.add_typer(site)
 app.add_typer(sources)

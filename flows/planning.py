@@ -15,6 +15,7 @@ from flows.parallel_map import map_records
 from flows.reading import read_records
 from flows.status_line import show_status
 from potentials import PotentialCard, load_card
+from tasks.folders import SECOND_OPINION
 from tasks.screening.decisions import RunContext
 from tasks.screening.plan import Plan, plan_screening
 from tasks.screening.planning import WorkItem, compute_budget
@@ -22,9 +23,6 @@ from tasks.screening.settings import PotentialSettings, ScreenSettings
 from tasks.sources import make_safe_id
 from tasks.storage import Dataset, hold_lease, hold_work_lock, quarantine_chunks
 from tasks.storage.object_store import pull
-
-SECOND_OPINION = "second-opinion"
-"""Folder of a dataset that holds those of other potentials about the same crystals."""
 
 
 def make_run_context(

@@ -6,6 +6,9 @@ from typing import Final
 MATERIALS: Final = "chirality"
 """Table of the materials, without which the others are no results."""
 
+SECOND_OPINION: Final = "second-opinion"
+"""Folder of a dataset that holds those of other potentials about the same crystals."""
+
 
 def get_parts_folder(root: Path) -> Path:
     """Return the folder of the parts of a dataset."""

@@ -393,6 +393,9 @@ _INTERPOLATION = (
     declare_real("huang_violation", "GPa", "The same for Huang's sum rule.", nullable=True),
     declare_text("sum_rules_skipped", "Why the sum rules were not imposed.", nullable=True),
 )
+SPECTRA: Final = ("helicity_dos", "helicity_dos_absolute", "helicity_harmonics", "tensor_windows")
+"""Columns of spectra, which no release keeps: empty in a dataset that goes on from one."""
+
 _CHIRALITY = Table(
     "chirality",
     "Chirality of the phonons of one material, and the verdict.",
@@ -401,7 +404,10 @@ _CHIRALITY = Table(
         *collect_columns(Verdict),
         *UNDECIDED_COLUMNS,
         *_INTERPOLATION,
-        *collect_columns(ChiralityRecord),
+        *(
+            replace(c, nullable=c.nullable or c.name in SPECTRA)
+            for c in collect_columns(ChiralityRecord)
+        ),
     ),
 )
 

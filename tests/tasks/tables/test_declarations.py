@@ -10,7 +10,13 @@ import pytest
 
 from tasks.storage import CATALOG_TABLES, TABLES, Table, column_info, format_data_dictionary
 from tasks.tables.chirality import ChiralityRecord, Verdict
-from tasks.tables.declarations import CATALOG_ORIGINS, PLANNED_KEYS, UNDECIDED_COLUMNS, WIDE_COLUMNS
+from tasks.tables.declarations import (
+    CATALOG_ORIGINS,
+    PLANNED_KEYS,
+    SPECTRA,
+    UNDECIDED_COLUMNS,
+    WIDE_COLUMNS,
+)
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -93,12 +99,15 @@ def test_unknown_column_is_named() -> None:
 
 
 def test_chirality_table_is_the_verdict_and_the_record_of_the_stage() -> None:
-    """Names, units, descriptions and emptiness of the columns are those of the fields."""
+    """Names, units, descriptions and emptiness of the columns are those of the fields.
+
+    Spectra may be empty as well, which no release keeps.
+    """
     stored = {
         field.name: (
             field.metadata["unit"],
             field.metadata["description"],
-            isinstance(get_type_hints(record)[field.name], UnionType),
+            field.name in SPECTRA or isinstance(get_type_hints(record)[field.name], UnionType),
         )
         for record in (Verdict, ChiralityRecord)
         for field in fields(record)
