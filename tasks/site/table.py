@@ -63,6 +63,7 @@ SHOWN_COLUMNS: Final = (
     ShownColumn("nac", "NAC", "computation", initial=True),
     ShownColumn("elements", "Elements", "material"),
     ShownColumn("n_atoms", "Atoms", "material"),
+    ShownColumn("prototype", "Prototype", "material"),
     ShownColumn("database", "Database", "material"),
     ShownColumn("licence", "Licence", "material"),
     ShownColumn("outcome", "Outcome", "verdict"),

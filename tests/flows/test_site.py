@@ -157,6 +157,9 @@ def test_filters_select_rows_and_stand_in_the_link(visit):
         (lambda page: page.select_option("#flag-reliable", "yes"), {"helix"}),
         (lambda page: page.select_option("#flag-nac", "no"), {"helix", "zincblende"}),
         (lambda page: page.fill("#search", "Cu3"), {"helix"}),
+        (lambda page: page.fill("#search", "Au2Cu6"), {"helix"}),
+        (lambda page: page.fill("#search", "c-si"), {"carbide"}),
+        (lambda page: page.fill("#only", "Cu, C"), {"copper"}),
         (lambda page: page.fill("[data-range=score-min]", "0"), {"helix"}),
         (lambda page: page.check("input[name=outcome][value=failed]"), {"wurtzite", "carbide"}),
         (
@@ -170,6 +173,15 @@ def test_each_filter_keeps_what_it_names(visit, act, names):
     act(page)
     playwright.expect(page.locator(".found")).to_contain_text("of 7")
     assert set(ids(page)) == names
+
+
+def test_a_symbol_of_no_element_is_told(visit):
+    page = visit()
+    page.fill("#with", "Cu, Xx")
+    playwright.expect(page.locator("#with-wrong")).to_have_text("no such element: Xx")
+    page.wait_for_url("**with=Cu**")
+    page.fill("#with", "Cu")
+    playwright.expect(page.locator("#with-wrong")).to_be_empty()
 
 
 def test_the_periodic_table_requires_and_excludes(visit):

@@ -1,5 +1,6 @@
 // The panel of filters. Every control writes into the query; the table follows.
 
+import { PERIODIC, parseSymbols } from "./composition";
 import { counts, type Site, type Table } from "./data";
 import { h } from "./dom";
 import { spaceGroup, unit, words } from "./format";
@@ -34,13 +35,14 @@ export function filterPanel(site: Site, table: Table, change: Change): FilterPan
     choice("Class", "chirality_class", table, change, shows, {
       I: "I centrosymmetric",
       II: "II chiral",
-      III: "III neither",
+      III: "III achiral, no inversion",
     }),
     choice("Helicity wave", "helicity_wave", table, change, shows),
     flags(change, shows),
     groups(later, shows),
     fold("Point group", choiceBoxes("point_group", table, change, shows), "point_group", shows),
-    fold("Tensor components", tensorBoxes(table, change, shows), "tensor", shows),
+    fold("Tensor components", partBoxes("tensor_components", "tensor", table, change, shows), "tensor", shows),
+    fold("Without the warnings", partBoxes("warnings", "unwarned", table, change, shows), "unwarned", shows),
     ranges(site, change, later, shows),
     choice("Potential", "potential", table, change, shows),
     choice("Hand", "hand", table, change, shows),
@@ -57,6 +59,8 @@ export function filterPanel(site: Site, table: Table, change: Change): FilterPan
               search: "",
               including: [],
               excluding: [],
+              only: [],
+              unwarned: [],
               choices: {},
               flags: {},
               tensor: [],
@@ -86,7 +90,7 @@ function search(change: Change, shows: ((query: Query) => void)[]): HTMLElement 
   const input = h("input", {
     type: "search",
     id: "search",
-    placeholder: "name or formula",
+    placeholder: "mp-19, TeO2, Zn-Te",
     autocomplete: "off",
     input: () => {
       const typed = input.value.trim();
@@ -101,43 +105,29 @@ function search(change: Change, shows: ((query: Query) => void)[]): HTMLElement 
   return h("div", { class: "field" }, h("label", { for: "search" }, "Search"), input);
 }
 
-// Rows of the periodic table; a dot is an empty place.
-const PERIODIC = [
-  "H . . . . . . . . . . . . . . . . He",
-  "Li Be . . . . . . . . . . B C N O F Ne",
-  "Na Mg . . . . . . . . . . Al Si P S Cl Ar",
-  "K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr",
-  "Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe",
-  "Cs Ba La Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn",
-  "Fr Ra Ac Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og",
-  ". . . Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu .",
-  ". . . Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr .",
-].map((row) => row.split(" "));
-
 function elements(site: Site, change: Change, later: Change, shows: ((query: Query) => void)[]): HTMLElement {
-  const known = new Set(site.symbols);
-  const parse = (content: string) =>
-    content
-      .split(/[\s,;]+/)
-      .map((part) => part.charAt(0).toUpperCase() + part.slice(1).toLowerCase())
-      .filter((part) => known.has(part));
-  const input = (id: string, key: "including" | "excluding", label: string) => {
+  const input = (id: string, key: "including" | "excluding" | "only", label: string, example: string) => {
+    const mark = h("small", { class: "wrong", id: `${id}-wrong`, role: "status" });
     const field = h("input", {
       id,
       autocomplete: "off",
       spellcheck: "false",
-      placeholder: key === "including" ? "Si, O" : "Pb",
+      placeholder: example,
+      "aria-describedby": mark.id,
       input: () => {
-        const typed = parse(field.value);
+        const { symbols, unknown } = parseSymbols(field.value);
+        mark.textContent = unknown.length ? `no such element: ${unknown.join(", ")}` : "";
         later((query) => {
-          query[key] = typed;
+          query[key] = symbols;
         });
       },
     });
     shows.push((query) => {
-      if (document.activeElement !== field) field.value = query[key].join(", ");
+      if (document.activeElement === field) return;
+      field.value = query[key].join(", ");
+      mark.textContent = "";
     });
-    return h("div", { class: "field" }, h("label", { for: id }, label), field);
+    return h("div", { class: "field" }, h("label", { for: id }, label), field, mark);
   };
   const buttons = new Map<string, HTMLButtonElement>();
   const grid = h("div", {
@@ -172,7 +162,13 @@ function elements(site: Site, change: Change, later: Change, shows: ((query: Que
     "fieldset",
     {},
     h("legend", {}, "Elements"),
-    h("div", { class: "pair" }, input("with", "including", "with"), input("without", "excluding", "without")),
+    h(
+      "div",
+      { class: "pair" },
+      input("with", "including", "with", "Si, O"),
+      input("without", "excluding", "without", "Pb"),
+    ),
+    input("only", "only", "only", "Zn, Te, Se"),
     h("details", {}, h("summary", {}, "Periodic table"), grid),
   );
 }
@@ -234,9 +230,16 @@ function choiceBoxes(
   return h("div", { class: "boxes" }, ...boxes);
 }
 
-function tensorBoxes(table: Table, change: Change, shows: ((query: Query) => void)[]): HTMLElement {
+// Boxes for the parts of a text such as "xx = yy, zz".
+function partBoxes(
+  name: string,
+  key: "tensor" | "unwarned",
+  table: Table,
+  change: Change,
+  shows: ((query: Query) => void)[],
+): HTMLElement {
   const found = new Map<string, number>();
-  for (const [word, count] of counts(table, "tensor_components")) {
+  for (const [word, count] of counts(table, name)) {
     for (const part of word.split(", ")) found.set(part, (found.get(part) ?? 0) + count);
   }
   const boxes = [...found]
@@ -244,16 +247,16 @@ function tensorBoxes(table: Table, change: Change, shows: ((query: Query) => voi
     .map(([word, count]) => {
       const box = h("input", {
         type: "checkbox",
-        name: "tensor",
+        name: key,
         value: word,
         change: () =>
           change((query) => {
-            query.tensor = query.tensor.filter((other) => other !== word);
-            if (box.checked) query.tensor.push(word);
+            query[key] = query[key].filter((other) => other !== word);
+            if (box.checked) query[key].push(word);
           }),
       });
       shows.push((query) => {
-        box.checked = query.tensor.includes(word);
+        box.checked = query[key].includes(word);
       });
       return h(
         "label",
@@ -269,7 +272,7 @@ function tensorBoxes(table: Table, change: Change, shows: ((query: Query) => voi
 function fold(title: string, content: HTMLElement, name: string, shows: ((query: Query) => void)[]): HTMLElement {
   const mark = h("span", { class: "count" });
   shows.push((query) => {
-    const chosen = name === "tensor" ? query.tensor : (query.choices[name] ?? []);
+    const chosen = name === "tensor" || name === "unwarned" ? query[name] : (query.choices[name] ?? []);
     mark.textContent = chosen.length ? `${chosen.length} chosen` : "";
   });
   return h("details", { class: "fold" }, h("summary", {}, title, " ", mark), content);

@@ -1,10 +1,13 @@
 // What the reader asks of the table: as an object, as a URL, and as a selection of rows.
+import { composition, parseSystem } from "./composition";
 import type { Table, Texts } from "./data";
 
 export interface Query {
   search: string;
   including: string[];
   excluding: string[];
+  only: string[];
+  unwarned: string[];
   choices: Record<string, string[]>;
   flags: Record<string, boolean>;
   tensor: string[];
@@ -23,6 +26,8 @@ export function emptyQuery(): Query {
     search: "",
     including: [],
     excluding: [],
+    only: [],
+    unwarned: [],
     choices: {},
     flags: {},
     tensor: [],
@@ -41,6 +46,8 @@ export function decode(parameters: URLSearchParams, numeric: string[]): Query {
   query.search = parameters.get("q") ?? "";
   query.including = list(parameters.get("with"));
   query.excluding = list(parameters.get("without"));
+  query.only = list(parameters.get("only"));
+  query.unwarned = list(parameters.get("unwarned"));
   query.groups = parameters.get("sg") ?? "";
   query.tensor = (parameters.get("tensor") ?? "").split(";").filter((part) => part !== "");
   for (const name of CHOICES) {
@@ -75,6 +82,8 @@ export function encode(query: Query): string {
   put("q", query.search);
   put("with", query.including.join(","));
   put("without", query.excluding.join(","));
+  put("only", query.only.join(","));
+  put("unwarned", query.unwarned.join(","));
   put("sg", query.groups);
   put("tensor", query.tensor.join(";"));
   for (const [name, chosen] of Object.entries(query.choices)) put(name, chosen.join(","));
@@ -97,6 +106,11 @@ export function select(table: Table, query: Query): Uint32Array {
   const tests = testsOf(table, query);
   const order = sorted(table, query.sort, query.descending);
   if (!tests.length) return order;
+  const found = filtered(order, tests);
+  return query.search ? exactFirst(table, query.search, found) : found;
+}
+
+function filtered(order: Uint32Array, tests: Test[]): Uint32Array {
   const found = new Uint32Array(order.length);
   let n = 0;
   rows: for (let i = 0; i < order.length; i++) {
@@ -133,6 +147,16 @@ function testsOf(table: Table, query: Query): Test[] {
     const set = new Set(chosen);
     words(name, (word) => set.has(word));
   }
+  if (query.unwarned.length) {
+    words("warnings", (word) => {
+      const warnings = word.split(", ");
+      return !query.unwarned.some((unwanted) => warnings.includes(unwanted));
+    });
+  }
+  if (query.only.length) {
+    const allowed = new Set(query.only);
+    words("elements", (word) => word !== "" && word.split(" ").every((symbol) => allowed.has(symbol)));
+  }
   if (query.including.length || query.excluding.length) {
     const including = query.including.map((symbol) => ` ${symbol} `);
     const excluding = query.excluding.map((symbol) => ` ${symbol} `);
@@ -165,13 +189,39 @@ function wordTest(column: Texts, accept: (word: string) => boolean): Test {
   return (row) => good[codes[row]] === 1;
 }
 
+// Part of a name, formula or prototype; a formula in any order; or "Zn-Te", a system of elements.
 function searchTest(table: Table, search: string): Test {
+  const system = parseSystem(search);
+  if (system) {
+    const wanted = [...system].sort().join(" ");
+    return textTest(table, "elements", (word) => word.split(" ").sort().join(" ") === wanted);
+  }
   const wanted = search.toLowerCase();
-  const tests = ["material_id", "formula"].map((name) => {
-    const column = table.columns.get(name) as Texts;
-    return wordTest(column, (word) => word.toLowerCase().includes(wanted));
-  });
-  return (row) => tests[0](row) || tests[1](row);
+  const whole = composition(search);
+  const isCompound = whole?.includes(" ") ?? false;
+  const contains = (word: string) => word.toLowerCase().includes(wanted);
+  const tests = [
+    textTest(table, "material_id", contains),
+    textTest(table, "prototype", contains),
+    textTest(table, "formula", (word) => contains(word) || (isCompound && composition(word) === whole)),
+  ];
+  return (row) => tests.some((test) => test(row));
+}
+
+function textTest(table: Table, name: string, accept: (word: string) => boolean): Test {
+  const column = table.columns.get(name);
+  return column?.kind === "text" ? wordTest(column, accept) : () => false;
+}
+
+// The material of just this name comes first, then those of just this formula.
+function exactFirst(table: Table, search: string, found: Uint32Array): Uint32Array {
+  const wanted = search.toLowerCase();
+  const whole = composition(search);
+  const isName = textTest(table, "material_id", (word) => word.toLowerCase() === wanted);
+  const isFormula = textTest(table, "formula", (word) => whole !== null && composition(word) === whole);
+  const places: number[][] = [[], [], []];
+  for (const row of found) places[isName(row) ? 0 : isFormula(row) ? 1 : 2].push(row);
+  return Uint32Array.from(places.flat());
 }
 
 // "152-154, P3_121, 19": numbers, ranges of numbers, and symbols.

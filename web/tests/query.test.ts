@@ -1,6 +1,7 @@
 // A query and its link say the same, and a query selects what it says.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { composition, parseSymbols } from "../src/composition";
 import type { Column, Table } from "../src/data";
 import { decode, emptyQuery, encode, isFiltered, type Query, select } from "../src/query";
 
@@ -24,6 +25,8 @@ const TABLE: Table = {
     ["space_group_symbol", texts(["P3_121", "P3_121", "Fm-3m", "P1"])],
     ["score", numbers("number", [0.2, 0.5, NaN, 0.1])],
     ["stable", numbers("flag", [1, 1, 1, 0])],
+    ["warnings", texts(["soft, tensor_uncertain", "tensor_uncertain", "", ""])],
+    ["prototype", texts(["A2B 152", "A 152", "AB 225", ""])],
   ]),
 };
 
@@ -37,6 +40,8 @@ test("a query comes back from its link", () => {
     search: "a & b",
     including: ["Si", "O"],
     excluding: ["Cl"],
+    only: ["Si", "O"],
+    unwarned: ["soft"],
     choices: { chirality_class: ["II", "III"] },
     flags: { stable: true, reliable: false },
     tensor: ["xx = yy = zz"],
@@ -81,4 +86,54 @@ test("flags, ranges and search hold at once", () => {
   assert.deepEqual(found({ flags: { stable: true }, ranges: { score: [null, 0.3] } }), ["quartz"]);
   assert.deepEqual(found({ search: "sio" }), ["quartz"]);
   assert.deepEqual(found({ search: "TE", flags: { stable: false } }), []);
+});
+
+test("a formula is found in any order and multiple", () => {
+  for (const search of ["SiO2", "O2Si", "Si2O4", "o2"]) assert.deepEqual(found({ search }), ["quartz"]);
+  assert.deepEqual(found({ search: "SiO3" }), []);
+});
+
+test("a system has these elements and no others", () => {
+  for (const search of ["Si-O", "o-si"]) assert.deepEqual(found({ search }), ["quartz"]);
+  assert.deepEqual(found({ search: "Si-O-Te" }), []);
+});
+
+test("only some elements", () => {
+  assert.deepEqual(found({ only: ["Si", "O", "Te"] }), ["tellurium", "quartz"]);
+  assert.deepEqual(found({ only: ["Si"] }), []);
+});
+
+test("crystals without a warning", () => {
+  assert.deepEqual(found({ unwarned: ["soft"] }), ["tellurium", "unknown", "salt"]);
+  assert.deepEqual(found({ unwarned: ["soft", "tensor_uncertain"] }), ["unknown", "salt"]);
+});
+
+test("prototypes are searched as well", () => {
+  assert.deepEqual(found({ search: "ab 225" }), ["salt"]);
+});
+
+test("the exact name comes first, then the formula", () => {
+  const names = ["mp-190", "Te", "mp-19"];
+  const table: Table = {
+    n: 3,
+    columns: new Map<string, Column>([
+      ["material_id", texts(names)],
+      ["formula", texts(["TeO2", "Se", "Te"])],
+      ["score", numbers("number", [0.9, 0.8, 0.1])],
+    ]),
+  };
+  const search = (text: string) => [...select(table, { ...emptyQuery(), search: text })].map((row) => names[row]);
+  assert.deepEqual(search("mp-19"), ["mp-19", "mp-190"]);
+  assert.deepEqual(search("te"), ["Te", "mp-190", "mp-19"]);
+  assert.deepEqual(search("Te"), ["Te", "mp-19", "mp-190"]);
+});
+
+test("formulas have brackets, and what is none has no composition", () => {
+  assert.equal(composition("Ca(OH)2"), composition("O2CaH2"));
+  assert.equal(composition("Ca((OH)2)3"), composition("CaO6H6"));
+  for (const text of ["", "mp-19", "Xx2", "Ca(OH", "te", "2"]) assert.equal(composition(text), null);
+});
+
+test("unknown symbols are told", () => {
+  assert.deepEqual(parseSymbols("si, O xx"), { symbols: ["Si", "O"], unknown: ["xx"] });
 });
