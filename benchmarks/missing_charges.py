@@ -35,7 +35,7 @@ from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.results.agreement import compare_modes
 from tasks.results.ranking import compute_raw_score, compute_response_norm
 from tasks.training.charge_data import read_table
-from tasks.training.charge_run import WHOLE, fold_path
+from tasks.training.charge_run import WHOLE, get_fold_path
 from tasks.training.charge_settings import ChargeTrainingSettings
 
 
@@ -102,7 +102,7 @@ def _predict(phonon: Phonopy, training: Path) -> ChargePrediction:
     table = read_table(settings)
     same = table["formula"].map(_reduced) == _reduced(atoms.get_chemical_formula())
     fold = int(table[same]["fold"].iloc[0]) if same.any() else WHOLE
-    return read_charge_model(fold_path(training, fold)).predict(atoms)
+    return read_charge_model(get_fold_path(training, fold)).predict(atoms)
 
 
 def _reduced(formula: str) -> str:
