@@ -237,7 +237,7 @@ def find_charge_balance(formula: str) -> ChargeBalance:
         return "uniform"
     if all(element.is_metal for element, _ in amounts):
         return "metallic"
-    amounts.sort(key=lambda pair: _get_electronegativity(pair[0]))
+    amounts.sort(key=lambda pair: get_electronegativity(pair[0]))
     for kind in ("uniform", "mixed"):
         if any(_is_balanced(amounts, k, uniform=kind == "uniform") for k in range(1, len(amounts))):
             return "uniform" if kind == "uniform" else "mixed"
@@ -285,8 +285,8 @@ def find_skip_reason(
     return next((reason for reason in reasons if reason), None)
 
 
-def _get_electronegativity(element: Element) -> float:
-    """Pauling's; the light noble gases have none and come last."""
+def get_electronegativity(element: Element) -> float:
+    """Pauling's; the light noble gases have none and come last, at infinity."""
     with warnings.catch_warnings(action="ignore"):
         found = float(element.X)
     return found if np.isfinite(found) else np.inf

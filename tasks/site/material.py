@@ -13,6 +13,7 @@ from tasks.chirality import ChiralitySettings
 from tasks.chirality.bands import BandStructure, compute_band_structure
 from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import read_atoms
+from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
 from tasks.site.animation import SpecialModes, compute_special_modes
 from tasks.site.caveats import list_caveats
@@ -77,7 +78,9 @@ def read_page_phonon(found: MaterialDetails) -> Phonopy | None:
         None where there are no force constants.
     """
     constants = found.force_constants
-    return None if constants is None else interpolate_row(constants).phonon
+    if constants is None:
+        return None
+    return interpolate_row(restore_charges(constants, found.row)).phonon
 
 
 def read_shown_crystal(found: MaterialDetails, phonon: Phonopy | None) -> Atoms | None:

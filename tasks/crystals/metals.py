@@ -1,0 +1,54 @@
+"""Which crystals are metals: by the band gap of their record, else by a rule of their elements.
+
+`benchmarks.metals` measures the errors of the rule; docs/born-charges.md tells them.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+from pymatgen.core import Composition, Element
+
+from tasks.crystals.curation import find_charge_balance, get_electronegativity
+
+_LEAST_GAP: Final = 0.05  # eV; below it a calculated gap is a matter of the q-points
+# With a shell of d or f electrons that is open and no anion stronger than tellurium, hydrogen or
+# phosphorus, nine compounds in ten are metals (Pauling's scale).
+_STRONG_ANION: Final = 2.3
+_CLOSED_SHELLS: Final = frozenset(("Cu", "Ag", "Au", "Zn", "Cd", "Hg"))
+
+
+def is_metal(formula: str, band_gap: float | None = None) -> bool:
+    """Tell whether a crystal is a metal, which screens all dipoles.
+
+    Parameters
+    ----------
+    formula : str
+        Chemical formula.
+    band_gap : float, optional
+        That of its record (eV), which decides.
+
+    Returns
+    -------
+    bool
+        Without a band gap: whether its elements are all metals, no oxidation states add up to
+        zero, or a transition metal or lanthanoid has no strong anion beside it.
+    """
+    if band_gap is not None and band_gap == band_gap:  # noqa: PLR0124 - tables have NaN for none
+        return band_gap < _LEAST_GAP
+    return _is_probably_metal(formula)
+
+
+@lru_cache(maxsize=4096)
+def _is_probably_metal(formula: str) -> bool:
+    """Judge by the elements alone."""
+    elements = [Element(symbol) for symbol in Composition(formula).as_reduced_dict()]
+    if all(element.is_metal for element in elements) or find_charge_balance(formula) == "none":
+        return True
+    strongest = max(map(get_electronegativity, elements))
+    return any(map(_has_open_shell, elements)) and strongest < _STRONG_ANION
+
+
+def _has_open_shell(element: Element) -> bool:
+    """Whether an element brings d or f electrons of an open shell."""
+    inner = element.is_transition_metal or element.is_lanthanoid or element.is_actinoid
+    return bool(inner and element.symbol not in _CLOSED_SHELLS)
