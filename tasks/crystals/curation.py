@@ -285,6 +285,12 @@ def find_skip_reason(
     return next((reason for reason in reasons if reason), None)
 
 
+def list_elements(formula: str) -> list[Element]:
+    """Elements of a chemical formula, each once."""
+    with warnings.catch_warnings(action="ignore"):  # light noble gases have no electronegativity
+        return [Element(symbol) for symbol in Composition(formula).as_reduced_dict()]
+
+
 def get_electronegativity(element: Element) -> float:
     """Pauling's; the light noble gases have none and come last, at infinity."""
     with warnings.catch_warnings(action="ignore"):

@@ -6,9 +6,9 @@
 from functools import lru_cache
 from typing import Final
 
-from pymatgen.core import Composition, Element
+from pymatgen.core import Element
 
-from tasks.crystals.curation import find_charge_balance, get_electronegativity
+from tasks.crystals.curation import find_charge_balance, get_electronegativity, list_elements
 
 _LEAST_GAP: Final = 0.05  # eV; below it a calculated gap is a matter of the q-points
 # With a shell of d or f electrons that is open and no anion stronger than tellurium, hydrogen or
@@ -41,7 +41,7 @@ def is_metal(formula: str, band_gap: float | None = None) -> bool:
 @lru_cache(maxsize=4096)
 def _is_probably_metal(formula: str) -> bool:
     """Judge by the elements alone."""
-    elements = [Element(symbol) for symbol in Composition(formula).as_reduced_dict()]
+    elements = list_elements(formula)
     if all(element.is_metal for element in elements) or find_charge_balance(formula) == "none":
         return True
     strongest = max(map(get_electronegativity, elements))

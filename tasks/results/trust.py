@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel
-from pymatgen.core import Composition
 
 from potentials import load_charge_card
 from tasks.chirality import ScoreSettings
-from tasks.crystals.curation import get_electronegativity
+from tasks.crystals.curation import get_electronegativity, list_elements
 from tasks.crystals.metals import is_metal
 from tasks.phonons import PhononSettings
 from tasks.symmetry import classify_space_group
@@ -176,7 +175,7 @@ def may_be_polar(formula: str | None, band_gap: float | None = None) -> bool:
     """
     if not formula or is_metal(formula, band_gap):
         return False
-    values = [get_electronegativity(element) for element in Composition(formula).elements]
+    values = [get_electronegativity(element) for element in list_elements(formula)]
     finite = [value for value in values if math.isfinite(value)]
     return bool(finite) and max(finite) - min(finite) > _POLAR
 

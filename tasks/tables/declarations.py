@@ -393,7 +393,7 @@ _INTERPOLATION = (
     declare_real("huang_violation", "GPa", "The same for Huang's sum rule.", nullable=True),
     declare_text("sum_rules_skipped", "Why the sum rules were not imposed.", nullable=True),
 )
-_USED_CHARGES = (
+USED_CHARGES: Final = (
     declare_reals(
         "born_charges",
         "e",
@@ -434,7 +434,7 @@ _CHIRALITY = Table(
         *collect_columns(Verdict),
         *UNDECIDED_COLUMNS,
         *_INTERPOLATION,
-        *_USED_CHARGES,
+        *USED_CHARGES,
         *collect_columns(ChiralityRecord),
     ),
 )

@@ -10,7 +10,13 @@ import pytest
 
 from tasks.storage import CATALOG_TABLES, TABLES, Table, column_info, format_data_dictionary
 from tasks.tables.chirality import ChiralityRecord, Verdict
-from tasks.tables.declarations import CATALOG_ORIGINS, PLANNED_KEYS, UNDECIDED_COLUMNS, WIDE_COLUMNS
+from tasks.tables.declarations import (
+    CATALOG_ORIGINS,
+    PLANNED_KEYS,
+    UNDECIDED_COLUMNS,
+    USED_CHARGES,
+    WIDE_COLUMNS,
+)
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -105,7 +111,7 @@ def test_chirality_table_is_the_verdict_and_the_record_of_the_stage() -> None:
     }
     table = TABLES["chirality"]
     others = {*table.identity, "rotational_violation", "huang_violation", "sum_rules_skipped"}
-    others |= {column.name for column in UNDECIDED_COLUMNS}
+    others |= {column.name for column in (*UNDECIDED_COLUMNS, *USED_CHARGES)}
     columns = [column for column in table.columns if column.name not in others]
     assert {c.name: (c.unit, c.description, c.nullable) for c in columns} == stored
 
