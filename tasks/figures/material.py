@@ -35,6 +35,11 @@ class MaterialData:
         return read_stored_phonon(self.tables, self.row)
 
     @cached_property
+    def phonon_without_charges(self) -> Phonopy:
+        """The same without Born charges."""
+        return read_stored_phonon(self.tables, {**self.row, "nac": False})
+
+    @cached_property
     def has_phonon(self) -> bool:
         """Whether its force constants are stored; a dataset without them is damaged."""
         key = self.row["phonon_key"]
