@@ -1,5 +1,6 @@
 """Which crystals of a source are worth a computation, and what is doubtful about them."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -21,6 +22,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "radioactive": tuple(e.symbol for e in Element if e.is_radioactive),
     "toxic": ("Be", "As", "Cd", "Hg", "Tl", "Pb"),
 }
+_SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
 CENTROSYMMETRIC: Final = "centrosymmetric: phonons carry no angular momentum"
 
 
@@ -286,9 +288,9 @@ def find_skip_reason(
 
 
 def list_elements(formula: str) -> list[Element]:
-    """Elements of a chemical formula, each once."""
-    with warnings.catch_warnings(action="ignore"):  # light noble gases have no electronegativity
-        return [Element(symbol) for symbol in Composition(formula).as_reduced_dict()]
+    """Elements of a chemical formula, each once; what else a text holds is passed over."""
+    symbols = dict.fromkeys(_SYMBOL.findall(formula))
+    return [Element(symbol) for symbol in symbols if Element.is_valid_symbol(symbol)]
 
 
 def get_electronegativity(element: Element) -> float:

@@ -23,7 +23,7 @@ def is_metal(formula: str, band_gap: float | None = None) -> bool:
     Parameters
     ----------
     formula : str
-        Chemical formula.
+        Chemical formula; no other text is one of a metal.
     band_gap : float, optional
         That of its record (eV), which decides.
 
@@ -42,7 +42,11 @@ def is_metal(formula: str, band_gap: float | None = None) -> bool:
 def _is_probably_metal(formula: str) -> bool:
     """Judge by the elements alone."""
     elements = list_elements(formula)
-    if all(element.is_metal for element in elements) or find_charge_balance(formula) == "none":
+    try:
+        balance = find_charge_balance(formula)
+    except ValueError:
+        return False
+    if all(element.is_metal for element in elements) or balance == "none":
         return True
     strongest = max(map(get_electronegativity, elements))
     return any(map(_has_open_shell, elements)) and strongest < _STRONG_ANION

@@ -173,11 +173,11 @@ def may_be_polar(formula: str | None, band_gap: float | None = None) -> bool:
         True where electronegativities differ by more than 0.3 (Pauling), and the crystal is no
         metal (`tasks.crystals.metals`).
     """
-    if not formula or is_metal(formula, band_gap):
-        return False
-    values = [get_electronegativity(element) for element in list_elements(formula)]
+    values = [get_electronegativity(element) for element in list_elements(formula or "")]
     finite = [value for value in values if math.isfinite(value)]
-    return bool(finite) and max(finite) - min(finite) > _POLAR
+    if not formula or not finite or max(finite) - min(finite) <= _POLAR:
+        return False
+    return not is_metal(formula, band_gap)
 
 
 def _has_unsure_charges(row: Row) -> bool:
@@ -186,7 +186,7 @@ def _has_unsure_charges(row: Row) -> bool:
     Four crystals in five that it did not see have smaller error bars.
     """
     bar, known = row["charge_uncertainty"], row["charge_crystals"]
-    if bar is None or known is None:
+    if row["nac_source"] != "predicted" or bar is None or known is None:
         return False
     return bool(bar > load_charge_card().charges.sure or known < _RARE)
 
@@ -414,7 +414,7 @@ RULES: Final = (
     ),
     Rule(
         "charges_unsure",
-        ("charge_uncertainty", "charge_crystals"),
+        ("nac_source", "charge_uncertainty", "charge_crystals"),
         _has_unsure_charges,
         _TENSOR,
         False,

@@ -17,6 +17,7 @@ from tasks.crystals.metals import is_metal
         ("Te", False),
         ("He", False),
         ("SiO2", False),
+        ("SCRIPT 4", False),
     ],
 )
 def test_elements_tell_a_metal(formula, expected):

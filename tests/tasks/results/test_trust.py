@@ -45,6 +45,8 @@ SOUND = {
     "helicity_wave": "s",
     "helicity_wave_found": "s",
 }
+# Of a crystal without a response tensor, which has a warning of its own.
+PREDICTED = {"nac_source": "predicted", "tensor_components": []}
 DEFECTS = [
     ({"stable": False, "min_frequency_commensurate": -1.0}, "unstable"),
     ({"symmetry_changed": True, "space_group_number_relaxed": 186}, "class_changed"),
@@ -66,7 +68,7 @@ DEFECTS = [
     ({"tensor_spread": [0.1, None, 0.5]}, "tensor_uncertain"),
     ({"splitting_disagreement": 0.5}, "splitting_uncertain"),
     ({"nac": False}, "no_born_charges"),
-    ({"charge_uncertainty": 0.3}, "charges_unsure"),
+    (PREDICTED | {"charge_uncertainty": 0.3}, "charges_unsure"),
     ({"nac_source": "predicted"}, "tensor_of_predicted_charges"),
     ({"near_degenerate_fraction": 0.2}, "near_degenerate"),
     ({"measured_volume_change": None}, "volume_unchecked"),
@@ -160,8 +162,9 @@ def test_crystals_that_lack_charges_are_insulators_of_unlike_elements(formula, b
 @pytest.mark.parametrize(
     ("row", "codes"),
     [
-        ({"charge_crystals": 3}, ("charges_unsure",)),
-        ({"nac_source": "predicted", "tensor_components": []}, ()),
+        (PREDICTED, ()),
+        (PREDICTED | {"charge_crystals": 3}, ("charges_unsure",)),
+        ({"charge_uncertainty": 0.5, "charge_crystals": 3}, ()),
         (
             {"nac_source": "predicted", "charge_uncertainty": 0.5},
             ("charges_unsure", "tensor_of_predicted_charges"),
