@@ -92,6 +92,8 @@ def predicted(path: Path, settings: ChiralitySettings, training: Path) -> dict[s
         "l without": _change(first, third, "mean_optical_angular_momentum"),
         "tensor": _tensor_change(first, second),
         "tensor without": _tensor_change(first, third),
+        "splitting": _splitting_change(first, second),
+        "splitting without": _splitting_change(first, third),
     }
 
 
@@ -147,6 +149,14 @@ def _tensor_change(first: ChiralityRecord, second: ChiralityRecord) -> float | N
     index = first.temperatures.index(ROOM_TEMPERATURE)
     tensors = [np.reshape(record.tensor, (-1, 9))[index] for record in (first, second)]
     return float(np.linalg.norm(tensors[1] - tensors[0]) / size)
+
+
+def _splitting_change(first: ChiralityRecord, second: ChiralityRecord) -> float | None:
+    """Largest change of a linear splitting by the largest of them; None without chiral axes."""
+    before, after = (np.array(record.splitting_linear) for record in (first, second))
+    if not len(before) or not np.isfinite(before).all():
+        return None
+    return float(np.abs(after - before).max() / np.abs(before).max())
 
 
 def main() -> None:

@@ -31,8 +31,7 @@ class PhononSettings(BaseModel):
     # It enters the analysis of the modes, never the force constants: no part of their key.
     nac: NacSetting = Field(
         "predicted",
-        description="Born charges of the correction for long-range dipoles: none, those of the "
-        "source (given), or predicted ones for insulators of which the source has none",
+        description="Born charges: none, given ones, or predicted ones of insulators without given",
     )
 
     @property
