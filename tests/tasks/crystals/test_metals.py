@@ -12,6 +12,10 @@ from tasks.crystals.metals import is_metal
         ("MgCu2", True),
         ("FeSi", True),  # no oxidation states add up to zero
         ("MnTe", True),  # an open shell, no strong anion
+        ("WC", True),
+        ("Ni3S2", True),  # nickel of two oxidation states
+        ("NiS", False),
+        ("Fe3O4", False),
         ("ZnTe", False),
         ("TiO2", False),
         ("Te", False),
