@@ -65,6 +65,8 @@ def write_release(dataset: Dataset, folder: Path, n_modes: int = _N_MODES) -> di
         table = pq.read_table(_file(dataset, name)).drop_columns(list(left_out))
         if "material_id" in table.column_names:
             table = table.filter(pc.is_in(table["material_id"], kept))
+        if "charge_model" in table.column_names:
+            table = without_given_charges(table)
         _write(table, folder / f"{name}.parquet")
     candidates = rank_materials(read_catalog(dataset.root, "chirality"))
     _write(_candidates(candidates), folder / "candidates.parquet")
@@ -72,6 +74,16 @@ def write_release(dataset: Dataset, folder: Path, n_modes: int = _N_MODES) -> di
         _named_modes(dataset, list(candidates["material_id"][:n_modes])), folder / "modes.parquet"
     )
     return {path.name: path.stat().st_size for path in sorted(folder.glob("*.parquet"))}
+
+
+def without_given_charges(table: pa.Table) -> pa.Table:
+    """Empty Born charges and dielectric tensors that are inputs; predicted ones stay."""
+    predicted = pc.is_valid(table["charge_model"])
+    for name in ("born_charges", "dielectric_tensor"):
+        rows = zip(table[name].to_pylist(), predicted.to_pylist(), strict=True)
+        values = pa.array([row if kept else None for row, kept in rows], table[name].type)
+        table = table.set_column(table.column_names.index(name), table.field(name), values)
+    return table
 
 
 def _file(dataset: Dataset, table: str) -> Path:

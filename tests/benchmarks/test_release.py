@@ -1,10 +1,11 @@
 """The released tables hold what was found, and neither inputs nor paths of the machine."""
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from benchmarks.findings import outcomes, read, sections, written
-from benchmarks.release import write_release
+from benchmarks.release import without_given_charges, write_release
 from tasks.screening.plan import plan_screening
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
@@ -35,9 +36,18 @@ def test_every_material_taken_up_has_a_row_and_skipped_ones_have_none(folder):
 
 def test_neither_inputs_nor_force_constants_nor_paths_are_released(folder):
     for name, table in read(folder).items():
-        assert not {"source", "force_constants", "born_charges", "host"} & set(table.columns), name
+        inputs = {"source", "force_constants", "host"}
+        inputs |= {"born_charges", "dielectric_tensor"} if name != "chirality" else set()
+        assert not inputs & set(table.columns), name
         assert not table.astype(str).apply(lambda c: c.str.contains(str(folder.parent))).any().any()
     assert not {"cell", "positions"} & set(read(folder)["materials"].columns)
+
+
+def test_charges_that_were_given_are_not_released():
+    tensors = {"born_charges": [[1.0], [2.0]], "dielectric_tensor": [[3.0], [4.0]]}
+    found = without_given_charges(pa.table({"charge_model": ["digest", None], **tensors}))
+    assert found["born_charges"].to_pylist() == [[1.0], None]
+    assert found["dielectric_tensor"].to_pylist() == [[3.0], None]
 
 
 def test_modes_are_those_at_named_points_of_ranked_materials(folder):
