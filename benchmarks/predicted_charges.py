@@ -20,7 +20,7 @@ from tasks.phonons.charges import choose_charges
 from tasks.results.trust import assess_reliability
 from tasks.storage import TableFolder
 
-CODES = ("no_born_charges", "charges_unsure", "tensor_of_predicted_charges")
+CODES = ("no_born_charges", "charges_unsure")
 
 
 def predict(row: pd.Series) -> dict[str, object]:

@@ -419,16 +419,8 @@ RULES: Final = (
         _TENSOR,
         False,
         "Born charges are predicted with a large error bar, or an element is known from few "
-        "crystals: the splitting of longitudinal and transverse optical modes may be wrong.",
-    ),
-    Rule(
-        "tensor_of_predicted_charges",
-        ("nac_source", "tensor_components"),
-        lambda row: row["nac_source"] == "predicted" and bool(row["tensor_components"]),
-        _TENSOR,
-        False,
-        "Born charges are predicted: frequencies are the better for it, the response tensor may "
-        "be as wrong as without charges.",
+        "crystals: the splitting of longitudinal and transverse optical modes, and the response "
+        "tensor, may be wrong.",
     ),
     Rule(
         "near_degenerate",

@@ -31,7 +31,6 @@ SOUND = {
     "nac_source": "file",
     "charge_uncertainty": 0.05,
     "charge_crystals": 300,
-    "tensor_components": ["xx", "zz"],
     "band_gap": None,
     "near_degenerate_fraction": 0.01,
     "tensor_spread": [0.2, 0.1],
@@ -45,8 +44,7 @@ SOUND = {
     "helicity_wave": "s",
     "helicity_wave_found": "s",
 }
-# Of a crystal without a response tensor, which has a warning of its own.
-PREDICTED = {"nac_source": "predicted", "tensor_components": []}
+PREDICTED = {"nac_source": "predicted"}
 DEFECTS = [
     ({"stable": False, "min_frequency_commensurate": -1.0}, "unstable"),
     ({"symmetry_changed": True, "space_group_number_relaxed": 186}, "class_changed"),
@@ -69,7 +67,6 @@ DEFECTS = [
     ({"splitting_disagreement": 0.5}, "splitting_uncertain"),
     ({"nac": False}, "no_born_charges"),
     (PREDICTED | {"charge_uncertainty": 0.3}, "charges_unsure"),
-    ({"nac_source": "predicted"}, "tensor_of_predicted_charges"),
     ({"near_degenerate_fraction": 0.2}, "near_degenerate"),
     ({"measured_volume_change": None}, "volume_unchecked"),
 ]
@@ -165,10 +162,6 @@ def test_crystals_that_lack_charges_are_insulators_of_unlike_elements(formula, b
         (PREDICTED, ()),
         (PREDICTED | {"charge_crystals": 3}, ("charges_unsure",)),
         ({"charge_uncertainty": 0.5, "charge_crystals": 3}, ()),
-        (
-            {"nac_source": "predicted", "charge_uncertainty": 0.5},
-            ("charges_unsure", "tensor_of_predicted_charges"),
-        ),
     ],
 )
 def test_predicted_charges_are_trusted_as_far_as_they_are_known(row, codes):
