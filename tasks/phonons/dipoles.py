@@ -36,7 +36,7 @@ IntArray = NDArray[np.int64]
 # 1/Å without 2 pi; phonopy leaves shorter K out, or takes a direction in their place.
 _ZONE_CENTRE: Final = DynamicalMatrixGL.Q_DIRECTION_TOLERANCE
 # Bytes of factors and blocks at a time: what the cache of a core holds.
-_CHUNK_BYTES: Final = 2**21
+_CHUNK_BYTES: Final = 2**20
 _FIRST, _SECOND = np.array(VOIGT).T
 
 
@@ -147,34 +147,40 @@ class DipoleSum:
         """K = q + G, Cartesian, shape (3, n_vectors, nq)."""
         return self.vectors.T[:, :, None] + (np.linalg.inv(self.cell) @ q.T)[:, None]
 
-    def _compute_strengths(self, K: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """ε.K (3, n_vectors, nq), K.ε.K, and the factor of K_β K_γ, zero where K is."""
-        turned = (self.dielectric @ K.reshape(3, -1)).reshape(K.shape)
-        squares = np.einsum("agq,agq->gq", K, turned)
-        at_centre = np.einsum("agq,agq->gq", K, K) < _ZONE_CENTRE**2
-        squares[at_centre] = np.inf
-        return turned, squares, np.exp(-self.damping * squares) / squares
+    def _compute_strengths(self, K: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """K.ε.K (n_vectors, nq), infinite at the zone centre, and the factor of K_β K_γ."""
+        squares = np.einsum("agq,agq->gq", K, self._turn(K))
+        # No other K is as short as the one of G = 0.
+        at_centre = np.linalg.norm(K[:, self._origin], axis=0) < _ZONE_CENTRE
+        squares[self._origin, at_centre] = np.inf
+        return squares, np.exp(-self.damping * squares) / squares
+
+    def _turn(self, K: FloatArray) -> FloatArray:
+        """ε.K of K (3, n_vectors, nq)."""
+        return np.asarray((self.dielectric @ K.reshape(3, -1)).reshape(K.shape))
 
     def _compute_factors(self, K: FloatArray, direction: ArrayLike | None) -> FloatArray:
         """What depends on q, components of symmetric tensors, shape (6, n_vectors, nq)."""
-        _, squares, strengths = self._compute_strengths(K)
-        factors = strengths * K[_FIRST] * K[_SECOND]
+        squares, strengths = self._compute_strengths(K)
+        weighted = strengths * K
+        factors = np.stack([weighted[a] * K[b] for a, b in VOIGT])
         if direction is not None:
             n = np.linalg.solve(self.cell, np.asarray(direction, dtype=np.float64))
             limit = n[_FIRST] * n[_SECOND] / (n @ self.dielectric @ n)
             factors[:, np.isinf(squares)] = limit[:, None]
-        return np.asarray(factors)
+        return factors
 
     def _compute_slopes(self, K: FloatArray) -> FloatArray:
         """Its derivatives by q, shape (3, 6, n_vectors, nq)."""
-        turned, squares, strengths = self._compute_strengths(K)
+        squares, strengths = self._compute_strengths(K)
         weighted = strengths * K
-        slopes = -2 * (self.damping + 1 / squares) * turned
-        factors = slopes[:, None] * (weighted[_FIRST] * K[_SECOND])
+        slopes = -2 * (self.damping + 1 / squares) * self._turn(K)
+        factors = np.empty((3, len(VOIGT), *squares.shape))
         for component, (a, b) in enumerate(VOIGT):
+            np.multiply(slopes, weighted[a] * K[b], out=factors[:, component])
             factors[a, component] += weighted[b]
             factors[b, component] += weighted[a]
-        return np.asarray(factors)
+        return factors
 
     def _sum_over_vectors(self, factors: FloatArray, q: FloatArray) -> ComplexArray:
         """Triangles (..., n_elements, nq) of factors (..., 6, n_vectors, nq) in the zone."""
@@ -184,6 +190,11 @@ class DipoleSum:
         phases = np.exp(2j * np.pi * (self.positions[here] - self.positions[there]) @ q.T)
         blocks = (real + 1j * imaginary) * phases[:, None]
         return np.asarray(blocks.reshape(*factors.shape[:-3], -1, len(q))[..., self._places, :])
+
+    @cached_property
+    def _origin(self) -> int:
+        """Index of G = 0."""
+        return int(np.argmin(np.linalg.norm(self.vectors, axis=1)))
 
     @cached_property
     def _pairs(self) -> tuple[IntArray, IntArray]:
