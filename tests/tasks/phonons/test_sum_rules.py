@@ -219,8 +219,9 @@ def assert_one_crystal(found):
     np.testing.assert_allclose(matrices, expected, atol=1e-12 * np.abs(expected).max())
 
 
-def test_phonopy_object_is_made_when_it_is_asked_for(monkeypatch):
-    found = impose_sum_rules(spring_crystal(19))
+@pytest.mark.parametrize("born", [False, True])
+def test_phonopy_object_is_made_when_it_is_asked_for(monkeypatch, born):
+    found = impose_sum_rules(spring_phonon(random_crystal(19, max_atoms=8), born=born))
     made = []
     monkeypatch.setattr(
         sum_rules,
