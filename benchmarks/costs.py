@@ -38,8 +38,9 @@ from scipy.optimize import least_squares
 
 from benchmarks.stage_overhead import SOURCES, TimedPotential, settings_of, works_of
 from flows.runs import load_run_potential
-from potentials import PotentialCard
+from potentials import PotentialCard, load_charge_model
 from tasks.chirality import analyze_force_constants
+from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import read_atoms
 from tasks.phonons.rows import read_phonon, read_strain_response
 from tasks.phonons.sum_rules import impose_sum_rules
@@ -194,6 +195,16 @@ class Screening:
             analyze_force_constants(rules.crystal, self.settings.chirality)
             yield replace(modes, has_charges=True), time.process_time() - start
 
+    def predictions(self) -> Iterator[float]:
+        """Seconds of one atom in the prediction of Born charges, for some crystals."""
+        for row in self.dataset.read("force_constants").to_pylist()[::EVERY]:
+            atoms, model = make_atoms(read_phonon(row).primitive), load_charge_model()
+            if not model.find_unknown_elements(atoms):
+                model.predict(atoms)  # what is loaded once is no cost of a crystal
+                start = time.process_time()
+                model.predict(atoms)
+                yield (time.process_time() - start) / len(atoms)
+
     def evaluations(self) -> Iterator[tuple[int, int]]:
         """Free coordinates of each crystal, and evaluations of its relaxation."""
         rows = self.dataset.read("relaxations", columns=["key", "n_evaluations"]).to_pylist()
@@ -213,6 +224,9 @@ def fit_constants(screenings: Sequence[Screening], samples: Sequence[Sample]) ->
         evaluations_per_coordinate=float(slope),
         structure=statistics.median(one.besides / len(one.counts) for one in of["relaxation"]),
         enlargement=_enlargement(of["phonons"]),
+        prediction=statistics.median(
+            s for screening in screenings for s in screening.predictions()
+        ),
     )
     forces, charged = of["relaxation"] + of["phonons"], [p for s in screenings for p in s.charged()]
     known = _adjust_constants(

@@ -35,7 +35,7 @@ from tasks.phonons.sum_rules import impose_sum_rules
 from tasks.results.agreement import compare_modes
 from tasks.results.ranking import compute_raw_score, compute_response_norm
 from tasks.training.charge_data import read_table
-from tasks.training.charge_run import WHOLE, fold_path
+from tasks.training.charge_run import WHOLE, get_fold_path
 from tasks.training.charge_settings import ChargeTrainingSettings
 
 
@@ -92,6 +92,8 @@ def predicted(path: Path, settings: ChiralitySettings, training: Path) -> dict[s
         "l without": _change(first, third, "mean_optical_angular_momentum"),
         "tensor": _tensor_change(first, second),
         "tensor without": _tensor_change(first, third),
+        "splitting": _splitting_change(first, second),
+        "splitting without": _splitting_change(first, third),
     }
 
 
@@ -102,7 +104,7 @@ def _predict(phonon: Phonopy, training: Path) -> ChargePrediction:
     table = read_table(settings)
     same = table["formula"].map(_reduced) == _reduced(atoms.get_chemical_formula())
     fold = int(table[same]["fold"].iloc[0]) if same.any() else WHOLE
-    return read_charge_model(fold_path(training, fold)).predict(atoms)
+    return read_charge_model(get_fold_path(training, fold)).predict(atoms)
 
 
 def _reduced(formula: str) -> str:
@@ -147,6 +149,14 @@ def _tensor_change(first: ChiralityRecord, second: ChiralityRecord) -> float | N
     index = first.temperatures.index(ROOM_TEMPERATURE)
     tensors = [np.reshape(record.tensor, (-1, 9))[index] for record in (first, second)]
     return float(np.linalg.norm(tensors[1] - tensors[0]) / size)
+
+
+def _splitting_change(first: ChiralityRecord, second: ChiralityRecord) -> float | None:
+    """Largest change of a linear splitting by the largest of them; None without chiral axes."""
+    before, after = (np.array(record.splitting_linear) for record in (first, second))
+    if not len(before) or not np.isfinite(before).all():
+        return None
+    return float(np.abs(after - before).max() / np.abs(before).max())
 
 
 def main() -> None:

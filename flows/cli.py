@@ -299,7 +299,7 @@ def screen(
 
 
 @app.command(cls=SettingsCommand)
-@with_settings("mesh_spacing", "path_spacing", "shortlist_score")
+@with_settings("nac", "mesh_spacing", "path_spacing", "shortlist_score")
 def analyze(
     files: Annotated[
         list[Path], typer.Argument(help="phonopy YAML files, plain or .xz, or folders of them.")

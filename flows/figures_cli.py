@@ -24,6 +24,7 @@ from tasks.units import UNITS, FrequencyUnit, UnitName
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_NOTHING_THERE = "zero or undefined on the whole path"
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -54,8 +55,8 @@ def plot(
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            help="bands-helicity, bands-cycloidicity, bands-lz, bands-pam, density, sphere, cut, "
-            "motion, tensor or thermal; may be repeated. All by default."
+            help="bands-helicity, bands-cycloidicity, bands-lz, bands-pam, bands-charges, density, "
+            "sphere, cut, motion, tensor or thermal; may be repeated. All by default."
         ),
     ] = None,
     compare: Annotated[
@@ -119,7 +120,12 @@ def _plot_material(
     save: Callable[..., set[str]],
 ) -> None:
     """Draw what can be drawn of a material, and say what cannot and why."""
-    from tasks.figures.collection import MATERIAL_KINDS, draw_material_figures, list_drawable_kinds
+    from tasks.figures.collection import (
+        CHARGE_BANDS,
+        MATERIAL_KINDS,
+        draw_material_figures,
+        list_drawable_kinds,
+    )
     from tasks.figures.material import read_material_data
     from tasks.results.stored_crystals import describe_computation, list_commands
     from tasks.sources import make_safe_id
@@ -135,7 +141,8 @@ def _plot_material(
         raise RemediableError(message, describe_computation(*crystal))
     drawn = save(draw_material_figures(material, drawable, unit), f"{make_safe_id(material_id)}-")
     for name in sorted(set(drawable) - drawn):
-        console.print(f"left out: {name}, zero or undefined on the whole path")
+        without = "there are no Born charges" if name == CHARGE_BANDS else _NOTHING_THERE
+        console.print(f"left out: {name}, {without}")
     if missing:
         console.print(f"left out: {message}", soft_wrap=False)
         console.print("what to do, to compute all of it anew:")

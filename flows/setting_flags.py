@@ -17,6 +17,7 @@ FLAGS: Final = {
     "min_supercell_length": "phonons.min_supercell_length",
     "max_atoms": "phonons.max_atoms",
     "max_boundary_shift": "phonons.max_boundary_shift",
+    "nac": "phonons.nac",
     "mesh_spacing": "chirality.mesh_spacing",
     "path_spacing": "chirality.path_spacing",
     "shortlist_score": "score.shortlist_score",

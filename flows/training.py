@@ -25,14 +25,14 @@ from flows.workers import choose_n_processes
 from potentials import Potential, load_potential
 from tasks.screening.settings import PotentialSettings
 from tasks.training import Epoch, TrainingSettings, prepare_training, train_stage
-from tasks.training.charge_errors import format_errors, group_errors, summarise
+from tasks.training.charge_errors import format_errors, group_errors, summarize_errors
 from tasks.training.charge_run import (
     ERRORS,
     WHOLE,
-    finish,
     fit_fold,
     measure_errors,
     prepare_charges,
+    write_model,
 )
 from tasks.training.charge_settings import ChargeTrainingSettings
 from tasks.training.curves import draw_curves
@@ -120,12 +120,12 @@ def train_charges(settings: ChargeTrainingSettings, output: Path) -> Path:
             SHUTDOWN_STATE.progress = f"{name} kept"
         progress.finish("trained")
     errors = _make_task(measure_errors, "errors")(settings, output)
-    model: Path = _make_task(finish, "finish")(settings, output, errors)
+    model: Path = _make_task(write_model, "model")(settings, output, errors)
     cells = format_errors(group_errors(errors))
     table = format_markdown_table([Column(head, texts) for head, texts in cells.items()])
     markdown = f"{table}\n\nModel: `{model}`, errors of all atoms: `{output / ERRORS}`"
     create_markdown_artifact(key=make_artifact_key("metrics", output), markdown=markdown)
-    found = summarise(errors)
+    found = summarize_errors(errors)
     text = f"{found['error']:.3f} e, dielectric tensor {found['dielectric']:.1%}"
     return complete_with_message(model, f"errors on crystals left out: {text}")
 

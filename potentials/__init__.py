@@ -9,7 +9,13 @@ from potentials.interface import (
 )
 from potentials.memory import is_out_of_memory
 from potentials.parity import invert, remove_average
-from potentials.registry import load_card, load_charge_model, load_potential, require_known
+from potentials.registry import (
+    load_card,
+    load_charge_card,
+    load_charge_model,
+    load_potential,
+    require_known,
+)
 
 __all__ = [
     "DifferentiablePotential",
@@ -20,6 +26,7 @@ __all__ = [
     "invert",
     "is_out_of_memory",
     "load_card",
+    "load_charge_card",
     "load_charge_model",
     "load_potential",
     "remove_average",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
+from potentials.charge_card import ChargeCard, read_charge_card
 from potentials.compiler import predict_kernel
 from potentials.interface import Equivariance, Potential, PotentialCard
 from potentials.nequix_card import read_nequix_card
@@ -146,12 +147,38 @@ def load_charge_model(name: str = "default") -> "ChargeModel":
     >>> load_charge_model("default").predict(bulk("MgO", "rocksalt", 4.21)).born.shape
     (2, 3, 3)
     """
+    return _read_charge_model(_find_charge_model(name))
+
+
+def load_charge_card(name: str = "default") -> ChargeCard:
+    """Tell what a model of Born charges is, without loading torch.
+
+    Parameters
+    ----------
+    name : str
+        As `load_charge_model` takes it.
+
+    Returns
+    -------
+    ChargeCard
+        That of ``load_charge_model(name)``.
+
+    Raises
+    ------
+    ValueError
+        As `load_charge_model`.
+    """
+    return _read_charge_card(_find_charge_model(name))
+
+
+def _find_charge_model(name: str) -> Path:
+    """File of a charge model that is known or shipped."""
     shipped = sorted(path.stem for path in _CHARGES_WEIGHTS.glob("*.pt"))
     path = _find_checkpoint(name, _CHARGES_WEIGHTS / f"{name}.pt")
     if not path.is_file() or not name.startswith((*shipped, _CHARGES_FILE)):
         choices = ", ".join([*shipped, "charges:model.pt"])
         raise ValueError(f"unknown charge model {name!r}; choose one of {choices}")
-    return _charge_model(path)
+    return path
 
 
 def require_known(name: str, device: str, dtype: str) -> None:
@@ -218,7 +245,12 @@ def list_nequix_names() -> tuple[str, ...]:
 
 
 @cache
-def _charge_model(path: Path) -> "ChargeModel":
+def _read_charge_card(path: Path) -> ChargeCard:
+    return read_charge_card(path)
+
+
+@cache
+def _read_charge_model(path: Path) -> "ChargeModel":
     from potentials.charges.checkpoint import read_charge_model  # noqa: PLC0415 - as above
 
     return read_charge_model(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from flows.tables import Column, format_markdown_table
-from tasks.training.charge_errors import bars, by_element, format_errors, group_errors
+from tasks.training.charge_errors import compare_bars, format_errors, group_by_element, group_errors
 from tasks.training.charge_run import ERRORS
 
 
@@ -21,8 +21,8 @@ def main() -> None:
     errors = pd.read_parquet(parser.parse_args().training / ERRORS)
     for title, rows in {
         "Groups (e)": group_errors(errors),
-        "Elements (e)": by_element(errors),
-        "Bars, by fifths of the crystals (e)": bars(errors),
+        "Elements (e)": group_by_element(errors),
+        "Bars, by fifths of the crystals (e)": compare_bars(errors),
     }.items():
         columns = [Column(head, cells) for head, cells in format_errors(rows).items()]
         print(f"## {title}\n\n{format_markdown_table(columns)}\n")

@@ -5,10 +5,10 @@ into a few networks (`network`) and a kernel (`kernel`). An ensemble of these (`
 tensors and tells by its spread how sure it is. `training` has the steps by which it is made.
 """
 
-from potentials.charges.card import Calibration, ChargeCard
+from potentials.charge_card import Calibration, ChargeCard
 from potentials.charges.checkpoint import read_charge_model, save_charge_model
 from potentials.charges.compression import Compression, CompressionSizes, fit_compression
-from potentials.charges.features import Features, describe, supported_elements
+from potentials.charges.features import Features, describe, find_supported_elements
 from potentials.charges.kernel import ChargeKernel, KernelSizes, fit_kernel
 from potentials.charges.model import (
     ChargeModel,
@@ -40,11 +40,11 @@ __all__ = [
     "NetworkTraining",
     "UnknownElementError",
     "describe",
+    "find_supported_elements",
     "fit_compression",
     "fit_kernel",
     "read_charge_model",
     "save_charge_model",
-    "supported_elements",
     "tensor_basis",
     "to_irreps",
     "to_tensors",

@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from potentials.charges.card import Calibration, ChargeCard
+from potentials.charge_card import read_charge_card
 from potentials.charges.compression import CompressionSizes
 from potentials.charges.kernel import KernelSizes
 from potentials.charges.model import ChargeModel, Ensemble
 from potentials.charges.network import NetworkSizes
-from potentials.checkpoint import compute_file_digest
 from potentials.tensor_file import load_tensors
 
 _FORMAT = "charges-1"
@@ -45,7 +44,7 @@ def save_charge_model(path: Path, model: ChargeModel) -> None:
         "format": _FORMAT,
         "sizes": json.dumps(sizes),
         "card": json.dumps(card),
-        "weights": {name: _short(name, x) for name, x in ensemble.state_dict().items()},
+        "weights": {name: _shorten(name, x) for name, x in ensemble.state_dict().items()},
     }
     torch.save(content, path)
 
@@ -70,40 +69,29 @@ def read_charge_model(path: Path) -> ChargeModel:
     """
     content = load_tensors(path, _FORMAT)
     try:
-        ensemble = _ensemble(json.loads(content["sizes"])).double()
+        ensemble = _make_ensemble(json.loads(content["sizes"])).double()
         ensemble.load_state_dict(content["weights"])
-        card = _card(path, json.loads(content["card"]))
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path} is no sound {_FORMAT} file: {error}") from error
-    return ChargeModel(card, ensemble.eval())
+    return ChargeModel(read_charge_card(path), ensemble.eval())
 
 
-def _short(name: str, values: Tensor) -> Tensor:
+def _shorten(name: str, values: Tensor) -> Tensor:
     """Values as they are stored."""
     exact = any(part in name for part in _EXACT)
     return values.float() if exact else values.half()
 
 
-def _ensemble(sizes: dict[str, Any]) -> Ensemble:
+def _make_ensemble(sizes: dict[str, Any]) -> Ensemble:
     """Untrained ensemble of given sizes."""
     return Ensemble(
-        CompressionSizes(**_tuples(sizes["compression"])),
-        NetworkSizes(**_tuples(sizes["network"])),
+        CompressionSizes(**_make_tuples(sizes["compression"])),
+        NetworkSizes(**_make_tuples(sizes["network"])),
         KernelSizes(**sizes["kernel"]),
         sizes["n_networks"],
     )
 
 
-def _card(path: Path, told: dict[str, Any]) -> ChargeCard:
-    """Card of a file."""
-    given = _tuples(told) | {
-        "elements": {int(number): count for number, count in told["elements"].items()},
-        "charges": Calibration(**told["charges"]),
-        "dielectric": Calibration(**told["dielectric"]),
-    }
-    return ChargeCard(name=path.stem, digest=compute_file_digest(path), **given)
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+def _make_tuples(values: dict[str, Any]) -> dict[str, Any]:
     """JSON's lists as tuples."""
     return {name: tuple(x) if isinstance(x, list) else x for name, x in values.items()}

@@ -74,20 +74,20 @@ def fit_compression(sizes: CompressionSizes, batch: Batch) -> Compression:
     model.mean.copy_(batch.scalars.mean(dim=0))
     scale = 1 / (batch.scalars.std(dim=0) + _SMALL * batch.scalars.std())
     scaled = (batch.scalars - model.mean) * scale
-    axes = _axes(scaled, sizes.outputs[0])
+    axes = _find_axes(scaled, sizes.outputs[0])
     # The squared distance of two atoms is twice the variance, on average.
     length = (2 * (scaled @ axes).square().sum(dim=1).mean()).sqrt()
     # As precise as they are stored, so that what is fitted on top fits what is read back.
     model.axes_0.copy_((scale[:, None] * axes / length).half())
     for degree, x in enumerate(batch.others, 1):
         flat = x.flatten(0, 1)
-        axes = _axes(flat, sizes.outputs[degree])
+        axes = _find_axes(flat, sizes.outputs[degree])
         size = (flat @ axes).square().mean().sqrt().clamp(min=_LEAST)
         getattr(model, f"axes_{degree}").copy_((axes / size).half())
     return model
 
 
-def _axes(values: Tensor, count: int) -> Tensor:
+def _find_axes(values: Tensor, count: int) -> Tensor:
     """Leading principal axes (n_features, count) of values (n, n_features)."""
     _, vectors = torch.linalg.eigh(values.T @ values)
     leading: Tensor = vectors[:, -count:].flip(1)

@@ -31,9 +31,9 @@ class Features:
     octupoles: FloatArray
 
 
-def supported_elements() -> frozenset[int]:
+def find_supported_elements() -> frozenset[int]:
     """Atomic numbers that all potentials of the features know."""
-    return frozenset.intersection(*(_potential(name).card.elements for name in POTENTIALS))
+    return frozenset.intersection(*(_load_nequix(name).card.elements for name in POTENTIALS))
 
 
 def describe(atoms: Atoms) -> Features:
@@ -49,12 +49,12 @@ def describe(atoms: Atoms) -> Features:
     Features
         In float64.
     """
-    parts = [_potential(name).describe(atoms) for name in POTENTIALS]
+    parts = [_load_nequix(name).describe(atoms) for name in POTENTIALS]
     degrees = [np.concatenate(arrays, axis=2) for arrays in zip(*parts, strict=True)]
     return Features(degrees[0][:, 0], *degrees[1:])
 
 
-def _potential(name: str) -> Nequix:
+def _load_nequix(name: str) -> Nequix:
     """Load a potential of the features, on the CPU and in float64 so that symmetry is exact."""
     potential = load_potential(name)
     assert isinstance(potential, Nequix)

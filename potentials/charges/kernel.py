@@ -58,10 +58,10 @@ class ChargeKernel(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Mean charges (n_atoms,) in e; they do not add up to zero."""
-        kernel = self.kernel(batch.scalars, batch.functionals[batch.crystals])
+        kernel = self.compute_kernel(batch.scalars, batch.functionals[batch.crystals])
         return self.element_charges[batch.numbers] + kernel @ self.weights
 
-    def kernel(self, scalars: Tensor, functionals: Tensor) -> Tensor:
+    def compute_kernel(self, scalars: Tensor, functionals: Tensor) -> Tensor:
         """Kernel (n_atoms, n_centres) between atoms and inducing points."""
         squares = torch.cdist(scalars, self.centres).square() / self.width**2
         other = functionals[:, None] != self.centre_functionals[None]
@@ -104,7 +104,7 @@ def fit_kernel(
         Fitted, in the precision of the batch.
     """
     model = ChargeKernel(sizes).to(batch.scalars.dtype)
-    model.element_charges.copy_(mean_by_element(charges, batch.numbers, weights))
+    model.element_charges.copy_(average_by_element(charges, batch.numbers, weights))
     model.width.fill_(width)
     model.functional_distance.fill_(functional_distance)
     generator = torch.Generator().manual_seed(seed)
@@ -113,13 +113,13 @@ def fit_kernel(
     # As precise as they are stored: the weights are fitted to what is read back.
     model.centres.copy_(batch.scalars[chosen].half())
     model.centre_functionals.copy_(functionals[chosen])
-    kernel = model.kernel(batch.scalars, functionals)
+    kernel = model.compute_kernel(batch.scalars, functionals)
     excess = charges - model.element_charges[batch.numbers]
     model.weights.copy_(_solve(kernel, chosen, excess, weights, noise))
     return model
 
 
-def mean_by_element(charges: Tensor, numbers: Tensor, weights: Tensor) -> Tensor:
+def average_by_element(charges: Tensor, numbers: Tensor, weights: Tensor) -> Tensor:
     """Mean charge (N_ELEMENTS,) of each element, 0 where there is none."""
     zero = charges.new_zeros(N_ELEMENTS)
     sums = zero.index_add(0, numbers, charges * weights)

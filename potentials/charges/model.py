@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from potentials.charges.card import ChargeCard
+from potentials.charge_card import ChargeCard
 from potentials.charges.compression import Compression, CompressionSizes
 from potentials.charges.features import Features, describe
 from potentials.charges.kernel import ChargeKernel, KernelSizes
@@ -97,11 +97,11 @@ class Ensemble(nn.Module):
         trace = torch.zeros_like(outputs[0][0])
         trace[:, 0] = 3**0.5 * self.kernel(small)
         dielectric = [
-            _dielectric(network.susceptibility(logarithm), anisotropy)
+            _make_dielectric_tensors(network.susceptibility(logarithm), anisotropy)
             for network, (_, logarithm, anisotropy) in zip(networks, outputs, strict=True)
         ]
         charges = torch.stack([charges for charges, _, _ in outputs])
-        return Members(batch, charges, small.neutral(trace), torch.stack(dielectric))
+        return Members(batch, charges, small.neutralize(trace), torch.stack(dielectric))
 
 
 @dataclass(frozen=True)
@@ -192,27 +192,29 @@ class ChargeModel:
         if chosen not in self.card.functionals:
             known = ", ".join(self.card.functionals)
             raise ValueError(f"unknown functional {chosen!r}; choose one of {known}")
-        if unknown := self.unknown_elements(atoms):
+        if unknown := self.find_unknown_elements(atoms):
             message = f"{self.card.name} learned nothing of {', '.join(unknown)}"
             raise UnknownElementError(message)
-        batch = batch_of(atoms, describe(atoms), self.card.functionals.index(chosen))
+        batch = make_batch(atoms, describe(atoms), self.card.functionals.index(chosen))
         with torch.no_grad():
             members = self.ensemble(batch)
         return ChargePrediction(
             born=to_tensors(members.mean_charges).numpy(),
             dielectric=to_tensors(members.mean_dielectric)[0].numpy(),
-            uncertainty=self.card.charges.bar(float(members.charge_spread)),
-            dielectric_uncertainty=self.card.dielectric.bar(float(members.dielectric_spread)),
+            uncertainty=self.card.charges.compute_bar(float(members.charge_spread)),
+            dielectric_uncertainty=self.card.dielectric.compute_bar(
+                float(members.dielectric_spread)
+            ),
             functional=chosen,
         )
 
-    def unknown_elements(self, atoms: Atoms) -> Sequence[str]:
+    def find_unknown_elements(self, atoms: Atoms) -> Sequence[str]:
         """Symbols of the elements of a crystal of which the model learned nothing."""
         unknown = set(atoms.numbers.tolist()) - set(self.card.elements)
         return sorted(chemical_symbols[number] for number in unknown)
 
 
-def batch_of(atoms: Atoms, features: Features, functional: int) -> Batch:
+def make_batch(atoms: Atoms, features: Features, functional: int) -> Batch:
     """Make a batch of one crystal, all of whose atoms are listed.
 
     Parameters
@@ -243,7 +245,7 @@ def batch_of(atoms: Atoms, features: Features, functional: int) -> Batch:
     )
 
 
-def _dielectric(susceptibility: Tensor, anisotropy: Tensor) -> Tensor:
+def _make_dielectric_tensors(susceptibility: Tensor, anisotropy: Tensor) -> Tensor:
     """Dielectric tensors (n_crystals, 9) of the outputs of a network."""
     trace = 3**0.5 * (1 + susceptibility)
     parts = anisotropy[:, 1:] * (susceptibility + MIN_SUSCEPTIBILITY)[:, None]

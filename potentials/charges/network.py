@@ -92,7 +92,7 @@ class Batch(NamedTuple):
         """Mean (n_crystals, 9) over all atoms of the crystal, equivalent ones turned."""
         return torch.einsum("cij,cj->ci", self.projectors, self.mean(components))
 
-    def neutral(self, components: Tensor) -> Tensor:
+    def neutralize(self, components: Tensor) -> Tensor:
         """Components (n_atoms, 9) less their mean over the crystal."""
         return components - self.tensor_mean(components)[self.crystals]
 
@@ -132,12 +132,12 @@ class ChargeNetwork(nn.Module):
         self.enter = nn.Linear(scalars + 2 * sizes.embedding, width)
         pairs = zip(others, sizes.mixed, strict=True)
         self.mix = nn.ModuleList(nn.Linear(n, 2 * k, bias=False) for n, k in pairs)
-        n_products = [sum(self._channels(p) for p in _PRODUCTS if p[2] == d) for d in DEGREES]
+        n_products = [sum(self._count_channels(p) for p in _PRODUCTS if p[2] == d) for d in DEGREES]
         n_products[2] += others[1]
-        self.join = self._layer(width + n_products[0], width, dropout)
+        self.join = self._make_layer(width + n_products[0], width, dropout)
         self.gather = nn.Linear(2 * width, context)
         self.judge = nn.Sequential(
-            self._layer(width + context, width, dropout), nn.Linear(width, width), nn.SiLU()
+            self._make_layer(width + context, width, dropout), nn.Linear(width, width), nn.SiLU()
         )
         self.charge = nn.Linear(width, 1)
         self.antisymmetric = nn.Linear(width, n_products[1])
@@ -166,18 +166,18 @@ class ChargeNetwork(nn.Module):
         anisotropy : Tensor, shape (n_crystals, 9)
             Traceless symmetric part of the dielectric tensor by the mean of eps - 1.
         """
-        products = self._products(batch)
-        inner = torch.cat([silu(self.enter(self._scalars(batch))), products[0][:, 0]], dim=1)
+        products = self._multiply_features(batch)
+        inner = torch.cat([silu(self.enter(self._gather_scalars(batch))), products[0][:, 0]], dim=1)
         local = self.join(inner)
         gathered = torch.cat([batch.mean(local), batch.mean(local.square())], dim=1)
         context = silu(self.gather(gathered))
         state = self.judge(torch.cat([local, context[batch.crystals]], dim=1))
         trace = 3**0.5 * self.element_charges[batch.numbers][:, None] + self.charge(state)
-        antisymmetric = _ANTISYMMETRIC * _gated(products[1], self.antisymmetric(state))
-        symmetric = _SYMMETRIC * _gated(products[2], self.symmetric(state))
-        charges = batch.neutral(torch.cat([trace, antisymmetric, symmetric], dim=1))
+        antisymmetric = _ANTISYMMETRIC * _sum_gated(products[1], self.antisymmetric(state))
+        symmetric = _SYMMETRIC * _sum_gated(products[2], self.symmetric(state))
+        charges = batch.neutralize(torch.cat([trace, antisymmetric, symmetric], dim=1))
         whole = torch.cat([context, batch.mean(state)], dim=1)
-        anisotropy = _ANISOTROPY * _gated(products[2], self.anisotropy(state))
+        anisotropy = _ANISOTROPY * _sum_gated(products[2], self.anisotropy(state))
         padded = torch.cat([torch.zeros_like(charges[:, :4]), anisotropy], dim=1)
         return charges, self.dielectric(whole)[:, 0], batch.tensor_mean(padded)
 
@@ -186,7 +186,7 @@ class ChargeNetwork(nn.Module):
         mean, spread = self.dielectric_scale
         return torch.exp(logarithm * spread + mean) - MIN_SUSCEPTIBILITY
 
-    def _scalars(self, batch: Batch) -> Tensor:
+    def _gather_scalars(self, batch: Batch) -> Tensor:
         """All invariants of the atoms."""
         scaled = ((batch.scalars - self.scalar_mean) * self.scalar_scale).clamp(
             -_SCALAR_LIMIT, _SCALAR_LIMIT
@@ -194,33 +194,33 @@ class ChargeNetwork(nn.Module):
         functional = self.functionals(batch.functionals)[batch.crystals]
         return torch.cat([self.dropout(scaled), self.elements(batch.numbers), functional], dim=1)
 
-    def _products(self, batch: Batch) -> list[Tensor]:
+    def _multiply_features(self, batch: Batch) -> list[Tensor]:
         """Products (n_atoms, 2 l + 1, channels) by degree; of degree 2 the features themselves."""
         scaled = [x * getattr(self, f"scale_{degree}") for degree, x in enumerate(batch.others, 1)]
         mixed = [self.mix[i](x).chunk(2, dim=2) for i, x in enumerate(scaled)]
         found: list[list[Tensor]] = [[], [], [scaled[1]]]
         for first, second, result in _PRODUCTS:
-            k = self._channels((first, second, result))
+            k = self._count_channels((first, second, result))
             a, b = mixed[first - 1][0][:, :, :k], mixed[second - 1][1][:, :, :k]
             outer = (a[:, :, None] * b[:, None]).flatten(1, 2)
             matrix = coupling(first, second, result, outer.dtype).flatten(0, 1)
             found[result].append(torch.einsum("npk,pm->nmk", outer, matrix))
         return [torch.cat(parts, dim=2) for parts in found]
 
-    def _channels(self, product: tuple[int, int, int]) -> int:
+    def _count_channels(self, product: tuple[int, int, int]) -> int:
         """Channels of a product."""
         first, second, _ = product
         return min(self.sizes.mixed[first - 1], self.sizes.mixed[second - 1])
 
     @staticmethod
-    def _layer(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
+    def _make_layer(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
         """One step of a perceptron."""
         return nn.Sequential(
             nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.SiLU(), nn.Dropout(dropout)
         )
 
 
-def _gated(products: Tensor, gates: Tensor) -> Tensor:
+def _sum_gated(products: Tensor, gates: Tensor) -> Tensor:
     """Sum (n_atoms, 2 l + 1) of products, each times its gate."""
     total: Tensor = torch.einsum("nmk,nk->nm", products, gates)
     return total / sqrt(products.shape[2])

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
-from potentials.charges.kernel import mean_by_element
+from potentials.charges.kernel import average_by_element
 from potentials.charges.network import MIN_SUSCEPTIBILITY, Batch, ChargeNetwork, NetworkSizes
 from potentials.charges.tensors import tensor_basis
 
@@ -122,7 +122,7 @@ def train_network(
     """
     torch.manual_seed(seed)
     network = ChargeNetwork(sizes, settings.dropout)
-    _scale(network, data)
+    _set_scales(network, data)
     n_crystals = len(data.weights)
     n_steps = settings.epochs * math.ceil(n_crystals / settings.batch_crystals)
     optimizer = torch.optim.AdamW(
@@ -134,7 +134,7 @@ def train_network(
     average = {name: value.clone() for name, value in network.state_dict().items()}
     for _ in range(settings.epochs):
         for chosen in torch.split(torch.randperm(n_crystals), settings.batch_crystals):
-            loss = _loss(network, data.select(chosen), settings.dielectric_weight)
+            loss = _compute_loss(network, data.select(chosen), settings.dielectric_weight)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -146,7 +146,7 @@ def train_network(
     return network.eval()
 
 
-def _scale(network: ChargeNetwork, data: Labelled) -> None:
+def _set_scales(network: ChargeNetwork, data: Labelled) -> None:
     """Bring features and labels to the order of one."""
     scalars, others = data.batch.scalars, data.batch.others
     network.scalar_mean.copy_(scalars.mean(dim=0))
@@ -155,27 +155,28 @@ def _scale(network: ChargeNetwork, data: Labelled) -> None:
         usual = x.square().mean().sqrt().clamp(min=_LEAST)
         size = x.square().mean(dim=(0, 1)).sqrt() + _SMALL * usual
         getattr(network, f"scale_{degree}").copy_(1 / size)
-    charges = mean_by_element(data.mean_charges, data.batch.numbers, data.atom_weights)
+    charges = average_by_element(data.mean_charges, data.batch.numbers, data.atom_weights)
     network.element_charges.copy_(charges)
     logarithms = torch.log(data.susceptibility + MIN_SUSCEPTIBILITY)
     network.dielectric_scale.copy_(torch.stack([logarithms.mean(), logarithms.std()]))
 
 
-def _loss(network: ChargeNetwork, data: Labelled, dielectric_weight: float) -> Tensor:
+def _compute_loss(network: ChargeNetwork, data: Labelled, dielectric_weight: float) -> Tensor:
     """Mean error of Cartesian components of the charges, and of the dielectric tensor."""
     charges, logarithm, anisotropy = network(data.batch)
     basis = tensor_basis(charges.dtype).flatten(0, 1)
     weights = data.atom_weights / data.atom_weights.sum()
-    errors = _robust((charges - data.charges) @ basis.T, _CHARGE_ERROR).sum(dim=1)
+    errors = _compute_robust_loss((charges - data.charges) @ basis.T, _CHARGE_ERROR).sum(dim=1)
     mean, spread = network.dielectric_scale
     wanted = (torch.log(data.susceptibility + MIN_SUSCEPTIBILITY) - mean) / spread
     shape = data.dielectric[:, 4:] / (data.susceptibility + MIN_SUSCEPTIBILITY)[:, None]
-    dielectric = _robust(logarithm - wanted, _LOGARITHM_ERROR)
-    dielectric = dielectric + _robust(anisotropy[:, 4:] - shape, _ANISOTROPY_ERROR).mean(dim=1) / 2
+    dielectric = _compute_robust_loss(logarithm - wanted, _LOGARITHM_ERROR)
+    unlike = _compute_robust_loss(anisotropy[:, 4:] - shape, _ANISOTROPY_ERROR)
+    dielectric = dielectric + unlike.mean(dim=1) / 2
     shares = data.weights / data.weights.sum()
     return weights @ errors + dielectric_weight * shares @ dielectric
 
 
-def _robust(errors: Tensor, limit: float) -> Tensor:
+def _compute_robust_loss(errors: Tensor, limit: float) -> Tensor:
     """Huber's loss by its limit: an absolute error where it is large."""
     return huber_loss(errors, torch.zeros_like(errors), reduction="none", delta=limit) / limit

@@ -74,6 +74,7 @@ from tasks.tables.chirality import ChiralityRecord
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Columns = Mapping[str, NDArray[Any]]
+_SAME_POINT = 1e-9  # of a reciprocal lattice vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,7 +319,7 @@ def _mask_labels(values: NDArray[Any], order: NDArray[Any]) -> NDArray[Any]:
 def _compute_path_modes(phonon: HarmonicCrystal, path: BandPath) -> Modes:
     """Modes along the path; with charges, Gamma is approached along each segment."""
     modes = compute_modes(phonon, path.q_points)
-    at_gamma = np.flatnonzero(~path.q_points.any(axis=1))
+    at_gamma = np.flatnonzero(flag_zone_centres(path.q_points))
     if phonon.nac_params is None or not len(at_gamma):
         return modes
     frequencies, eigenvectors = modes.frequencies.copy(), modes.eigenvectors.copy()
@@ -326,6 +327,11 @@ def _compute_path_modes(phonon: HarmonicCrystal, path: BandPath) -> Modes:
         limit = compute_modes(phonon, np.zeros(3), nac_direction=path.directions[row])
         frequencies[row], eigenvectors[row] = limit.frequencies[0], limit.eigenvectors[0]
     return Modes(modes.q_points, frequencies, eigenvectors)
+
+
+def flag_zone_centres(q_points: FloatArray) -> NDArray[np.bool_]:
+    """Flag q-points (..., 3) that are images of the zone centre, where charges act by direction."""
+    return np.asarray((np.abs(q_points - np.rint(q_points)) < _SAME_POINT).all(axis=-1))
 
 
 def _join_at_special_points(
@@ -337,7 +343,7 @@ def _join_at_special_points(
         return joined
     rows = path.is_labelled
     if phonon.nac_params is not None:
-        rows &= path.q_points.any(axis=1)
+        rows &= ~flag_zone_centres(path.q_points)
     points, inverse = np.unique(path.q_points[rows].round(9), axis=0, return_inverse=True)
     joined[rows] = find_symmetry_partners(phonon, points)[inverse.ravel()]
     return joined

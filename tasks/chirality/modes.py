@@ -14,10 +14,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from phonopy import Phonopy
 from phonopy.harmonic.dynamical_matrix import diagonalize_dynamical_matrices
 
-from tasks.phonons.fourier import HarmonicCrystal, make_fourier_series, move_to_zone_of_charges
+from tasks.phonons.fourier import HarmonicCrystal, make_dynamical_matrices
 
 
 @dataclass(frozen=True)
@@ -96,14 +95,12 @@ def compute_modes(
     """
     _check_input(phonon)
     points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
-    if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
-        inside, gauge = move_to_zone_of_charges(phonon, points)
-        result = phonon.run_qpoints(inside, with_eigenvectors=True, nac_q_direction=nac_direction)
-        return Modes(points, result.frequencies, gauge[:, :, None] * result.eigenvectors)
-    series = make_fourier_series(phonon)
-    squares, states = diagonalize_dynamical_matrices(series.compute_periodic_matrices(points))
+    matrices = make_dynamical_matrices(phonon)
+    squares, states = diagonalize_dynamical_matrices(
+        matrices.compute_periodic_matrices(points, nac_direction)
+    )
     frequencies = phonon.unit_conversion_factor * np.sign(squares) * np.sqrt(np.abs(squares))
-    states *= series.compute_phases(points).conj()[:, :, None]
+    states *= matrices.compute_phases(points).conj()[:, :, None]
     return Modes(points, frequencies, states)
 
 
@@ -124,9 +121,7 @@ def compute_frequencies(phonon: HarmonicCrystal, q_points: ArrayLike) -> NDArray
     """
     _check_input(phonon)
     points = np.asarray(q_points, dtype=np.float64).reshape(-1, 3)
-    if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
-        return np.asarray(phonon.run_qpoints(points).frequencies)
-    squares = np.linalg.eigvalsh(make_fourier_series(phonon).compute_periodic_matrices(points))
+    squares = np.linalg.eigvalsh(make_dynamical_matrices(phonon).compute_periodic_matrices(points))
     roots = np.sign(squares) * np.sqrt(np.abs(squares))
     return np.asarray(phonon.unit_conversion_factor * roots)
 

@@ -20,14 +20,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from phonopy import Phonopy
-from phonopy.harmonic.derivative_dynmat import DerivativeOfDynamicalMatrix
 
 from tasks.chirality.angular_momentum import angular_momentum, compute_atomic_angular_momentum
 from tasks.chirality.axes import ComplexArray, FloatArray, IntArray
 from tasks.chirality.degeneracy import average_over_sets, count_set_members
 from tasks.chirality.modes import Modes
-from tasks.phonons.fourier import HarmonicCrystal, make_fourier_series, move_to_zone_of_charges
+from tasks.phonons.fourier import HarmonicCrystal, make_dynamical_matrices
 from tasks.tolerances import TRANSLATION
 
 METRE_PER_SECOND = 100.0
@@ -53,13 +51,7 @@ def compute_dynamical_matrix_gradient(
     ndarray, shape (nq, 3, 3 n_atoms, 3 n_atoms)
         dD/dq_j, Hermitian, in phonopy's unit of D times Å (q in Å^-1 without 2 pi).
     """
-    if phonon.nac_params is None:
-        return make_fourier_series(phonon).compute_gradients(q_points)
-    inside, gauge = move_to_zone_of_charges(phonon, q_points)
-    derivative = DerivativeOfDynamicalMatrix(phonon.dynamical_matrix)
-    gradient = np.stack(list(_compute_gradients(derivative, inside)))
-    hermitian = (gradient + gradient.conj().swapaxes(-1, -2)) / 2
-    return np.asarray(gauge[:, None, :, None] * hermitian * gauge.conj()[:, None, None])
+    return make_dynamical_matrices(phonon).compute_gradients(q_points)
 
 
 def compute_velocity_elements(
@@ -100,12 +92,9 @@ def _compute_states_and_gradient(
     phonon: HarmonicCrystal, modes: Modes
 ) -> tuple[ComplexArray, FloatArray, FloatArray]:
     """Eigenvectors and parts of the derivatives of D in the cheapest common gauge."""
-    if isinstance(phonon, Phonopy) and phonon.nac_params is not None:
-        gradient = compute_dynamical_matrix_gradient(phonon, modes.q_points)
-        return modes.eigenvectors, gradient.real, gradient.imag
-    series = make_fourier_series(phonon)
-    states = series.compute_phases(modes.q_points)[:, :, None] * modes.eigenvectors
-    return states, *series.compute_gradient_parts(modes.q_points)
+    matrices = make_dynamical_matrices(phonon)
+    states = matrices.compute_phases(modes.q_points)[:, :, None] * modes.eigenvectors
+    return states, *matrices.compute_gradient_parts(modes.q_points)
 
 
 def compute_group_velocities(elements: ComplexArray, sets: IntArray) -> FloatArray:
@@ -267,12 +256,3 @@ def compute_block_traces(left: ComplexArray, right: ComplexArray, sets: IntArray
         pairs = left[distance, rows, band][..., None] * right[distance, rows, band][:, None].conj()
         products[rows, band] += 2 * pairs.real
     return average_over_sets(products, sets)
-
-
-def _compute_gradients(
-    derivative: DerivativeOfDynamicalMatrix, q_points: FloatArray
-) -> Iterator[ComplexArray]:
-    """dD/dq at each q-point: phonopy's compiled kernel takes one at a time."""
-    for q in q_points:
-        derivative.run(q)
-        yield derivative.d_dynamical_matrix

@@ -195,8 +195,22 @@ def make_nac_params(row: Mapping[str, Any]) -> dict[str, Any] | None:
         None where the source gave no Born charges.
     """
     response = read_response(row)
-    if response is None:
-        return None
+    return None if response is None else format_nac_params(response)
+
+
+def format_nac_params(response: DielectricResponse) -> dict[str, Any]:
+    """Give tensors the form that phonopy takes.
+
+    Parameters
+    ----------
+    response : DielectricResponse
+        Of the primitive cell.
+
+    Returns
+    -------
+    dict
+        Born charges (e), dielectric tensor, and the factor that makes eV and Å of them.
+    """
     return {
         "born": response.born_charges,
         "dielectric": response.dielectric,

@@ -1,5 +1,6 @@
 """Which crystals of a source are worth a computation, and what is doubtful about them."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -21,6 +22,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "radioactive": tuple(e.symbol for e in Element if e.is_radioactive),
     "toxic": ("Be", "As", "Cd", "Hg", "Tl", "Pb"),
 }
+_SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
 CENTROSYMMETRIC: Final = "centrosymmetric: phonons carry no angular momentum"
 
 
@@ -237,7 +239,7 @@ def find_charge_balance(formula: str) -> ChargeBalance:
         return "uniform"
     if all(element.is_metal for element, _ in amounts):
         return "metallic"
-    amounts.sort(key=lambda pair: _get_electronegativity(pair[0]))
+    amounts.sort(key=lambda pair: get_electronegativity(pair[0]))
     for kind in ("uniform", "mixed"):
         if any(_is_balanced(amounts, k, uniform=kind == "uniform") for k in range(1, len(amounts))):
             return "uniform" if kind == "uniform" else "mixed"
@@ -285,8 +287,14 @@ def find_skip_reason(
     return next((reason for reason in reasons if reason), None)
 
 
-def _get_electronegativity(element: Element) -> float:
-    """Pauling's; the light noble gases have none and come last."""
+def list_elements(formula: str) -> list[Element]:
+    """Elements of a chemical formula, each once; what else a text holds is passed over."""
+    symbols = dict.fromkeys(_SYMBOL.findall(formula))
+    return [Element(symbol) for symbol in symbols if Element.is_valid_symbol(symbol)]
+
+
+def get_electronegativity(element: Element) -> float:
+    """Pauling's; the light noble gases have none and come last, at infinity."""
     with warnings.catch_warnings(action="ignore"):
         found = float(element.X)
     return found if np.isfinite(found) else np.inf

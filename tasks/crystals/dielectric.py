@@ -102,8 +102,14 @@ def require_insulating(response: DielectricResponse) -> None:
     charges, dielectric = response.born_charges, response.dielectric
     if not (np.isfinite(charges).all() and np.isfinite(dielectric).all()):
         raise RemediableError("unreadable: a Born charge is not a number", REMEDY)
-    if np.linalg.eigvalsh((dielectric + dielectric.T) / 2).min() < 1:
+    if not is_insulating(response):
         raise RemediableError("unreadable: a dielectric tensor below that of vacuum", REMEDY)
+
+
+def is_insulating(response: DielectricResponse) -> bool:
+    """Tell whether a dielectric tensor is nowhere below that of vacuum."""
+    symmetric = (response.dielectric + response.dielectric.T) / 2
+    return bool(np.linalg.eigvalsh(symmetric).min() >= 1)
 
 
 def read_response(row: Mapping[str, Any]) -> DielectricResponse | None:

@@ -7,7 +7,7 @@ a label are thin and grey.
 """
 
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,6 +40,12 @@ Colour = Literal["helicity", "cycloidicity", "l_x", "l_y", "l_z", "pam"]
 COLOURS: Final[tuple[Colour, ...]] = ("helicity", "cycloidicity", "l_x", "l_y", "l_z", "pam")
 _WIDTH, _RIM = 0.9, 1.7  # points
 _STRAND = 1.2  # points between the strands of a set
+_WITH_CHARGES: Final[dict[str, Any]] = {"color": INK, "linewidth": _WIDTH}
+_WITHOUT_CHARGES: Final[dict[str, Any]] = {
+    "color": PAM_COLOURS[1],
+    "linewidth": _WIDTH,
+    "linestyle": (0, (3, 2)),
+}
 
 
 def draw_band_structure(
@@ -124,6 +130,40 @@ def draw_bands(
         axes.add_collection(lines)
     _finish(axes, bands)
     return norm
+
+
+def draw_charge_bands(bands: BandStructure, without: FloatArray, *, title: str = "") -> Figure:
+    """Draw the band structure with Born charges over that without.
+
+    Parameters
+    ----------
+    bands : BandStructure
+        With charges.
+    without : ndarray, shape (nq, nb)
+        Frequencies without them at the same q-points, in the same unit.
+    title : str
+        Above the bands.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Of the width of one column.
+    """
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 2.6)
+        axes = figure.subplots()
+        for rows in bands.segment_slices:
+            x = bands.distances[rows]
+            axes.plot(x, without[rows], **_WITHOUT_CHARGES)
+            axes.plot(x, bands.frequencies[rows], **_WITH_CHARGES)
+        _finish(axes, bands)
+        handles = [
+            Line2D([], [], label="with Born charges", **_WITH_CHARGES),
+            Line2D([], [], label="without", **_WITHOUT_CHARGES),
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+        axes.set_title(title)
+    return figure
 
 
 def select_band_values(bands: BandStructure, colour: Colour) -> FloatArray:

@@ -8,9 +8,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tasks.chirality.bands import BandStructure, compute_band_structure
+from tasks.chirality.modes import compute_frequencies
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.thermal import compute_thermal_properties
-from tasks.figures.bands import Colour, draw_band_structure, select_band_values
+from tasks.figures.bands import (
+    Colour,
+    draw_band_structure,
+    draw_charge_bands,
+    select_band_values,
+)
 from tasks.figures.density_of_states import HelicityDos, draw_helicity_dos_figure
 from tasks.figures.material import MaterialData
 from tasks.figures.motion import draw_motion_figure, find_strongest_mode
@@ -46,7 +52,11 @@ BAND_COLOURS: Final[Mapping[str, Colour]] = {
     "bands-lz": "l_z",
     "bands-pam": "pam",
 }
-MATERIAL_KINDS: Final = (*BAND_COLOURS, "density", "sphere", "cut", "motion", "tensor", "thermal")
+CHARGE_BANDS: Final = "bands-charges"
+MATERIAL_KINDS: Final = (
+    *(*BAND_COLOURS, CHARGE_BANDS),
+    *("density", "sphere", "cut", "motion", "tensor", "thermal"),
+)
 # Columns of the catalogue from which a figure is drawn; all others need force constants.
 _FROM_COLUMN: Final[Mapping[str, str]] = {"density": "helicity_dos", "tensor": "tensor"}
 PARITY_COLUMNS: Final = (
@@ -70,7 +80,8 @@ def draw_material_figures(
         From `tasks.figures.material.read_material_data`.
     kinds : collection of str
         Which ones, of `MATERIAL_KINDS`. Bands without any value of a kind (helicity and l_z of an
-        achiral crystal may vanish on the whole path) are left out, unless it is the only kind.
+        achiral crystal may vanish on the whole path) are left out, unless it is the only kind;
+        ``bands-charges`` of crystals analysed without Born charges always.
     unit : FrequencyUnit
         Of frequencies.
 
@@ -88,11 +99,12 @@ def draw_material_figures(
     """
     _require_known(kinds)
     if chosen := [kind for kind in BAND_COLOURS if kind in kinds]:
-        fine = ChiralitySettings(path_spacing=PATH_SPACING)
-        bands = compute_band_structure(material.phonon, fine).convert_unit(unit)
+        bands = _compute_fine_bands(material, unit)
         for kind in chosen:
             if len(kinds) == 1 or _has_nonzero_values(bands, BAND_COLOURS[kind]):
                 yield kind, _draw_bands(material, bands, kind)
+    if CHARGE_BANDS in kinds and material.row["nac"]:
+        yield CHARGE_BANDS, _draw_charge_bands(material, unit)
     for kind, draw in _OTHERS.items():
         if kind in kinds:
             yield kind, draw(material, unit)
@@ -199,6 +211,17 @@ def draw_comparison_figures(
     """
     for column in PARITY_COLUMNS:
         yield f"parity-{column}", draw_parity(first, second, column, names, unit=unit)
+
+
+def _compute_fine_bands(material: MaterialData, unit: FrequencyUnit) -> BandStructure:
+    fine = ChiralitySettings(path_spacing=PATH_SPACING)
+    return compute_band_structure(material.phonon, fine).convert_unit(unit)
+
+
+def _draw_charge_bands(material: MaterialData, unit: FrequencyUnit) -> Figure:
+    bands = _compute_fine_bands(material, unit)
+    without = compute_frequencies(material.phonon_without_charges, bands.q_points)
+    return draw_charge_bands(bands, unit.per_terahertz * without, title=material.title)
 
 
 def _has_nonzero_values(bands: BandStructure, colour: Colour) -> bool:

@@ -32,7 +32,12 @@ class MaterialData:
     @cached_property
     def phonon(self) -> Phonopy:
         """Its force constants, fit for all q-points; an error says that they are not stored."""
-        return read_stored_phonon(self.tables, self.row["phonon_key"])
+        return read_stored_phonon(self.tables, self.row)
+
+    @cached_property
+    def phonon_without_charges(self) -> Phonopy:
+        """The same without Born charges."""
+        return read_stored_phonon(self.tables, {**self.row, "nac": False})
 
     @cached_property
     def has_phonon(self) -> bool:

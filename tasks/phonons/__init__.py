@@ -3,8 +3,8 @@
 What comes in: relaxed crystals and a potential, or files of phonopy. What goes out:
 `ForceConstants` with a phonopy object, the response to strain, the sum rules, the Fourier series.
 From outside import the names below, and from `supercells`, `elasticity`, `sum_rules`, `fourier`,
-`phonopy_files`, `mirror` and `rows` (to a row and back). It knows `potentials`, `tasks.crystals`,
-`tasks.symmetry`, and of `tasks.sources` the file BORN.
+`phonopy_files`, `mirror`, `charges` and `rows` (to a row and back). It knows `potentials`,
+`tasks.crystals`, `tasks.symmetry`, and of `tasks.sources` the file BORN.
 """
 
 from tasks.phonons.driver import (

@@ -12,22 +12,30 @@ are products of real matrices for all q-points at once; phonopy treats them one 
 
     sum_R exp(i q.R) C_R = C_0 + sum_half [cos(q.R) (C_R + C_R^T) + i sin(q.R) (C_R - C_R^T)].
 
-Without Born charges only.
+Born charges, which interact over all distances, add what `tasks.phonons.dipoles` sums up; the
+series then holds the short-range force constants.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
-from phonopy.harmonic.dynamical_matrix import DynamicalMatrix
+from phonopy.harmonic.derivative_dynmat import DerivativeOfDynamicalMatrix
+from phonopy.harmonic.dynamical_matrix import (
+    DynamicalMatrix,
+    DynamicalMatrixWang,
+    get_dynamical_matrices_at_qpoints,
+)
 from phonopy.structure.cells import Primitive
 from phonopy.structure.symmetry import Symmetry
 
+from tasks.phonons.dipoles import DipoleSum, separate_dipoles
 from tasks.symmetry.zone import move_to_first_zone
 
 ComplexArray = NDArray[np.complex128]
@@ -40,25 +48,55 @@ _CHUNK_BYTES = 2**22
 
 
 @dataclass(frozen=True)
-class FourierSeries:
-    """Coefficients of the dynamical matrix.
+class DynamicalMatrices(ABC):
+    """Dynamical matrices and their derivatives at any wave vectors.
 
     Attributes
     ----------
-    lattice_vectors : ndarray of int, shape (n_vectors, 3)
-        R in units of the primitive lattice vectors, in ascending order; -R is among them.
-    coefficients : ndarray, shape (n_vectors, 3 n_atoms, 3 n_atoms)
-        C_R in phonopy's unit of D; that of -R is the transpose.
     positions : ndarray, shape (3 n_atoms, 3)
         tau in units of the lattice vectors, of each row of D.
     cell : ndarray, shape (3, 3)
         Primitive lattice vectors in rows (Å).
     """
 
-    lattice_vectors: IntArray
-    coefficients: FloatArray
     positions: FloatArray
     cell: FloatArray
+
+    @abstractmethod
+    def compute_periodic_matrices(
+        self, q_points: FloatArray, direction: ArrayLike | None = None
+    ) -> ComplexArray:
+        """Return dynamical matrices between states without the phases of the positions.
+
+        Parameters
+        ----------
+        q_points : ndarray, shape (nq, 3)
+            Fractional coordinates of the primitive reciprocal lattice.
+        direction : array_like, shape (3,), optional
+            Direction (fractional reciprocal) from which the zone centre is approached, where there
+            are Born charges. Without it the macroscopic field is left out there.
+
+        Returns
+        -------
+        ndarray, shape (nq, 3 n_atoms, 3 n_atoms)
+            As `compute_matrices`, for eigenvectors whose rows are multiplied by `compute_phases`.
+        """
+
+    @abstractmethod
+    def compute_gradient_parts(self, q_points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the derivatives between states without the phases of the positions.
+
+        Parameters
+        ----------
+        q_points : ndarray, shape (nq, 3)
+            Fractional coordinates of the primitive reciprocal lattice.
+
+        Returns
+        -------
+        real, imaginary : ndarray, shape (nq, 3, 3 n_atoms, 3 n_atoms)
+            Parts of the Hermitian matrices of `compute_gradients`, for eigenvectors whose rows are
+            multiplied by `compute_phases`.
+        """
 
     def compute_matrices(self, q_points: FloatArray) -> ComplexArray:
         """Return dynamical matrices.
@@ -76,34 +114,14 @@ class FourierSeries:
         gauge = self.compute_phases(q_points)
         return gauge.conj()[:, :, None] * self.compute_periodic_matrices(q_points) * gauge[:, None]
 
-    def compute_periodic_matrices(self, q_points: FloatArray) -> ComplexArray:
-        """Return dynamical matrices between states without the phases of the positions.
-
-        Parameters
-        ----------
-        q_points : ndarray, shape (nq, 3)
-            Fractional coordinates of the primitive reciprocal lattice.
-
-        Returns
-        -------
-        ndarray, shape (nq, 3 n_atoms, 3 n_atoms)
-            As `compute_matrices`, for eigenvectors whose rows are multiplied by `compute_phases`.
-        """
-        found = np.empty((len(q_points), *self.coefficients.shape[1:]), dtype=np.complex128)
-        even, odd = self._halves
-        for rows in _make_slices(found):
-            cosines, sines = self._compute_waves(q_points[rows])
-            found[rows].real = self._fill_square(_sum_waves(cosines, even))
-            found[rows].imag = self._fill_square(_sum_waves(sines, odd), self._sign)
-        return found
-
     def compute_gradients(self, q_points: FloatArray) -> ComplexArray:
         """Return the Cartesian derivatives of dynamical matrices with respect to q.
 
         Parameters
         ----------
         q_points : ndarray, shape (nq, 3)
-            Fractional coordinates of the primitive reciprocal lattice.
+            Fractional coordinates of the primitive reciprocal lattice. At the zone centre the limit
+            without macroscopic field is taken.
 
         Returns
         -------
@@ -113,26 +131,6 @@ class FourierSeries:
         gauge = self.compute_phases(q_points)
         real, imaginary = self.compute_gradient_parts(q_points)
         return gauge.conj()[:, None, :, None] * (real + 1j * imaginary) * gauge[:, None, None]
-
-    def compute_gradient_parts(self, q_points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the derivatives between states without the phases of the positions.
-
-        Parameters
-        ----------
-        q_points : ndarray, shape (nq, 3)
-            Fractional coordinates of the primitive reciprocal lattice.
-
-        Returns
-        -------
-        real, imaginary : ndarray, shape (nq, 3, 3 n_atoms, 3 n_atoms)
-            Parts of the Hermitian matrices of `compute_gradients`, for eigenvectors whose rows are
-            multiplied by `compute_phases`.
-        """
-        cosines, sines = self._compute_waves(q_points)
-        even, odd = self._moment_halves
-        return self._fill_square(_sum_waves(sines, even)), self._fill_square(
-            _sum_waves(cosines, odd), self._sign
-        )
 
     def compute_phases(self, q_points: FloatArray) -> ComplexArray:
         """Return the phases of the positions.
@@ -149,6 +147,51 @@ class FourierSeries:
         """
         phases = np.exp(2j * np.pi * (q_points @ self.positions[::3].T))
         return np.repeat(phases, 3, axis=1)
+
+
+@dataclass(frozen=True)
+class FourierSeries(DynamicalMatrices):
+    """Coefficients of the dynamical matrix.
+
+    Attributes
+    ----------
+    lattice_vectors : ndarray of int, shape (n_vectors, 3)
+        R in units of the primitive lattice vectors, in ascending order; -R is among them.
+    coefficients : ndarray, shape (n_vectors, 3 n_atoms, 3 n_atoms)
+        C_R in phonopy's unit of D; that of -R is the transpose.
+    dipoles : DipoleSum or None
+        What Born charges add.
+    """
+
+    lattice_vectors: IntArray
+    coefficients: FloatArray
+    dipoles: DipoleSum | None = None
+
+    def compute_periodic_matrices(
+        self, q_points: FloatArray, direction: ArrayLike | None = None
+    ) -> ComplexArray:
+        """Sum up the series, a few q-points at a time."""
+        found = np.empty((len(q_points), *self.coefficients.shape[1:]), dtype=np.complex128)
+        even, odd = self._halves
+        for rows in _make_slices(found):
+            cosines, sines = self._compute_waves(q_points[rows])
+            real, imaginary = _sum_waves(cosines, even), _sum_waves(sines, odd)
+            if self.dipoles:
+                added = self.dipoles.compute_triangles(q_points[rows], direction)
+                real, imaginary = real + added.real, imaginary + added.imag
+            found[rows].real = self._fill_square(real)
+            found[rows].imag = self._fill_square(imaginary, self._sign)
+        return found
+
+    def compute_gradient_parts(self, q_points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Sum up the derivatives of the series."""
+        cosines, sines = self._compute_waves(q_points)
+        even, odd = self._moment_halves
+        real, imaginary = _sum_waves(sines, even), _sum_waves(cosines, odd)
+        if self.dipoles:
+            added = self.dipoles.compute_gradient_triangles(q_points)
+            real, imaginary = real + added.real, imaginary + added.imag
+        return self._fill_square(real), self._fill_square(imaginary, self._sign)
 
     @property
     def _half(self) -> IntArray:
@@ -205,11 +248,45 @@ class FourierSeries:
         return found
 
 
+@dataclass(frozen=True)
+class WangMatrices(DynamicalMatrices):
+    """Dynamical matrices with Born charges by the method of Wang, which phonopy sums up.
+
+    Attributes
+    ----------
+    matrix : phonopy.harmonic.dynamical_matrix.DynamicalMatrixWang
+        Phonopy's object.
+    """
+
+    matrix: DynamicalMatrixWang
+
+    def compute_periodic_matrices(
+        self, q_points: FloatArray, direction: ArrayLike | None = None
+    ) -> ComplexArray:
+        """Take them from phonopy, at the images of the q-points in the first zone."""
+        inside = move_to_first_zone(q_points, self.cell)
+        phases = self.compute_phases(inside)
+        found = get_dynamical_matrices_at_qpoints(self.matrix, inside, direction)
+        return np.asarray(phases[:, :, None] * found * phases.conj()[:, None])
+
+    def compute_gradient_parts(self, q_points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Take them from phonopy, one by one."""
+        inside = move_to_first_zone(q_points, self.cell)
+        phases, derivative = self.compute_phases(inside), DerivativeOfDynamicalMatrix(self.matrix)
+        found = np.empty((len(inside), 3, *2 * phases.shape[1:]), dtype=np.complex128)
+        for row, q in enumerate(inside):
+            derivative.run(q)
+            found[row] = derivative.d_dynamical_matrix
+        hermitian = (found + found.conj().swapaxes(-1, -2)) / 2
+        turned = phases[:, None, :, None] * hermitian * phases.conj()[:, None, None]
+        return turned.real, turned.imag
+
+
 @dataclass(frozen=True, eq=False)
 class Interpolation:
     """A crystal whose dynamical matrices are known at all q-points: what modes are made of.
 
-    It replaces a phonopy object without Born charges, whose supercell would be large.
+    It replaces a phonopy object whose supercell would be large.
 
     Attributes
     ----------
@@ -223,6 +300,8 @@ class Interpolation:
         From the root of an eigenvalue to THz.
     build : callable
         Makes a phonopy object with the same dynamical matrices.
+    nac_params : mapping or None
+        Born charges and dielectric tensor as phonopy takes them.
     """
 
     primitive: Primitive
@@ -230,16 +309,12 @@ class Interpolation:
     series: FourierSeries
     unit_conversion_factor: float
     build: Callable[[], Phonopy]
+    nac_params: Mapping[str, Any] | None = None
 
     @cached_property
     def phonon(self) -> Phonopy:
         """Phonopy object with the same dynamical matrices, made when it is first asked for."""
         return self.build()
-
-    @property
-    def nac_params(self) -> None:
-        """There are no Born charges."""
-        return
 
     @property
     def force_constants(self) -> FloatArray:
@@ -256,32 +331,32 @@ HarmonicCrystal: TypeAlias = Phonopy | Interpolation
 """What modes can be computed of."""
 
 
-def make_fourier_series(phonon: HarmonicCrystal) -> FourierSeries:
-    """Series of the dynamical matrix; made once per set of force constants.
+def make_dynamical_matrices(phonon: HarmonicCrystal) -> DynamicalMatrices:
+    """Prepare the dynamical matrices of a crystal; a series once per set of force constants.
 
     Parameters
     ----------
     phonon : phonopy.Phonopy or Interpolation
-        With force constants, without Born charges.
+        With force constants.
 
     Returns
     -------
-    FourierSeries
-        The same dynamical matrices as phonopy's.
-
-    Raises
-    ------
-    ValueError
-        With Born charges, whose interaction has no such series.
+    DynamicalMatrices
+        Those of phonopy; with Born charges those at the image of q in the first Brillouin zone.
+        Phonopy's sum over dipoles is cut off around Gamma, so that it is not periodic in the
+        reciprocal lattice; in the zone it is the most exact.
     """
     if isinstance(phonon, Interpolation):
         return phonon.series
-    if phonon.nac_params is not None:
-        raise ValueError("Born charges interact over all distances: there is no Fourier series")
-    matrix = phonon.dynamical_matrix
+    matrix, primitive = phonon.dynamical_matrix, phonon.primitive
+    if isinstance(matrix, DynamicalMatrixWang):
+        positions = np.repeat(primitive.scaled_positions, 3, axis=0)
+        return WangMatrices(positions, primitive.cell, matrix)
     if matrix not in _SERIES:
-        vectors, addresses = phonon.primitive.get_smallest_vectors()
-        _SERIES[matrix] = sum_pairs(phonon.primitive, vectors, addresses, _make_compact(phonon))
+        constants, dipoles = separate_dipoles(matrix)
+        vectors, addresses = primitive.get_smallest_vectors()
+        constants = _make_compact(constants, primitive)
+        _SERIES[matrix] = sum_pairs(primitive, vectors, addresses, constants, dipoles)
     return _SERIES[matrix]
 
 
@@ -300,39 +375,7 @@ def compute_dynamical_matrices(phonon: HarmonicCrystal, q_points: FloatArray) ->
     ndarray, shape (nq, 3 n_atoms, 3 n_atoms)
         Hermitian, in phonopy's unit and phase convention.
     """
-    if isinstance(phonon, Interpolation) or phonon.nac_params is None:
-        return make_fourier_series(phonon).compute_matrices(q_points)
-    inside, gauge = move_to_zone_of_charges(phonon, q_points)
-    found = phonon.run_qpoints(inside, with_dynamical_matrices=True)
-    return np.asarray(gauge[:, :, None] * found.dynamical_matrices * gauge.conj()[:, None])
-
-
-def move_to_zone_of_charges(
-    phonon: Phonopy, q_points: FloatArray
-) -> tuple[FloatArray, ComplexArray]:
-    """Move q-points to where phonopy's sum over dipoles is the most exact.
-
-    The sum is cut off around Gamma, so that it is not periodic in the reciprocal lattice. Inside
-    the first Brillouin zone q is as close to Gamma as it can be.
-
-    Parameters
-    ----------
-    phonon : phonopy.Phonopy
-        With Born charges.
-    q_points : ndarray, shape (nq, 3)
-        Fractional coordinates of the primitive reciprocal lattice.
-
-    Returns
-    -------
-    inside : ndarray, shape (nq, 3)
-        q - G in the first Brillouin zone.
-    gauge : ndarray, shape (nq, 3 n_atoms)
-        exp(-i G.tau): the factors of the rows of the eigenvectors at q.
-    """
-    primitive = phonon.primitive
-    inside = move_to_first_zone(q_points, primitive.cell)
-    phases = np.exp(2j * np.pi * (inside - q_points) @ primitive.scaled_positions.T)
-    return inside, np.repeat(phases, 3, axis=1)
+    return make_dynamical_matrices(phonon).compute_matrices(q_points)
 
 
 # Phonopy makes another object when force constants or charges are set.
@@ -340,7 +383,11 @@ _SERIES: WeakKeyDictionary[DynamicalMatrix, FourierSeries] = WeakKeyDictionary()
 
 
 def sum_pairs(
-    primitive: Primitive, vectors: FloatArray, addresses: IntArray, constants: FloatArray
+    primitive: Primitive,
+    vectors: FloatArray,
+    addresses: IntArray,
+    constants: FloatArray,
+    dipoles: DipoleSum | None = None,
 ) -> FourierSeries:
     """Collect the force constants of all pairs by the lattice vector between their cells.
 
@@ -355,6 +402,8 @@ def sum_pairs(
         or several images of each of them one after the other.
     constants : ndarray, shape (n_atoms, n_sites, 3, 3)
         Force constants (eV/Å^2), divided equally among the vectors of a pair.
+    dipoles : DipoleSum, optional
+        What Born charges add to them.
 
     Returns
     -------
@@ -382,9 +431,8 @@ def sum_pairs(
     sums = [np.bincount(places, column, np.prod(size)) for column in both.T]
     coefficients = np.stack(sums, axis=-1).reshape(*size, 3, 3).swapaxes(2, 3)
     square = coefficients.reshape(-1, 3 * n_atoms, 3 * n_atoms)
-    return FourierSeries(
-        lattice_vectors, np.asarray(square), np.repeat(tau, 3, axis=0), primitive.cell
-    )
+    positions = np.repeat(tau, 3, axis=0)
+    return FourierSeries(positions, primitive.cell, lattice_vectors, np.asarray(square), dipoles)
 
 
 def _find_distinct_vectors(cells: IntArray) -> tuple[IntArray, IntArray, IntArray]:
@@ -404,12 +452,11 @@ def _sum_waves(waves: FloatArray, coefficients: FloatArray) -> FloatArray:
     return np.asarray(sums.reshape(len(waves), *coefficients.shape[1:]))
 
 
-def _make_compact(phonon: Phonopy) -> FloatArray:
+def _make_compact(constants: FloatArray, primitive: Primitive) -> FloatArray:
     """Force constants of the atoms of the primitive cell with all others."""
-    constants: FloatArray = phonon.force_constants
-    if len(constants) == len(phonon.primitive):
+    if len(constants) == len(primitive):
         return constants
-    return np.asarray(constants[phonon.primitive.p2s_map])
+    return np.asarray(constants[primitive.p2s_map])
 
 
 def _make_slices(matrices: ComplexArray) -> list[slice]:

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+NacSetting = Literal["none", "given", "predicted"]
+
 
 class PhononSettings(BaseModel):
     """How force constants are computed and stability is judged."""
@@ -26,6 +28,11 @@ class PhononSettings(BaseModel):
         "frequency, above which the supercell is enlarged",
     )
     max_enlargements: int = Field(1, ge=0, description="how often a supercell may be enlarged")
+    # It enters the analysis of the modes, never the force constants: no part of their key.
+    nac: NacSetting = Field(
+        "predicted",
+        description="Born charges: none, given ones, or predicted ones of insulators without given",
+    )
 
     @property
     def displacement_distance(self) -> float | None:

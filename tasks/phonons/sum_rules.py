@@ -45,6 +45,7 @@ from phonopy.harmonic.dynamical_matrix import get_dynamical_matrix
 from phonopy.structure.cells import get_smallest_vectors
 from scipy.sparse.linalg import LinearOperator, minres
 
+from tasks.phonons.dipoles import DipoleSum, separate_dipoles
 from tasks.phonons.elasticity import GPA, MANDEL, VOIGT, StrainResponse, transform_to_mandel_basis
 from tasks.phonons.fourier import HarmonicCrystal, Interpolation, sum_pairs
 from tasks.phonons.pairs import find_atoms_of_sites, find_relative_cells, number_pairs
@@ -75,8 +76,8 @@ class SumRules:
     Attributes
     ----------
     crystal : phonopy.Phonopy or Interpolation
-        The same crystal for all q-points; with Born charges, or where the rules were not imposed,
-        a phonopy object.
+        The same crystal for all q-points; the phonopy object itself where the rules were not
+        imposed.
     rotational_before, rotational_after : float
         Largest |M_kαβγ − M_kαγβ| with the usual division among images, and now (eV/Å).
     huang_before, huang_after : float
@@ -249,20 +250,21 @@ class _ImageWeighting:
     """What all divisions of the force constants of a crystal share.
 
     sums (n, N, 3, 3) are the short-range force constants of each pair over all its images, dipoles
-    what the Born charges add, and longrange their moments.
+    what the Born charges add, and charges these as phonopy takes them.
     """
 
     images: _Images
     sums: FloatArray
-    dipoles: "_Dipoles"
+    dipoles: DipoleSum | None
+    charges: Mapping[str, Any] | None
     response: StrainResponse | None
 
     @classmethod
     def from_phonon(cls, phonon: Phonopy, response: StrainResponse | None) -> "_ImageWeighting":
         """Prepare the divisions of a crystal."""
         charges = _neutralize_charges(phonon.nac_params)
-        dipoles = _compute_dipoles(phonon, charges)
-        return cls(_find_images(phonon), _subtract_dipoles(phonon, charges), dipoles, response)
+        sums, dipoles = _separate_dipoles(phonon, charges)
+        return cls(_find_images(phonon), sums, dipoles, charges, response)
 
     @property
     def equal_shares(self) -> FloatArray:
@@ -275,26 +277,53 @@ class _ImageWeighting:
         conditions = _Conditions(weights.compute_coupling(), exact=self.response is not None)
         volume = images.phonon.primitive.volume
         wanted = conditions.compute_wanted_moments(self.response, volume, images.length)
-        found, longrange = (
-            weights.distribute(self.sums),
-            self.dipoles.compute_moments(images.length),
-        )
+        found = weights.distribute(self.sums)
         for _ in range(_ROUNDS):
-            lacking = wanted - conditions.reduce(images.compute_moments(found) + longrange)
+            lacking = wanted - conditions.reduce(self._compute_moments(found))
             found = found + weights.distribute_changes(conditions.solve_multipliers(lacking))
         return found
 
     def measure_violations(self, distributed: FloatArray) -> tuple[float, float]:
         """Largest violation of the rotational rule (eV/Å) and of Huang's (GPa)."""
         length, volume = self.images.length, self.images.phonon.primitive.volume
-        moments = self.images.compute_moments(distributed) + self.dipoles.compute_moments(length)
-        return _measure_violations(moments, length, volume)
+        return _measure_violations(self._compute_moments(distributed), length, volume)
 
-    def make_crystal(self, distributed: FloatArray) -> HarmonicCrystal:
+    def make_crystal(self, distributed: FloatArray) -> Interpolation:
         """The crystal of these force constants, for all q-points."""
-        if self.dipoles.charges:
-            return self.dipoles.add_charges(self.images, distributed)
-        return _make_interpolation(self.images, distributed)
+        phonon, images = self.images.phonon, self.images
+        constants = distributed.reshape(len(distributed), -1, 3, 3)
+        pairs = (images.vectors, images.addresses, constants)
+        return Interpolation(
+            phonon.primitive,
+            phonon.primitive_symmetry,
+            sum_pairs(phonon.primitive, *pairs, self.dipoles),
+            phonon.unit_conversion_factor,
+            lambda: self._make_longer_phonon(distributed),
+            self.charges,
+        )
+
+    def _make_longer_phonon(self, distributed: FloatArray) -> Phonopy:
+        """The same as a phonopy object."""
+        longer = _make_longer_supercell(self.images.phonon)
+        longer.force_constants = self.images.gather(distributed, longer)
+        if self.charges:
+            bare = np.zeros_like(longer.force_constants)
+            longer.force_constants -= _separate_dipoles(longer, self.charges, bare)[0]
+            longer.nac_params = self.charges
+        return longer
+
+    def _compute_moments(self, distributed: FloatArray) -> FloatArray:
+        """Sums of all force constants times features, shape (n, 3, 3, 9)."""
+        return self.images.compute_moments(distributed) + self._dipole_moments
+
+    @cached_property
+    def _dipole_moments(self) -> FloatArray:
+        """Those of the dipoles: derivatives of their dynamical matrix at Γ, (n, 3, 3, 9)."""
+        primitive, length = self.images.phonon.primitive, self.images.length
+        if self.dipoles is None:
+            return np.zeros((len(primitive), 3, 3, 9))
+        first, second = _compute_derivatives_at_gamma(self.dipoles, primitive.masses)
+        return np.concatenate([first / length, second / length**2], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -401,51 +430,6 @@ def _find_images(phonon: Phonopy) -> _Images:
     )
 
 
-def _make_interpolation(images: _Images, distributed: FloatArray) -> Interpolation:
-    """Crystal without Born charges, from the force constants of all images."""
-    phonon, n = images.phonon, len(distributed)
-
-    def build() -> Phonopy:
-        longer = _make_longer_supercell(phonon)
-        longer.force_constants = images.gather(distributed, longer)
-        return longer
-
-    constants = distributed.reshape(n, -1, 3, 3)
-    return Interpolation(
-        phonon.primitive,
-        phonon.primitive_symmetry,
-        sum_pairs(phonon.primitive, images.vectors, images.addresses, constants),
-        phonon.unit_conversion_factor,
-        build,
-    )
-
-
-@dataclass(frozen=True)
-class _Dipoles:
-    """Interaction of Born charges, if any.
-
-    constants (n, n_sites, 3, 3) are its force constants in the longer supercell (eV/Å^2).
-    first (n, 3, 3, 3) and second (n, 3, 3, 6) are the derivatives of its analytical part at Γ that
-    stand for sums over r and r r^T, in eV/Å and eV.
-    """
-
-    charges: Mapping[str, Any] | None
-    constants: FloatArray
-    first: FloatArray
-    second: FloatArray
-
-    def compute_moments(self, length: float) -> FloatArray:
-        """Moments (n, 3, 3, 9) in the units of `_Images`."""
-        return np.concatenate([self.first / length, self.second / length**2], axis=-1)
-
-    def add_charges(self, images: _Images, distributed: FloatArray) -> Phonopy:
-        """Longer supercell with the force constants of all images besides."""
-        longer = _make_longer_supercell(images.phonon)
-        longer.force_constants = images.gather(distributed, longer) + self.constants
-        longer.nac_params = self.charges
-        return longer
-
-
 def _neutralize_charges(charges: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Born charges that add up to zero, without which the derivatives at Γ do not exist."""
     if charges is None:
@@ -454,41 +438,28 @@ def _neutralize_charges(charges: Mapping[str, Any] | None) -> Mapping[str, Any] 
     return {**charges, "born": born - born.mean(axis=0)}
 
 
-def _subtract_dipoles(phonon: Phonopy, charges: Mapping[str, Any] | None) -> FloatArray:
-    """Force constants less the interaction of Born charges, where there are any (Gonze & Lee)."""
-    constants = phonon.force_constants
-    if charges is not None:
-        matrix = get_dynamical_matrix(
-            constants, phonon.supercell, phonon.primitive, nac_params=charges
-        )
-        matrix.make_Gonze_nac_dataset()
-        constants = matrix.short_range_force_constants
-    return np.asarray(constants)
+def _separate_dipoles(
+    phonon: Phonopy, charges: Mapping[str, Any] | None, constants: FloatArray | None = None
+) -> tuple[FloatArray, DipoleSum | None]:
+    """Short-range force constants of these ones, or its own, and the sum over dipoles, if any."""
+    found = phonon.force_constants if constants is None else constants
+    matrix = get_dynamical_matrix(found, phonon.supercell, phonon.primitive, nac_params=charges)
+    return separate_dipoles(matrix)
 
 
-def _compute_dipoles(phonon: Phonopy, charges: Mapping[str, Any] | None) -> _Dipoles:
-    """Interaction of Born charges in the longer supercell."""
-    n = len(phonon.primitive)
-    if charges is None:
-        return _Dipoles(None, np.empty(0), np.zeros((n, 3, 3, 3)), np.zeros((n, 3, 3, 6)))
-    longer = _make_longer_supercell(phonon)
-    longer.force_constants = np.zeros((n, len(longer.supercell), 3, 3))
-    longer.force_constants = -_subtract_dipoles(longer, charges)
-    longer.nac_params = charges
-    return _Dipoles(charges, longer.force_constants, *_compute_derivatives_at_gamma(longer))
-
-
-def _compute_derivatives_at_gamma(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
-    """Sums over r (n, 3, 3, 3) and r r^T (n, 3, 3, 6) from dynamical matrices near Γ.
+def _compute_derivatives_at_gamma(
+    dipoles: DipoleSum, masses: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Derivatives that stand for sums over r (n, 3, 3, 3) and r r^T (n, 3, 3, 6), in eV/Å and eV.
 
     The non-analytical term drops out of the sum over all atoms, whose charges add up to zero.
     """
-    n, steps = len(phonon.primitive), _STEP * np.array([0.0, 1.0, 2.0])
+    n, steps = len(masses), _STEP * np.array([0.0, 1.0, 2.0])
     directions = np.array([np.eye(3)[a] + (a != b) * np.eye(3)[b] for a, b in VOIGT])
-    q_points = (steps[:, None, None] * directions).reshape(-1, 3) @ phonon.primitive.cell.T
-    matrices = phonon.run_qpoints(q_points, with_dynamical_matrices=True).dynamical_matrices
-    root = np.sqrt(phonon.primitive.masses)
-    weighted = matrices.reshape(3, 6, n, 3, n, 3) * root[:, None, None, None] * root[:, None]
+    q_points = (steps[:, None, None] * directions).reshape(-1, 3) @ dipoles.cell.T
+    root = np.sqrt(masses)
+    weighted = dipoles.compute_matrices(q_points).reshape(3, 6, n, 3, n, 3)
+    weighted *= root[:, None, None, None] * root[:, None]
     at_0, at_1, at_2 = weighted.sum(axis=4)
     # Errors of the second and fourth order in the step cancel (Richardson).
     slopes = (8 * at_1.imag - at_2.imag) / (6 * _STEP * 2 * np.pi)

@@ -413,17 +413,17 @@ def compare_pair(first: Dataset, second: Dataset, pair: CrystalPair) -> dict[str
     """
     if pair.there["outcome"] != "screened":
         return make_contradiction_row(pair)
-    here = read_interpolation(first, pair.here["phonon_key"]).crystal
-    there = read_interpolation(second, pair.there["phonon_key"]).crystal
-    found = compare_modes(here, there, _align_pair(pair, here, there))
     whole = replace(
         pair, here=_read_quantities(first, pair.here), there=_read_quantities(second, pair.there)
     )
+    here = read_interpolation(first, whole.here).crystal
+    there = read_interpolation(second, whole.there).crystal
+    found = compare_modes(here, there, _align_pair(pair, here, there))
     return make_agreement_row(found, whole)
 
 
 def _read_quantities(dataset: Dataset, row: Row) -> Row:
-    """Row of a catalogue with tensors and splittings, which an overview lacks."""
+    """Row of a catalogue with tensors, splittings and charges, which an overview lacks."""
     [whole] = dataset.read("chirality", keys=[row["chirality_key"]]).to_pylist()
     return {**row, **whole}
 

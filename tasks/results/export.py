@@ -9,9 +9,14 @@ from ase.io import write
 from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import Row
 from tasks.failures import RemediableError
+from tasks.phonons.charges import restore_charges
 from tasks.phonons.phonopy_files import OWN_BLOCK
-from tasks.phonons.rows import make_strain_columns, read_phonon, read_strain_response
-from tasks.phonons.sum_rules import impose_sum_rules
+from tasks.phonons.rows import (
+    interpolate_row,
+    make_strain_columns,
+    read_phonon,
+    read_strain_response,
+)
 from tasks.results.catalogue import read_material
 from tasks.results.stored_crystals import read_crystal
 from tasks.sources import make_safe_id
@@ -33,11 +38,12 @@ def export_material(tables: TableSource, material_id: str, folder: Path) -> list
     Returns
     -------
     list of pathlib.Path
-        ``<id>.cif``; ``<id>-phonopy.yaml`` with the force constants as they were computed, and
-        the response to strain, which phonopy ignores and `tasks.phonons.phonopy_files` reads; and
-        ``<id>-interpolated.yaml`` with those that obey the sum rules, in a supercell twice as long,
-        from which phonopy obtains the frequencies of the catalogue at all q-points. The crystal
-        alone, of tables that hold no force constants.
+        ``<id>.cif``; ``<id>-phonopy.yaml`` with the force constants as they were computed, Born
+        charges that were given, and the response to strain, which phonopy ignores and
+        `tasks.phonons.phonopy_files` reads; and ``<id>-interpolated.yaml`` with those that obey
+        the sum rules, in a supercell twice as long, and with the Born charges that were used,
+        predicted ones included, from which phonopy obtains the frequencies of the catalogue at
+        all q-points. The crystal alone, of tables that hold no force constants.
 
     Raises
     ------
@@ -49,18 +55,18 @@ def export_material(tables: TableSource, material_id: str, folder: Path) -> list
     key = row["phonon_key"] if row else None
     found = tables.read("force_constants", keys=[key]).to_pylist() if isinstance(key, str) else []
     start = folder / make_safe_id(material_id)
-    if found:
-        return _write_force_constants(found[0], start)
+    if row and found:
+        return _write_force_constants(found[0], row, start)
     if row and isinstance(tables, TableFolder):
         return [_write_crystal(read_crystal(tables, "relaxations", row), start)]
     message = f"{tables.root} has no force constants of {material_id!r}"
     raise RemediableError(message, "`chiralscreen status` says what happened to it")
 
 
-def _write_force_constants(row: Row, start: Path) -> list[Path]:
+def _write_force_constants(constants: Row, analysed: Row, start: Path) -> list[Path]:
     """Files of a row of ``force_constants``, whose names begin alike."""
-    phonon, response = read_phonon(row), read_strain_response(row)
-    interpolated = impose_sum_rules(phonon, response).phonon
+    phonon, response = read_phonon(constants), read_strain_response(constants)
+    interpolated = interpolate_row(restore_charges(constants, analysed)).phonon
     paths = [start.with_name(start.name + end) for end in ("-phonopy.yaml", "-interpolated.yaml")]
     crystal = _write_crystal(make_atoms(phonon.primitive), start)
     phonon.save(paths[0], settings={"force_constants": True})

@@ -43,7 +43,7 @@ _LEFT_OUT: Final[Mapping[str, Sequence[str]]] = {
     "failures": (),
     "runs": ("host", "source"),
     # Where it lies, its folder is complete.
-    MATERIALS: (*SPECTRA, "source"),
+    MATERIALS: (*SPECTRA, "source", "born_charges", "dielectric_tensor"),
 }
 # Settings that tell which crystals are computed, and not how.
 _OF_SOURCE: Final = ("source", "curation")

@@ -9,6 +9,7 @@ from phonopy import Phonopy
 
 from tasks.crystals.rows import Row, read_atoms
 from tasks.failures import RemediableError
+from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
 from tasks.phonons.sum_rules import SumRules
 from tasks.sources import make_safe_id
@@ -16,15 +17,15 @@ from tasks.storage import Dataset, TableSource
 from tasks.tables.declarations import PLANNED_KEYS
 
 
-def read_interpolation(tables: TableSource, phonon_key: str) -> SumRules:
+def read_interpolation(tables: TableSource, row: Row) -> SumRules:
     """Force constants of a screened crystal, fit for all q-points, as its modes were computed.
 
     Parameters
     ----------
     tables : Dataset or TableFolder
         With force constants.
-    phonon_key : str
-        Key of their row.
+    row : mapping
+        Row of the catalogue ``chirality``, with its lists: it tells the Born charges.
 
     Returns
     -------
@@ -34,17 +35,18 @@ def read_interpolation(tables: TableSource, phonon_key: str) -> SumRules:
     Raises
     ------
     RemediableError
-        When there is no such row.
+        When there are no such force constants.
     """
-    return interpolate_row(read_force_constants(tables, phonon_key))
+    constants = read_force_constants(tables, row["phonon_key"])
+    return interpolate_row(restore_charges(constants, row))
 
 
-def read_stored_phonon(tables: TableSource, phonon_key: str) -> Phonopy:
+def read_stored_phonon(tables: TableSource, row: Row) -> Phonopy:
     """Phonopy object of a screened crystal, whose force constants obey the sum rules.
 
     Parameters
     ----------
-    tables, phonon_key
+    tables, row
         As of `read_interpolation`.
 
     Returns
@@ -57,7 +59,7 @@ def read_stored_phonon(tables: TableSource, phonon_key: str) -> Phonopy:
     RemediableError
         When there are no such force constants.
     """
-    return read_interpolation(tables, phonon_key).phonon
+    return read_interpolation(tables, row).phonon
 
 
 def read_force_constants(tables: TableSource, phonon_key: str) -> Row:

@@ -17,7 +17,11 @@ from tasks.crystals.rows import make_structure_columns
 from tasks.crystals.structures import make_material, reduce_formula
 from tasks.failures import Failure, make_failure
 from tasks.screening.costs import WorkCounts, count_work
-from tasks.screening.planning import compute_digest, compute_material_key
+from tasks.screening.planning import (
+    choose_material_charges,
+    compute_digest,
+    compute_material_key,
+)
 from tasks.screening.settings import ScreenSettings
 from tasks.sources import RawRecord, Record, make_read_failure, parse_record
 from tasks.symmetry import SymmetryRecord, analyze_symmetry
@@ -106,9 +110,17 @@ def _make_crystal(
         include_centrosymmetric=settings.include_centrosymmetric,
     )
     is_computed = not skipped and len(material.atoms) <= settings.phonons.max_atoms
-    charged = material.response is not None
-    counts = count_work(material.atoms, settings, has_charges=charged) if is_computed else None
+    counts = _count_work(material, settings) if is_computed else None
     return ClassifiedCrystal(material, row, counts, skipped)
+
+
+def _count_work(material: Material, settings: ScreenSettings) -> WorkCounts:
+    """Count what the stages of a crystal take, with the Born charges that it will have."""
+    predicted = choose_material_charges(material, settings) == "predicted"
+    given = material.response is not None and settings.phonons.nac != "none"
+    return count_work(
+        material.atoms, settings, has_charges=given or predicted, is_predicted=predicted
+    )
 
 
 def _get_idealisation_tolerance(settings: ScreenSettings) -> float:

@@ -65,6 +65,8 @@ class ModeCounts:
         q-points on the cube root of the volume of the Brillouin zone, at the spacing of the path.
     has_charges : bool
         Whether there are Born charges, whose dipoles enter each dynamical matrix.
+    is_predicted : bool
+        Whether these are predicted first.
     """
 
     n_atoms: int
@@ -72,6 +74,7 @@ class ModeCounts:
     n_stars: float
     path_scale: float
     has_charges: bool
+    is_predicted: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,8 @@ class CostConstants:
         One q-point of n modes takes ``mode * n ** power`` (s).
     charges : float
         Factor on that of a crystal with Born charges.
+    prediction : float
+        Born charges of one atom, where they are predicted (s).
     """
 
     start: float
@@ -156,6 +161,7 @@ class CostConstants:
     mode: float
     power: float
     charges: float
+    prediction: float
 
 
 @cache
@@ -164,7 +170,13 @@ def read_constants() -> CostConstants:
     return CostConstants(**json.loads(CONSTANTS_FILE.read_text("utf-8")))
 
 
-def count_work(atoms: Atoms, settings: ScreenSettings, *, has_charges: bool = False) -> WorkCounts:
+def count_work(
+    atoms: Atoms,
+    settings: ScreenSettings,
+    *,
+    has_charges: bool = False,
+    is_predicted: bool = False,
+) -> WorkCounts:
     """Count what the stages of a crystal take, without setting anything up.
 
     Parameters
@@ -173,8 +185,8 @@ def count_work(atoms: Atoms, settings: ScreenSettings, *, has_charges: bool = Fa
         Primitive cell.
     settings : ScreenSettings
         All settings.
-    has_charges : bool
-        Whether there are Born charges.
+    has_charges, is_predicted : bool
+        Whether there are Born charges, and whether they are predicted.
 
     Returns
     -------
@@ -195,12 +207,23 @@ def count_work(atoms: Atoms, settings: ScreenSettings, *, has_charges: bool = Fa
         is_achiral=bool((np.linalg.det(rotations) < 0).any()),
         evaluations=evaluations,
         may_enlarge=settings.phonons.max_enlargements > 0,
-        modes=count_mode_work(atoms, n_supercell_atoms, settings, has_charges=has_charges),
+        modes=count_mode_work(
+            atoms,
+            n_supercell_atoms,
+            settings,
+            has_charges=has_charges,
+            is_predicted=is_predicted,
+        ),
     )
 
 
 def count_mode_work(
-    atoms: Atoms, n_supercell_atoms: int, settings: ScreenSettings, *, has_charges: bool
+    atoms: Atoms,
+    n_supercell_atoms: int,
+    settings: ScreenSettings,
+    *,
+    has_charges: bool,
+    is_predicted: bool = False,
 ) -> ModeCounts:
     """Count what the analysis of the modes of a crystal takes.
 
@@ -215,8 +238,8 @@ def count_mode_work(
         Atoms of the supercell.
     settings : ScreenSettings
         All settings.
-    has_charges : bool
-        Whether there are Born charges.
+    has_charges, is_predicted : bool
+        Whether there are Born charges, and whether they are predicted.
 
     Returns
     -------
@@ -234,6 +257,7 @@ def count_mode_work(
         n_stars=float((float(n_points) ** (dimensions / 3)).mean()),
         path_scale=float(np.cbrt(1 / atoms.get_volume())) / chirality.path_spacing,
         has_charges=has_charges,
+        is_predicted=is_predicted,
     )
 
 
@@ -321,4 +345,5 @@ def estimate_analysis_seconds(modes: ModeCounts, measured: CostConstants | None 
     per_q_point: float = known.mode * float(3 * modes.n_atoms) ** known.power
     per_q_point *= known.charges if modes.has_charges else 1.0
     n_q_points = modes.n_stars + known.path * modes.path_scale
-    return known.analysis + rules + n_q_points * per_q_point
+    predicted = known.prediction * modes.n_atoms if modes.is_predicted else 0.0
+    return known.analysis + rules + predicted + n_q_points * per_q_point

@@ -16,6 +16,7 @@ from tasks.screening.classification import ClassifiedCrystal, make_planning_fail
 from tasks.screening.costs import estimate_seconds
 from tasks.screening.planning import (
     WorkItem,
+    choose_material_charges,
     compute_digest,
     compute_stage_keys,
     make_image_work,
@@ -253,7 +254,8 @@ def _accept_crystal(
     keys = compute_stage_keys(material, card, settings)
     assert crystal.counts is not None
     seconds = estimate_seconds(crystal.counts, card)
-    work = WorkItem(material.material_id, crystal.row["key"], keys, seconds)
+    charges = choose_material_charges(material, settings)
+    work = WorkItem(material.material_id, crystal.row["key"], keys, seconds, charges=charges)
     number = crystal.row["space_group_number"]
     image = (
         None

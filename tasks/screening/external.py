@@ -16,6 +16,7 @@ from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import read_atoms
 from tasks.crystals.structures import compute_structure_hash
 from tasks.failures import Failure, RemediableError, make_failure, raise_panics
+from tasks.phonons.charges import Charges, choose_charges
 from tasks.phonons.phonopy_files import (
     ExternalPhonons,
     find_calculations,
@@ -158,10 +159,10 @@ def _decide_on_file(
     if isinstance(found, Failure):
         return reject_record(context, found)
     name, phonons = found["materials"]["material_id"], found["phonons"]["key"]
-    score, chirality = context.settings.score, context.settings.chirality
-    keys = ("", phonons, compute_chirality_key(phonons, chirality, score))
-    seconds = _estimate_seconds(found, context.settings)
-    work = WorkItem(name, found["materials"]["key"], keys, seconds)
+    charges = _choose_charges(found, context.settings)
+    keys = ("", phonons, compute_chirality_key(phonons, context.settings, charges))
+    seconds = _estimate_seconds(found, context.settings, charges)
+    work = WorkItem(name, found["materials"]["key"], keys, seconds, charges=charges)
     named = {"material_key": work.material_key, "phonon_key": keys[1], "chirality_key": keys[2]}
     plan_row = make_plan_row(context, name, "screen", None, *keys)
     open_stage = None if keys[2] in done else "chirality"
@@ -169,11 +170,27 @@ def _decide_on_file(
     return Decision(plan_row | named, found, work=work, open_stage=open_stage, finished=finished)
 
 
-def _estimate_seconds(found: _Rows, settings: ScreenSettings) -> StageSeconds:
+def _choose_charges(found: _Rows, settings: ScreenSettings) -> Charges:
+    """Born charges of the analysis; files tell no band gap."""
+    return choose_charges(
+        settings.phonons.nac,
+        has_given=found["phonons"]["nac"],
+        atoms=read_atoms(found["materials"]),
+        band_gap=None,
+    )
+
+
+def _estimate_seconds(found: _Rows, settings: ScreenSettings, charges: Charges) -> StageSeconds:
     """Time of the analysis; whatever came before is done."""
-    crystal, phonons = found["materials"], found["phonons"]
-    atoms, n_atoms, charged = read_atoms(crystal), phonons["n_supercell_atoms"], phonons["nac"]
-    modes = count_mode_work(atoms, n_atoms, settings, has_charges=charged)
+    phonons, predicted = found["phonons"], charges == "predicted"
+    given = phonons["nac"] and charges == "stored"
+    modes = count_mode_work(
+        read_atoms(found["materials"]),
+        phonons["n_supercell_atoms"],
+        settings,
+        has_charges=given or predicted,
+        is_predicted=predicted,
+    )
     return StageSeconds(0.0, 0.0, estimate_analysis_seconds(modes))
 
 

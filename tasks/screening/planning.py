@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from ase import Atoms
 
 from potentials import PotentialCard
-from tasks.chirality import VERDICT_SETTINGS, ChiralitySettings, ScoreSettings
+from tasks.chirality import VERDICT_SETTINGS
 from tasks.crystals import Material
 from tasks.failures import RemediableError
+from tasks.phonons.charges import Charges, choose_charges, name_charges
 from tasks.phonons.driver import require_second_derivatives
 from tasks.phonons.supercells import require_size
 from tasks.screening.costs import StageSeconds, read_constants
@@ -48,6 +49,8 @@ class WorkItem:
     image_keys : tuple of str or None
         Stage keys of the mirror image from whose results those of this structure follow; None for
         a structure that is computed.
+    charges : {"stored", "none", "predicted"}
+        Born charges with which its modes are analysed.
     """
 
     material_id: str
@@ -55,6 +58,7 @@ class WorkItem:
     keys: tuple[str, str, str]
     seconds: StageSeconds
     image_keys: tuple[str, str, str] | None = None
+    charges: Charges = "stored"
 
 
 # Structures by the first stage that has something left to do.
@@ -95,11 +99,35 @@ def compute_stage_keys(
     phonons = compute_digest(
         STAGE_VERSIONS["phonons"],
         relaxation,
-        settings.phonons.model_dump(mode="json"),
+        settings.phonons.model_dump(mode="json", exclude={"nac"}),
         potential,
         *charges,
     )
-    return relaxation, phonons, compute_chirality_key(phonons, settings.chirality, settings.score)
+    chosen = choose_material_charges(material, settings)
+    return relaxation, phonons, compute_chirality_key(phonons, settings, chosen)
+
+
+def choose_material_charges(material: Material, settings: ScreenSettings) -> Charges:
+    """Choose the Born charges with which the modes of a structure are analysed.
+
+    Parameters
+    ----------
+    material : Material
+        The structure, perhaps with charges.
+    settings : ScreenSettings
+        All settings.
+
+    Returns
+    -------
+    {"stored", "none", "predicted"}
+        As `tasks.phonons.charges.choose_charges`.
+    """
+    return choose_charges(
+        settings.phonons.nac,
+        has_given=material.response is not None,
+        atoms=material.atoms,
+        band_gap=material.provenance.band_gap,
+    )
 
 
 def make_image_work(work: WorkItem, original: WorkItem, settings: ScreenSettings) -> WorkItem:
@@ -121,25 +149,29 @@ def make_image_work(work: WorkItem, original: WorkItem, settings: ScreenSettings
     """
     relaxation = compute_digest("mirror image", work.material_key, original.keys[0])
     phonons = compute_digest("mirror image", relaxation, original.keys[1])
-    keys = relaxation, phonons, compute_chirality_key(phonons, settings.chirality, settings.score)
+    # Its force constants have the charges of the original, or as few.
+    keys = relaxation, phonons, compute_chirality_key(phonons, settings, original.charges)
     return replace(
-        work, keys=keys, seconds=work.seconds.for_mirror_image(), image_keys=original.keys
+        work,
+        keys=keys,
+        seconds=work.seconds.for_mirror_image(),
+        image_keys=original.keys,
+        charges=original.charges,
     )
 
 
-def compute_chirality_key(
-    phonon_key: str, chirality: ChiralitySettings, score: ScoreSettings
-) -> str:
+def compute_chirality_key(phonon_key: str, settings: ScreenSettings, charges: Charges) -> str:
     """Digest that identifies the analysis of some force constants.
 
     Parameters
     ----------
     phonon_key : str
         Key of the force constants.
-    chirality : ChiralitySettings
-        Sampling and tolerances.
-    score : ScoreSettings
-        Thresholds of the verdict; weights and scales of the score enter no stage.
+    settings : ScreenSettings
+        Of which sampling, tolerances and the thresholds of the verdict count; weights and scales
+        of the score enter no stage.
+    charges : {"stored", "none", "predicted"}
+        Born charges of the analysis.
 
     Returns
     -------
@@ -147,10 +179,11 @@ def compute_chirality_key(
         SHA-256 (hex).
     """
     groups = [
-        chirality.model_dump(mode="json"),
-        score.model_dump(mode="json", include=set(VERDICT_SETTINGS)),
+        settings.chirality.model_dump(mode="json"),
+        settings.score.model_dump(mode="json", include=set(VERDICT_SETTINGS)),
     ]
-    return compute_digest(STAGE_VERSIONS["chirality"], phonon_key, groups)
+    named = name_charges(charges)
+    return compute_digest(STAGE_VERSIONS["chirality"], phonon_key, groups, *named)
 
 
 def compute_material_key(material: Material, settings: ScreenSettings) -> str:

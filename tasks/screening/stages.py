@@ -27,6 +27,7 @@ from tasks.phonons import (
     compute_all_force_constants,
     compute_commensurate_frequencies,
 )
+from tasks.phonons.charges import Charges, set_charges
 from tasks.phonons.elasticity import (
     GPA,
     StrainResponse,
@@ -95,6 +96,7 @@ class StageInput:
     key: str
     settings: ScreenSettings
     potential: Potential | None
+    charges: Charges
 
     @property
     def identity(self) -> dict[str, str]:
@@ -199,7 +201,7 @@ def _compute_outcomes(
     above = [work.keys[index - 1] if index else work.material_key for work in works]
     rows = _read_rows_by_key(dataset, source, above)
     tasks = [
-        StageInput(rows[key], work.keys[index], settings, potential)
+        StageInput(rows[key], work.keys[index], settings, potential, work.charges)
         for work, key in zip(works, above, strict=True)
     ]
     return dict(zip(works, _treat_inputs(stage, treat, tasks), strict=True))
@@ -440,6 +442,7 @@ def _analyze_inputs(tasks: Sequence[StageInput]) -> list[StageOutcome]:
 def _analyze_modes(task: StageInput) -> StageOutcome:
     """Analyse the modes of one crystal."""
     phonon, response = read_phonon(task.row), read_strain_response(task.row)
+    charge_columns = set_charges(phonon, task.charges)
     rules = impose_sum_rules(phonon, response)
     others = ImageWeightings(rules.distribute(OTHER_WEIGHTS), phonon) if rules.distribute else None
     analysis = analyze_force_constants(rules.crystal, task.settings.chirality, others)
@@ -457,7 +460,8 @@ def _analyze_modes(task: StageInput) -> StageOutcome:
     }
     # The catalogue decides on score and shortlist: they need columns of other tables.
     undecided = {"shortlisted": False}
-    record = task.identity | vars(analysis.record) | vars(verdict) | spread_columns | undecided
+    found = vars(analysis.record) | vars(verdict)
+    record = task.identity | found | charge_columns | spread_columns | undecided
     modes = pa.table(dict(analysis.modes))
     for name, value in reversed(task.identity.items()):
         modes = modes.add_column(0, name, pa.array([value] * len(modes)))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
-from tasks.chirality.analysis import ModeSample, sample_modes
+from tasks.chirality.analysis import ModeSample, flag_zone_centres, sample_modes
 from tasks.chirality.angular_momentum import find_circular_basis
 from tasks.chirality.axes import find_rotation_axes, rotate_modes
 from tasks.chirality.bands import BandStructure
@@ -89,7 +89,7 @@ def _compute_modes_at(
     phonon: Phonopy, bands: BandStructure, label: str, row: int, tolerance: float
 ) -> SpecialModes:
     """Modes at one q-point; with charges, Gamma is approached along the path."""
-    at_gamma = not bands.q_points[row].any()
+    at_gamma = bool(flag_zone_centres(bands.q_points[row]))
     charged = at_gamma and phonon.nac_params is not None
     direction = bands.q_points[row + 1] - bands.q_points[row] if charged else None
     modes = compute_modes(phonon, bands.q_points[row], nac_direction=direction)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -11,8 +12,10 @@ from phonopy import Phonopy
 
 from tasks.chirality import ChiralitySettings
 from tasks.chirality.bands import BandStructure, compute_band_structure
+from tasks.chirality.modes import compute_frequencies
 from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import read_atoms
+from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
 from tasks.site.animation import SpecialModes, compute_special_modes
 from tasks.site.caveats import list_caveats
@@ -77,7 +80,9 @@ def read_page_phonon(found: MaterialDetails) -> Phonopy | None:
         None where there are no force constants.
     """
     constants = found.force_constants
-    return None if constants is None else interpolate_row(constants).phonon
+    if constants is None:
+        return None
+    return interpolate_row(restore_charges(constants, found.row)).phonon
 
 
 def read_shown_crystal(found: MaterialDetails, phonon: Phonopy | None) -> Atoms | None:
@@ -134,7 +139,7 @@ def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[
     settings = ChiralitySettings(**parse_run_settings(found.run).get("chirality", {}))
     bands = compute_band_structure(phonon, settings)
     special = compute_special_modes(phonon, bands, settings.degeneracy_tolerance)
-    page["bands"] = _describe_bands(bands)
+    page["bands"] = _describe_bands(bands) | _describe_uncharged(found, bands)
     page["special"] = [_describe_labels(modes) for modes in special]
     page["sphere"] = _describe_sphere(
         compute_helicity_sphere(phonon, settings.degeneracy_tolerance)
@@ -175,6 +180,15 @@ def _describe_bands(bands: BandStructure) -> Json:
         "pam_order": bands.pam_order.tolist(),
         "pam_screw": bands.pam_screw.tolist(),
     }
+
+
+def _describe_uncharged(found: MaterialDetails, bands: BandStructure) -> Json:
+    """Frequencies without Born charges, where there are any."""
+    if not found.row["nac"]:
+        return {}
+    phonon = read_page_phonon(replace(found, row={**found.row, "nac": False}))
+    assert phonon is not None
+    return {"without_charges": round_nested(compute_frequencies(phonon, bands.q_points))}
 
 
 def _describe_labels(modes: SpecialModes) -> Json:

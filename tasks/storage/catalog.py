@@ -164,12 +164,21 @@ def _join_tables(
         columns = [column for origin, column in origins if origin == table]
         found[table] = take_planned_rows(snapshot, plan, table, columns)
     outcome, reason = _list_outcomes(snapshot, plan, pc.is_valid(found["chirality"]["key"]))
-    columns = [found[table][column] for table, column in origins]
+    joined = {name: found[table][column] for name, (table, column) in CATALOG_ORIGINS.items()}
+    joined["nac_source"] = _list_charge_sources(joined)
     schema = CATALOG_TABLES["chirality"].arrow_schema
-    joined = dict(zip(CATALOG_ORIGINS, columns, strict=True))
     named = {"material_id": plan["material_id"]} | {name: joined[name] for name in reads}
     added = _add_judged(pa.table(named | {"stable": joined["stable"]}), judged)
-    return pa.table([plan["material_id"], outcome, reason, *columns, *added], schema=schema)
+    columns = [plan["material_id"], outcome, reason, *joined.values(), *added]
+    return pa.table(columns, schema=schema)
+
+
+def _list_charge_sources(joined: Mapping[str, pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Where the Born charges of each analysis are from; before it, those that are given."""
+    empty = pa.scalar(None, pa.string())
+    given, used = joined["nac_source"], pc.fill_null(joined["nac"], True)
+    source = pc.if_else(pc.is_valid(joined["charge_model"]), "predicted", given)
+    return pc.if_else(used, source, empty)
 
 
 def _add_judged(joined: pa.Table, judged: Callable[[Row], Row]) -> list[pa.Array]:

@@ -234,11 +234,11 @@ _PHONONS = Table(
             "Length of each displacement; none with second derivatives.",
             nullable=True,
         ),
-        declare_flag("nac", "Whether the non-analytical term correction is included."),
+        declare_flag("nac", "Whether Born charges are given with the force constants."),
         declare_text(
             "nac_source",
             'Where its Born charges are from: "record" of the structure or "file" of the force '
-            "constants; empty without them.",
+            'constants; in the catalogue of materials also "predicted"; empty without them.',
             nullable=True,
         ),
         declare_text(
@@ -396,6 +396,40 @@ _INTERPOLATION = (
 SPECTRA: Final = ("helicity_dos", "helicity_dos_absolute", "helicity_harmonics", "tensor_windows")
 """Columns of spectra, which no release keeps: empty in a dataset that goes on from one."""
 
+USED_CHARGES: Final = (
+    declare_reals(
+        "born_charges",
+        "e",
+        "Born charges of the analysis, given or predicted: atom of the primitive cell, field, "
+        "displacement; empty without any.",
+        nullable=True,
+    ),
+    declare_reals(
+        "dielectric_tensor",
+        "",
+        "High-frequency dielectric tensor of the analysis, given or predicted, 9 by row.",
+        nullable=True,
+    ),
+    declare_text("charge_model", "Digest of the model that predicted both.", nullable=True),
+    declare_real(
+        "charge_uncertainty",
+        "e",
+        "Error of a component of predicted charges that 68 of 100 crystals do not exceed.",
+        nullable=True,
+    ),
+    declare_real(
+        "dielectric_uncertainty",
+        "",
+        "Likewise of the predicted dielectric tensor, as a fraction of it.",
+        nullable=True,
+    ),
+    declare_count(
+        "charge_crystals",
+        "Crystals from which the model learned the least known of the elements.",
+        nullable=True,
+    ),
+)
+
 _CHIRALITY = Table(
     "chirality",
     "Chirality of the phonons of one material, and the verdict.",
@@ -404,6 +438,7 @@ _CHIRALITY = Table(
         *collect_columns(Verdict),
         *UNDECIDED_COLUMNS,
         *_INTERPOLATION,
+        *USED_CHARGES,
         *(
             replace(c, nullable=c.nullable or c.name in SPECTRA)
             for c in collect_columns(ChiralityRecord)

@@ -15,7 +15,7 @@ from potentials.charges import (
     Batch,
     Labelled,
     describe,
-    supported_elements,
+    find_supported_elements,
     tensor_basis,
     to_irreps,
 )
@@ -59,7 +59,7 @@ class ChargedCrystals:
     table: pd.DataFrame
     data: Labelled
 
-    def of_fold(self, number: int, *, left_out: bool) -> Labelled:
+    def select_fold(self, number: int, *, left_out: bool) -> Labelled:
         """Crystals that are left out in a fold, or those that are not."""
         chosen = (self.table["fold"] == number).to_numpy() == left_out
         return self.data.select(torch.from_numpy(np.flatnonzero(chosen)))
@@ -88,7 +88,7 @@ def read_table(settings: ChargeTrainingSettings) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         message = f"cannot read Born charges from {settings.file}: {error}"
         raise RemediableError(message, "name a file with the columns of the manual") from error
-    known = supported_elements()
+    known = find_supported_elements()
     covered = table["atomic_numbers"].map(known.issuperset)
     used = table["good"] & table["functional"].isin(settings.functionals) & covered
     table = table[used].reset_index(drop=True)
@@ -113,10 +113,10 @@ def describe_all(table: pd.DataFrame, report: Callable[[int], None]) -> Arrays:
     Returns
     -------
     dict of str to ndarray
-        What `crystals_of` reads; can be kept in a file.
+        What `join_labels` reads; can be kept in a file.
     """
     parts: dict[str, list[NDArray[Any]]] = {}
-    for number, arrays in enumerate(_described(table)):
+    for number, arrays in enumerate(_describe_each(table)):
         for name, array in arrays.items():
             parts.setdefault(name, []).append(array)
         report(number)
@@ -125,7 +125,7 @@ def describe_all(table: pd.DataFrame, report: Callable[[int], None]) -> Arrays:
     return whole | {"crystals": np.repeat(np.arange(len(sizes)), sizes)}
 
 
-def crystals_of(
+def join_labels(
     table: pd.DataFrame, arrays: Arrays, settings: ChargeTrainingSettings
 ) -> ChargedCrystals:
     """Put labels and features together.
@@ -148,16 +148,16 @@ def crystals_of(
     pairs = list(zip(crystals, atoms, strict=True))
     charges = [np.reshape(born, (-1, 3, 3)) for born in table["born"]]
     dielectric = np.stack([np.reshape(x, (3, 3)) for x in table["dielectric"]])
-    first, second, third = (_tensor(arrays[name]) for name in _DEGREES[1:])
+    first, second, third = (_make_tensor(arrays[name]) for name in _DEGREES[1:])
     functionals = [settings.functionals.index(name) for name in table["functional"]]
     batch = Batch(
-        scalars=_tensor(arrays["scalars"]),
+        scalars=_make_tensor(arrays["scalars"]),
         others=(first, second, third),
         numbers=torch.tensor([int(table["atomic_numbers"][c][a]) for c, a in pairs]),
         crystals=torch.from_numpy(crystals),
-        counts=_tensor(arrays["counts"]),
+        counts=_make_tensor(arrays["counts"]),
         functionals=torch.tensor(functionals),
-        projectors=_tensor(arrays["projectors"]),
+        projectors=_make_tensor(arrays["projectors"]),
     )
     born = np.stack([charges[c][a] for c, a in pairs]).astype(np.float64)
     violations = table[["asr_max", "born_sym_dev"]].to_numpy() / settings.half_weight
@@ -165,31 +165,31 @@ def crystals_of(
         batch,
         to_irreps(torch.from_numpy(born)).float(),
         to_irreps(torch.from_numpy(dielectric.astype(np.float64))).float(),
-        _tensor(1 / (1 + (violations**2).sum(axis=1))),
+        _make_tensor(1 / (1 + (violations**2).sum(axis=1))),
     )
     return ChargedCrystals(table, labelled)
 
 
-def atoms_of_row(row: Any) -> Atoms:  # noqa: ANN401 - a row of pandas
+def read_row_atoms(row: Any) -> Atoms:  # noqa: ANN401 - a row of pandas
     """Crystal of a row of the file."""
     return read_atoms(
         {"numbers": row.atomic_numbers, "cell": row.lattice, "positions": row.frac_coords}
     )
 
 
-def _described(table: pd.DataFrame) -> Iterator[Arrays]:
+def _describe_each(table: pd.DataFrame) -> Iterator[Arrays]:
     """Features of the inequivalent atoms of each crystal, and how the others follow."""
     for row in table.itertuples():
-        atoms = atoms_of_row(row)
+        atoms = read_row_atoms(row)
         found = find_dataset(atoms, AS_GIVEN)
         chosen, counts = np.unique(found.equivalent_atoms, return_counts=True)
         features = describe(atoms)
         degrees = {name: getattr(features, name)[chosen].astype("f4") for name in _DEGREES}
-        projector = _projector(atoms, np.unique(found.rotations, axis=0))
+        projector = _make_projector(atoms, np.unique(found.rotations, axis=0))
         yield {**degrees, "atoms": chosen, "counts": counts, "projectors": projector[None]}
 
 
-def _projector(atoms: Atoms, rotations: NDArray[Any]) -> NDArray[np.float64]:
+def _make_projector(atoms: Atoms, rotations: NDArray[Any]) -> NDArray[np.float64]:
     """Mean of a tensor over operations, shape (9, 9), in components of `tensor_basis`."""
     lattice, basis = atoms.cell.array.T, tensor_basis().numpy()
     turns = lattice @ rotations @ np.linalg.inv(lattice)
@@ -198,5 +198,5 @@ def _projector(atoms: Atoms, rotations: NDArray[Any]) -> NDArray[np.float64]:
     return projector
 
 
-def _tensor(array: NDArray[Any]) -> Tensor:
+def _make_tensor(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(array).float()

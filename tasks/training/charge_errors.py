@@ -22,7 +22,7 @@ _OTHER: Final = "others"
 _PARTS: Final = ("error", "mean_charge", "symmetric", "antisymmetric", "element_error")
 
 
-def summarise(errors: pd.DataFrame) -> "pd.Series[float]":
+def summarize_errors(errors: pd.DataFrame) -> "pd.Series[float]":
     """Means over atoms, each as often as it occurs, and the median of the dielectric errors.
 
     Parameters
@@ -38,12 +38,12 @@ def summarise(errors: pd.DataFrame) -> "pd.Series[float]":
     """
     crystals = errors.drop_duplicates("crystal")
     limit = crystals["charge_spread"].quantile(SURE)
-    means = {name: _mean(errors, name) for name in _PARTS}
+    means = {name: _average_errors(errors, name) for name in _PARTS}
     return pd.Series(
         {
             "crystals": float(len(crystals)),
             **means,
-            "sure_error": _mean(errors[errors["charge_spread"] <= limit], "error"),
+            "sure_error": _average_errors(errors[errors["charge_spread"] <= limit], "error"),
             "dielectric": crystals["mean_dielectric_error"].median(),
         }
     )
@@ -55,28 +55,28 @@ def group_errors(errors: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     errors : pandas.DataFrame
-        As of `summarise`.
+        As of `summarize_errors`.
 
     Returns
     -------
     pandas.DataFrame
         One row per group.
     """
-    family = errors["crystal"].map(_families(errors))
-    groups = {"all": summarise(errors)}
+    family = errors["crystal"].map(_find_families(errors))
+    groups = {"all": summarize_errors(errors)}
     for names in (errors["functional"], errors["symmetry_class"], family):
         for name, rows in errors.groupby(names):
-            groups[str(name)] = summarise(rows)
+            groups[str(name)] = summarize_errors(rows)
     return pd.DataFrame(groups).T
 
 
-def by_element(errors: pd.DataFrame) -> pd.DataFrame:
+def group_by_element(errors: pd.DataFrame) -> pd.DataFrame:
     """Errors of the charges of each element, the largest first.
 
     Parameters
     ----------
     errors : pandas.DataFrame
-        As of `summarise`.
+        As of `summarize_errors`.
 
     Returns
     -------
@@ -86,21 +86,21 @@ def by_element(errors: pd.DataFrame) -> pd.DataFrame:
     rows = {
         chemical_symbols[int(str(number))]: {
             "crystals": float(atoms["crystal"].nunique()),
-            "error": _mean(atoms, "error"),
-            "element_error": _mean(atoms, "element_error"),
+            "error": _average_errors(atoms, "error"),
+            "element_error": _average_errors(atoms, "element_error"),
         }
         for number, atoms in errors.groupby("number")
     }
     return pd.DataFrame(rows).T.sort_values("error", ascending=False)
 
 
-def bars(errors: pd.DataFrame) -> pd.DataFrame:
+def compare_bars(errors: pd.DataFrame) -> pd.DataFrame:
     """Compare bars with errors, each crystal's bar calibrated on the other folds.
 
     Parameters
     ----------
     errors : pandas.DataFrame
-        As of `summarise`.
+        As of `summarize_errors`.
 
     Returns
     -------
@@ -110,12 +110,12 @@ def bars(errors: pd.DataFrame) -> pd.DataFrame:
         the charges and of the dielectric tensor.
     """
     crystals = errors.drop_duplicates("crystal").copy()
-    crystals["bar"] = _bars(crystals, "charge_spread", "crystal_error")
-    crystals["dielectric_bar"] = _bars(crystals, "dielectric_spread", "dielectric_error")
+    crystals["bar"] = _calibrate_bars(crystals, "charge_spread", "crystal_error")
+    crystals["dielectric_bar"] = _calibrate_bars(crystals, "dielectric_spread", "dielectric_error")
     fifths = pd.qcut(crystals["bar"], 5, labels=["1", "2", "3", "4", "5"])
-    rows = {"all": _covered(crystals)}
+    rows = {"all": _count_covered(crystals)}
     for name, fifth in crystals.groupby(fifths, observed=True):
-        rows[str(name)] = _covered(fifth)
+        rows[str(name)] = _count_covered(fifth)
     return pd.DataFrame(rows).T
 
 
@@ -135,12 +135,12 @@ def format_errors(rows: pd.DataFrame) -> dict[str, list[str]]:
     return {"": [*map(str, rows.index)], **cells}
 
 
-def _mean(errors: pd.DataFrame, name: str) -> float:
+def _average_errors(errors: pd.DataFrame, name: str) -> float:
     """Mean over all atoms."""
     return float(np.average(errors[name], weights=errors["count"]))
 
 
-def _families(errors: pd.DataFrame) -> "pd.Series[str]":
+def _find_families(errors: pd.DataFrame) -> "pd.Series[str]":
     """Family of each crystal, by its most electronegative element."""
     family_of = {symbol: name for name, symbols in _FAMILIES.items() for symbol in symbols}
 
@@ -153,19 +153,19 @@ def _families(errors: pd.DataFrame) -> "pd.Series[str]":
     return found
 
 
-def _bars(crystals: pd.DataFrame, spread: str, error: str) -> NDArray[np.float64]:
+def _calibrate_bars(crystals: pd.DataFrame, spread: str, error: str) -> NDArray[np.float64]:
     """Bars of crystals, calibrated without their own fold."""
     found = np.zeros(len(crystals))
     for fold in crystals["fold"].unique():
         mine = (crystals["fold"] == fold).to_numpy()
         others = crystals[~mine]
         calibration = calibrate(others[spread], others[error])
-        found[mine] = [calibration.bar(value) for value in crystals.loc[mine, spread]]
+        found[mine] = [calibration.compute_bar(value) for value in crystals.loc[mine, spread]]
     return found
 
 
-def _covered(crystals: pd.DataFrame) -> "pd.Series[float]":
-    """What share of errors lies below the bars."""
+def _count_covered(crystals: pd.DataFrame) -> "pd.Series[float]":
+    """Count which share of errors lies below the bars."""
     charges, dielectric = (
         crystals[error] / crystals[bar]
         for error, bar in (("crystal_error", "bar"), ("dielectric_error", "dielectric_bar"))

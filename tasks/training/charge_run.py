@@ -31,7 +31,7 @@ from potentials.charges import (
     train_network,
 )
 from tasks.storage.durable import write_durably
-from tasks.training.charge_data import ChargedCrystals, crystals_of, describe_all, read_table
+from tasks.training.charge_data import ChargedCrystals, describe_all, join_labels, read_table
 from tasks.training.charge_settings import ChargeTrainingSettings
 from tasks.training.settings import has_settings, record_settings
 
@@ -68,7 +68,7 @@ def prepare_charges(
         record_settings(folder, settings)
     if not (folder / _FEATURES).exists():
         arrays = describe_all(read_table(settings), report)
-        write_durably(folder / _FEATURES, lambda path: _save(path, arrays))
+        write_durably(folder / _FEATURES, lambda path: _save_arrays(path, arrays))
 
 
 def fit_fold(settings: ChargeTrainingSettings, folder: Path, number: int) -> None:
@@ -83,11 +83,13 @@ def fit_fold(settings: ChargeTrainingSettings, folder: Path, number: int) -> Non
     number : int
         The fold from 0, or `WHOLE`.
     """
-    path = fold_path(folder, number)
+    path = get_fold_path(folder, number)
     if path.exists():
         return
-    data = _load(settings, folder).of_fold(number, left_out=False)
-    model = ChargeModel(_card(settings, data, _UNCALIBRATED, _UNCALIBRATED), _fit(settings, data))
+    data = _load_crystals(settings, folder).select_fold(number, left_out=False)
+    model = ChargeModel(
+        _make_card(settings, data, _UNCALIBRATED, _UNCALIBRATED), _fit_ensemble(settings, data)
+    )
     write_durably(path, lambda p: save_charge_model(p, model))
 
 
@@ -110,10 +112,12 @@ def measure_errors(settings: ChargeTrainingSettings, folder: Path) -> pd.DataFra
         the trace (``mean_charge``), and root mean squares over all atoms of the crystal
         (``crystal_error``); those of the dielectric tensor are relative.
     """
-    crystals = _load(settings, folder)
+    crystals = _load_crystals(settings, folder)
     frame = pd.concat(
         [
-            _errors(crystals, read_charge_model(fold_path(folder, number)).ensemble, number)
+            _measure_fold(
+                crystals, read_charge_model(get_fold_path(folder, number)).ensemble, number
+            )
             for number in range(settings.folds)
         ]
     )
@@ -121,7 +125,7 @@ def measure_errors(settings: ChargeTrainingSettings, folder: Path) -> pd.DataFra
     return frame
 
 
-def finish(settings: ChargeTrainingSettings, folder: Path, errors: pd.DataFrame) -> Path:
+def write_model(settings: ChargeTrainingSettings, folder: Path, errors: pd.DataFrame) -> Path:
     """Write the model that learned from all crystals, its bars calibrated on those left out.
 
     Parameters
@@ -138,20 +142,20 @@ def finish(settings: ChargeTrainingSettings, folder: Path, errors: pd.DataFrame)
     pathlib.Path
         The model.
     """
-    data = _load(settings, folder).of_fold(WHOLE, left_out=False)
+    data = _load_crystals(settings, folder).select_fold(WHOLE, left_out=False)
     of_crystals = errors.drop_duplicates("crystal")
-    card = _card(
+    card = _make_card(
         settings,
         data,
         calibrate(of_crystals["charge_spread"], of_crystals["crystal_error"]),
         calibrate(of_crystals["dielectric_spread"], of_crystals["dielectric_error"]),
     )
-    model = ChargeModel(card, read_charge_model(fold_path(folder, WHOLE)).ensemble)
+    model = ChargeModel(card, read_charge_model(get_fold_path(folder, WHOLE)).ensemble)
     write_durably(folder / MODEL, lambda path: save_charge_model(path, model))
     return folder / MODEL
 
 
-def fold_path(folder: Path, number: int) -> Path:
+def get_fold_path(folder: Path, number: int) -> Path:
     """File of the ensemble of a fold."""
     return folder / ("whole.pt" if number == WHOLE else f"fold-{number}.pt")
 
@@ -177,7 +181,7 @@ def calibrate(spread: "pd.Series[float]", error: "pd.Series[float]") -> Calibrat
     return Calibration(scale=float(scale), power=float(power), sure=float(sure))
 
 
-def _fit(settings: ChargeTrainingSettings, data: Labelled) -> Ensemble:
+def _fit_ensemble(settings: ChargeTrainingSettings, data: Labelled) -> Ensemble:
     """Train all members of an ensemble."""
     chosen = settings.ensemble
     n_vectors, n_tensors, n_octupoles = (x.shape[2] for x in data.batch.others)
@@ -204,9 +208,9 @@ def _fit(settings: ChargeTrainingSettings, data: Labelled) -> Ensemble:
     return ensemble
 
 
-def _errors(crystals: ChargedCrystals, ensemble: Ensemble, number: int) -> pd.DataFrame:
+def _measure_fold(crystals: ChargedCrystals, ensemble: Ensemble, number: int) -> pd.DataFrame:
     """Errors of the inequivalent atoms that were left out in a fold."""
-    left_out = crystals.of_fold(number, left_out=True)
+    left_out = crystals.select_fold(number, left_out=True)
     batch = left_out.batch
     exact = batch._replace(
         scalars=batch.scalars.double(),
@@ -218,9 +222,9 @@ def _errors(crystals: ChargedCrystals, ensemble: Ensemble, number: int) -> pd.Da
     prior[:, 0] = 3**0.5 * ensemble.kernel.element_charges[batch.numbers]
     with torch.no_grad():
         members = ensemble(exact)
-    atoms = _atom_errors(members.mean_charges - left_out.charges)
-    of_elements = _atom_errors(exact.neutral(prior) - left_out.charges)["error"]
-    whole = _crystal_errors(members, left_out)
+    atoms = _compute_atom_errors(members.mean_charges - left_out.charges)
+    of_elements = _compute_atom_errors(exact.neutralize(prior) - left_out.charges)["error"]
+    whole = _compute_crystal_errors(members, left_out)
     table = crystals.table[crystals.table["fold"] == number].reset_index()
     places = batch.crystals.numpy()
     named = table[["index", "material_id", "formula", "functional", "symmetry_class"]]
@@ -230,7 +234,7 @@ def _errors(crystals: ChargedCrystals, ensemble: Ensemble, number: int) -> pd.Da
     return rows.assign(number=numbers, count=counts, element_error=of_elements, **atoms)
 
 
-def _atom_errors(errors: Tensor) -> dict[str, NDArray[np.float64]]:
+def _compute_atom_errors(errors: Tensor) -> dict[str, NDArray[np.float64]]:
     """Errors of the charges of each atom, whole and by part."""
     basis = tensor_basis(errors.dtype).flatten(0, 1)
     antisymmetric, symmetric = slice(1, 4), slice(4, 9)
@@ -246,7 +250,7 @@ def _atom_errors(errors: Tensor) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def _crystal_errors(members: Members, data: Labelled) -> dict[str, NDArray[np.float64]]:
+def _compute_crystal_errors(members: Members, data: Labelled) -> dict[str, NDArray[np.float64]]:
     """Errors and spreads of each crystal."""
     squares = (members.mean_charges - data.charges).square().sum(dim=1) / 9
     deviation = (members.mean_dielectric - data.dielectric).norm(dim=1)
@@ -261,7 +265,7 @@ def _crystal_errors(members: Members, data: Labelled) -> dict[str, NDArray[np.fl
     return {name: values.numpy() for name, values in found.items()}
 
 
-def _card(
+def _make_card(
     settings: ChargeTrainingSettings,
     data: Labelled,
     charges: Calibration,
@@ -286,13 +290,13 @@ def _card(
     )
 
 
-def _load(settings: ChargeTrainingSettings, folder: Path) -> ChargedCrystals:
+def _load_crystals(settings: ChargeTrainingSettings, folder: Path) -> ChargedCrystals:
     """Crystals of a training that was prepared."""
     with np.load(folder / _FEATURES) as arrays:
-        return crystals_of(read_table(settings), dict(arrays), settings)
+        return join_labels(read_table(settings), dict(arrays), settings)
 
 
-def _save(path: Path, arrays: dict[str, Any]) -> None:
+def _save_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Write arrays to a path as it is, without another ending."""
     with path.open("wb") as stream:
         np.savez(stream, **arrays)

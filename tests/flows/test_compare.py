@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
     dataset = alloys.screened(folder / "potential", "helix")
     [row] = read_screened_rows(dataset)
-    helix = read_stored_phonon(dataset, row["phonon_key"])
+    helix = read_stored_phonon(dataset, row)
     for name, phonons in {
         "reference": {"POSCAR-unit": make_mirror_image(helix)},
         "several": {"one": helix, "other": make_mirror_image(make_mirror_image(helix))},

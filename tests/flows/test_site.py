@@ -21,7 +21,8 @@ from flows.site_cli import app
 from tasks.site.server import make_site_server
 from tasks.site.table import write_table
 from tests.conftest import NO_BROWSER
-from tests.tasks.alloys import EMT
+from tests.crystals import spring_phonon, zincblende
+from tests.tasks.alloys import EMT, analysed
 from tests.tasks.site.datasets import two_datasets
 
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -309,6 +310,24 @@ def test_bands_tell_the_mode_under_the_pointer_and_to_the_keyboard(visit):
     page.focus(".bands .chart")
     page.keyboard.press("ArrowUp")
     playwright.expect(page.locator("#live")).to_contain_text("band")
+
+
+def test_bands_without_charges_are_drawn_on_demand(visit, tmp_path):
+    """Dashed below the others, which stay; a crystal without charges has no such box."""
+    dataset = analysed(tmp_path, zinc=spring_phonon(zincblende(), born=True))
+    result = CliRunner().invoke(app, ["catalogue", str(dataset.root), "-o", str(tmp_path / "site")])
+    assert result.exit_code == 0, result.output
+    with served(tmp_path / "site") as base:
+        page = visit("#/material/zinc?potential=external", base)
+        page.wait_for_selector(".bands canvas")
+        drawn = "document.querySelector('.bands canvas').toDataURL()"
+        before = page.evaluate(drawn)
+        page.check("#without-charges")
+        assert page.evaluate(drawn) != before
+        page.uncheck("#without-charges")
+        assert page.evaluate(drawn) == before
+        page.close()
+    assert visit(PAGES[1]).locator("#without-charges").count() == 0
 
 
 def test_switching_the_potential_shows_its_numbers(visit, folder):

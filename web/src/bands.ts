@@ -39,13 +39,15 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
   let spot: [number, number] | null = null;
   const nBands = bands.frequencies[0].length;
   const ys = Array.from({ length: nBands }, (_, band) => bands.frequencies.map((row) => row[band]));
+  const uncharged = bands.without_charges && { ...bands, frequencies: bands.without_charges };
   // The other bands are drawn by hand; their extremes make the scale hold them too.
-  const extremes = options.other?.frequencies.flat() ?? [];
+  const extremes = (options.other ?? uncharged)?.frequencies.flat() ?? [];
   const last = bands.distances.length - 1;
   const held: (number | null)[][] = extremes.length
     ? [bands.distances.map((_, i) => (i === 0 ? Math.min(...extremes) : i === last ? Math.max(...extremes) : null))]
     : [];
   let plot: uPlot | null = null;
+  const bare = h("input", { type: "checkbox", id: "without-charges", change: () => plot?.redraw(false, false) });
 
   function options_(width: number): uPlot.Options {
     const [ink, line] = [css("--ink-2"), css("--line")];
@@ -98,6 +100,7 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
     ctx.lineCap = "round";
     zeroLine(u);
     if (options.other) drawOther(u, options.other);
+    else if (uncharged && bare.checked) drawOther(u, uncharged);
     ctx.lineWidth = (options.other ? 1.4 : 2) * devicePixelRatio;
     for (const [row, band, value] of strokes(bands, shade)) {
       ctx.strokeStyle = options.other ? css("--right") : rgb(colour(value));
@@ -242,6 +245,7 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
     { class: "tools" },
     options.other ? null : h("label", {}, "colour by ", select),
     options.other ? null : scaleBar(),
+    uncharged && !options.other ? h("label", {}, bare, " without Born charges (dashed)") : null,
     options.other
       ? null
       : h(

@@ -19,6 +19,7 @@ export interface Bands {
   pam_raw: (number | null)[][];
   pam_order: number[];
   pam_screw: number[];
+  without_charges?: number[][];
 }
 
 export interface Special {
@@ -81,7 +82,9 @@ export function numbersOf(row: Record<string, unknown>, name: string): number[] 
 
 // What is drawn; a file keeps the stored unit.
 export function inUnit(bands: Bands): Bands {
-  return { ...bands, frequencies: bands.frequencies.map((row) => row.map((frequency) => frequency * scale("THz"))) };
+  const scaled = (rows: number[][]) => rows.map((row) => row.map((frequency) => frequency * scale("THz")));
+  const without = bands.without_charges && scaled(bands.without_charges);
+  return { ...bands, frequencies: scaled(bands.frequencies), without_charges: without };
 }
 
 export function length(vector: Vector): number {

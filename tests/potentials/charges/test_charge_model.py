@@ -1,5 +1,7 @@
 """The shipped charge model: exact symmetry, known crystals, refusals."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import ase.io
@@ -10,7 +12,7 @@ from ase import Atoms
 from ase.build import bulk
 from scipy.spatial.transform import Rotation
 
-from potentials import load_charge_model
+from potentials import load_charge_card, load_charge_model
 from potentials.charges import UnknownElementError, read_charge_model, save_charge_model
 
 DEMO = Path("data/demo")
@@ -113,7 +115,7 @@ def test_a_functional_is_imitated(model):
 
 
 def test_elements_without_data_are_refused(model):
-    assert model.unknown_elements(bulk("PuO", "rocksalt", 5.0)) == ["Pu"]
+    assert model.find_unknown_elements(bulk("PuO", "rocksalt", 5.0)) == ["Pu"]
     with pytest.raises(UnknownElementError, match="learned nothing of Pu"):
         model.predict(bulk("PuO", "rocksalt", 5.0))
 
@@ -130,9 +132,24 @@ def test_card_tells_the_domain(model):
     assert card.name == "default"
     assert len(card.elements) >= 75
     assert card.elements[8] > 500
-    assert card.rarity(frozenset({8, 94})) == 0
+    assert card.count_rarest(frozenset({8, 94})) == 0
     assert "CC-BY" in card.licence
     assert card.limits
+
+
+def test_the_card_is_read_without_torch(model, tmp_path):
+    program = (
+        "import sys; from potentials import load_charge_card; "
+        "card = load_charge_card('default'); "
+        "print(card.digest, card.elements[8], 'torch' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == [model.card.digest, str(model.card.elements[8]), "False"]
+    (tmp_path / "other.pt").write_bytes(WEIGHTS.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"other\.pt is no file of a charge model"):
+        load_charge_card(f"charges:{tmp_path / 'other.pt'}")
 
 
 def test_files_are_small_and_hold_numbers_only(model, tmp_path):

@@ -5,8 +5,9 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from tasks.chirality.bands import compute_band_structure
+from tasks.chirality.modes import compute_frequencies
 from tasks.chirality.settings import ChiralitySettings
-from tasks.figures.bands import COLOURS, draw_band_structure
+from tasks.figures.bands import COLOURS, draw_band_structure, draw_charge_bands
 from tasks.figures.density_of_states import HelicityDos
 from tasks.figures.style import INK, SINGLE_COLUMN
 from tests.crystals import quartz, spring_phonon, wurtzite
@@ -93,3 +94,17 @@ def test_density_shares_the_scale_of_frequency(chiral):
     bands, beside = draw_band_structure(chiral, density=density).axes[:2]
     assert bands.get_ylim() == beside.get_ylim()
     assert "THz" in beside.get_xlabel()
+
+
+def test_bands_with_and_without_charges_lie_on_each_other():
+    charged = compute_band_structure(spring_phonon(wurtzite(), born=True), COARSE)
+    without = compute_frequencies(spring_phonon(wurtzite()), charged.q_points)
+    figure = draw_charge_bands(charged, without)
+    drawn = figure.axes[0].get_lines()
+    for style, frequencies in (("-", charged.frequencies), ("--", without)):
+        found = [line.get_ydata() for line in drawn if line.get_linestyle() == style]
+        curves = [f for rows in charged.segment_slices for f in frequencies[rows].T]
+        assert len(found) >= len(curves)
+        for curve in curves:
+            assert any(np.array_equal(curve, y) for y in found)
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["with Born charges", "without"]

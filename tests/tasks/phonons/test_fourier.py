@@ -5,8 +5,8 @@ import pytest
 from phonopy import Phonopy
 from phonopy.harmonic.derivative_dynmat import DerivativeOfDynamicalMatrix
 
-from tasks.phonons.fourier import make_fourier_series
-from tests.crystals import random_crystal, random_nac, spring_crystal, spring_phonon, to_phonopy
+from tasks.phonons.fourier import make_dynamical_matrices
+from tests.crystals import random_crystal, spring_crystal, spring_phonon, to_phonopy
 
 Q_POINTS = np.random.default_rng(3).uniform(-1, 1, (7, 3))
 
@@ -15,7 +15,7 @@ Q_POINTS = np.random.default_rng(3).uniform(-1, 1, (7, 3))
 def test_matrices_are_those_of_phonopy(number):
     phonon = spring_crystal(number)
     expected = phonon.run_qpoints(Q_POINTS, with_dynamical_matrices=True).dynamical_matrices
-    found = make_fourier_series(phonon).compute_matrices(Q_POINTS)
+    found = make_dynamical_matrices(phonon).compute_matrices(Q_POINTS)
     np.testing.assert_allclose(found, expected, atol=1e-13 * np.abs(expected).max())
 
 
@@ -24,7 +24,7 @@ def test_gradients_are_those_of_phonopy(number):
     phonon = spring_crystal(number)
     derivative = DerivativeOfDynamicalMatrix(phonon.dynamical_matrix)
     for q, found in zip(
-        Q_POINTS, make_fourier_series(phonon).compute_gradients(Q_POINTS), strict=True
+        Q_POINTS, make_dynamical_matrices(phonon).compute_gradients(Q_POINTS), strict=True
     ):
         derivative.run(q)
         expected = derivative.d_dynamical_matrix
@@ -43,22 +43,15 @@ def test_force_constants_of_a_skew_supercell_without_exchange_symmetry(full):
         size=(sites if full else len(phonon.primitive), sites, 3, 3)
     )
     expected = phonon.run_qpoints(Q_POINTS, with_dynamical_matrices=True).dynamical_matrices
-    found = make_fourier_series(phonon).compute_matrices(Q_POINTS)
+    found = make_dynamical_matrices(phonon).compute_matrices(Q_POINTS)
     np.testing.assert_allclose(found, expected, atol=1e-13 * np.abs(expected).max())
 
 
 def test_series_follows_the_force_constants():
     """It is kept, but not beyond the force constants it was made of."""
     phonon = spring_phonon(random_crystal(19))
-    before = make_fourier_series(phonon)
-    assert make_fourier_series(phonon) is before
+    before = make_dynamical_matrices(phonon)
+    assert make_dynamical_matrices(phonon) is before
     phonon.force_constants = 2 * phonon.force_constants
-    after = make_fourier_series(phonon)
+    after = make_dynamical_matrices(phonon)
     np.testing.assert_allclose(after.coefficients, 2 * before.coefficients)
-
-
-def test_born_charges_have_no_series():
-    phonon = spring_phonon(random_crystal(186))
-    phonon.nac_params = random_nac(phonon, np.random.default_rng(1))
-    with pytest.raises(ValueError, match="Born charges"):
-        make_fourier_series(phonon)

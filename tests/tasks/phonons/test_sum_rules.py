@@ -31,6 +31,7 @@ from tasks.phonons.fourier import compute_dynamical_matrices
 from tasks.phonons.sum_rules import OTHER_WEIGHTS, WEIGHTS, impose_sum_rules
 from tasks.relaxation import RelaxationSettings, relax
 from tasks.sources.materials import read_materials
+from tasks.symmetry.zone import move_to_first_zone
 from tests import crystals
 from tests.crystals import random_crystal, spring_crystal, spring_phonon
 
@@ -200,15 +201,27 @@ def test_commensurate_dynamical_matrices_stay(case):
 
 
 def test_interpolation_and_its_phonopy_object_are_one_crystal(case):
-    _, found = case
-    q = np.random.default_rng(5).uniform(-1, 1, (9, 3))
+    assert_one_crystal(case[1])
+
+
+@pytest.mark.parametrize("number", [4, 186])
+def test_they_are_with_charges_too(number):
+    phonon = spring_phonon(random_crystal(number, seed=3, max_atoms=6), seed=3, born=True)
+    assert_one_crystal(impose_sum_rules(phonon))
+
+
+def assert_one_crystal(found):
+    """Its interpolation and its phonopy object have the same dynamical matrices."""
+    cell = found.crystal.primitive.cell
+    q = move_to_first_zone(np.random.default_rng(5).uniform(-1, 1, (9, 3)), cell)
     expected = found.phonon.run_qpoints(q, with_dynamical_matrices=True).dynamical_matrices
     matrices = compute_dynamical_matrices(found.crystal, q)
     np.testing.assert_allclose(matrices, expected, atol=1e-12 * np.abs(expected).max())
 
 
-def test_phonopy_object_is_made_when_it_is_asked_for(monkeypatch):
-    found = impose_sum_rules(spring_crystal(19))
+@pytest.mark.parametrize("born", [False, True])
+def test_phonopy_object_is_made_when_it_is_asked_for(monkeypatch, born):
+    found = impose_sum_rules(spring_phonon(random_crystal(19, max_atoms=8), born=born))
     made = []
     monkeypatch.setattr(
         sum_rules,
@@ -436,5 +449,5 @@ def test_other_weights_leave_what_charges_add():
     phonon = spring_phonon(random_crystal(4, seed=3, max_atoms=6), seed=3, born=True)
     rules = impose_sum_rules(phonon)
     other = rules.distribute(OTHER_WEIGHTS)
-    assert_commensurate_matrices_stay(phonon, other)
+    assert_commensurate_matrices_stay(phonon, other.phonon)
     assert np.array_equal(other.nac_params["born"], rules.phonon.nac_params["born"])

@@ -32,7 +32,7 @@ def screened(tmp_path_factory):
 def helix(screened):
     """Its force constants as another program may give them: other axes, origin and vectors."""
     [row] = [row for row in read_screened_rows(screened) if row["material_id"] == "helix"]
-    found = read_stored_phonon(screened, row["phonon_key"])
+    found = read_stored_phonon(screened, row)
     return transformed(found, random_rotation(2), shift=(0.2, 0.0, 0.1), lattice=OTHER_VECTORS)
 
 
@@ -94,7 +94,7 @@ def test_of_several_like_it_the_namesake_is_taken_and_otherwise_none(screened, h
 def test_a_namesake_that_is_another_crystal_is_none(screened, analysed):
     """The name says helix, the atoms say zinc blende."""
     [row] = [row for row in read_screened_rows(screened) if row["material_id"] == "zincblende"]
-    reference = analysed(helix=read_stored_phonon(screened, row["phonon_key"]))
+    reference = analysed(helix=read_stored_phonon(screened, row))
     pairs, unmatched = pair_crystals(screened, reference)
     assert [pair.here["material_id"] for pair in pairs] == ["zincblende"]
     assert unmatched == [Unmatched("helix", "no Cu3Au there")]

@@ -15,7 +15,6 @@ from tasks.tables.declarations import CATALOG_TABLES
 
 SOUND = {
     "formula": "SiO2",
-    "charge_balance": "uniform",
     "stable": True,
     "symmetry_changed": False,
     "classes_differ": False,
@@ -29,6 +28,10 @@ SOUND = {
     "tensor_largest_share": [0.1, None, 0.05],
     "sum_rules_skipped": None,
     "nac": True,
+    "nac_source": "file",
+    "charge_uncertainty": 0.05,
+    "charge_crystals": 300,
+    "band_gap": None,
     "near_degenerate_fraction": 0.01,
     "tensor_spread": [0.2, 0.1],
     "tensor_disagreement": 0.2,
@@ -41,6 +44,7 @@ SOUND = {
     "helicity_wave": "s",
     "helicity_wave_found": "s",
 }
+PREDICTED = {"nac_source": "predicted"}
 DEFECTS = [
     ({"stable": False, "min_frequency_commensurate": -1.0}, "unstable"),
     ({"symmetry_changed": True, "space_group_number_relaxed": 186}, "class_changed"),
@@ -62,6 +66,7 @@ DEFECTS = [
     ({"tensor_spread": [0.1, None, 0.5]}, "tensor_uncertain"),
     ({"splitting_disagreement": 0.5}, "splitting_uncertain"),
     ({"nac": False}, "no_born_charges"),
+    (PREDICTED | {"charge_uncertainty": 0.3}, "charges_unsure"),
     ({"near_degenerate_fraction": 0.2}, "near_degenerate"),
     ({"measured_volume_change": None}, "volume_unchecked"),
 ]
@@ -134,19 +139,34 @@ def test_the_defaults_hold_for_a_run_that_recorded_none():
 
 
 @pytest.mark.parametrize(
-    ("formula", "balance", "expected"),
+    ("formula", "band_gap", "expected"),
     [
-        ("ZnO", "uniform", True),
-        ("GaAs", "uniform", True),  # 0.37 on Pauling's scale, Born charges of 2 e
-        ("Te", "uniform", False),
-        ("FeSi", "none", False),
-        ("MgCu2", "metallic", False),
+        ("ZnO", None, True),
+        ("ZnO", 0.0, False),
+        ("GaAs", None, True),  # 0.37 on Pauling's scale, Born charges of 2 e
+        ("GaAs", float("nan"), True),
+        ("Te", None, False),
+        ("FeSi", None, False),
+        ("MgCu2", None, False),
         ("He", None, False),
         (None, None, False),
     ],
 )
-def test_crystals_that_lack_charges_are_those_of_unlike_elements(formula, balance, expected):
-    assert may_be_polar(formula, balance) is expected
+def test_crystals_that_lack_charges_are_insulators_of_unlike_elements(formula, band_gap, expected):
+    assert may_be_polar(formula, band_gap) is expected
+
+
+@pytest.mark.parametrize(
+    ("row", "codes"),
+    [
+        (PREDICTED, ()),
+        (PREDICTED | {"charge_crystals": 3}, ("charges_unsure",)),
+        ({"charge_uncertainty": 0.5, "charge_crystals": 3}, ()),
+    ],
+)
+def test_predicted_charges_are_trusted_as_far_as_they_are_known(row, codes):
+    """Elements of few crystals have bars that nobody could check."""
+    assert assess_reliability(SOUND | row).warnings == codes
 
 
 def test_a_warning_of_a_newer_program_is_told_by_its_name():

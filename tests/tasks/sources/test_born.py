@@ -1,5 +1,7 @@
 """A BORN file beside a structure gives the crystal its Born charges."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase.io import write
@@ -13,6 +15,7 @@ from tasks.results.building import build_catalog
 from tasks.screening.plan import plan_screening
 from tasks.sources import RawRecord, parse_record, read_raw_records
 from tasks.sources.documents import find_born_file
+from tasks.storage import TableFolder
 from tests.crystals import quartz, to_phonopy, zincblende
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of
 
@@ -74,6 +77,23 @@ def test_charges_reach_the_catalogue_of_a_screening(tmp_path):
     [phonons] = context.dataset.read("phonons").to_pylist()
     assert (phonons["nac"], phonons["nac_source"]) == (True, "record")
     assert "order of indices assumed" in phonons["nac_note"]
+    [row] = TableFolder(tmp_path / "out").read("chirality").to_pylist()
+    assert (row["nac"], row["nac_source"], row["charge_model"]) == (True, "record", None)
+    assert np.reshape(row["born_charges"], (-1, 3, 3)) == pytest.approx(CHARGES, abs=1e-6)
+    without_them(source, tmp_path / "out")
+
+
+def without_them(source: Path, root: Path) -> None:
+    """The same crystal without its charges: its force constants keep them, its modes do not."""
+    phonons = SETTINGS.phonons.model_copy(update={"nac": "none"})
+    context = intake_of(source, root, SETTINGS.model_copy(update={"phonons": phonons}), run=1)
+    plan = plan_screening(context)
+    assert set(plan.open) == {"chirality"}
+    carry_out(plan, context)
+    build_catalog(context.dataset)
+    [row] = TableFolder(root).read("chirality").to_pylist()
+    assert (row["nac"], row["nac_source"], row["born_charges"]) == (False, None, None)
+    assert context.dataset.read("phonons").to_pylist()[0]["nac"]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ SOUND = {
     "tensor_spread": [0.1],
     "splitting_spread": [],
     "helicity_spread": 0.1,
+    "charge_model": None,
 }
 CUBE = [4.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 4.0]  # Å
 

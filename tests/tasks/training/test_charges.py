@@ -9,17 +9,23 @@ from flows.tables import Column, format_markdown_table
 from potentials import load_charge_model
 from potentials.charges import read_charge_model
 from tasks.failures import RemediableError
-from tasks.training.charge_data import atoms_of_row, read_table
-from tasks.training.charge_errors import bars, by_element, format_errors, group_errors, summarise
+from tasks.training.charge_data import read_row_atoms, read_table
+from tasks.training.charge_errors import (
+    compare_bars,
+    format_errors,
+    group_by_element,
+    group_errors,
+    summarize_errors,
+)
 from tasks.training.charge_run import (
     ERRORS,
     WHOLE,
     calibrate,
-    finish,
     fit_fold,
-    fold_path,
+    get_fold_path,
     measure_errors,
     prepare_charges,
+    write_model,
 )
 from tests.tasks.training.charged import CRYSTALS, SMALL
 
@@ -32,7 +38,7 @@ def trained(tmp_path_factory):
     for number in (0, 1, WHOLE):
         fit_fold(SMALL, folder, number)
     errors = measure_errors(SMALL, folder)
-    finish(SMALL, folder, errors)
+    write_model(SMALL, folder, errors)
     return folder, errors
 
 
@@ -49,11 +55,11 @@ def test_errors_are_those_of_the_fold_that_left_the_crystal_out(trained):
     folder, errors = trained
     table = read_table(SMALL)
     for number in (0, 1):
-        model = read_charge_model(fold_path(folder, number))
+        model = read_charge_model(get_fold_path(folder, number))
         known = set(model.card.elements)
         covered = table["atomic_numbers"].map(known.issuperset)
         row = table[(table["fold"] == number) & covered].iloc[0]
-        found = model.predict(atoms_of_row(row), row["functional"])
+        found = model.predict(read_row_atoms(row), row["functional"])
         wrong = found.born - np.reshape(row["born"], (-1, 3, 3))
         mine = errors[errors["crystal"] == row.name]
         assert mine["count"].sum() == len(wrong)
@@ -71,24 +77,24 @@ def test_what_was_left_out_was_not_learned(trained):
     for number in (0, 1):
         seen = table[table["fold"] != number]["atomic_numbers"]
         wanted = {int(z) for numbers in seen for z in numbers}
-        assert set(read_charge_model(fold_path(folder, number)).card.elements) == wanted
+        assert set(read_charge_model(get_fold_path(folder, number)).card.elements) == wanted
 
 
 def test_the_model_knows_its_errors(trained):
     folder, errors = trained
     model = load_charge_model(f"charges:{folder / 'model.pt'}")
     crystals = errors.drop_duplicates("crystal")
-    found = [model.card.charges.bar(spread) for spread in crystals["charge_spread"]]
+    found = [model.card.charges.compute_bar(spread) for spread in crystals["charge_spread"]]
     assert np.mean(found > crystals["crystal_error"]) == pytest.approx(0.68, abs=0.05)
     assert np.mean(np.array(found) <= model.card.charges.sure) == pytest.approx(0.8, abs=0.05)
 
 
 def test_a_training_goes_on_where_it_stopped(trained):
     folder, errors = trained
-    before = fold_path(folder, 0).read_bytes()
+    before = get_fold_path(folder, 0).read_bytes()
     prepare_charges(SMALL, folder)
     fit_fold(SMALL, folder, 0)
-    assert fold_path(folder, 0).read_bytes() == before
+    assert get_fold_path(folder, 0).read_bytes() == before
     assert pd.read_parquet(folder / ERRORS).equals(errors.reset_index(drop=True))
     with pytest.raises(RemediableError, match="other settings"):
         prepare_charges(SMALL.model_copy(update={"seed": 1}), folder)
@@ -99,7 +105,7 @@ def test_chance_comes_from_the_seed_alone(trained, tmp_path):
     (tmp_path / "features.npz").write_bytes((folder / "features.npz").read_bytes())
     prepare_charges(SMALL, tmp_path)
     fit_fold(SMALL, tmp_path, 0)
-    first, second = (read_charge_model(fold_path(f, 0)).ensemble for f in (folder, tmp_path))
+    first, second = (read_charge_model(get_fold_path(f, 0)).ensemble for f in (folder, tmp_path))
     for name, values in first.state_dict().items():
         assert torch.equal(values, second.state_dict()[name])
 
@@ -110,9 +116,9 @@ def test_tables_count_all_crystals(trained):
     assert groups.loc["all", "crystals"] == 19
     assert groups.loc[["PBEsol", "PBE(+U)"], "crystals"].sum() == 19
     assert groups.loc["all", "sure_error"] <= groups["error"].max()
-    assert groups.loc["all", "error"] == pytest.approx(summarise(errors)["error"])
-    assert by_element(errors)["error"].is_monotonic_decreasing
-    assert bars(errors).loc["all", "crystals"] == 19
+    assert groups.loc["all", "error"] == pytest.approx(summarize_errors(errors)["error"])
+    assert group_by_element(errors)["error"].is_monotonic_decreasing
+    assert compare_bars(errors).loc["all", "crystals"] == 19
     columns = [Column(head, cells) for head, cells in format_errors(groups).items()]
     assert format_markdown_table(columns).startswith("|  | crystals | error |")
 
