@@ -47,7 +47,7 @@ from tasks.units import UNITS
 ASSETS = Path(__file__).parent / "assets"
 _AT_ONCE = 8
 # Raised when pages change for equal results.
-_LAYOUT = 2
+_LAYOUT = 3
 _OPENING = '{"stamp":"'
 
 OtherPotential = tuple[str, str]

@@ -54,6 +54,20 @@ def test_states_of_equal_circulation_have_labels_all_the_same():
     assert len(np.unique(found.circulation.round(4))) < len(found.circulation)
 
 
+def test_the_first_point_shown_has_an_optical_mode_that_circles(special):
+    first = next(iter(special.values()))
+    assert "–" in first.label
+    assert np.abs(first.circulation[3:]).max() > 0.3
+
+
+def test_each_segment_is_shown_in_its_middle_too(phonon, special):
+    bands = compute_band_structure(phonon, SETTINGS)
+    for part in bands.segment_slices:
+        ends = f"{bands.labels[part.start]}–{bands.labels[part.stop - 1]}"
+        [found] = [m for m in special.values() if m.label.split()[0] == ends][-1:]
+        assert part.start < found.row < part.stop - 1
+
+
 def test_raman_channels_are_told_at_gamma_alone(special):
     assert set(special["Γ"].channels) <= {"", "RR LL", "RL LR"}
     assert special["Γ"].channels[:3] == ("", "", "")
