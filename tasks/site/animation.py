@@ -106,7 +106,7 @@ def choose_rows(bands: BandStructure) -> dict[str, int]:
         rows += [part.start, (part.start + part.stop - 1) // 2, part.stop - 1]
     found: dict[str, int] = {}
     for row in rows:
-        found.setdefault(_name_row(bands, row), row)
+        found.setdefault(_name_row(bands, row), int(row))
     return found
 
 
