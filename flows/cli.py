@@ -33,6 +33,7 @@ from flows.console import (
 )
 from flows.figures_cli import app as figures
 from flows.interruption import RESUME_ADVICE, SHUTDOWN_STATE
+from flows.observe_cli import app as observing
 from flows.prerequisites import require_prefect
 from flows.program import main
 from flows.setting_flags import FLAGS, Overrides, SettingsCommand, with_settings
@@ -58,6 +59,7 @@ app = typer.Typer(
 )
 app.add_typer(agreement)
 app.add_typer(figures)
+app.add_typer(observing)
 app.add_typer(showing)
 app.add_typer(site)
 app.add_typer(sources)

@@ -11,7 +11,7 @@ counter-clockwise seen from outside. A node H = +k.sigma has the charge +1. The 
 hand, the same at q and -q, and the charges between two bands add up to zero over the zone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,11 +31,12 @@ from tasks.chirality.raman import find_zone_boundary, make_label_basis
 from tasks.phonons.fourier import HarmonicCrystal, compute_dynamical_matrices
 from tasks.tolerances import DEGENERACY
 
-# 1/Å with 2 pi.
+# 1/Å with 2 pi: small, so that no other node is inside.
 _RADIUS = 0.0025
-_N_POLAR = 12
+# Divisions of the polar angle; the finer one decides on what the coarser one leaves open.
+_N_POLAR = (12, 36)
 # Gaps on the sphere below this (THz) are closed: on a nodal line or surface.
-_CLOSED = 1e-5
+_CLOSED = 1e-6
 # Flux of one plaquette that tells of a nodal line through it, whose flux is pi, or of too coarse a
 # division.
 _LARGEST_FLUX = np.pi / 2
@@ -77,9 +78,12 @@ class NodalPoint:
 
 
 def compute_charges(
-    phonon: HarmonicCrystal, q_point: ArrayLike, radius: float = _RADIUS, n_polar: int = _N_POLAR
-) -> tuple[int | None, ...]:
-    """Charges of the gaps between neighbouring bands inside a sphere.
+    phonon: HarmonicCrystal,
+    q_point: ArrayLike,
+    gaps: Sequence[int] | None = None,
+    radius: float = _RADIUS,
+) -> dict[int, int | None]:
+    """Charges of gaps between neighbouring bands inside a sphere.
 
     Parameters
     ----------
@@ -87,31 +91,45 @@ def compute_charges(
         With force constants.
     q_point : array_like, shape (3,)
         Centre, fractional reciprocal coordinates of the primitive cell.
+    gaps : sequence of int, optional
+        Gaps by the band below, counted from 0; all if left out.
     radius : float
         In 1/Å with 2 pi.
-    n_polar : int
-        Divisions of the polar angle; twice as many of the azimuth.
 
     Returns
     -------
-    tuple of int or None
-        One per gap, the lowest first; None where a gap is closed somewhere on the sphere.
+    dict
+        Charge of each gap; None where it is closed somewhere on the sphere.
     """
+    wanted = range(3 * len(phonon.primitive) - 1) if gaps is None else gaps
+    found: dict[int, int | None] = dict.fromkeys(wanted)
+    for n_polar in _N_POLAR:
+        unknown = [gap for gap, charge in found.items() if charge is None]
+        if unknown:
+            found |= _compute_charges_on_sphere(phonon, q_point, unknown, radius, n_polar)
+    return found
+
+
+def _compute_charges_on_sphere(
+    phonon: HarmonicCrystal, q_point: ArrayLike, gaps: Sequence[int], radius: float, n_polar: int
+) -> dict[int, int | None]:
+    """Charges of the gaps that are open on one sphere."""
     polar = np.linspace(0, np.pi, n_polar + 1)
     azimuth = np.linspace(0, 2 * np.pi, 2 * n_polar + 1)[:-1] + 0.1
     theta, phi = np.meshgrid(polar, azimuth, indexing="ij")
     normals = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)])
     steps = radius / (2 * np.pi) * normals.reshape(3, -1).T @ phonon.primitive.cell.T
     modes = compute_modes(phonon, np.asarray(q_point, dtype=np.float64) + steps)
-    gaps = np.diff(modes.frequencies, axis=1).min(axis=0)
+    widths = np.diff(modes.frequencies, axis=1).min(axis=0)
+    open_gaps = [gap for gap in gaps if widths[gap] > _CLOSED]
     vectors = modes.eigenvectors.reshape(*theta.shape, *modes.eigenvectors.shape[1:])
     # All q-points of a pole are one, with one basis.
     vectors[0], vectors[-1] = vectors[0, 0], vectors[-1, 0]
-    flux, largest = sum_flux(vectors)
-    is_open = (gaps > _CLOSED) & (largest < _LARGEST_FLUX)
-    return tuple(
-        int(np.rint(value)) if known else None for value, known in zip(flux, is_open, strict=True)
-    )
+    flux, largest = sum_flux(vectors, open_gaps)
+    return {
+        gap: int(np.rint(value)) if most < _LARGEST_FLUX else None
+        for gap, value, most in zip(open_gaps, flux, largest, strict=True)
+    }
 
 
 def find_nodal_points(
@@ -156,8 +174,10 @@ def _find_at_point(
     chosen = (ends > starts) & ((starts > 0) | q_point.any())
     if not chosen.any():
         return
-    charges = compute_charges(phonon, q_point, radius)
-    for first, last in zip(starts[chosen].tolist(), ends[chosen].tolist(), strict=True):
+    pairs = list(zip(starts[chosen].tolist(), ends[chosen].tolist(), strict=True))
+    gaps = [gap for first, last in pairs for gap in range(first, last)]
+    charges = compute_charges(phonon, q_point, gaps, radius)
+    for first, last in pairs:
         mean = float(frequencies[0, first : last + 1].mean())
         yield _make_node(label, q_point, (first, last), mean, charges)
 
@@ -192,7 +212,7 @@ def _find_on_axis(
         squares = rank(np.array([low]))[1][0]
         q_point = low * boundary
         mean = float(np.sqrt(np.abs(squares[band])) * phonon.unit_conversion_factor)
-        charges = compute_charges(phonon, q_point, radius)
+        charges = compute_charges(phonon, q_point, [int(band)], radius)
         name = f"axis {axis.order}_{axis.screw}" if axis.screw else f"axis {axis.order}"
         yield _make_node(name, q_point, (int(band), int(band) + 1), mean, charges)
 
@@ -210,32 +230,35 @@ def _make_node(
     q_point: FloatArray,
     bands: tuple[int, int],
     frequency: float,
-    charges: tuple[int | None, ...],
+    charges: Mapping[int, int | None],
 ) -> NodalPoint:
-    """Node of the bands from the charges of all gaps."""
+    """Node of the bands from the charges of the gaps."""
     x, y, z = (float(part) for part in q_point)
-    return NodalPoint(label, (x, y, z), *bands, frequency, charges[bands[0] : bands[1]])
+    mine = tuple(charges[gap] for gap in range(*bands))
+    return NodalPoint(label, (x, y, z), *bands, frequency, mine)
 
 
-def sum_flux(vectors: ComplexArray) -> tuple[FloatArray, FloatArray]:
+def sum_flux(vectors: ComplexArray, gaps: Sequence[int]) -> tuple[FloatArray, FloatArray]:
     """Sum the Berry flux over the plaquettes of a sphere.
 
     Parameters
     ----------
     vectors : ndarray, shape (n_polar + 1, n_azimuth, n_rows, nb), complex
         Eigenvectors in columns; at each pole one basis for all azimuths.
+    gaps : sequence of int
+        Band below each gap.
 
     Returns
     -------
-    flux : ndarray, shape (nb - 1,)
-        Flux of bands 0 ... n over 2 pi, for n from 0.
-    largest : ndarray, shape (nb - 1,)
+    flux : ndarray, shape (n_gaps,)
+        Flux of the bands up to each gap over 2 pi.
+    largest : ndarray, shape (n_gaps,)
         Largest flux of one plaquette.
     """
     down = vectors[:-1].conj().swapaxes(-1, -2) @ vectors[1:]
     across = vectors.conj().swapaxes(-1, -2) @ np.roll(vectors, -1, axis=1)
     flux, largest = [], []
-    for size in range(1, vectors.shape[-1]):
+    for size in (gap + 1 for gap in gaps):
         u, v = (np.linalg.det(part[..., :size, :size]) for part in (down, across))
         loop = u * v[1:] * np.roll(u, -1, axis=1).conj() * v[:-1].conj()
         angles = np.angle(loop)
