@@ -162,7 +162,7 @@ def observe(
 
     From the stored force constants, without a potential. Examples:
 
-        chiralscreen observe results/demo te --kind raman --index 4.8 --unit cm-1
+        chiralscreen observe results/demo quartz-154 --kind raman --index 1.5 --unit cm-1
 
         chiralscreen observe results/dft quartz -o observed --figures
     """
