@@ -492,6 +492,9 @@ def export(
     band: Annotated[
         int | None, typer.Option(min=0, help="Another band of --modes, counted from 0.")
     ] = None,
+    euphonic: Annotated[
+        bool, typer.Option("--euphonic", help="Write force constants as Euphonic reads them, too.")
+    ] = False,
     unit: Unit = UnitName.THZ,
 ) -> None:
     """Write a relaxed crystal as CIF and its force constants as phonopy YAML.
@@ -502,7 +505,12 @@ def export(
 
         chiralscreen export results/demo te --modes --q 0,0,1/3 --band 4
     """
-    from tasks.results.export import ModeChoice, export_material, export_modes
+    from tasks.results.export import (
+        ModeChoice,
+        export_for_euphonic,
+        export_material,
+        export_modes,
+    )
     from tasks.storage import open_tables
 
     with print_errors():
@@ -513,6 +521,8 @@ def export(
             mode, written = export_modes(tables, material_id, output, choice)
             paths += written
             _print_mode(mode, UNITS[unit])
+        if euphonic:
+            paths.append(export_for_euphonic(tables, material_id, output))
     for path in paths:
         console.print(f"written: {path}")
     if len(paths) == 1:

@@ -74,7 +74,7 @@ _SHOWN: Mapping[str, tuple[tuple[str, str, int], ...]] = {
     "response": (
         ("temperature", "T\n(K)", 0),
         ("relaxation_time", "τ\n(s)", 2),
-        ("conductivity", "κ\n(W/m K)", 2),
+        ("conductivity", "|κ|\n(W/m K)", 2),
         ("angular_momentum", "|α|\n(J s/m² K)", 1),
         ("per_heat_flux", "|α κ⁻¹|\n(s²/m)", 1),
         ("helicity", "H\n(ħ)", 0),

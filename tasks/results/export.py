@@ -1,6 +1,7 @@
 """One material in the formats of other programs."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,46 @@ def export_material(tables: TableSource, material_id: str, folder: Path) -> list
         return [_write_crystal(read_crystal(tables, "relaxations", row), start)]
     message = f"{tables.root} has no force constants of {material_id!r}"
     raise RemediableError(message, "`chiralscreen status` says what happened to it")
+
+
+def export_for_euphonic(tables: TableSource, material_id: str, folder: Path) -> Path:
+    """Write force constants, fit for all q-points, as Euphonic reads them.
+
+    Euphonic 2.1 takes the rows of ``supercell_matrix`` for lattice vectors, where phonopy means
+    the columns; the two differ for supercells of oblique vectors.
+
+    Parameters
+    ----------
+    tables : Dataset or TableFolder
+        With a catalogue and force constants.
+    material_id : str
+        The material.
+    folder : pathlib.Path
+        Where to write; made where it is missing.
+
+    Returns
+    -------
+    pathlib.Path
+        ``<id>-euphonic.yaml``, for ``ForceConstants.from_phonopy``. phonopy must not read it.
+
+    Raises
+    ------
+    RemediableError
+        When there is no such material, or no force constants of it.
+    """
+    phonon = read_material_phonon(tables, material_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{make_safe_id(material_id)}-euphonic.yaml"
+    phonon.save(path, settings={"force_constants": True})
+    transposed = np.asarray(phonon.supercell_matrix).T
+    rows = "".join(f"- [ {', '.join(str(int(x)) for x in row)} ]\n" for row in transposed)
+    text = path.read_text(encoding="utf-8")
+    pattern = r"^supercell_matrix:\n(?:- .*\n){3}"
+    path.write_text(
+        re.sub(pattern, f"supercell_matrix:\n{rows}", text, count=1, flags=re.MULTILINE),
+        encoding="utf-8",
+    )
+    return path
 
 
 @dataclass(frozen=True)

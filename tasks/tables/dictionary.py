@@ -15,7 +15,8 @@ A dataset keeps committed work in `parts/<table>/<chunk>.parquet`, each chunk vo
 newest plan, sorted by space group. Arrays are flattened in C order. Read the files with any Parquet
 reader; `tasks.storage.column_info(table)` gives units and descriptions to pandas users.
 """
-_OBSERVABLES = """`chiralscreen observe --output FOLDER` writes the tables below, one file of each kind.
+_OBSERVABLES = """`chiralscreen observe --output FOLDER` writes the tables below, one file of each
+kind.
 """
 
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 from ase.io import read
 from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 
@@ -12,7 +13,7 @@ from tasks.chirality.bands import compute_band_structure, find_most_chiral_mode
 from tasks.failures import RemediableError
 from tasks.phonons.mirror import make_mirror_image
 from tasks.results.building import build_catalog
-from tasks.results.export import ModeChoice, export_modes
+from tasks.results.export import ModeChoice, export_for_euphonic, export_modes
 from tasks.results.export_modes import make_moving_mode, write_animation, write_displaced
 from tasks.screening.plan import plan_screening
 from tests.crystals import quartz, spring_phonon, wurtzite
@@ -93,14 +94,17 @@ def test_what_no_supercell_holds_is_refused_with_advice(phonon, q_point, band):
     assert raised.value.remedy.startswith("give")
 
 
-def test_files_of_a_screened_crystal_show_all_bands_of_the_path(tmp_path):
-    source = tmp_path / "alloys"
-    source.mkdir()
-    write_alloys(source, "helix")
-    context = intake_of(source, tmp_path / "dataset")
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    source = write_alloys(tmp_path_factory.mktemp("alloys"), "helix")
+    context = intake_of(source, tmp_path_factory.mktemp("dataset"))
     carry_out(plan_screening(context), context)
     build_catalog(context.dataset)
-    mode, paths = export_modes(context.dataset, "helix", tmp_path / "out")
+    return context.dataset
+
+
+def test_files_of_a_screened_crystal_show_all_bands_of_the_path(dataset, tmp_path):
+    mode, paths = export_modes(dataset, "helix", tmp_path / "out")
     assert abs(mode.circulation) > 0.3
     assert [path.name for path in paths] == [
         "helix-mode.xyz",
@@ -109,9 +113,21 @@ def test_files_of_a_screened_crystal_show_all_bands_of_the_path(tmp_path):
     ]
     website = json.loads(paths[2].read_text())
     assert np.shape(website["vectors"])[:2] == np.shape(website["eigenvalues"])
-    chosen, _ = export_modes(
-        context.dataset, "helix", tmp_path / "out", ModeChoice((0.0, 0.0, 0.25), 4)
-    )
+    choice = ModeChoice((0.0, 0.0, 0.25), 4)
+    chosen, _ = export_modes(dataset, "helix", tmp_path / "out", choice)
     assert (chosen.band, tuple(chosen.q_point)) == (4, (0.0, 0.0, 0.25))
     with pytest.raises(RemediableError, match="no material"):
-        export_modes(context.dataset, "helis", tmp_path / "out")
+        export_modes(dataset, "helis", tmp_path / "out")
+
+
+def test_euphonic_finds_whole_cells_of_the_supercell(dataset, tmp_path):
+    """It takes atoms in supercell fractions times the matrix for those in primitive fractions."""
+    path = export_for_euphonic(dataset, "helix", tmp_path)
+    content = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+    matrix = np.array(content["supercell_matrix"])
+    atoms = content["supercell"]["points"]
+    places = np.array([atom["coordinates"] for atom in atoms]) @ matrix
+    first = np.array([atom["reduced_to"] - 1 for atom in atoms])
+    apart = places - places[first]
+    assert np.abs(apart - np.rint(apart)).max() < 1e-6
+    assert np.array(content["force_constants"]["elements"]).size == 9 * len(set(first)) * len(first)
