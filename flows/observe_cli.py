@@ -169,7 +169,7 @@ def observe(
     with print_errors():
         from tasks.observables.rows import Conditions
         from tasks.observables.scattering import Probe
-        from tasks.results.stored_crystals import read_material_phonon
+        from tasks.results.stored_crystals import read_material_phonon, read_screened_material
         from tasks.storage import open_tables
 
         if probe not in set(Probe):
@@ -190,6 +190,7 @@ def observe(
         )
         tables = open_tables(require_results(folder))
         crystals = {name: read_material_phonon(tables, name) for name in material_ids}
+        stable = {name: read_screened_material(tables, name)["stable"] for name in material_ids}
         found, left_out = _compute_rows(crystals, kinds, conditions)
         for (name, kind), rows in found.items():
             _print_rows(name, kind, rows, UNITS[unit])
@@ -197,6 +198,9 @@ def observe(
             _write_files(output, found)
             if figures:
                 _draw(output, crystals, found, conditions, UNITS[unit])
+    for name in (name for name, is_stable in stable.items() if is_stable is False):
+        errors.print(f"{name} is unstable: its imaginary modes are left out", soft_wrap=False)
+        errors.print("what to do: choose another crystal, or another potential for this one")
     for (name, text, remedy), names in left_out.items():
         errors.print(f"left out: {', '.join(names)} of {name}: {text}", soft_wrap=False)
         errors.print(f"what to do: {remedy}", soft_wrap=False)

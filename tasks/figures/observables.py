@@ -39,6 +39,7 @@ from tasks.units import FrequencyUnit
 _LINEWIDTH: Final = 0.01
 _RESOLUTION: Final = 0.01
 _N_FREQUENCIES: Final = 600
+_N_POINTS: Final = 201
 # Below 50 K meshes are too coarse for the few modes that are left.
 _TEMPERATURES: Final = np.arange(50.0, 601.0, 25.0)
 
@@ -152,7 +153,7 @@ def draw_scattering_figure(
         Resolution: 1 % of the highest frequency. The mirror image has the same left picture, and
         the right one with its colours exchanged.
     """
-    points, kelvin = choose_line(phonon, conditions), conditions.temperature
+    points, kelvin = choose_line(phonon, conditions, _N_POINTS), conditions.temperature
     tensors = compute_displacement_tensors(phonon, kelvin)
     element = conditions.element or find_resonant_element(phonon)
     plain = compute_one_phonon(phonon, points, kelvin, conditions.probe, tensors)

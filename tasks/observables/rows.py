@@ -102,7 +102,7 @@ def tabulate_observable(phonon: Phonopy, kind: str, conditions: Conditions) -> R
     return _TABULATORS[kind](phonon, conditions)
 
 
-def choose_line(phonon: Phonopy, conditions: Conditions) -> FloatArray:
+def choose_line(phonon: Phonopy, conditions: Conditions, n_points: int = _N_LINE) -> FloatArray:
     """Points of the line of Q along which a crystal is looked at.
 
     Parameters
@@ -111,6 +111,8 @@ def choose_line(phonon: Phonopy, conditions: Conditions) -> FloatArray:
         Any.
     conditions : Conditions
         Both ends, or none.
+    n_points : int
+        Number of points, both ends among them.
 
     Returns
     -------
@@ -123,7 +125,7 @@ def choose_line(phonon: Phonopy, conditions: Conditions) -> FloatArray:
         axes = select_principal_axes(phonon)
         start = 2 * find_zone_boundary(axes[0]) if axes else np.array([0.0, 0.0, 1.0])
         end = 2 * start
-    return np.asarray(start + np.linspace(0, 1, _N_LINE)[:, None] * (end - start))
+    return np.asarray(start + np.linspace(0, 1, n_points)[:, None] * (end - start))
 
 
 def find_resonant_element(phonon: Phonopy) -> str:

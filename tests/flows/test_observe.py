@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Symmetry of Born effective charg
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A dataset of one chiral alloy, which has no charges."""
-    source = write_alloys(tmp_path_factory.mktemp("alloys"), "helix", "copper")
+    source = write_alloys(tmp_path_factory.mktemp("alloys"), "helix", "copper", "zincblende")
     context = intake_of(source, tmp_path_factory.mktemp("dataset"))
     carry_out(plan_screening(context), context)
     build_catalog(context.dataset)
@@ -132,6 +132,13 @@ def test_what_is_wrong_is_told_in_plain_words(folder, words, message, remedy):
     assert message in said
     assert remedy in said
     assert "Traceback" not in said
+
+
+def test_an_unstable_crystal_is_told_of(folder):
+    result = told("observe", folder, "zincblende", "--kind", "scattering")
+    assert result.returncode == DONE, result.stderr
+    assert "zincblende is unstable" in result.stderr
+    assert "unstable" not in told("observe", folder, "helix", "--kind", "scattering").stderr
 
 
 def test_every_kind_makes_rows_of_its_table():
