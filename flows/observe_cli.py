@@ -141,6 +141,10 @@ def observe(
             show_default=False,
         ),
     ] = None,
+    resolution: Annotated[
+        float | None,
+        typer.Option(min=1e-6, help="Of pictures of scattering, in meV; 1 % of the highest ν."),
+    ] = None,
     element: Annotated[
         str | None, typer.Option(help="Resonant element; the heaviest by default.")
     ] = None,
@@ -182,6 +186,7 @@ def observe(
             temperatures=kelvin or (100.0, 300.0, 1000.0),
             probe=Probe(probe),
             line=None if line is None else (parse_q_point(line[0]), parse_q_point(line[1])),
+            resolution=resolution,
             element=element,
             wavelength=laser,
             refractive_index=index,

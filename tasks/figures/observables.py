@@ -33,7 +33,7 @@ from tasks.observables.scattering import (
     compute_displacement_tensors,
     compute_one_phonon,
 )
-from tasks.units import FrequencyUnit
+from tasks.units import UNITS, FrequencyUnit, UnitName
 
 # Widths of lines in pictures, as fractions of the frequency or of the highest one.
 _LINEWIDTH: Final = 0.01
@@ -150,7 +150,7 @@ def draw_scattering_figure(
     Returns
     -------
     matplotlib.figure.Figure
-        Resolution: 1 % of the highest frequency. The mirror image has the same left picture, and
+        The mirror image has the same left picture, and
         the right one with its colours exchanged.
     """
     points, kelvin = choose_line(phonon, conditions, _N_POINTS), conditions.temperature
@@ -160,7 +160,10 @@ def draw_scattering_figure(
     circular = compute_circular_proxy(phonon, points, element, kelvin, tensors)
     top = 1.05 * plain.modes.frequencies.max()
     grid = np.linspace(0, top, _N_FREQUENCIES)
-    maps = [part.compute_map(grid, _RESOLUTION * top) for part in (plain, circular)]
+    width = _RESOLUTION * top
+    if conditions.resolution is not None:
+        width = conditions.resolution / UNITS[UnitName.MILLIELECTRONVOLT].per_terahertz
+    maps = [part.compute_map(grid, width) for part in (plain, circular)]
     name = "neutrons" if conditions.probe is Probe.NEUTRON else "X-rays"
     with apply_style():
         figure = make_figure(DOUBLE_COLUMN, 3.0)

@@ -47,6 +47,9 @@ class Conditions:
     line : tuple of tuple of float, optional
         Both ends of a line of Q; from the first to the second reciprocal lattice vector along the
         principal axis if left out.
+    resolution : float, optional
+        Of pictures of scattering, full width at half maximum in meV; 1 % of the highest frequency
+        if left out.
     element : str, optional
         Resonant element; the heaviest one if left out.
     wavelength : float
@@ -63,6 +66,7 @@ class Conditions:
     temperatures: tuple[float, ...] = (100.0, 300.0, 1000.0)
     probe: Probe = Probe.NEUTRON
     line: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+    resolution: float | None = None
     element: str | None = None
     wavelength: float = 532.0
     refractive_index: float | None = None
