@@ -37,8 +37,7 @@ def test_conductivity_is_the_sum_over_phonopys_velocities():
     phonon.run_mesh(
         numbers, is_mesh_symmetry=False, is_gamma_center=True, with_group_velocities=True
     )
-    mesh = phonon.get_mesh_dict()
-    nu, velocity = mesh["frequencies"], mesh["group_velocities"] * 100.0
+    nu, velocity = phonon.mesh.frequencies, phonon.mesh.group_velocities * 100.0
     x = h * tera * np.where(nu > 0.01, nu, 1.0) / (k * 200.0)
     capacity = np.where(nu > 0.01, k * x**2 * np.exp(x) / np.expm1(x) ** 2, 0.0)
     total = np.einsum("qb,qbi,qbj->ij", capacity, velocity, velocity) / len(nu)
