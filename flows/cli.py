@@ -3,7 +3,7 @@
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ from flows.console import (
     Workers,
     console,
     locate_source,
+    parse_q_point,
     print_errors,
     print_next,
     require_dataset,
@@ -32,6 +33,7 @@ from flows.console import (
 )
 from flows.figures_cli import app as figures
 from flows.interruption import RESUME_ADVICE, SHUTDOWN_STATE
+from flows.observe_cli import app as observing
 from flows.prerequisites import require_prefect
 from flows.program import main
 from flows.release_cli import app as releasing
@@ -41,7 +43,10 @@ from flows.site_cli import app as site
 from flows.sources_cli import app as sources
 from flows.status_line import show_status
 from flows.training_cli import app as training
-from tasks.units import UNITS, UnitName
+from tasks.units import UNITS, FrequencyUnit, UnitName
+
+if TYPE_CHECKING:
+    from tasks.results.export_modes import MovingMode
 
 # Panels of the help.
 _WHICH, _WHERE = "Which crystals are computed", "Where and how they are computed"
@@ -55,6 +60,7 @@ app = typer.Typer(
 )
 app.add_typer(agreement)
 app.add_typer(figures)
+app.add_typer(observing)
 app.add_typer(releasing)
 app.add_typer(showing)
 app.add_typer(site)
@@ -468,18 +474,57 @@ def export(
             "--output", "-o", help="Folder to write into.", callback=validate_with(require_folder)
         ),
     ] = Path(),
+    modes: Annotated[
+        bool,
+        typer.Option(
+            "--modes",
+            help="Write the most chiral optical mode as an animation (XYZ) and as a displaced "
+            "crystal (POSCAR), and all bands for phononwebsite, as well.",
+        ),
+    ] = False,
+    q_point: Annotated[
+        str | None,
+        typer.Option(
+            "--q",
+            metavar="X,Y,Z",
+            help="Another q-point of --modes, such as 0,0,1/3.",
+            show_default=False,
+        ),
+    ] = None,
+    band: Annotated[
+        int | None, typer.Option(min=0, help="Another band of --modes, counted from 0.")
+    ] = None,
+    euphonic: Annotated[
+        bool, typer.Option("--euphonic", help="Write force constants as Euphonic reads them, too.")
+    ] = False,
+    unit: Unit = UnitName.THZ,
 ) -> None:
     """Write a relaxed crystal as CIF and its force constants as phonopy YAML.
 
-    Of a released catalogue, which holds no force constants, only the crystal is written. Example:
+    Of a released catalogue, which holds no force constants, only the crystal is written. Examples:
 
         chiralscreen export results/demo quartz-154 --output exported
+
+        chiralscreen export results/demo te --modes --q 0,0,1/3 --band 4
     """
-    from tasks.results.export import export_material
+    from tasks.results.export import (
+        ModeChoice,
+        export_for_euphonic,
+        export_material,
+        export_modes,
+    )
     from tasks.storage import open_tables
 
     with print_errors():
-        paths = export_material(open_tables(require_results(folder)), material_id, output)
+        tables = open_tables(require_results(folder))
+        paths = export_material(tables, material_id, output)
+        if modes or q_point or band is not None:
+            choice = ModeChoice(parse_q_point(q_point) if q_point else None, band)
+            mode, written = export_modes(tables, material_id, output, choice)
+            paths += written
+            _print_mode(mode, UNITS[unit])
+        if euphonic:
+            paths.append(export_for_euphonic(tables, material_id, output))
     for path in paths:
         console.print(f"written: {path}")
     if len(paths) == 1:
@@ -490,6 +535,16 @@ def export(
         console,
         (f"chiralscreen analyze {shlex.quote(str(paths[1]))} -o results/again", "the same modes"),
     )
+
+
+def _print_mode(mode: "MovingMode", unit: FrequencyUnit) -> None:
+    """Print which mode was exported."""
+    q_text, axis_text = (
+        ", ".join(f"{x:.4g}" for x in vector.round(6) + 0.0) for vector in (mode.q_point, mode.axis)
+    )
+    frequency = f"{mode.frequency * unit.per_terahertz:.3f} {unit.text}"
+    console.print(f"mode: band {mode.band} at q = ({q_text}), {frequency}")
+    console.print(f"      l = {mode.circulation:+.3f} ħ along ({axis_text})")
 
 
 if __name__ == "__main__":

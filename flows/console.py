@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -197,6 +198,31 @@ def print_next(terminal: Console, *steps: tuple[str, str]) -> None:
     """
     for start, (command, purpose) in zip(("next:", *[" " * 5] * len(steps)), steps, strict=False):
         terminal.print(f"{start} {command}    ({purpose})")
+
+
+def parse_q_point(text: str) -> tuple[float, float, float]:
+    """Read a wave vector.
+
+    Parameters
+    ----------
+    text : str
+        Three numbers or fractions, separated by commas or blanks, such as ``0,0,1/3``.
+
+    Returns
+    -------
+    tuple of float
+
+    Raises
+    ------
+    RemediableError
+        When it is none.
+    """
+    try:
+        x, y, z = (float(Fraction(part)) for part in text.replace(",", " ").split())
+    except (ValueError, ZeroDivisionError) as error:
+        message = f"{text!r} is no wave vector"
+        raise RemediableError(message, "give three numbers, such as 0,0,1/3") from error
+    return x, y, z
 
 
 def locate_source(source: Path) -> Path:

@@ -20,6 +20,7 @@ from tasks.crystals.cells import make_atoms
 from tasks.failures import RemediableError
 from tasks.figures.collection import draw_material_figures, list_drawable_kinds
 from tasks.figures.material import MaterialData, read_material_data
+from tasks.observables.rows import Conditions, tabulate_observable
 from tasks.results import read_catalog, read_overview
 from tasks.results.catalogue import list_missing
 from tasks.results.stored_crystals import describe_computation, read_crystal
@@ -235,6 +236,25 @@ class ScreenedCrystal:
         names = ("free_energy", "entropy", "heat_capacity")
         index = pd.Index(found.temperatures, name="temperature")
         return pd.DataFrame({name: getattr(found, name) for name in names}, index)
+
+    def observe(self, kind: str, **conditions: Any) -> pd.DataFrame:  # noqa: ANN401 - of many kinds
+        """Compute what an instrument sees, as `chiralscreen observe` does.
+
+        Parameters
+        ----------
+        kind : str
+            ``infrared``, ``dichroism``, ``raman``, ``scattering``, ``moments``, ``response`` or
+            ``topology``.
+        **conditions
+            Fields of ``tasks.observables.rows.Conditions``, such as ``temperature=10.0``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the columns that the data dictionary describes; frequencies in THz.
+        """
+        rows = tabulate_observable(self._material.phonon, kind, Conditions(**conditions))
+        return pd.DataFrame(rows)
 
     @cached_property
     def _material(self) -> MaterialData:

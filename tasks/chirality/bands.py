@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,10 @@ from tasks.units import THZ, FrequencyUnit
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+N_ACOUSTIC: Final = 3
+# Helicities (hbar) below this are rounding: no mode of the path has one.
+_NO_HELICITY: Final = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,3 +195,28 @@ def _take_per_q(column: NDArray[np.int64], shape: tuple[int, int]) -> IntArray:
     """Value of each q-point, 0 where all its bands are masked; shape (nq,)."""
     filled = np.asarray(np.ma.filled(column, 0), dtype=np.int64)
     return np.asarray(filled.reshape(shape).max(axis=1))
+
+
+def find_most_chiral_mode(bands: BandStructure) -> tuple[int, int]:
+    """Find the optical mode of the path to look at first.
+
+    Parameters
+    ----------
+    bands : BandStructure
+        Of any crystal.
+
+    Returns
+    -------
+    row, band : int
+        The optical mode of the largest |h|; where no optical mode has helicity, as on the mirror
+        planes of achiral crystals, that of the largest |l|. Of equal ones the first.
+    """
+    size = np.abs(bands.helicity)
+    if not (size[:, N_ACOUSTIC:] > _NO_HELICITY).any():
+        size = np.linalg.norm(bands.angular_momentum, axis=-1)
+    # Copies of a mode elsewhere on the path differ by rounding.
+    optical = size[:, N_ACOUSTIC:].round(6)
+    if not optical.size:
+        return 0, 0
+    row, band = np.unravel_index(int(optical.argmax()), optical.shape)
+    return int(row), N_ACOUSTIC + int(band)

@@ -234,7 +234,7 @@ def measure_branch_splitting(
             "a two-fold axis has no partners of opposite hand: take an axis of order 3, 4 or 6"
         )
         raise ValueError(message)
-    boundary = _find_zone_boundary(axis)
+    boundary = find_zone_boundary(axis)
     length = float(np.linalg.norm(boundary @ np.linalg.inv(phonon.primitive.cell).T))
     probe = min(lines.wave_number / (2 * np.pi * length), 1.0)
     line = np.linspace(0, 1, n_points + 1)[1:]
@@ -256,7 +256,7 @@ def _compute_circular_weights(
     matrix: ComplexArray, axis: RotationAxis, factor: float, linewidth: float
 ) -> FloatArray:
     """(l'_+ - l'_-) / 2 of all partners at one q-point, in the order of the joined pairs."""
-    bases = [_make_label_basis(axis, label, len(matrix)) for label in range(axis.order)]
+    bases = [make_label_basis(axis, label, len(matrix)) for label in range(axis.order)]
     blocks = [np.linalg.eigh(basis.conj().T @ matrix @ basis) for basis in bases]
     vectors = np.concatenate(
         [basis @ states for basis, (_, states) in zip(bases, blocks, strict=True)], axis=1
@@ -301,7 +301,7 @@ def _make_pairs(
     matrices: ComplexArray, slope: ComplexArray, axis: RotationAxis, label: int
 ) -> _Pairs:
     """Partners of labels +l and -l; the first q-point is Gamma."""
-    plus, minus = (_make_label_basis(axis, sign * label, len(slope)) for sign in (1, -1))
+    plus, minus = (make_label_basis(axis, sign * label, len(slope)) for sign in (1, -1))
     blocks = plus.conj().T @ matrices @ plus
     vectors = plus @ np.linalg.eigh(blocks[0])[1]
     return _Pairs(
@@ -348,8 +348,19 @@ def _take_signed_root(squares: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.abs(squares)) * np.sign(squares))
 
 
-def _find_zone_boundary(axis: RotationAxis) -> FloatArray:
-    """Half of the shortest reciprocal lattice vector along the axis, fractional."""
+def find_zone_boundary(axis: RotationAxis) -> FloatArray:
+    """Half of the shortest reciprocal lattice vector along the axis.
+
+    Parameters
+    ----------
+    axis : RotationAxis
+        Any.
+
+    Returns
+    -------
+    ndarray, shape (3,)
+        Fractional, in the sense of the axis.
+    """
     turn = np.rint(np.linalg.inv(axis.rotation)).astype(np.int64)
     total = np.sum([np.linalg.matrix_power(turn, p) for p in range(axis.order)], axis=0)
     row = total[np.abs(total).sum(axis=1).argmax()]
@@ -357,11 +368,25 @@ def _find_zone_boundary(axis: RotationAxis) -> FloatArray:
     return np.asarray(vector * np.sign(vector @ axis.lattice_vector) / 2)
 
 
-def _make_label_basis(axis: RotationAxis, label: int, n_rows: int) -> ComplexArray:
-    """Orthonormal displacements of one label l, as columns.
+def make_label_basis(axis: RotationAxis, label: int, n_rows: int) -> ComplexArray:
+    """Orthonormal displacements of one label l.
 
     Where R q = q, T(g) differs from its matrix at Gamma by the phase exp(-2 pi i m q.v / n) alone,
     which l leaves out: one basis serves the whole line.
+
+    Parameters
+    ----------
+    axis : RotationAxis
+        Any.
+    label : int
+        Pseudo-angular momentum without the phase of the screw.
+    n_rows : int
+        Three times the number of atoms.
+
+    Returns
+    -------
+    ndarray, shape (n_rows, n), complex
+        In columns. D(q) has no elements between spaces of different labels on the axis.
     """
     power = np.eye(n_rows, dtype=np.complex128)[None]
     projector = np.zeros_like(power[0])

@@ -7,10 +7,9 @@ from phonopy import Phonopy
 
 from tasks.chirality.settings import ChiralitySettings
 from tasks.crystals.rows import Row
-from tasks.failures import RemediableError
 from tasks.figures.labels import format_formula_tex, format_space_group_tex
-from tasks.results.catalogue import read_material, read_run_settings
-from tasks.results.stored_crystals import read_stored_phonon
+from tasks.results.catalogue import read_run_settings
+from tasks.results.stored_crystals import read_screened_material, read_stored_phonon
 from tasks.storage import Dataset, TableSource
 
 
@@ -80,11 +79,4 @@ def read_material_data(tables: TableSource, material_id: str) -> MaterialData:
     RemediableError
         When the material is not there, or has no results.
     """
-    row = read_material(tables.root, material_id)
-    if row is None:
-        message = f"{tables.root} has no material {material_id!r}"
-        raise RemediableError(message, "see `chiralscreen status` for the names")
-    if row["outcome"] != "screened":
-        message = f"{material_id!r} has no results: {row['outcome']}, {row['reason']}"
-        raise RemediableError(message, "choose one that `chiralscreen status` lists")
-    return MaterialData(tables, row)
+    return MaterialData(tables, read_screened_material(tables, material_id))

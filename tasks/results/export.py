@@ -1,11 +1,21 @@
 """One material in the formats of other programs."""
 
+import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import yaml
 from ase import Atoms
 from ase.io import write
+from phonopy import Phonopy
 
+from tasks.chirality.angular_momentum import compute_mean_angular_momentum
+from tasks.chirality.axes import FloatArray
+from tasks.chirality.bands import compute_band_structure, find_most_chiral_mode
+from tasks.chirality.degeneracy import find_degenerate_sets
+from tasks.chirality.modes import compute_modes
 from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import Row
 from tasks.failures import RemediableError
@@ -18,7 +28,14 @@ from tasks.phonons.rows import (
     read_strain_response,
 )
 from tasks.results.catalogue import read_material
-from tasks.results.stored_crystals import read_crystal
+from tasks.results.export_modes import (
+    MovingMode,
+    make_moving_mode,
+    write_animation,
+    write_displaced,
+)
+from tasks.results.interchange import make_phononwebsite_data
+from tasks.results.stored_crystals import read_crystal, read_material_phonon
 from tasks.sources import make_safe_id
 from tasks.storage import TableFolder, TableSource
 
@@ -61,6 +78,120 @@ def export_material(tables: TableSource, material_id: str, folder: Path) -> list
         return [_write_crystal(read_crystal(tables, "relaxations", row), start)]
     message = f"{tables.root} has no force constants of {material_id!r}"
     raise RemediableError(message, "`chiralscreen status` says what happened to it")
+
+
+def export_for_euphonic(tables: TableSource, material_id: str, folder: Path) -> Path:
+    """Write force constants, fit for all q-points, as Euphonic reads them.
+
+    Euphonic 2.1 takes the rows of ``supercell_matrix`` for lattice vectors, where phonopy means
+    the columns; the two differ for supercells of oblique vectors.
+
+    Parameters
+    ----------
+    tables : Dataset or TableFolder
+        With a catalogue and force constants.
+    material_id : str
+        The material.
+    folder : pathlib.Path
+        Where to write; made where it is missing.
+
+    Returns
+    -------
+    pathlib.Path
+        ``<id>-euphonic.yaml``, for ``ForceConstants.from_phonopy``. phonopy must not read it.
+
+    Raises
+    ------
+    RemediableError
+        When there is no such material, or no force constants of it.
+    """
+    phonon = read_material_phonon(tables, material_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{make_safe_id(material_id)}-euphonic.yaml"
+    phonon.save(path, settings={"force_constants": True})
+    transposed = np.asarray(phonon.supercell_matrix).T
+    rows = "".join(f"- [ {', '.join(str(int(x)) for x in row)} ]\n" for row in transposed)
+    text = path.read_text(encoding="utf-8")
+    pattern = r"^supercell_matrix:\n(?:- .*\n){3}"
+    path.write_text(
+        re.sub(pattern, f"supercell_matrix:\n{rows}", text, count=1, flags=re.MULTILINE),
+        encoding="utf-8",
+    )
+    return path
+
+
+@dataclass(frozen=True)
+class ModeChoice:
+    """Mode that is exported.
+
+    Attributes
+    ----------
+    q_point : tuple of float, optional
+        Fractional reciprocal coordinates; those of the most chiral optical mode of the band path
+        if left out.
+    band : int, optional
+        Counted from 0; of the bands at the q-point the most chiral one if left out.
+    """
+
+    q_point: tuple[float, float, float] | None = None
+    band: int | None = None
+
+
+def export_modes(
+    tables: TableSource, material_id: str, folder: Path, choice: ModeChoice = ModeChoice()
+) -> tuple[MovingMode, list[Path]]:
+    """Write modes of a material as other programs show them.
+
+    Parameters
+    ----------
+    tables : Dataset or TableFolder
+        With a catalogue and force constants.
+    material_id : str
+        The material.
+    folder : pathlib.Path
+        Where to write; made where it is missing.
+    choice : ModeChoice
+        Which mode moves.
+
+    Returns
+    -------
+    mode : MovingMode
+        The mode.
+    paths : list of pathlib.Path
+        ``<id>-mode.xyz``, one period of it; ``<id>-mode.vasp``, the crystal displaced along it;
+        ``<id>-phononwebsite.json`` with the eigenvectors of all bands along the whole path.
+
+    Raises
+    ------
+    RemediableError
+        When there is no such material or mode, or no force constants.
+    """
+    phonon = read_material_phonon(tables, material_id)
+    mode = make_moving_mode(phonon, *_choose_mode(phonon, choice))
+    start = folder / make_safe_id(material_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    website = start.with_name(f"{start.name}-phononwebsite.json")
+    website.write_text(json.dumps(make_phononwebsite_data(phonon, material_id)), encoding="utf-8")
+    return mode, [
+        write_animation(mode, start.with_name(f"{start.name}-mode.xyz")),
+        write_displaced(mode, start.with_name(f"{start.name}-mode.vasp")),
+        website,
+    ]
+
+
+def _choose_mode(phonon: Phonopy, choice: ModeChoice) -> tuple[FloatArray, int]:
+    """q-point and band; the most chiral optical mode where they are left open."""
+    if choice.q_point is None:
+        bands = compute_band_structure(phonon)
+        row, band = find_most_chiral_mode(bands)
+        return bands.q_points[row], band if choice.band is None else choice.band
+    q_point = np.asarray(choice.q_point)
+    if choice.band is not None:
+        return q_point, choice.band
+    modes = compute_modes(phonon, q_point)
+    sets = find_degenerate_sets(modes.frequencies)
+    size = np.linalg.norm(compute_mean_angular_momentum(modes.eigenvectors, sets)[0], axis=-1)
+    return q_point, int(size.round(6).argmax())
 
 
 def _write_force_constants(constants: Row, analysed: Row, start: Path) -> list[Path]:

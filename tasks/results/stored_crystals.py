@@ -1,6 +1,7 @@
 """Crystals and force constants of a dataset, fit for all q-points."""
 
 import shlex
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from tasks.failures import RemediableError
 from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
 from tasks.phonons.sum_rules import SumRules
+from tasks.results.catalogue import read_catalog, read_material
 from tasks.sources import make_safe_id
 from tasks.storage import Dataset, TableSource
 from tasks.tables.declarations import PLANNED_KEYS
@@ -60,6 +62,68 @@ def read_stored_phonon(tables: TableSource, row: Row) -> Phonopy:
         When there are no such force constants.
     """
     return read_interpolation(tables, row).phonon
+
+
+def read_screened_material(tables: TableSource, material_id: str) -> Row:
+    """Row of a material that has results.
+
+    Parameters
+    ----------
+    tables : Dataset or TableFolder
+        With a catalogue.
+    material_id : str
+        The material.
+
+    Returns
+    -------
+    mapping
+        All columns of ``chirality``.
+
+    Raises
+    ------
+    RemediableError
+        When the material is not there, or has no results.
+    """
+    row = read_material(tables.root, material_id)
+    if row is None:
+        names = [str(name) for name in read_catalog(tables.root, "chirality")["material_id"]]
+        near = get_close_matches(material_id, names, n=3)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        message = f"{tables.root} has no material {material_id!r}"
+        raise RemediableError(message, f"{meant}see `chiralscreen status` for the names")
+    if row["outcome"] != "screened":
+        message = f"{material_id!r} has no results: {row['outcome']}, {row['reason']}"
+        raise RemediableError(message, "choose one that `chiralscreen status` lists")
+    return row
+
+
+def read_material_phonon(tables: TableSource, material_id: str) -> Phonopy:
+    """Phonopy object of a material by its name.
+
+    Parameters
+    ----------
+    tables : Dataset or TableFolder
+        With a catalogue.
+    material_id : str
+        The material.
+
+    Returns
+    -------
+    phonopy.Phonopy
+        As of `read_stored_phonon`.
+
+    Raises
+    ------
+    RemediableError
+        When there is no such material, or no force constants of it.
+    """
+    row = read_screened_material(tables, material_id)
+    key = row["phonon_key"]
+    if not isinstance(tables, Dataset) and not tables.read("force_constants", keys=[key]).num_rows:
+        message = f"force constants of {material_id!r} are not stored in {tables.root}"
+        remedy = describe_computation(tables.root, material_id, row["potential"])
+        raise RemediableError(message, remedy)
+    return read_stored_phonon(tables, row)
 
 
 def read_force_constants(tables: TableSource, phonon_key: str) -> Row:

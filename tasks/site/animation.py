@@ -1,4 +1,8 @@
-"""Modes at the named q-points, ready to be animated.
+"""Modes at chosen q-points of the band path, ready to be animated.
+
+Angular momentum vanishes at many named points, by time reversal at all that are half a reciprocal
+vector. So the middle of each segment is shown as well, and first of all the q-point of the most
+chiral optical mode.
 
 Inside a degenerate set any orthonormal basis is as good as another. The one shown diagonalises the
 angular momentum about a stated axis, so that the partners circle in opposite senses instead of
@@ -14,7 +18,7 @@ from phonopy import Phonopy
 from tasks.chirality.analysis import ModeSample, flag_zone_centres, sample_modes
 from tasks.chirality.angular_momentum import find_circular_basis
 from tasks.chirality.axes import find_rotation_axes, rotate_modes
-from tasks.chirality.bands import BandStructure
+from tasks.chirality.bands import BandStructure, find_most_chiral_mode
 from tasks.chirality.modes import Modes, compute_modes
 from tasks.chirality.pam import label_modes
 from tasks.chirality.raman import CHANNELS, find_raman_visibility
@@ -26,12 +30,13 @@ ComplexArray = NDArray[np.complex128]
 
 @dataclass(frozen=True, eq=False)
 class SpecialModes:
-    """Modes at one named q-point.
+    """Modes at one q-point of the path.
 
     Attributes
     ----------
     label : str
-        Name of the q-point.
+        Name of the q-point; between named ones as "Γ–A", in the middle, or "Γ–A 0.25", the fraction
+        of the way.
     row : int
         Row of the band structure it stands in.
     axis : ndarray, shape (3,)
@@ -60,7 +65,7 @@ class SpecialModes:
 def compute_special_modes(
     phonon: Phonopy, bands: BandStructure, tolerance: float = DEGENERACY
 ) -> tuple[SpecialModes, ...]:
-    """Compute the modes at each named q-point of a band structure.
+    """Compute the modes at the q-points of a band structure that are worth looking at.
 
     Parameters
     ----------
@@ -74,15 +79,47 @@ def compute_special_modes(
     Returns
     -------
     tuple of SpecialModes
-        In the order of the path, each name once.
+        First the q-point of the most chiral optical mode, then each named one and the middle of
+        each segment, in the order of the path.
     """
-    rows: dict[str, int] = {}
-    for row, label in enumerate(bands.labels):
-        if label:
-            rows.setdefault(label, row)
     return tuple(
-        _compute_modes_at(phonon, bands, label, row, tolerance) for label, row in rows.items()
+        _compute_modes_at(phonon, bands, label, row, tolerance)
+        for label, row in choose_rows(bands).items()
     )
+
+
+def choose_rows(bands: BandStructure) -> dict[str, int]:
+    """Choose the rows of a band structure whose modes are shown.
+
+    Parameters
+    ----------
+    bands : BandStructure
+        Of any crystal.
+
+    Returns
+    -------
+    dict
+        Rows by their names, each once, the most chiral optical mode's first.
+    """
+    rows = [find_most_chiral_mode(bands)[0]]
+    for part in bands.segment_slices:
+        rows += [part.start, (part.start + part.stop - 1) // 2, part.stop - 1]
+    found: dict[str, int] = {}
+    for row in rows:
+        found.setdefault(_name_row(bands, row), int(row))
+    return found
+
+
+def _name_row(bands: BandStructure, row: int) -> str:
+    """Name of a q-point; one without name gets that of its place in its segment."""
+    if bands.labels[row]:
+        return bands.labels[row]
+    [part] = [part for part in bands.segment_slices if part.start <= row < part.stop]
+    first, last = part.start, part.stop - 1
+    name = f"{bands.labels[first]}–{bands.labels[last]}"
+    if row == (first + last) // 2:
+        return name
+    return f"{name} {(row - first) / (last - first):.2f}"
 
 
 def _compute_modes_at(

@@ -122,7 +122,7 @@ def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[
     page : dict
         Row, structure, bands, sphere, warnings and provenance.
     modes : dict or None
-        Displacements of the modes at named q-points, which are larger and rarely wanted.
+        Displacements of the modes at the q-points shown, which are larger and rarely wanted.
     """
     atoms = read_shown_crystal(found, phonon)
     page: Json = {

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from tasks.tables.columns import SCHEMA_VERSION, Column, Table
 from tasks.tables.declarations import CATALOG_TABLES, TABLES
+from tasks.tables.observables import OBSERVABLES
 
 _HEADER = f"""# Data dictionary
 
@@ -13,6 +14,9 @@ A dataset keeps committed work in `parts/<table>/<chunk>.parquet`, each chunk vo
 `receipts/<chunk>.v2.json`. People read `catalog/<table>.parquet`, which holds the rows of the
 newest plan, sorted by space group. Arrays are flattened in C order. Read the files with any Parquet
 reader; `tasks.storage.column_info(table)` gives units and descriptions to pandas users.
+"""
+_OBSERVABLES = """`chiralscreen observe --output FOLDER` writes the tables below, one file of each
+kind.
 """
 
 
@@ -27,7 +31,8 @@ def format_data_dictionary() -> str:
     sections = [_format_section(f"parts/{name}", table) for name, table in TABLES.items()]
     catalog = _format_section("catalog/chirality.parquet", CATALOG_TABLES["chirality"])
     others = "The other files of the catalogue have the columns of the parts of the same name.\n"
-    return "\n".join([_HEADER, catalog, others, *sections])
+    seen = [_format_section(f"observables: {name}", table) for name, table in OBSERVABLES.items()]
+    return "\n".join([_HEADER, catalog, others, *sections, _OBSERVABLES, *seen])
 
 
 def _format_section(title: str, table: Table) -> str:

@@ -20,6 +20,7 @@ COMMANDS = (
     "compact",
     "sync",
     "export",
+    "observe",
 )
 
 

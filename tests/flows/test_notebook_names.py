@@ -99,6 +99,15 @@ def test_a_crystal_has_rows_atoms_phonons_and_figures(results):
         assert helix.figure(kind).get_axes()
 
 
+def test_a_crystal_tells_what_an_instrument_sees(results):
+    lines = results["helix"].observe("raman", refractive_index=2.0)
+    assert set(lines["channels"]) <= {"RR LL", "RL LR"}
+    assert lines["frequency"].is_monotonic_increasing
+    cold = results["helix"].observe("scattering", temperature=10.0)
+    warm = results["helix"].observe("scattering", temperature=300.0)
+    assert cold["intensity"].sum() < warm["intensity"].sum()
+
+
 def test_a_notebook_shows_tables_and_pictures(results):
     """What IPython asks an object for, without anything that draws to a screen."""
     assert "<table" in results._repr_html_()

@@ -488,9 +488,10 @@ class Player {
     void this.start();
   }
 
-  // A name may stand at several places of the path.
-  private distance({ label }: Special, at: number): number {
+  // A name may stand at several places of the path, or at none.
+  private distance({ label, row }: Special, at: number): number {
     return Math.min(
+      Math.abs(this.bands.distances[row] - at),
       ...this.bands.labels.flatMap((name, i) => (name === label ? [Math.abs(this.bands.distances[i] - at)] : [])),
     );
   }

@@ -6,7 +6,7 @@ import pytest
 from tasks.chirality import ChiralitySettings
 from tasks.chirality.bands import compute_band_structure
 from tasks.chirality.modes import compute_modes
-from tasks.site.animation import compute_special_modes
+from tasks.site.animation import choose_rows, compute_special_modes
 from tests.crystals import quartz, spring_crystal, spring_phonon, wurtzite
 
 SETTINGS = ChiralitySettings(path_spacing=0.2)
@@ -52,6 +52,24 @@ def test_states_of_equal_circulation_have_labels_all_the_same():
     found = points["R"]
     assert np.isfinite(found.pam).all()
     assert len(np.unique(found.circulation.round(4))) < len(found.circulation)
+
+
+@pytest.fixture(scope="module")
+def fine(phonon):
+    return compute_band_structure(phonon, ChiralitySettings(path_spacing=0.03))
+
+
+def test_the_first_point_shown_has_an_optical_mode_that_circles(phonon, fine):
+    first = compute_special_modes(phonon, fine)[0]
+    assert "–" in first.label
+    assert np.abs(first.circulation[3:]).max() > 0.3
+
+
+def test_each_segment_is_shown_in_its_middle_too(fine):
+    rows = choose_rows(fine)
+    for part in fine.segment_slices:
+        row = rows[f"{fine.labels[part.start]}–{fine.labels[part.stop - 1]}"]
+        assert abs(row - part.start - (part.stop - 1 - row)) <= 1
 
 
 def test_raman_channels_are_told_at_gamma_alone(special):

@@ -1,0 +1,253 @@
+"""Pictures of what instruments see."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from phonopy import Phonopy
+
+from tasks.figures.style import (
+    DIVERGING,
+    DOUBLE_COLUMN,
+    INK,
+    NEGATIVE,
+    NEUTRAL,
+    POSITIVE,
+    SEQUENTIAL,
+    SINGLE_COLUMN,
+    apply_style,
+    make_figure,
+)
+from tasks.observables.infrared import compute_infrared_response, compute_reflectivity
+from tasks.observables.raman import compute_raman_lines, estimate_refractive_index
+from tasks.observables.response import compute_heat_response
+from tasks.observables.rows import Conditions, choose_line, find_resonant_element
+from tasks.observables.scattering import (
+    Probe,
+    compute_circular_proxy,
+    compute_displacement_tensors,
+    compute_one_phonon,
+)
+from tasks.units import UNITS, FrequencyUnit, UnitName
+
+# Widths of lines in pictures, as fractions of the frequency or of the highest one.
+_LINEWIDTH: Final = 0.01
+_RESOLUTION: Final = 0.01
+_N_FREQUENCIES: Final = 600
+_N_POINTS: Final = 201
+# Below 50 K meshes are too coarse for the few modes that are left.
+_TEMPERATURES: Final = np.arange(50.0, 601.0, 25.0)
+
+
+def draw_infrared_figure(phonon: Phonopy, _: Conditions, title: str, unit: FrequencyUnit) -> Figure:
+    """Draw the reflectivity at normal incidence for fields along x, y and z.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With Born charges.
+    title : str
+        Above it.
+    unit : FrequencyUnit
+        Of the axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Lines of 1 % of the frequency in width.
+    """
+    found = compute_infrared_response(phonon)
+    grid = np.linspace(0.02, 1.3 * found.frequencies.max(), 4 * _N_FREQUENCIES)
+    dielectric = found.compute_dielectric_function(grid, _LINEWIDTH)
+    styles = zip("xyz", (NEGATIVE, NEUTRAL, POSITIVE), ("-", "--", "-"), strict=True)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 2.4)
+        axes = figure.subplots()
+        for i, (name, colour, line) in enumerate(styles):
+            reflected = compute_reflectivity(dielectric[:, i, i])
+            shown = unit.per_terahertz * grid
+            axes.plot(shown, reflected, color=colour, linestyle=line, label=f"E along {name}")
+        axes.set_xlabel(f"Frequency ({unit.text})")
+        axes.set_ylabel("Reflectivity")
+        axes.set_ylim(0, 1.02)
+        axes.set_title(title)
+        axes.legend()
+    return figure
+
+
+def draw_raman_figure(
+    phonon: Phonopy, conditions: Conditions, title: str, unit: FrequencyUnit
+) -> Figure:
+    """Draw the positions of circular Raman lines, and their splittings.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+    conditions : Conditions
+        With the laser.
+    title : str
+        Above it.
+    unit : FrequencyUnit
+        Of the axes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Along the axis of highest order; empty without one.
+    """
+    # Positions need no index; splittings are drawn where there is one.
+    index = conditions.refractive_index or estimate_refractive_index(phonon) or np.nan
+    lines = compute_raman_lines(phonon, conditions.wavelength, index)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 2.8)
+        above, below = figure.subplots(2, 1, sharex=True)
+        for axis in lines[:1]:
+            crossed = np.array(["RL" in channel for channel in axis.channels])
+            shown = unit.per_terahertz * axis.frequencies
+            for chosen, colour, label in (
+                (~crossed, INK, "RR, LL"),
+                (crossed, POSITIVE, "RL, LR"),
+            ):
+                above.vlines(shown[chosen], 0, 1, color=colour, linewidth=1.2, label=label)
+            below.stem(
+                shown[crossed],
+                unit.per_terahertz * axis.splittings[crossed],
+                linefmt=POSITIVE,
+                markerfmt=" ",
+                basefmt=" ",
+            )
+        above.set_yticks([])
+        above.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        below.axhline(0, color=NEUTRAL, linewidth=0.6)
+        below.set_ylabel(f"ν(RL) − ν(LR) ({unit.text})")
+        below.set_xlabel(f"Raman shift ({unit.text})")
+        above.set_title(title)
+    return figure
+
+
+def draw_scattering_figure(
+    phonon: Phonopy, conditions: Conditions, title: str, unit: FrequencyUnit
+) -> Figure:
+    """Draw S(Q, nu) along a line of Q beside the circular proxy of resonant X-rays.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+    conditions : Conditions
+        With line, temperature, probe and element.
+    title : str
+        Above it.
+    unit : FrequencyUnit
+        Of the axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The mirror image has the same left picture, and
+        the right one with its colours exchanged.
+    """
+    points, kelvin = choose_line(phonon, conditions, _N_POINTS), conditions.temperature
+    tensors = compute_displacement_tensors(phonon, kelvin)
+    element = conditions.element or find_resonant_element(phonon)
+    plain = compute_one_phonon(phonon, points, kelvin, conditions.probe, tensors)
+    circular = compute_circular_proxy(phonon, points, element, kelvin, tensors)
+    top = 1.05 * plain.modes.frequencies.max()
+    grid = np.linspace(0, top, _N_FREQUENCIES)
+    width = _RESOLUTION * top
+    if conditions.resolution is not None:
+        width = conditions.resolution / UNITS[UnitName.MILLIELECTRONVOLT].per_terahertz
+    maps = [part.compute_map(grid, width) for part in (plain, circular)]
+    name = "neutrons" if conditions.probe is Probe.NEUTRON else "X-rays"
+    with apply_style():
+        figure = make_figure(DOUBLE_COLUMN, 3.0)
+        left, right = figure.subplots(1, 2, sharey=True)
+        high = unit.per_terahertz * top
+        _draw_map(left, np.sqrt(maps[0]), high, SEQUENTIAL, symmetric=False)
+        _draw_map(
+            right, np.sign(maps[1]) * np.sqrt(np.abs(maps[1])), high, DIVERGING, symmetric=True
+        )
+        left.set_title(f"{title}, {name}, {kelvin:g} K")
+        right.set_title(f"circular proxy at the resonance of {element}")
+        left.set_ylabel(f"Frequency ({unit.text})")
+        ends = [", ".join(f"{x:.3g}" for x in points[row]) for row in (0, -1)]
+        for axes in (left, right):
+            axes.set_xlabel(f"Q from ({ends[0]}) to ({ends[1]})")
+            axes.set_xticks([0, 1], ["", ""])
+    return figure
+
+
+def draw_response_figure(
+    phonon: Phonopy, conditions: Conditions, title: str, _: FrequencyUnit
+) -> Figure:
+    """Draw thermal helicity and angular momentum per heat flux against temperature.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy
+        With force constants.
+    conditions : Conditions
+        With the relaxation time, which neither curve depends on.
+    title : str
+        Above it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    found = compute_heat_response(
+        phonon, _TEMPERATURES, relaxation_time=1e-12 * conditions.relaxation_time
+    )
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 3.2)
+        above, below = figure.subplots(2, 1, sharex=True)
+        above.plot(_TEMPERATURES, found.mean_helicity, color=INK)
+        above.axhline(0, color=NEUTRAL, linewidth=0.6)
+        above.set_ylabel("Mean helicity (ħ)")
+        for i, (name, colour) in enumerate(zip("xyz", (NEGATIVE, NEUTRAL, POSITIVE), strict=True)):
+            style = "--" if name == "y" else "-"
+            values = found.per_heat_flux[:, i, i]
+            below.plot(_TEMPERATURES, values, style, color=colour, label=f"{name}{name}")
+        below.axhline(0, color=NEUTRAL, linewidth=0.6)
+        below.set_ylabel("−α κ⁻¹ (s² m⁻¹)")
+        below.set_xlabel("Temperature (K)")
+        below.legend()
+        above.set_title(title)
+    return figure
+
+
+def _draw_map(
+    axes: Axes, values: NDArray[np.float64], top: float, colours: str | Colormap, *, symmetric: bool
+) -> None:
+    """Draw a map over the line of Q and the frequency."""
+    # The acoustic modes at lattice vectors are brighter than all else.
+    limit = float(np.quantile(np.abs(values), 0.995)) or 1.0
+    axes.imshow(
+        values.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, 1, 0, top),
+        cmap=colours,
+        vmin=-limit if symmetric else 0.0,
+        vmax=limit,
+        interpolation="bilinear",
+    )
+
+
+FIGURES: Final[Mapping[str, Callable[[Phonopy, Conditions, str, FrequencyUnit], Figure]]] = (
+    MappingProxyType(
+        {
+            "infrared": draw_infrared_figure,
+            "raman": draw_raman_figure,
+            "scattering": draw_scattering_figure,
+            "response": draw_response_figure,
+        }
+    )
+)
+"""Figure of each kind that has one."""
