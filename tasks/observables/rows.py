@@ -100,8 +100,8 @@ def tabulate_observable(phonon: Phonopy, kind: str, conditions: Conditions) -> R
         known = ", ".join(_TABULATORS)
         raise RemediableError(f"there is no observable {kind!r}", f"choose of {known}")
     if kind in NEED_CHARGES and phonon.nac_params is None:
-        message = "this takes Born charges, which the crystal has not"
-        remedy = "give them with its structure, or as a BORN file of `chiralscreen analyze`"
+        message = "this takes Born charges, and the crystal was analysed without"
+        remedy = "a metal has none; else analyse it with --nac predicted, or give a BORN file"
         raise RemediableError(message, remedy)
     return _TABULATORS[kind](phonon, conditions)
 
