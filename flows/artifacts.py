@@ -62,15 +62,7 @@ def publish_outcomes(folder: Path, result: ScreenResult) -> None:
 
 
 def publish_address(site: Path, url: str) -> None:
-    """Publish the address of a site as an artifact of the flow run.
-
-    Parameters
-    ----------
-    site : pathlib.Path
-        Its folder.
-    url : str
-        Where browsers find it.
-    """
+    """Publish the address of a site as an artifact of the flow run."""
     key = make_artifact_key("site", site)
     call_with_retries(partial(create_link_artifact, link=url, link_text=url, key=key))
 

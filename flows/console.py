@@ -187,15 +187,7 @@ Output = Annotated[
 
 
 def print_next(terminal: Console, *steps: tuple[str, str]) -> None:
-    """Print commands that go on from here.
-
-    Parameters
-    ----------
-    terminal : rich.console.Console
-        Where to print.
-    *steps : tuple of str
-        Command, and what it gives.
-    """
+    """Print commands that go on from here."""
     for start, (command, purpose) in zip(("next:", *[" " * 5] * len(steps)), steps, strict=False):
         terminal.print(f"{start} {command}    ({purpose})")
 
@@ -226,18 +218,7 @@ def parse_q_point(text: str) -> tuple[float, float, float]:
 
 
 def locate_source(source: Path) -> Path:
-    """Path of a source; the word ``demo`` stands for the crystals of the package.
-
-    Parameters
-    ----------
-    source : pathlib.Path
-        As given by the user.
-
-    Returns
-    -------
-    pathlib.Path
-        A path that exists, or the given one.
-    """
+    """Path of a source; the word ``demo`` stands for the crystals of the package."""
     if str(source) == "demo" and not source.exists():
         return Path(str(files("chiralscreen_data") / "demo"))
     return source

@@ -90,13 +90,7 @@ class Engine:
                 runner._executor.submit(prepare, *arguments)  # noqa: SLF001
 
     def renew(self, place: int) -> None:
-        """Make a place usable again.
-
-        Parameters
-        ----------
-        place : int
-            Its index.
-        """
+        """Make a place usable again."""
         self.places[place] = self.make_runner(self.places[place])
 
     def kill(self) -> None:

@@ -72,13 +72,7 @@ def watch_signals() -> None:
 
 
 def set_shutdown_notice(notice: Callable[[], object]) -> None:
-    """Tell a server by this when the program is stopped, and let nobody else tell it.
-
-    Parameters
-    ----------
-    notice : callable
-        Tells it; is given a second.
-    """
+    """Tell a server by this when the program is stopped, and let nobody else tell it."""
     SHUTDOWN_STATE.notice = notice
     if SHUTDOWN_STATE.is_watching and threading.current_thread() is threading.main_thread():
         # Prefect has put its own handler there, which would mark the flow run as crashed.

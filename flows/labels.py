@@ -85,13 +85,7 @@ def complete_with_message(result: R, message: str) -> R:
 
 
 def label_run(*labels: str) -> None:
-    """Tag this flow run, and not its task runs, for each of which a server would look up limits.
-
-    Parameters
-    ----------
-    *labels : str
-        Tags.
-    """
+    """Tag this flow run, and not its task runs, for each of which a server would look up limits."""
     wanted = {*labels, *flow_run.tags}
     # A server that cannot be reached for a moment costs the tags, not the run.
     with suppress(*UNREACHABLE), get_client(sync_client=True) as client:

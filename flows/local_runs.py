@@ -72,13 +72,7 @@ class DeferredWorkers:
             self.prepare(0)
 
     def prepare(self, place: int) -> None:
-        """Let the worker process of a place load what it needs.
-
-        Parameters
-        ----------
-        place : int
-            Index of the place.
-        """
+        """Let the worker process of a place load what it needs."""
         if self.engine:
             potential, stage = self._needed
             arguments = (

@@ -282,18 +282,7 @@ def follow_earlier_runs(context: RunContext) -> RunContext:
 
 
 def describe_owner(context: RunContext) -> str:
-    """Tell who has a dataset.
-
-    Parameters
-    ----------
-    context : RunContext
-        The run.
-
-    Returns
-    -------
-    str
-        Run, process and machine.
-    """
+    """Tell who has a dataset."""
     return f"run {context.run_id} (process {os.getpid()} on {platform.node()})"
 
 
@@ -325,20 +314,7 @@ def take_shard(plan: Plan, index: int, count: int, among: Container[str]) -> Pla
 
 
 def list_planned(context: RunContext, run_id: str | None) -> frozenset[str]:
-    """List the structures that a run has decided on.
-
-    Parameters
-    ----------
-    context : RunContext
-        With the dataset.
-    run_id : str or None
-        The run.
-
-    Returns
-    -------
-    frozenset of str
-        Their names.
-    """
+    """List the structures that a run has decided on."""
     rows = context.dataset.read("plan", columns=["material_id", "run_id"]).to_pylist()
     return frozenset(row["material_id"] for row in rows if row["run_id"] == run_id)
 

@@ -61,15 +61,7 @@ class ProgressReporter:
     since: float = field(default_factory=time.monotonic)
 
     def advance(self, amount: float, note: str) -> None:
-        """Add finished work.
-
-        Parameters
-        ----------
-        amount : float
-            In the unit of the total.
-        note : str
-            Text beside the bar.
-        """
+        """Add finished work."""
         self.done += amount
         self.bar.update(self.line, advance=amount, description=note)
         now = time.monotonic()
@@ -78,13 +70,7 @@ class ProgressReporter:
             self._publish(note)
 
     def finish(self, note: str) -> None:
-        """Show that all work is done that could be done.
-
-        Parameters
-        ----------
-        note : str
-            Text beside the bar.
-        """
+        """Show that all work is done that could be done."""
         self.done = self.total
         self.bar.update(self.line, completed=self.total or 1.0, description=note)
         self._publish(note)

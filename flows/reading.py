@@ -55,18 +55,7 @@ def read_records(source: Path, settings: SourceSettings) -> Iterator[RawRecord |
 
 
 def read_limits(settings: SourceSettings) -> ResourceLimits:
-    """Limits of a process that reads.
-
-    Parameters
-    ----------
-    settings : SourceSettings
-        The settings.
-
-    Returns
-    -------
-    ResourceLimits
-        For each record.
-    """
+    """Limits of a process that reads."""
     remedy = (
         "remove the file or record, divide it, or raise source.record_seconds or "
         "source.record_memory"

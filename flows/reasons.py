@@ -46,18 +46,7 @@ class Reason:
 
 
 def group_failures(failures: Iterable[Failure]) -> list[Reason]:
-    """Put failures together that differ in nothing but names and numbers.
-
-    Parameters
-    ----------
-    failures : iterable of Failure
-        Any.
-
-    Returns
-    -------
-    list of Reason
-        The most frequent first.
-    """
+    """Put failures together that differ in nothing but names and numbers."""
     groups = _group_alike(
         failures, lambda failure: (failure.stage, failure.message, failure.remedy)
     )
@@ -65,18 +54,7 @@ def group_failures(failures: Iterable[Failure]) -> list[Reason]:
 
 
 def group_skipped(skipped: Iterable[tuple[str, str]]) -> list[Reason]:
-    """Put skipped crystals together whose reasons differ in nothing but names and numbers.
-
-    Parameters
-    ----------
-    skipped : iterable of tuple of str
-        Name and reason of each.
-
-    Returns
-    -------
-    list of Reason
-        The most frequent first.
-    """
+    """Put skipped crystals together whose reasons differ in nothing but names and numbers."""
     groups = _group_alike(skipped, lambda item: item[1:])
     return [Reason(len(g), g[0][1], abbreviate_names([name for name, _ in g])) for g in groups]
 

@@ -34,15 +34,7 @@ def load_run_potential(settings: PotentialSettings, device: str) -> Potential:
 
 
 def record_run(context: RunContext, result: ScreenResult) -> None:
-    """Record settings, versions, machine and times of a run.
-
-    Parameters
-    ----------
-    context : RunContext
-        The run.
-    result : ScreenResult
-        What it did.
-    """
+    """Record settings, versions, machine and times of a run."""
     used = any(report.potential_time for report in result.reports)
     card = context.card() if used else None
     kernels = sorted({report.kernel for report in result.reports if report.kernel})

@@ -370,20 +370,7 @@ def _push_to_store(context: RunContext, store: str | None) -> None:
 
 
 def count_chunks(plan: Plan, worker_options: WorkerOptions) -> int:
-    """Count the chunks that a run would begin with.
-
-    Parameters
-    ----------
-    plan : Plan
-        What is left to do.
-    worker_options : WorkerOptions
-        Who computes.
-
-    Returns
-    -------
-    int
-        Chunks of all stages.
-    """
+    """Count the chunks that a run would begin with."""
     return sum(map(len, make_chunks(plan.open, worker_options.workers)))
 
 

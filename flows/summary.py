@@ -60,15 +60,7 @@ _TITLES: Final = {purpose.name: purpose.title for purpose in PURPOSES}
 
 
 def print_classification(console: Console, rows: pd.DataFrame) -> None:
-    """Print a classification by symmetry.
-
-    Parameters
-    ----------
-    console : rich.console.Console
-        Where to print.
-    rows : pandas.DataFrame
-        One row per crystal.
-    """
+    """Print a classification by symmetry."""
     if rows.empty:
         console.print("no crystal to classify")
         return
@@ -91,17 +83,7 @@ def _print_notes(console: Console, rows: pd.DataFrame) -> None:
 
 
 def print_plan(console: Console, plan: Plan, workers: int) -> None:
-    """Print what a screening would do and what it would cost.
-
-    Parameters
-    ----------
-    console : rich.console.Console
-        Where to print.
-    plan : Plan
-        Decisions.
-    workers : int
-        Worker processes among which the cost is divided.
-    """
+    """Print what a screening would do and what it would cost."""
     works = [(work, stage) for stage, works in plan.open.items() for work in works]
     dearest = sorted(works, key=lambda item: -item[0].seconds.left(item[1]))[:_MAX_ROWS]
     columns = (

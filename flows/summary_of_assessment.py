@@ -17,15 +17,7 @@ _ROWS = {
 
 
 def print_assessment(console: Console, found: Assessment) -> None:
-    """Print counts, rates and what becomes of the chirality.
-
-    Parameters
-    ----------
-    console : rich.console.Console
-        Where to print.
-    found : Assessment
-        Counts.
-    """
+    """Print counts, rates and what becomes of the chirality."""
     table = Table("property", "crystals", "rate", "of")
     rates = found.rates
     for name, (label, whole) in _ROWS.items():

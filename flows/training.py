@@ -163,17 +163,7 @@ def distill(source: Path, settings: DistillationSettings, output: Path) -> Path:
 
 
 def label_source(source: Path, settings: DistillationSettings, output: Path) -> None:
-    """Label all crystals of a source, chunk by chunk, and gather the frames.
-
-    Parameters
-    ----------
-    source : pathlib.Path
-        File or folder of structures.
-    settings : DistillationSettings
-        All settings.
-    output : pathlib.Path
-        Folder of the distillation.
-    """
+    """Label all crystals of a source, chunk by chunk, and gather the frames."""
     if (output / FRAMES).exists():
         return
     device = settings.training.device

@@ -5,17 +5,6 @@ from pathlib import Path
 
 
 def compute_file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An existing file.
-
-    Returns
-    -------
-    str
-        Hexadecimal digest.
-    """
+    """Return the SHA-256 of a file's content."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -99,18 +99,7 @@ def build_graphs(structures: Sequence[Atoms], cutoff: float) -> list[NeighbourGr
 
 
 def join_graphs(graphs: Sequence[NeighbourGraph]) -> GraphUnion:
-    """Put graphs side by side.
-
-    Parameters
-    ----------
-    graphs : sequence of NeighbourGraph
-        At least one.
-
-    Returns
-    -------
-    GraphUnion
-        All atoms and pairs.
-    """
+    """Put graphs side by side."""
     sizes = [len(graph.numbers) for graph in graphs]
     starts = np.cumsum([0, *sizes])
     pairs = np.hstack([graph.pairs + start for graph, start in zip(graphs, starts, strict=False)])

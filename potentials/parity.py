@@ -14,18 +14,7 @@ AVERAGED = (
 
 
 def average_card(card: PotentialCard) -> PotentialCard:
-    """Tell what the average over the inversion makes of a potential.
-
-    Parameters
-    ----------
-    card : PotentialCard
-        Card of the potential that is averaged.
-
-    Returns
-    -------
-    PotentialCard
-        O(3), and another digest.
-    """
+    """Tell what the average over the inversion makes of a potential."""
     return replace(
         card,
         digest=f"inversion-average:{card.digest}",

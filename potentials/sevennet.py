@@ -161,20 +161,7 @@ class ConvolutionModule(torch.nn.Module):
         self.convolve, self.widths, self.denominator = convolve, tuple(widths), denominator
 
     def compiled(self, intervals: Intervals, dtype: torch.dtype) -> "ConvolutionModule":
-        """Return the same convolution with the compiled kernel.
-
-        Parameters
-        ----------
-        intervals : Intervals
-            Knots of its tables.
-        dtype : torch.dtype
-            Precision of its tables.
-
-        Returns
-        -------
-        ConvolutionModule
-            In that precision.
-        """
+        """Return the same convolution with the compiled kernel."""
         assert isinstance(self.convolve, Convolution)
         convolve = compile_convolution(self.convolve, intervals, dtype)
         return ConvolutionModule(convolve, self.widths, self.denominator)

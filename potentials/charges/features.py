@@ -37,18 +37,7 @@ def find_supported_elements() -> frozenset[int]:
 
 
 def describe(atoms: Atoms) -> Features:
-    """Compute the features of all atoms.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        Periodic structure of elements that the potentials know.
-
-    Returns
-    -------
-    Features
-        In float64.
-    """
+    """Compute the features of all atoms."""
     parts = [_load_nequix(name).describe(atoms) for name in POTENTIALS]
     degrees = [np.concatenate(arrays, axis=2) for arrays in zip(*parts, strict=True)]
     return Features(degrees[0][:, 0], *degrees[1:])

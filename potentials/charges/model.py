@@ -79,18 +79,7 @@ class Ensemble(nn.Module):
         self.kernel = ChargeKernel(kernel)
 
     def forward(self, batch: Batch) -> "Members":
-        """What each member says of a batch with all features.
-
-        Parameters
-        ----------
-        batch : Batch
-            Inequivalent atoms of some crystals.
-
-        Returns
-        -------
-        Members
-            Of the same atoms and crystals.
-        """
+        """What each member says of a batch with all features."""
         small = self.compression(batch)
         networks = [network for network in self.networks if isinstance(network, ChargeNetwork)]
         outputs = [network(small) for network in networks]

@@ -242,20 +242,7 @@ class Gate(nn.Module):
 
 
 def make_update(config: FacetConfig, l_out: int) -> GridUpdate | Gate:
-    """Build the update that a configuration names.
-
-    Parameters
-    ----------
-    config : FacetConfig
-        Architecture.
-    l_out : int
-        Largest degree of the features after the update.
-
-    Returns
-    -------
-    GridUpdate or Gate
-        Freshly initialised.
-    """
+    """Build the update that a configuration names."""
     if config.update == "gate":
         return Gate(l_out, config.channels)
     degree = config.grid_degree or config.find_exact_grid_degree(l_out)

@@ -106,18 +106,7 @@ def make_record(
 
 
 def get_address(array: NDArray[Any] | Tensor) -> int:
-    """Return where the numbers of a contiguous array begin.
-
-    Parameters
-    ----------
-    array : ndarray or Tensor
-        In the memory of the host.
-
-    Returns
-    -------
-    int
-        Address.
-    """
+    """Return where the numbers of a contiguous array begin."""
     if isinstance(array, Tensor):
         assert array.is_contiguous()
         return array.data_ptr()
@@ -126,18 +115,7 @@ def get_address(array: NDArray[Any] | Tensor) -> int:
 
 
 def get_addresses(arrays: Sequence[Tensor]) -> Any:  # noqa: ANN401 - ctypes gives it no type
-    """Return an array of C with the addresses of tensors.
-
-    Parameters
-    ----------
-    arrays : sequence of Tensor
-        Contiguous tensors.
-
-    Returns
-    -------
-    ctypes array
-        One pointer for each.
-    """
+    """Return an array of C with the addresses of tensors."""
     return (ctypes.c_void_p * len(arrays))(*[get_address(array) for array in arrays])
 
 

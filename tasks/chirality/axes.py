@@ -102,18 +102,7 @@ class RotationAxis:
 
 
 def find_crystal_operations(phonon: HarmonicCrystal) -> CrystalOperations:
-    """Return the space-group operations of the primitive cell of a phonopy object.
-
-    Parameters
-    ----------
-    phonon : phonopy.Phonopy or Interpolation
-        Any, with or without force constants.
-
-    Returns
-    -------
-    CrystalOperations
-        All operations phonopy found with its symmetry tolerance.
-    """
+    """Return the space-group operations of the primitive cell of a phonopy object."""
     symmetry = phonon.primitive_symmetry
     operations = symmetry.symmetry_operations
     rotations = np.asarray(operations["rotations"], dtype=np.int64)

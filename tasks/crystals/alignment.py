@@ -51,18 +51,7 @@ class Alignment:
 
     @classmethod
     def identity(cls, n_atoms: int) -> Self:
-        """Leave a crystal where it is.
-
-        Parameters
-        ----------
-        n_atoms : int
-            Its atoms.
-
-        Returns
-        -------
-        Alignment
-            Of a crystal with itself.
-        """
+        """Leave a crystal where it is."""
         return cls(np.eye(3), np.eye(3), np.arange(n_atoms))
 
     @property

@@ -42,18 +42,7 @@ def label_isotopes(cell: PhonopyAtoms) -> PhonopyAtoms:
 
 
 def make_phonopy_cell(atoms: Atoms) -> PhonopyAtoms:
-    """Turn atoms of ASE into a cell of phonopy.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        Any crystal.
-
-    Returns
-    -------
-    phonopy.structure.atoms.PhonopyAtoms
-        The same crystal.
-    """
+    """Turn atoms of ASE into a cell of phonopy."""
     # Rounded, so that writing and reading the cell as text cannot move an atom across a face.
     positions = np.round(atoms.get_scaled_positions(wrap=False), _POSITION_DECIMALS) % 1.0
     return PhonopyAtoms(

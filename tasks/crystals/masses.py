@@ -118,13 +118,5 @@ def find_special_masses(atoms: Atoms) -> NDArray[np.float64] | None:
 
 
 def set_masses_of_symbols(atoms: Atoms, symbols: Sequence[str]) -> None:
-    """Give a crystal the masses that the symbols of its atoms tell.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        Changed in place.
-    symbols : sequence of str
-        One for each atom.
-    """
+    """Give a crystal the masses that the symbols of its atoms tell."""
     set_special_masses(atoms, [find_number_and_mass(symbol)[1] for symbol in symbols])

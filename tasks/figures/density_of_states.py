@@ -76,18 +76,7 @@ class HelicityDos:
         )
 
     def convert_unit(self, unit: FrequencyUnit) -> Self:
-        """Return the same density with frequencies in another unit.
-
-        Parameters
-        ----------
-        unit : FrequencyUnit
-            The one wanted.
-
-        Returns
-        -------
-        HelicityDos
-            Its integral is the same.
-        """
+        """Return the same density with frequencies in another unit."""
         factor = unit.per_terahertz / self.unit.per_terahertz
         return replace(
             self,
@@ -164,15 +153,7 @@ def draw_helicity_dos(axes: Axes, density: HelicityDos, *, vertical: bool = Fals
 
 
 def draw_harmonics(axes: Sequence[Axes], density: HelicityDos) -> None:
-    """Draw the spherical harmonics of the helicity, one below the other.
-
-    Parameters
-    ----------
-    axes : sequence of matplotlib.axes.Axes
-        Four, on one scale.
-    density : HelicityDos
-        The density.
-    """
+    """Draw the spherical harmonics of the helicity, one below the other."""
     total = float(density.absolute.sum()) or 1.0
     highest = 1.1 * max(float(density.harmonics.max()), _choose_floor(density))
     for place, order, values in zip(axes, ORDERS, density.harmonics, strict=True):

@@ -219,17 +219,7 @@ def draw_motion_figure(
 
 
 def draw_motion(axes: Axes, motion: ModeMotion, norm: Normalize) -> None:
-    """Draw the paths of the atoms across the axis of view.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Where to draw.
-    motion : ModeMotion
-        The motion.
-    norm : matplotlib.colors.Normalize
-        Scale of the angular momenta.
-    """
+    """Draw the paths of the atoms across the axis of view."""
     edges = _list_cell_edges(motion.cell)
     axes.add_collection(LineCollection(list(edges[..., :2]), colors="0.75", linewidths=0.5))
     corners = edges.reshape(-1, 3)

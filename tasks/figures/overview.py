@@ -298,18 +298,7 @@ def draw_parity(
 
 
 def draw_outcomes(chirality: pd.DataFrame) -> Figure:
-    """Draw what became of the materials of each class.
-
-    Parameters
-    ----------
-    chirality : pandas.DataFrame
-        The catalogue of materials.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Of the width of one column.
-    """
+    """Draw what became of the materials of each class."""
     classes = chirality["chirality_class"].fillna("unknown").astype(str)
     counts = pd.crosstab(chirality["outcome"], classes).reindex(list(OUTCOMES)).dropna(how="all")
     with apply_style():

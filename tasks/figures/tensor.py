@@ -136,15 +136,7 @@ def draw_tensor_figure(
 
 
 def draw_glyph(axes: Any, glyph: Glyph) -> None:  # noqa: ANN401 - 3D axes are not typed
-    """Draw a glyph into three-dimensional axes, its largest extent being 1.
-
-    Parameters
-    ----------
-    axes : mpl_toolkits.mplot3d.axes3d.Axes3D
-        Where to draw.
-    glyph : Glyph
-        The glyph.
-    """
+    """Draw a glyph into three-dimensional axes, its largest extent being 1."""
     largest, length = float(np.abs(glyph.values).max()), float(np.linalg.norm(glyph.polar_vector))
     extent = _measure_extent(glyph)
     if largest > _ZERO * extent:

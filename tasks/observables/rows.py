@@ -133,18 +133,7 @@ def choose_line(phonon: Phonopy, conditions: Conditions, n_points: int = _N_LINE
 
 
 def find_resonant_element(phonon: Phonopy) -> str:
-    """Element whose resonance is looked at unless another is named.
-
-    Parameters
-    ----------
-    phonon : phonopy.Phonopy
-        Any.
-
-    Returns
-    -------
-    str
-        The one of the largest mass.
-    """
+    """Element whose resonance is looked at unless another is named."""
     primitive = phonon.primitive
     return str(primitive.symbols[int(np.argmax(primitive.masses))]).rstrip("0123456789")
 

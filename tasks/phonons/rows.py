@@ -14,18 +14,7 @@ from tasks.phonons.supercells import find_nearest_image_distance
 
 
 def read_phonon(row: Row) -> Phonopy:
-    """Phonopy object of a row of ``force_constants``.
-
-    Parameters
-    ----------
-    row : mapping
-        A row.
-
-    Returns
-    -------
-    phonopy.Phonopy
-        With force constants.
-    """
+    """Phonopy object of a row of ``force_constants``."""
     # Coordinates are taken as they were stored, bit by bit: the order of the supercell's atoms,
     # which the force constants follow, can depend on the last digit.
     unit_cell = PhonopyAtoms(

@@ -312,18 +312,7 @@ def compute_relative_difference(first: FloatArray, second: FloatArray) -> float 
 
 
 def make_contradiction_row(pair: CrystalPair) -> dict[str, Any]:
-    """Row of the table ``agreement`` where the other potential makes another crystal.
-
-    Parameters
-    ----------
-    pair : CrystalPair
-        Of which the counterpart has no phonons.
-
-    Returns
-    -------
-    dict
-        Values by column, without any about modes.
-    """
+    """Row of the table ``agreement`` where the other potential makes another crystal."""
     names = ("frequency_difference", "frequency_disagreement", "momentum_difference")
     return {
         **_identify_pair(pair),
@@ -443,18 +432,5 @@ def _align_pair(
 
 
 def commit_agreement(dataset: Dataset, rows: list[dict[str, Any]]) -> Receipt:
-    """Add rows of ``agreement`` to a dataset; the next catalogue warns by them.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The first one compared.
-    rows : list of dict
-        At least one.
-
-    Returns
-    -------
-    Receipt
-        What was committed.
-    """
+    """Add rows of ``agreement`` to a dataset; the next catalogue warns by them."""
     return dataset.commit("comparison", {"agreement": rows}, [row["key"] for row in rows])

@@ -163,20 +163,7 @@ def write_animation(mode: MovingMode, path: Path) -> Path:
 
 
 def write_displaced(mode: MovingMode, path: Path) -> Path:
-    """Write the supercell displaced along a mode, for a calculation of a frozen phonon.
-
-    Parameters
-    ----------
-    mode : MovingMode
-        The mode.
-    path : pathlib.Path
-        POSCAR file.
-
-    Returns
-    -------
-    pathlib.Path
-        The same.
-    """
+    """Write the supercell displaced along a mode, for a calculation of a frozen phonon."""
     write(path, mode.displace(), format="vasp", sort=True)
     return path
 

@@ -91,22 +91,7 @@ class Purpose(Term):
 def compute_score_terms(
     row: Row, settings: ScoreSettings, warnings: Sequence[str] = ()
 ) -> dict[str, float]:
-    """Terms of the score of one material, without those that are left out.
-
-    Parameters
-    ----------
-    row : mapping
-        Row of the catalogue of materials.
-    settings : ScoreSettings
-        Scales.
-    warnings : sequence of str
-        Codes of its warnings.
-
-    Returns
-    -------
-    dict
-        Value by name.
-    """
+    """Terms of the score of one material, without those that are left out."""
     found = {term.name: term.evaluate(row, settings, warnings) for term in TERMS}
     return {name: value for name, value in found.items() if value is not None}
 

@@ -129,22 +129,7 @@ def _get_idealisation_tolerance(settings: ScreenSettings) -> float:
 
 
 def make_material_row(material: Material, source: Path, settings: ScreenSettings) -> dict[str, Any]:
-    """Row of ``materials``: the crystal and its symmetry.
-
-    Parameters
-    ----------
-    material : Material
-        The crystal.
-    source : pathlib.Path
-        Where it was read.
-    settings : ScreenSettings
-        All settings.
-
-    Returns
-    -------
-    dict
-        Values by column.
-    """
+    """Row of ``materials``: the crystal and its symmetry."""
     symprec = settings.symmetry.symprec
     symmetry = analyze_symmetry(material.atoms, symprec)
     formula = reduce_formula(material.atoms)

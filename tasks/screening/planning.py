@@ -187,20 +187,7 @@ def compute_chirality_key(phonon_key: str, settings: ScreenSettings, charges: Ch
 
 
 def compute_material_key(material: Material, settings: ScreenSettings) -> str:
-    """Digest that identifies a structure and its symmetry analysis.
-
-    Parameters
-    ----------
-    material : Material
-        The structure.
-    settings : ScreenSettings
-        All settings.
-
-    Returns
-    -------
-    str
-        SHA-256 (hex).
-    """
+    """Digest that identifies a structure and its symmetry analysis."""
     return compute_digest(
         STAGE_VERSIONS["materials"],
         [material.material_id, material.structure_hash, material.source_record],
@@ -209,18 +196,7 @@ def compute_material_key(material: Material, settings: ScreenSettings) -> str:
 
 
 def compute_digest(*parts: object) -> str:
-    """SHA-256 of the canonical JSON of some values.
-
-    Parameters
-    ----------
-    *parts : object
-        Numbers, texts, lists and mappings of them.
-
-    Returns
-    -------
-    str
-        Hexadecimal digest.
-    """
+    """SHA-256 of the canonical JSON of some values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

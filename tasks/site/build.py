@@ -136,18 +136,7 @@ def build_site(
 
 
 def write_pages(batch: PageBatch) -> int:
-    """Write the pages and downloads of some materials.
-
-    Parameters
-    ----------
-    batch : PageBatch
-        Which ones, and where.
-
-    Returns
-    -------
-    int
-        How many.
-    """
+    """Write the pages and downloads of some materials."""
     every = zip(batch.rows, batch.variants, batch.twins, strict=True)
     stamped = [
         (row, name, twins, _compute_stamp(row, twins, batch.full)) for row, name, twins in every

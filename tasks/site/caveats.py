@@ -12,18 +12,7 @@ _NOT_STORED: Final = (
 
 
 def list_caveats(found: MaterialDetails) -> list[str]:
-    """Warnings about the results of one material.
-
-    Parameters
-    ----------
-    found : MaterialDetails
-        All there is of it.
-
-    Returns
-    -------
-    list of str
-        One sentence each, the gravest first.
-    """
+    """Warnings about the results of one material."""
     # Catalogues of older programs hold no warnings: they are judged by the present rules.
     trust = assess_reliability(found.row, select_rule_settings(parse_run_settings(found.run)))
     return [get_warning_text(code) for code in trust.warnings] + _list_recorded(found)

@@ -13,20 +13,7 @@ _DIGITS = 6
 
 
 def round_nested(values: ArrayLike, decimals: int = 4) -> Any:  # noqa: ANN401 - nested lists
-    """Nested lists of numbers with few decimals.
-
-    Parameters
-    ----------
-    values : array_like
-        Real numbers.
-    decimals : int
-        Decimals kept; none gives integers.
-
-    Returns
-    -------
-    list or float or int
-        NaN becomes None.
-    """
+    """Nested lists of numbers with few decimals."""
     array = np.round(np.asarray(values, dtype=np.float64), decimals) + 0.0
     whole = array.astype(object)
     if decimals == 0:
@@ -74,20 +61,7 @@ def to_json_value(value: Any) -> Any:  # noqa: ANN401 - any cell of a table
 
 
 def write_json(path: Path, content: Any) -> Path:  # noqa: ANN401 - any JSON
-    """Write JSON without spaces, all of it or nothing; folders are made.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        File to write.
-    content : object
-        Without NaN.
-
-    Returns
-    -------
-    pathlib.Path
-        The same path.
-    """
+    """Write JSON without spaces, all of it or nothing; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     part = path.with_name(f"{path.name}.part")

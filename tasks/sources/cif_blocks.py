@@ -97,18 +97,7 @@ class CifBlock:
         return None if found is None else found[0]
 
     def has_known(self, *beginnings: str) -> bool:
-        """Whether a name that begins in one of these ways has a known value.
-
-        Parameters
-        ----------
-        *beginnings : str
-            In lower case.
-
-        Returns
-        -------
-        bool
-            False where all are absent or unknown.
-        """
+        """Whether a name that begins in one of these ways has a known value."""
         found = (values for name, values in self.values.items() if name.startswith(beginnings))
         return any(value not in _ABSENT for values in found for value in values)
 

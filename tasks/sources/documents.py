@@ -87,18 +87,7 @@ class Document:
 
 
 def strip_compression(name: str) -> str:
-    """Remove the ending of a compressed file.
-
-    Parameters
-    ----------
-    name : str
-        Name of a file.
-
-    Returns
-    -------
-    str
-        Name of what it holds.
-    """
+    """Remove the ending of a compressed file."""
     path = PurePosixPath(name)
     return str(path.with_suffix("")) if path.suffix.lower() in _OPENERS else name
 

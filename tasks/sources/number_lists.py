@@ -152,18 +152,7 @@ def _read_pymatgen_cell(lattice: Mapping[str, Any]) -> object:
 
 
 def has_lengths(value: Mapping[str, Any]) -> bool:
-    """Tell whether a cell is given by its lengths and angles.
-
-    Parameters
-    ----------
-    value : mapping
-        Any.
-
-    Returns
-    -------
-    bool
-        Whether all six are there.
-    """
+    """Tell whether a cell is given by its lengths and angles."""
     return all(value.get(name) is not None for name in LENGTHS_AND_ANGLES)
 
 

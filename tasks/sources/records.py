@@ -111,18 +111,7 @@ def make_read_failure(error: Exception, source_record: str) -> Failure:
 
 
 def explain_parser_error(error: Exception) -> RemediableError:
-    """Say of a parser's error what it means for the user.
-
-    Parameters
-    ----------
-    error : Exception
-        What a parser raised.
-
-    Returns
-    -------
-    RemediableError
-        The error itself where its remedy is known.
-    """
+    """Say of a parser's error what it means for the user."""
     if isinstance(error, RemediableError):
         return error
     unknown = f"{_UNKNOWN} ({type(error).__name__})"

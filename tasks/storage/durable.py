@@ -85,13 +85,7 @@ def write_durably(final: Path, write: Callable[[Path], object]) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a file, if it is there and may be removed.
-
-    Parameters
-    ----------
-    path : Path
-        File to remove.
-    """
+    """Remove a file, if it is there and may be removed."""
     with suppress(OSError):
         path.unlink()
 
@@ -119,13 +113,7 @@ def compute_file_digest(path: Path) -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its parents, each recorded in the one above.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder; may be there already.
-    """
+    """Make a folder and its parents, each recorded in the one above."""
     if folder.is_dir():
         return
     make_folder(folder.parent)

@@ -19,22 +19,7 @@ from tasks.tables.rows import get_key, join_identity
 
 
 def get_part_path(root: Path, table: str, chunk: str) -> Path:
-    """Return the path of a part.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of the dataset.
-    table : str
-        Name of the table.
-    chunk : str
-        Name of the chunk.
-
-    Returns
-    -------
-    Path
-        The Parquet file.
-    """
+    """Return the path of a part."""
     return get_parts_folder(root) / table / f"{chunk}.parquet"
 
 

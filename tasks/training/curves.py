@@ -18,18 +18,7 @@ _ERRORS = (
 
 
 def draw_curves(folder: Path) -> Path:
-    """Draw losses and validation errors over the epochs of all stages.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of a training.
-
-    Returns
-    -------
-    pathlib.Path
-        The figure, a PNG.
-    """
+    """Draw losses and validation errors over the epochs of all stages."""
     metrics = read_metrics(folder)
     epochs = range(1, len(metrics) + 1)
     errors = [error for error in _ERRORS if error[0] in metrics]

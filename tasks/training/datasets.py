@@ -97,15 +97,7 @@ def read_frames(path: Path) -> list[Frame]:
 
 
 def write_frames(path: Path, frames: Sequence[Frame]) -> None:
-    """Write labelled frames, so that the file is complete or absent.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Parquet file.
-    frames : sequence of Frame
-        The rows.
-    """
+    """Write labelled frames, so that the file is complete or absent."""
     table = pa.Table.from_pylist([_make_row(frame) for frame in frames], SCHEMA)
     write_durably(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
