@@ -39,7 +39,7 @@ from tasks.failures import RemediableError
 from tasks.relaxation import RelaxationSettings, relax
 from tasks.screening.settings import PotentialSettings
 from tasks.thermodynamics.corrections import compute_correction
-from tasks.thermodynamics.hull import VERTEX_SCHEMA, VERTICES, find_vertices, make_phase
+from tasks.thermodynamics.hull import VERTEX_SCHEMA, VERTICES, find_distances, make_phase
 
 DTYPE: Final = "float32"
 SYMPREC: Final = 0.01  # Å
@@ -147,17 +147,17 @@ def read_parts(folder: Path) -> pd.DataFrame:
     return pd.concat(parts).set_index("material_id") if parts else pd.DataFrame()
 
 
-def find_distances(rows: pd.DataFrame) -> pd.Series:
+def compute_distances(rows: pd.DataFrame) -> pd.Series:
     """Energy above the hull of all (eV/atom) by name; 0 for its vertices."""
     energies = rows["energy"] + rows["correction"]
     phases = map(make_phase, rows.index, rows["formula"], energies)
-    found = track(find_vertices(phases), "hull", total=len(rows))
+    found = track(find_distances(phases), "hull", total=len(rows))
     return pd.Series({phase.name: above for phase, above in found}, name="above_hull")
 
 
 def write_order(single: pd.DataFrame, path: Path) -> None:
     """Choose the crystals that are relaxed, the random sample before those near the hull."""
-    above = find_distances(single)
+    above = compute_distances(single)
     sample = above.sample(N_SAMPLE, random_state=1)
     near = above.drop(sample.index).sort_values()
     order = pd.concat([sample.to_frame().assign(sampled=True), near[near < WINDOW].to_frame()])
@@ -177,7 +177,9 @@ def combine_energies(single: pd.DataFrame, relaxed: pd.DataFrame) -> pd.DataFram
 
 def write_vertices(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Write the table of the vertices that travels with the package."""
-    above = find_distances(rows)
+    energies = rows["energy"] + rows["correction"]
+    lowest = rows.loc[energies.groupby(rows["formula"]).idxmin()]
+    above = compute_distances(lowest)
     vertices = rows.loc[above.index[above == 0]].sort_index()
     energies = (vertices["energy"] + vertices["correction"]).round(6)
     columns = [vertices.index, vertices["formula"], energies, vertices["relaxed"]]

@@ -6,13 +6,16 @@ vertices of the hull alone, which travel with the package; ``benchmarks/hull.py`
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 
 if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
@@ -30,7 +33,11 @@ VERTEX_SCHEMA: Final = pa.schema(
 )
 _LEAST_SHARE: Final = 5e-4  # of the atoms: less is noise of the decomposition
 
+_ON_HULL: Final = 1e-7  # eV/atom
+_FLAT: Final = 1e-9  # of the normal of a facet
+
 Elements = frozenset[str]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,13 @@ class Phases:
     def find_diagram(self, elements: Elements) -> "PhaseDiagram":
         """Phase diagram of some elements, each of which has a phase."""
         if elements not in self.diagrams:
-            subsets = map(frozenset, _list_subsets(elements))
-            chosen = chain.from_iterable(self.by_elements.get(s, ()) for s in subsets)
-            self.diagrams[elements] = _make_diagram(list(chosen))
+            self.diagrams[elements] = _make_diagram(self.collect(elements))
         return self.diagrams[elements]
+
+    def collect(self, elements: Elements) -> "list[PDEntry]":
+        """Phases of nothing but these elements."""
+        subsets = map(frozenset, _list_subsets(elements))
+        return [phase for subset in subsets for phase in self.by_elements.get(subset, ())]
 
     def find_stability(self, formula: str, energy: float) -> Stability:
         """Find where a crystal stands.
@@ -108,10 +118,10 @@ class Phases:
         return Stability(above, diagram.get_form_energy_per_atom(phase), _name_parts(parts))
 
 
-def find_vertices(phases: "Iterable[PDEntry]") -> "Iterator[tuple[PDEntry, float]]":
-    """Energy of each phase above the hull of all; a vertex has none.
+def find_distances(phases: "Iterable[PDEntry]") -> "Iterator[tuple[PDEntry, float]]":
+    """Energy of each phase above the hull of all of them.
 
-    Systems of few elements come first, so that of a system's faces the vertices alone count.
+    Systems of few elements come first, so that of the faces of a system the vertices alone count.
 
     Parameters
     ----------
@@ -127,20 +137,33 @@ def find_vertices(phases: "Iterable[PDEntry]") -> "Iterator[tuple[PDEntry, float
     for elements in sorted(given.by_elements, key=lambda e: (len(e), sorted(e))):
         if given.list_missing(elements):
             continue
-        vertices.by_elements[elements] = given.by_elements[elements]
-        diagram = vertices.find_diagram(elements)
-        vertices.by_elements[elements] = []
-        del vertices.diagrams[elements]
-        stable = {id(entry) for entry in diagram.stable_entries}
-        for phase in given.by_elements[elements]:
-            if id(phase) in stable:
-                vertices.by_elements[elements].append(phase)
-                yield phase, 0.0
-            else:
-                yield (
-                    phase,
-                    diagram.get_e_above_hull(phase, check_stable=False, allow_negative=True),
-                )
+        own = given.by_elements[elements]
+        above = _compute_distances([*own, *vertices.collect(elements)], sorted(elements))[
+            : len(own)
+        ]
+        above[above < _ON_HULL] = 0.0
+        vertices.by_elements[elements] = [p for p, e in zip(own, above, strict=True) if e == 0]
+        yield from zip(own, above.tolist(), strict=True)
+
+
+def _compute_distances(phases: "Sequence[PDEntry]", elements: Sequence[str]) -> FloatArray:
+    """Energy of each phase above their hull: the highest plane of a lower facet at its place."""
+    energies = np.array([phase.energy_per_atom for phase in phases])
+    if len(elements) == 1:
+        return np.asarray(energies - energies.min())
+    shares = np.array(
+        [[p.composition.get_atomic_fraction(e) for e in elements] for p in phases], dtype=float
+    )
+    lowest = [energies[column == 1].min() for column in shares.T]
+    energies -= shares @ lowest
+    held = energies <= 0
+    points = np.column_stack([shares[held, 1:], energies[held]])
+    # A point far above the middle makes a body of them, whose facets at its side are left out.
+    top = np.append(np.full(len(elements) - 1, 1 / len(elements)), 1.0)
+    planes = ConvexHull(np.vstack([points, top])).equations
+    planes = planes[planes[:, -2] < -_FLAT]
+    heights = -(shares[:, 1:] @ planes[:, :-2].T + planes[:, -1]) / planes[:, -2]
+    return np.asarray(energies - heights.max(axis=1))
 
 
 def make_phase(name: str, formula: str, energy: float) -> "PDEntry":
