@@ -1,6 +1,6 @@
 """Table of the vertices of the convex hull, by energies of the default potential.
 
-    python benchmarks/hull.py --reference DIR --work DIR [--workers 2]
+    python -m benchmarks.hull --reference DIR --work DIR [--workers 2]
 
 The crystals are those of ``mp20.parquet`` and ``stability/mp_large_for_hull.parquet`` in the folder
 of reference data (Materials Project, CC BY 4.0). Four steps, each of which goes on where an earlier

@@ -1,7 +1,6 @@
 """Thermodynamics: whether a crystal exists.
 
-What comes in: the composition and energy of a relaxed crystal, and what its record says. What goes
-out: its distance from the convex hull of known phases with the phases that compete, and the
-evidence that it exists. From outside import `hull`, `corrections` and `evidence`. It knows
-`tasks.crystals` alone.
+What comes in: composition, energy and structure of a relaxed crystal. What goes out: its distance
+from the convex hull of known phases, and the phases that compete. From outside import from
+`evidence`, `hull` and `corrections`. It knows `tasks.crystals` alone.
 """
