@@ -25,7 +25,7 @@ def main() -> None:
         told = found[row.material_id]
         phases = ", ".join(told.get("competing_phases", [told.get("hull_reason", "")]))
         above = told.get("energy_above_hull", float("nan"))
-        print(f"| {row.material_id} | {row.formula} | {above + 0.0:.3f} | {phases} |")
+        print(f"| {row.material_id} | {row.formula} | {round(above, 3) + 0.0:.3f} | {phases} |")
     distances = [told["energy_above_hull"] for told in found.values() if "hull_source" in told]
     within = sum(distance <= 0.05 for distance in distances)
     print(f"{within} of {len(distances)} within 0.05 eV/atom; {1e3 * mean:.0f} ms per crystal")
