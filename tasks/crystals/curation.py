@@ -65,7 +65,8 @@ class CurationSettings(BaseModel):
     max_energy_above_hull: float | None = Field(
         None,
         ge=0,
-        description="highest energy above the hull, where the source states one (eV/atom)",
+        description="highest energy above the hull (eV/atom): of the source where it states one, "
+        "else by the potential after the relaxation, before any phonons",
     )
     charge_balance: Literal["off", "uniform", "mixed"] = Field(
         "off",

@@ -16,13 +16,15 @@ from tasks.results.ranking import SCORED, make_ranking_columns, parse_score_sett
 from tasks.results.trust import JUDGED, assess_reliability, select_rule_settings
 from tasks.storage import Dataset, Snapshot
 from tasks.storage.catalog import DerivedColumns, Row, take_planned_rows, write_catalog
+from tasks.thermodynamics.evidence import make_hull_columns
 
 _MEASURED_CHANGE: Final = "measured_volume_change"
-_READ: Final = tuple(sorted({*JUDGED, *SCORED, "run_id"} - {_MEASURED_CHANGE}))
+_HULL: Final = "energy_above_hull"
+_READ: Final = tuple(sorted({*JUDGED, *SCORED, "run_id", _HULL} - {_MEASURED_CHANGE}))
 _OF_MEASURED: Final = ("formula", "space_group_number", "n_atoms", "cell", "cell_origin")
 _OF_RELAXED: Final = (
     *("energy", "space_group_number_final", "checkpoint_digest"),
-    *("numbers", "cell"),
+    *("numbers", "cell", "positions"),
 )
 
 
@@ -68,6 +70,7 @@ def _begin_judging(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
     relaxed = take_planned_rows(snapshot, plan, "relaxations", _OF_RELAXED)
     settings, same = _read_run_settings(snapshot), _find_same_crystals(snapshot, plan, relaxed)
     measured, cells = _find_measured_cells(snapshot, plan), _find_relaxed_cells(plan, relaxed)
+    places = {name: i for i, name in enumerate(plan["material_id"].to_pylist())}
 
     def judge(row: Row) -> Row:
         name, group = row["material_id"], row["space_group_number_relaxed"]
@@ -78,6 +81,7 @@ def _begin_judging(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
             **judge_material(judged_row, settings.get(row["run_id"], RunSettings())),
             _MEASURED_CHANGE: change,
             "same_crystal_as": same.get(name),
+            **make_hull_columns(row[_HULL], relaxed.slice(places[name], 1).to_pylist()[0]),
         }
 
     return judge
@@ -111,7 +115,7 @@ def _read_run_settings(snapshot: Snapshot) -> dict[str, RunSettings]:
 def _find_same_crystals(snapshot: Snapshot, plan: pa.Table, relaxed: pa.Table) -> dict[str, str]:
     """Material that stands for each one that became the same crystal by its relaxation."""
     computed = pc.is_valid(take_planned_rows(snapshot, plan, "chirality", [])["key"])
-    known = relaxed.drop_columns(["cell"])
+    known = relaxed.drop_columns(["cell", "positions"])
     rows = known.filter(pc.and_(computed, pc.is_valid(known["key"]))).to_pylist()
     keys = select_possible_repetitions(rows)
     return (

@@ -17,8 +17,9 @@ REPORT: Final = "report.html"
 _TOLD_LISTS: Final = frozenset(
     {"circular_splitting", "splitting_linear", "tensor_components", "terms_left_out", "warnings"}
 )
-_LATER: Final = ("warnings", "same_crystal_as", "circular_splitting", "frequency_bar_90")
-_TOLD: Final = ("material_id", "explanation", "frequency_bar_90", "warnings")
+_HULL: Final = "energy_above_hull"
+_LATER: Final = ("warnings", "same_crystal_as", "circular_splitting", "frequency_bar_90", _HULL)
+_TOLD: Final = ("material_id", "explanation", "frequency_bar_90", _HULL, "warnings")
 UNNAMED: Final = ("mesh", "path")
 """Labels of q-points that have no name."""
 
@@ -175,8 +176,10 @@ def rank_materials(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
     whole = _add_later_columns(chirality)
     others = whole.groupby("same_crystal_as")["material_id"].agg(sorted).to_dict()
     reasons = [
-        _describe_verdict(text, bar, warnings, others.get(name, ()))
-        for name, text, bar, warnings in zip(*(found[column] for column in _TOLD), strict=True)
+        _describe_verdict(text, bar, above, warnings, others.get(name, ()))
+        for name, text, bar, above, warnings in zip(
+            *(found[column] for column in _TOLD), strict=True
+        )
     ]
     return found.assign(
         circular=[_find_largest(values, float("nan")) for values in found["circular_splitting"]],
@@ -236,13 +239,16 @@ def _find_largest(values: Any, empty: float) -> float:  # noqa: ANN401 - a list 
 def _describe_verdict(
     explanation: str,
     bar: float | None,
+    above: float | None,
     warnings: Any,  # noqa: ANN401 - a list, or what stands for an empty cell
     others: Sequence[str],
 ) -> str:
-    """The verdict in words, with error bar, names of warnings and of the same crystal."""
+    """The verdict in words, with error bar, distance from the hull, warnings, the same crystal."""
     parts = [explanation]
     if bar is not None and not pd.isna(bar):
         parts.append(f"frequencies to {bar:.2f} THz (90 %)")
+    if above is not None and not pd.isna(above):
+        parts.append(f"{round(above, 3) + 0.0:.3f} eV/atom above the hull")
     if pd.api.types.is_list_like(warnings) and len(warnings):
         parts.append(f"warnings: {', '.join(warnings)}")
     if others:

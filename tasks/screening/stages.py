@@ -54,6 +54,7 @@ from tasks.screening.planning import STAGE_NAMES, WorkItem
 from tasks.screening.settings import ScreenSettings
 from tasks.storage import Dataset
 from tasks.symmetry import classify_space_group, find_dataset, find_space_group_number
+from tasks.thermodynamics.evidence import assess_stability
 from tasks.tolerances import AS_GIVEN, AS_MADE, LISTED, LOOSE
 
 # The space group of a relaxed crystal is told at each of these tolerances (Å).
@@ -369,7 +370,9 @@ def _make_relaxation_outcome(
             "checkpoint_digest": potential.card.digest,
         }
     )
-    problem = _find_relaxation_problem(result, initial, final, settings)
+    problem = _find_relaxation_problem(result, initial, final, settings) or _find_hull_problem(
+        task, result, potential
+    )
     failure = make_failure(problem, stage="relaxation", **task.identity) if problem else None
     return StageOutcome({"relaxations": row}, failure, result.potential_time)
 
@@ -389,6 +392,25 @@ def _find_relaxation_problem(
         )
         return RemediableError(message, "use a better potential, or find the phase it describes")
     return None
+
+
+def _find_hull_problem(
+    task: StageInput, result: Relaxation, potential: Potential
+) -> RemediableError | None:
+    """Why a crystal is too far above the hull; None where its record or nothing tells."""
+    limit = task.settings.curation.max_energy_above_hull
+    if limit is None or task.row["energy_above_hull"] is not None:
+        return None
+    try:
+        found = assess_stability(result.atoms, result.energy, potential.card.digest)
+    except RemediableError:
+        return None
+    if found.energy_above_hull <= limit:
+        return None
+    phases = ", ".join(found.competing_phases)
+    message = f"energy: {found.energy_above_hull:.3f} eV/atom above the hull ({phases})"
+    remedy = f"raise curation.max_energy_above_hull, {limit}, and use --retry-failures"
+    return RemediableError(message, remedy)
 
 
 def _compute_phonons(tasks: Sequence[StageInput]) -> list[StageOutcome]:

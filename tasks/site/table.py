@@ -66,6 +66,8 @@ SHOWN_COLUMNS: Final = (
     ShownColumn("prototype", "Prototype", "material"),
     ShownColumn("database", "Database", "material"),
     ShownColumn("licence", "Licence", "material"),
+    ShownColumn("energy_above_hull", "Above hull", "material"),
+    ShownColumn("hull_source", "Source of hull", "material"),
     ShownColumn("outcome", "Outcome", "verdict"),
     ShownColumn("significant", "Significant", "verdict"),
     ShownColumn("shortlisted", "Shortlist", "verdict"),

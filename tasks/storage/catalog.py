@@ -20,6 +20,7 @@ from tasks.storage.snapshot import Snapshot
 from tasks.tables.declarations import (
     CATALOG_ORIGINS,
     CATALOG_TABLES,
+    COMPLETED,
     JUDGED_COLUMNS,
     PLANNED_KEYS,
     TABLES,
@@ -43,7 +44,7 @@ class DerivedColumns:
     begin : callable
         Called once for a catalogue with the committed rows and the newest plan. Gives a function
         from ``material_id`` and the columns `reads` of one material, whose ``stable`` is known, to
-        the values of `JUDGED_COLUMNS`.
+        the values of `JUDGED_COLUMNS`, and of `COMPLETED` where these are empty.
     """
 
     reads: tuple[str, ...]
@@ -168,8 +169,9 @@ def _join_tables(
     joined["nac_source"] = _list_charge_sources(joined)
     schema = CATALOG_TABLES["chirality"].arrow_schema
     named = {"material_id": plan["material_id"]} | {name: joined[name] for name in reads}
-    added = _add_judged(pa.table(named | {"stable": joined["stable"]}), judged)
-    columns = [plan["material_id"], outcome, reason, *joined.values(), *added]
+    added = _add_judged(pa.table(named | {"stable": joined["stable"]}), judged, schema)
+    joined |= {name: pc.coalesce(joined[name], added.pop(name)) for name in COMPLETED}
+    columns = [plan["material_id"], outcome, reason, *joined.values(), *added.values()]
     return pa.table(columns, schema=schema)
 
 
@@ -181,10 +183,13 @@ def _list_charge_sources(joined: Mapping[str, pa.ChunkedArray]) -> pa.ChunkedArr
     return pc.if_else(used, source, empty)
 
 
-def _add_judged(joined: pa.Table, judged: Callable[[Row], Row]) -> list[pa.Array]:
+def _add_judged(
+    joined: pa.Table, judged: Callable[[Row], Row], schema: pa.Schema
+) -> dict[str, pa.Array]:
     """Columns that are judged of some materials; empty for those without results."""
     rows = [{} if row["stable"] is None else judged(row) for row in joined.to_pylist()]
-    return [pa.array([row.get(c.name) for row in rows], c.type) for c in JUDGED_COLUMNS]
+    names = [*COMPLETED, *(column.name for column in JUDGED_COLUMNS)]
+    return {n: pa.array([row.get(n) for row in rows], schema.field(n).type) for n in names}
 
 
 def take_planned_rows(

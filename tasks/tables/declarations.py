@@ -767,8 +767,34 @@ RANKING_COLUMNS: Final = (
 )
 """Columns of the catalogue of materials that rank them; see docs/trust.md."""
 
-JUDGED_COLUMNS: Final = (*TRUST_COLUMNS, *RANKING_COLUMNS)
+HULL_COLUMNS: Final = (
+    declare_text(
+        "hull_source",
+        'Where energy_above_hull is from: "record" of the structure, or the potential whose '
+        "energies the hull and the relaxed crystal have.",
+        nullable=True,
+    ),
+    declare_texts(
+        "competing_phases",
+        "What the hull consists of at this composition, each with its share of the atoms; of an "
+        "energy by the potential.",
+        nullable=True,
+    ),
+    declare_text("hull_reason", "Why energy_above_hull is empty.", nullable=True),
+)
+"""Columns of the catalogue of materials that tell how stable the crystal is; see docs/hull.md."""
+
+JUDGED_COLUMNS: Final = (*TRUST_COLUMNS, *RANKING_COLUMNS, *HULL_COLUMNS)
 """Columns of the catalogue of materials that follow from its others."""
+
+
+COMPLETED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "energy_above_hull": "Energy above the hull of known phases: that of its database, else by "
+        "the potential; negative below the hull."
+    }
+)
+"""Columns that the catalogue completes where the table they are taken from is empty."""
 
 
 def _collect_catalog_columns() -> Iterable[Column]:
@@ -776,7 +802,8 @@ def _collect_catalog_columns() -> Iterable[Column]:
     yield declare_text("outcome", 'Where it stands: "screened", "skipped", "failed" or "pending".')
     yield declare_text("reason", "Why it was skipped or failed.", nullable=True)
     for name, (table, column) in CATALOG_ORIGINS.items():
-        yield replace(TABLES[table].column(column), name=name, nullable=True)
+        found = replace(TABLES[table].column(column), name=name, nullable=True)
+        yield replace(found, description=COMPLETED.get(name, found.description))
     yield from JUDGED_COLUMNS
 
 

@@ -96,6 +96,14 @@ def test_ranking_tells_reasons_and_warnings(dataset):
     assert without == plain.removesuffix("; warnings: volume_unchecked")
 
 
+def test_ranking_tells_the_distance_from_the_hull(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    told = rank_materials(table.assign(energy_above_hull=-1e-5))["reasons"].iloc[0]
+    assert "; 0.000 eV/atom above the hull" in told
+    unknown = table.assign(energy_above_hull=None)
+    assert "hull" not in rank_materials(unknown)["reasons"].iloc[0]
+
+
 def test_ranking_tells_the_circular_splitting_and_nothing_where_there_is_none(dataset):
     table = read_catalog(dataset.root, "chirality")
     sizes = {1: [0.1, -0.7], 2: [], 3: None}

@@ -346,6 +346,25 @@ def test_unconverged_relaxation_is_kept_and_goes_no_further(tmp_path):
     assert rows(dataset, "phonons") == {}
 
 
+def test_a_crystal_far_above_the_hull_gets_no_phonons(tmp_path):
+    """Magnesium oxide is rock salt; as zinc blende it lies more than 0.05 eV/atom higher."""
+    limit = SETTINGS.curation.model_copy(update={"max_energy_above_hull": 0.05})
+    settings = ScreenSettings(curation=limit)
+    dataset, reports = relaxed_alone(
+        tmp_path,
+        "blende",
+        bulk("MgO", "zincblende", a=4.6),
+        settings,
+        lambda: load_potential("nequix-mp-1-pft"),
+    )
+    failure = only_failure(reports["relaxation"])
+    assert failure.message.startswith("energy: 0.")
+    assert "MgO (mp-" in failure.message
+    assert "curation.max_energy_above_hull, 0.05" in failure.remedy
+    assert rows(dataset, "relaxations")["blende"]["converged"]
+    assert rows(dataset, "phonons") == {}
+
+
 def test_tellurium_of_the_small_potential_is_a_failure_that_names_both_groups(tmp_path):
     """Known of 7net-0: trigonal tellurium, group 152, turns into the simple cubic 221."""
     settings = SETTINGS.model_copy(

@@ -1,0 +1,115 @@
+"""Evidence that a crystal exists: its distance from the hull that travels with the package."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+from ase import Atoms
+
+from tasks.crystals.rows import read_atoms
+from tasks.failures import RemediableError
+from tasks.thermodynamics.hull import VERTICES, Phases, Stability, make_phase
+
+RECORD: Final = "record"
+"""Source of an energy above the hull that the database of a crystal states."""
+
+
+@dataclass(frozen=True)
+class Hull:
+    """A convex hull, and the potential whose energies it is made of."""
+
+    potential: str
+    checkpoint_digest: str
+    phases: Phases
+
+    @classmethod
+    def read(cls, path: Path) -> "Hull":
+        """Read a table of vertices."""
+        table = pq.read_table(path)
+        said = {name.decode(): value.decode() for name, value in table.schema.metadata.items()}
+        rows = zip(
+            *(table[n].to_pylist() for n in ("material_id", "formula", "energy")), strict=True
+        )
+        phases = Phases.gather(make_phase(*row) for row in rows)
+        return cls(said["potential"], said["checkpoint_digest"], phases)
+
+
+@cache
+def load_hull() -> Hull:
+    """The hull that travels with the package; read once per process."""
+    return Hull.read(VERTICES)
+
+
+def assess_stability(
+    atoms: Atoms, energy: float, checkpoint_digest: str | None, hull: Hull | None = None
+) -> Stability:
+    """Find where a relaxed crystal stands.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The crystal.
+    energy : float
+        Its energy in eV per atom, as the potential gives it.
+    checkpoint_digest : str or None
+        Digest of the potential's parameters.
+    hull : Hull, optional
+        That of the package if left out.
+
+    Returns
+    -------
+    Stability
+        With the corrections of the Materials Project.
+
+    Raises
+    ------
+    RemediableError
+        For another potential than that of the hull, and for elements of which it has no phase.
+    """
+    hull = hull or load_hull()
+    if checkpoint_digest != hull.checkpoint_digest:
+        message = f"energies of another potential than {hull.potential}"
+        raise RemediableError(message, f"relax the crystal with {hull.potential}")
+    if missing := hull.phases.list_missing(frozenset(atoms.symbols)):
+        message = f"the hull has no phase of {', '.join(missing)}"
+        raise RemediableError(message, "none is known to this program")
+    # It loads much of pymatgen, which most commands do without.
+    from tasks.thermodynamics.corrections import compute_correction  # noqa: PLC0415
+
+    corrected = energy + compute_correction(atoms)
+    return hull.phases.find_stability(atoms.get_chemical_formula(), corrected)
+
+
+def make_hull_columns(stated: float | None, relaxed: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Columns of the catalogue that tell the distance from the hull.
+
+    Parameters
+    ----------
+    stated : float or None
+        Energy above the hull that the database states (eV/atom).
+    relaxed : mapping or None
+        Row of ``relaxations``.
+
+    Returns
+    -------
+    dict
+        Values by column: what the database states first.
+    """
+    if stated is not None:
+        return {"energy_above_hull": stated, "hull_source": RECORD}
+    if relaxed is None or relaxed["energy"] is None:
+        return {"hull_reason": "not relaxed by a potential"}
+    try:
+        found = assess_stability(
+            read_atoms(relaxed), relaxed["energy"], relaxed["checkpoint_digest"]
+        )
+    except RemediableError as error:
+        return {"hull_reason": str(error)}
+    return {
+        "energy_above_hull": found.energy_above_hull,
+        "hull_source": load_hull().potential,
+        "competing_phases": list(found.competing_phases),
+    }

@@ -1,0 +1,59 @@
+"""A crystal gets its distance from the hull, or the reason why there is none."""
+
+import pyarrow.parquet as pq
+import pytest
+from ase.build import bulk
+
+from potentials.registry import load_card
+from tasks.crystals.rows import make_structure_columns
+from tasks.screening.settings import PotentialSettings
+from tasks.thermodynamics.evidence import load_hull, make_hull_columns
+from tasks.thermodynamics.hull import VERTEX_SCHEMA, VERTICES
+
+
+def relaxed_row(atoms, energy, digest=None):
+    digest = digest or load_hull().checkpoint_digest
+    return make_structure_columns(atoms) | {"energy": energy, "checkpoint_digest": digest}
+
+
+def find_energy(name):
+    """Corrected energy of the vertex of a formula (eV/atom)."""
+    phases = load_hull().phases.by_elements[frozenset(("Mg", "O"))]
+    return next(p.energy_per_atom for p in phases if p.reduced_formula == name)
+
+
+def test_the_table_is_that_of_the_default_potential_and_small():
+    card, hull = load_card(PotentialSettings().name), load_hull()
+    assert (hull.potential, hull.checkpoint_digest) == (card.name, card.digest)
+    assert pq.read_schema(VERTICES).remove_metadata() == VERTEX_SCHEMA
+    assert VERTICES.stat().st_size < 3e6
+    assert sum(map(len, hull.phases.by_elements.values())) > 10_000
+
+
+def test_energies_are_corrected_before_they_are_compared():
+    """Half the atoms of MgO are oxygen, each of which is corrected by -0.687 eV."""
+    energy = find_energy("MgO") + 0.687 / 2 + 0.1
+    found = make_hull_columns(None, relaxed_row(bulk("MgO", "rocksalt", 4.21), energy))
+    assert found["energy_above_hull"] == pytest.approx(0.1)
+    assert found["hull_source"] == load_hull().potential
+    assert found["competing_phases"][0].startswith("1 MgO (mp-")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (None, "not relaxed"),
+        ({"energy": None}, "not relaxed"),
+        (relaxed_row(bulk("MgO", "rocksalt", 4.21), -6.0, "another"), "another potential"),
+        (relaxed_row(bulk("Po", "sc", 3.4), -3.0), "no phase of Po"),
+    ],
+)
+def test_without_an_energy_the_reason_is_told(row, reason):
+    found = make_hull_columns(None, row)
+    assert list(found) == ["hull_reason"]
+    assert reason in found["hull_reason"]
+
+
+def test_what_the_database_states_comes_first():
+    row = relaxed_row(bulk("MgO", "rocksalt", 4.21), 0.0)
+    assert make_hull_columns(0.02, row) == {"energy_above_hull": 0.02, "hull_source": "record"}
