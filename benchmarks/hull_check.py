@@ -33,10 +33,13 @@ def name_kind(formula: str) -> str:
 
 def assess(rows: pd.DataFrame) -> pd.DataFrame:
     """Formation energy and distance from the hull of each crystal (eV/atom)."""
-    phases = load_hull().phases
+    hull = load_hull()
     energies = rows["energy"] + rows["correction"]
     pairs = zip(rows["formula"], energies, strict=True)
-    found = [phases.find_stability(formula, energy) for formula, energy in pairs]
+    found = [
+        hull.gather(frozenset(Composition(formula).as_dict())).find_stability(formula, energy)
+        for formula, energy in pairs
+    ]
     return rows.assign(
         form=[one.formation_energy for one in found],
         above=[one.energy_above_hull for one in found],

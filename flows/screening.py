@@ -273,8 +273,7 @@ def compute_plan(
     """
     log_remediable_errors_in_words()
     if catalog:
-        # What draws the report is imported while the workers compute.
-        Thread(target=import_module, args=("tasks.site.report",), daemon=True).start()
+        Thread(target=_import_for_the_end, daemon=True).start()
     decided = ", ".join(f"{count} {name}" for name, count in sorted(plan.outcomes.items()))
     get_run_logger().info(
         "%s; %d to compute, %d left to other runs", decided, plan.n_open, plan.n_postponed
@@ -314,6 +313,12 @@ def record_and_publish(
             renew_catalogue(context.dataset, store)
         elif store:
             push(context.dataset.root, store, catalog=False)
+
+
+def _import_for_the_end() -> None:
+    """Import what makes the catalogue and draws the report, while the workers compute."""
+    for name in ("tasks.site.report", "tasks.thermodynamics.corrections"):
+        import_module(name)
 
 
 def _name_method(context: RunContext) -> str:

@@ -1,7 +1,9 @@
 """Evidence that a crystal exists: its distance from the hull that travels with the package."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,30 +13,56 @@ from ase import Atoms
 
 from tasks.crystals.rows import read_atoms
 from tasks.failures import RemediableError
-from tasks.thermodynamics.hull import VERTICES, Phases, Stability, make_phase
+from tasks.thermodynamics.hull import (
+    VERTICES,
+    Elements,
+    Phases,
+    Stability,
+    list_subsets,
+    make_phase,
+)
 
+Vertex = tuple[str, str, float]
+_SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
 RECORD: Final = "record"
 """Source of an energy above the hull that the database of a crystal states."""
 
 
 @dataclass(frozen=True)
 class Hull:
-    """A convex hull, and the potential whose energies it is made of."""
+    """A convex hull, and the potential whose energies it is made of.
+
+    Attributes
+    ----------
+    potential, checkpoint_digest : str
+        Name of the potential, and digest of its parameters.
+    vertices : mapping
+        Name, formula and corrected energy (eV/atom) of the vertices of each set of elements.
+    """
 
     potential: str
     checkpoint_digest: str
-    phases: Phases
+    vertices: Mapping[Elements, Sequence[Vertex]]
+    _phases: dict[Elements, Phases] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, path: Path) -> "Hull":
         """Read a table of vertices."""
         table = pq.read_table(path)
         said = {name.decode(): value.decode() for name, value in table.schema.metadata.items()}
-        rows = zip(
-            *(table[n].to_pylist() for n in ("material_id", "formula", "energy")), strict=True
-        )
-        phases = Phases.gather(make_phase(*row) for row in rows)
-        return cls(said["potential"], said["checkpoint_digest"], phases)
+        columns = (table[n].to_pylist() for n in ("material_id", "formula", "energy"))
+        found = defaultdict[Elements, list[Vertex]](list)
+        for vertex in zip(*columns, strict=True):
+            found[frozenset(_SYMBOL.findall(vertex[1]))].append(vertex)
+        return cls(said["potential"], said["checkpoint_digest"], found)
+
+    def gather(self, elements: Elements) -> Phases:
+        """Phases of nothing but some elements; those of all vertices would take seconds."""
+        if elements not in self._phases:
+            subsets = map(frozenset, list_subsets(elements))
+            vertices = (v for subset in subsets for v in self.vertices.get(subset, ()))
+            self._phases[elements] = Phases.gather(make_phase(*vertex) for vertex in vertices)
+        return self._phases[elements]
 
 
 @cache
@@ -73,14 +101,16 @@ def assess_stability(
     if checkpoint_digest != hull.checkpoint_digest:
         message = f"energies of another potential than {hull.potential}"
         raise RemediableError(message, f"relax the crystal with {hull.potential}")
-    if missing := hull.phases.list_missing(frozenset(atoms.symbols)):
+    elements = frozenset(atoms.symbols)
+    phases = hull.gather(elements)
+    if missing := phases.list_missing(elements):
         message = f"the hull has no phase of {', '.join(missing)}"
         raise RemediableError(message, "none is known to this program")
     # It loads much of pymatgen, which most commands do without.
     from tasks.thermodynamics.corrections import compute_correction  # noqa: PLC0415
 
     corrected = energy + compute_correction(atoms)
-    return hull.phases.find_stability(atoms.get_chemical_formula(), corrected)
+    return phases.find_stability(atoms.get_chemical_formula(), corrected)
 
 
 def make_hull_columns(stated: float | None, relaxed: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Phases:
 
     def collect(self, elements: Elements) -> "list[PDEntry]":
         """Phases of nothing but these elements."""
-        subsets = map(frozenset, _list_subsets(elements))
+        subsets = map(frozenset, list_subsets(elements))
         return [phase for subset in subsets for phase in self.by_elements.get(subset, ())]
 
     def find_stability(self, formula: str, energy: float) -> Stability:
@@ -188,7 +188,7 @@ def _make_diagram(phases: "list[PDEntry]") -> "PhaseDiagram":
         return PhaseDiagram(phases)
 
 
-def _list_subsets(elements: Elements) -> Iterator[tuple[str, ...]]:
+def list_subsets(elements: Elements) -> Iterator[tuple[str, ...]]:
     """All sets of some of these elements."""
     return chain.from_iterable(combinations(elements, n + 1) for n in range(len(elements)))
 
