@@ -35,6 +35,8 @@ _COLUMNS = [
     "space_groups",
     "database_id",
     "energy_above_hull",
+    "observed",
+    "observed_source",
     "notes",
     "skipped",
 ]

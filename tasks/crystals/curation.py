@@ -12,7 +12,7 @@ from matscipy.neighbours import neighbour_list
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pymatgen.core import Composition, Element
 
-from tasks.crystals.records import Provenance
+from tasks.crystals.records import Provenance, describe_observation
 from tasks.symmetry import classify_space_group, find_space_group_number
 from tasks.tolerances import AS_GIVEN, LOOSE
 
@@ -67,6 +67,9 @@ class CurationSettings(BaseModel):
         ge=0,
         description="highest energy above the hull (eV/atom): of the source where it states one, "
         "else by the potential after the relaxation, before any phonons",
+    )
+    observed_only: bool = Field(
+        False, description="skip crystals of which the source does not say that they were observed"
     )
     charge_balance: Literal["off", "uniform", "mixed"] = Field(
         "off",
@@ -282,6 +285,7 @@ def find_skip_reason(
         _check_elements(atoms, settings),
         _check_distances(atoms, settings),
         _check_hull(provenance, settings),
+        _check_observed(provenance, settings),
         _check_charges(row, settings),
         _check_doubt(row, settings),
     )
@@ -342,6 +346,12 @@ def _check_hull(provenance: Provenance, settings: CurationSettings) -> str | Non
     if limit is None or energy is None or energy <= limit:
         return None
     return f"energy: {energy:.3f} eV/atom above the hull, more than {limit}"
+
+
+def _check_observed(provenance: Provenance, settings: CurationSettings) -> str | None:
+    if not settings.observed_only or provenance.observed:
+        return None
+    return f"observed: {describe_observation(provenance.observed, provenance.observed_source)}"
 
 
 def _check_charges(row: Mapping[str, Any], settings: CurationSettings) -> str | None:

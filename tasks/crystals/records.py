@@ -34,6 +34,14 @@ class Provenance:
         Space-group number that the record states.
     cell_origin : str or None
         Whether its cell is ``measured`` or ``computed``; None where nothing says so.
+    observed : bool or None
+        Whether the crystal was observed; None where nothing says so.
+    observed_source : str or None
+        Who says so, with the year where it is known, such as ``ICSD, 2020``.
+    magnetic_ordering : str or None
+        As the source writes it, such as ``NM``, ``FM``, ``FiM``, ``AFM``.
+    icsd_id, cod_id : str or None
+        Numbers in the ICSD and in the Crystallography Open Database, with commas between several.
     """
 
     database: str | None = None
@@ -46,6 +54,11 @@ class Provenance:
     band_gap: float | None = None
     space_group_stated: int | None = None
     cell_origin: CellOrigin | None = None
+    observed: bool | None = None
+    observed_source: str | None = None
+    magnetic_ordering: str | None = None
+    icsd_id: str | None = None
+    cod_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,13 @@ class Record:
     source_record: str
     provenance: Provenance = field(default_factory=Provenance)
     notes: tuple[str, ...] = ()
+
+
+def describe_observation(observed: bool | None, source: str | None) -> str:
+    """Say whether a crystal was observed, and who says so."""
+    if observed is None:
+        return "not known whether it was made"
+    return f"{'observed' if observed else 'not observed'} ({source})"
 
 
 def make_safe_id(name: str) -> str:

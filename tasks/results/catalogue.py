@@ -8,6 +8,7 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
+from tasks.crystals.records import describe_observation
 from tasks.failures import Failure
 from tasks.storage import CATALOG_TABLES, TableFolder
 
@@ -18,7 +19,11 @@ _TOLD_LISTS: Final = frozenset(
     {"circular_splitting", "splitting_linear", "tensor_components", "terms_left_out", "warnings"}
 )
 _HULL: Final = "energy_above_hull"
-_LATER: Final = ("warnings", "same_crystal_as", "circular_splitting", "frequency_bar_90", _HULL)
+_OBSERVED: Final = ("observed", "observed_source")
+_LATER: Final = (
+    *("warnings", "same_crystal_as", "circular_splitting", "frequency_bar_90", _HULL),
+    *_OBSERVED,
+)
 _TOLD: Final = ("material_id", "explanation", "frequency_bar_90", _HULL, "warnings")
 UNNAMED: Final = ("mesh", "path")
 """Labels of q-points that have no name."""
@@ -175,10 +180,11 @@ def rank_materials(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
     found = rank_candidates(chirality, by)
     whole = _add_later_columns(chirality)
     others = whole.groupby("same_crystal_as")["material_id"].agg(sorted).to_dict()
+    observations = _describe_observations(found, is_known=bool(whole["observed"].notna().any()))
     reasons = [
-        _describe_verdict(text, bar, above, warnings, others.get(name, ()))
-        for name, text, bar, above, warnings in zip(
-            *(found[column] for column in _TOLD), strict=True
+        _describe_verdict(text, bar, above, seen, warnings, others.get(name, ()))
+        for seen, name, text, bar, above, warnings in zip(
+            observations, *(found[column] for column in _TOLD), strict=True
         )
     ]
     return found.assign(
@@ -236,19 +242,31 @@ def _find_largest(values: Any, empty: float) -> float:  # noqa: ANN401 - a list 
     return max(map(abs, values), default=empty) if pd.api.types.is_list_like(values) else empty
 
 
+def _describe_observations(found: pd.DataFrame, *, is_known: bool) -> list[str | None]:
+    """Whether each crystal was observed; nothing in a catalogue that knows it of none."""
+    rows = zip(*(found[column] for column in _OBSERVED), strict=True)
+    return [
+        describe_observation(None if pd.isna(seen) else bool(seen), source) if is_known else None
+        for seen, source in rows
+    ]
+
+
 def _describe_verdict(
     explanation: str,
     bar: float | None,
     above: float | None,
+    observation: str | None,
     warnings: Any,  # noqa: ANN401 - a list, or what stands for an empty cell
     others: Sequence[str],
 ) -> str:
-    """The verdict in words, with error bar, distance from the hull, warnings, the same crystal."""
+    """The verdict in words, with error bar, hull, observation, warnings, the same crystal."""
     parts = [explanation]
     if bar is not None and not pd.isna(bar):
         parts.append(f"frequencies to {bar:.2f} THz (90 %)")
     if above is not None and not pd.isna(above):
         parts.append(f"{round(above, 3) + 0.0:.3f} eV/atom above the hull")
+    if observation:
+        parts.append(observation)
     if pd.api.types.is_list_like(warnings) and len(warnings):
         parts.append(f"warnings: {', '.join(warnings)}")
     if others:

@@ -37,6 +37,13 @@ _SYMMETRY_COLUMNS = (
     "allowed",
     "realised",
 )
+# Fields of provenance that older datasets lack.
+_LATER = frozenset(
+    (
+        *("cell_origin", "observed", "observed_source"),
+        *("magnetic_ordering", "icsd_id", "cod_id"),
+    )
+)
 _HANDS = {-1: "left", 0: None, +1: "right"}
 
 
@@ -163,9 +170,9 @@ def _compute_row_key(material: Material, settings: ScreenSettings) -> str:
     charges = material.response and material.response.digest
     notes = [material.notes] if material.notes else []
     key = compute_material_key(material, settings)
-    said = asdict(material.provenance)
-    if said["cell_origin"] is None:
-        del said["cell_origin"]  # so that keys of older datasets remain valid
+    told = asdict(material.provenance)
+    # Keys of older datasets remain valid.
+    said = {n: value for n, value in told.items() if value is not None or n not in _LATER}
     return compute_digest(key, said, searched, charges, *notes)
 
 

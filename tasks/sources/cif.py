@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 from pymatgen.core import Composition, Element, Lattice
 
 from tasks.crystals.masses import HEAVY_HYDROGEN, find_number_and_mass, set_masses_of_symbols
+from tasks.crystals.records import Provenance
 from tasks.failures import RemediableError
 from tasks.sources.cells import build_lattice
-from tasks.sources.cif_blocks import CifBlock, read_block
+from tasks.sources.cif_blocks import ABSENT, CifBlock, read_block
 from tasks.sources.cif_symmetry import (
     Operations,
     find_group,
     read_block_operations,
     read_stated_group,
 )
+from tasks.sources.evidence import name_source, read_identifiers
 from tasks.sources.parsed_crystals import ParsedCrystal, require_few_atoms
 from tasks.sources.settings import DEFAULT_MAX_ATOMS
 from tasks.symmetry import find_dataset
@@ -53,6 +55,13 @@ _STRUCTURAL: Final = "_chemical_formula_structural"
 _MODULATED: Final = ("_cell_modulation_dimension", "_cell_wave_vector_x")
 # Items that only an experiment gives; a density and a journal can be stated of any cell.
 _EXPERIMENT: Final = ("_cell_measurement_", "_diffrn_", "_refine_ls_", "_reflns_", "_pd_")
+# Numbers in the ICSD and the COD, year of the publication, and how the COD says it was found.
+_TOLD: Final = (
+    ("_database_code_icsd",),
+    ("_cod_database_code",),
+    ("_journal_year", "_citation_year"),
+    ("_cod_struct_determination_method", "_cod_structure_determination_method"),
+)
 _REMEDY: Final = "correct the file"
 
 
@@ -114,9 +123,34 @@ def parse_cif(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> ParsedCrystal:
     moved = max(orbit.moved for orbit in orbits)
     if moved > _MOVED:
         block.notes.append(f"sites moved by up to {moved:.3f} Å onto their special positions")
-    return ParsedCrystal(
-        atoms, None, tuple(block.notes), stated, measured=block.has_known(*_EXPERIMENT)
+    measured = block.has_known(*_EXPERIMENT)
+    evidence = _read_evidence(block, is_measured=measured)
+    return ParsedCrystal(atoms, None, tuple(block.notes), stated, measured, evidence)
+
+
+def _read_evidence(block: CifBlock, *, is_measured: bool) -> Provenance:
+    """Numbers in databases; the crystal was observed if the block names an experiment or the COD.
+
+    The COD collects measured crystals and marks the few that are not; the ICSD has computed ones
+    as well, so that its number alone says nothing.
+    """
+    icsd, cod, year, method = (_find_known(block, *names) for names in _TOLD)
+    is_computed = (method or "").lower() == "theoretical"
+    observed = None if is_computed or not (is_measured or cod) else True
+    database = ("ICSD" if icsd else None) or ("COD" if cod else None)
+    source = name_source(database or "record", year) if observed else None
+    return Provenance(
+        observed=observed,
+        observed_source=source,
+        icsd_id=read_identifiers(icsd),
+        cod_id=read_identifiers(cod),
     )
+
+
+def _find_known(block: CifBlock, *names: str) -> str | None:
+    """First known value; what is wrong with it costs no crystal."""
+    found = (value for name in names for value in block.values.get(name, ()))
+    return next((value for value in found if value not in ABSENT), None)
 
 
 def _read_lattice(block: CifBlock) -> Lattice:

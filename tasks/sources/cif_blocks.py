@@ -25,7 +25,8 @@ _TOKEN: Final = re.compile(
     r"""\#.*|'(?P<single>.*?)'(?=\s|$)|"(?P<double>.*?)"(?=\s|$)|(?P<bare>\S+)"""
 )
 _KEYWORDS: Final = ("data_", "loop_", "save_", "stop_", "global_")
-_ABSENT: Final = frozenset(("?", ".", ""))
+ABSENT: Final = frozenset(("?", ".", ""))
+"""Values that stand for none."""
 _REMEDY: Final = "correct the file"
 
 
@@ -87,7 +88,7 @@ class CifBlock:
             if name in self.defects:
                 raise RemediableError(f"unreadable: {self.defects[name]}", _REMEDY)
             found = self.values.get(name, ())
-            if any(value not in _ABSENT for value in found):
+            if any(value not in ABSENT for value in found):
                 return found
         return None
 
@@ -99,7 +100,7 @@ class CifBlock:
     def has_known(self, *beginnings: str) -> bool:
         """Whether a name that begins in one of these ways has a known value."""
         found = (values for name, values in self.values.items() if name.startswith(beginnings))
-        return any(value not in _ABSENT for values in found for value in values)
+        return any(value not in ABSENT for values in found for value in values)
 
     def add(self, name: str, values: tuple[str, ...], line: int) -> None:
         """Remember values, or that a name has others already."""

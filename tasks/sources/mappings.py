@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,13 @@ from tasks.crystals import Provenance
 from tasks.crystals.dielectric import BORN_CHARGES, DIELECTRIC_TENSOR
 from tasks.crystals.records import make_safe_id
 from tasks.failures import RemediableError
+from tasks.sources.evidence import (
+    Observation,
+    choose_observation,
+    name_source,
+    parse_flag,
+    read_identifiers,
+)
 from tasks.sources.json_text import parse_json
 from tasks.sources.number_lists import (
     CARTESIAN,
@@ -44,6 +52,12 @@ USUAL_NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     "functional": ("functional",),
     "energy_above_hull": ("energy_above_hull", "e_above_hull", "_mp_energy_above_hull"),
     "band_gap": ("band_gap", "_mp_band_gap"),
+    "observed": ("observed",),
+    "observed_source": ("observed_source",),
+    "theoretical": ("theoretical",),
+    "magnetic_ordering": ("magnetic_ordering",),
+    "icsd_id": ("icsd_id", "icsd_ids"),
+    "cod_id": ("cod_id", "cod_ids"),
     "space_group": (
         "space_group_number",
         "spacegroup_number",
@@ -73,6 +87,16 @@ _PARTS: Final[tuple[Meaning, ...]] = (
     "cartesian",
     "masses",
     "pbc",
+)
+_EVIDENCE: Final[tuple[Meaning, ...]] = (
+    "energy_above_hull",
+    "band_gap",
+    "observed",
+    "observed_source",
+    "theoretical",
+    "magnetic_ordering",
+    "icsd_id",
+    "cod_id",
 )
 _SAID: Final[tuple[Meaning, ...]] = ("database", "database_version", "licence", "functional")
 
@@ -139,10 +163,42 @@ def make_record(
     """
     values = {meaning: _read_value(row, meaning, settings) for meaning in USUAL_NAMES}
     given, notes = values["id"], list[str]()
-    provenance = _read_provenance(values, settings, notes)
+    evidence = read_evidence(row, settings, notes)
+    provenance = _add_origin(evidence, values, settings)
     material_id = make_safe_id(default_id if given is None else str(given))
     kind, text = _read_structure_text(values, row)
     return RawRecord(material_id, kind, text, source_record, provenance, tuple(notes))
+
+
+def read_evidence(row: Mapping[str, Any], settings: SourceSettings, notes: list[str]) -> Provenance:
+    """Read what a row says of its crystal besides its structure and where it is from.
+
+    Parameters
+    ----------
+    row : mapping
+        Values by column.
+    settings : SourceSettings
+        Which column means what.
+    notes : list of str
+        What cannot be used is added.
+
+    Returns
+    -------
+    Provenance
+        Energy above the hull, band gap, magnetic ordering, numbers in databases, and whether the
+        crystal was observed: the latest of the statements of the row.
+    """
+    values = {meaning: _read_value(row, meaning, settings) for meaning in (*_SAID, *_EVIDENCE)}
+    seen = choose_observation(_read_observations(values, settings, notes))
+    return Provenance(
+        energy_above_hull=_read_number("energy_above_hull", values, notes),
+        band_gap=_read_number("band_gap", values, notes),
+        observed=seen.observed,
+        observed_source=seen.source,
+        magnetic_ordering=_read_text_value(values["magnetic_ordering"]),
+        icsd_id=read_identifiers(values["icsd_id"]),
+        cod_id=read_identifiers(values["cod_id"]),
+    )
 
 
 def is_structure(value: object) -> bool:
@@ -260,24 +316,51 @@ def _dump_value(value: object) -> str:
         raise explain_parser_error(error) from error
 
 
-def _read_provenance(
-    values: Mapping[Meaning, Any], settings: SourceSettings, notes: list[str]
+def _add_origin(
+    evidence: Provenance, values: Mapping[Meaning, Any], settings: SourceSettings
 ) -> Provenance:
-    """What the row says, else what the user says of the whole source."""
-    said = {m: _read_text_value(values[m]) or getattr(settings, m) for m in _SAID}
+    """Add where the row is from: what it says itself, else what the user says of the source."""
+    said = _read_said(values, settings)
     database_id = _read_text_value(values["id"])
     url = _read_text_value(values["url"])
     if url is None and settings.url and database_id:
         url = settings.url.replace("{id}", database_id)
-    return Provenance(
+    return replace(
+        evidence,
         **said,
         database_id=database_id,
         url=url,
-        energy_above_hull=_read_number("energy_above_hull", values, notes),
-        band_gap=_read_number("band_gap", values, notes),
         space_group_stated=parse_space_group(values["space_group"]),
         cell_origin=settings.cell_origin,
     )
+
+
+def _read_said(values: Mapping[Meaning, Any], settings: SourceSettings) -> dict[str, Any]:
+    """What the row says of its database, else the user."""
+    return {m: _read_text_value(values[m]) or getattr(settings, m) for m in _SAID}
+
+
+def _read_observations(
+    values: Mapping[Meaning, Any], settings: SourceSettings, notes: list[str]
+) -> list[Observation]:
+    """What the columns ``observed`` and ``theoretical`` state, each with its source."""
+    said = _read_said(values, settings)
+    database = name_source(said["database"], said["database_version"])
+    source = _read_text_value(values["observed_source"]) or settings.observed_source or database
+    observed, theoretical = (_read_flag(m, values, notes) for m in ("observed", "theoretical"))
+    return [
+        Observation(observed, source),
+        Observation(None if theoretical is None else not theoretical, database),
+    ]
+
+
+def _read_flag(meaning: Meaning, values: Mapping[Meaning, Any], notes: list[str]) -> bool | None:
+    """Yes or no of a cell. What cannot be used costs no crystal."""
+    try:
+        return parse_flag(values[meaning])
+    except ValueError as error:
+        notes.append(f"{meaning} is not used: {error}")
+        return None
 
 
 def _read_number(meaning: Meaning, values: Mapping[Meaning, Any], notes: list[str]) -> float | None:

@@ -28,6 +28,9 @@ _SUMMARY_FIELDS: Final = (
     "symmetry",
     "energy_above_hull",
     "band_gap",
+    "theoretical",
+    "ordering",
+    "database_IDs",
     "builder_meta",
 )
 _PHONON_FIELDS: Final = (
@@ -218,13 +221,18 @@ def _make_entry(document: Mapping[str, Any], charged: Mapping[str, Any]) -> dict
     """Record of a material."""
     built = document.get("builder_meta") or {}
     licence = built.get("license")
-    name = document.get("material_id")
+    name, ordering = document.get("material_id"), document.get("ordering")
+    numbers = document.get("database_IDs") or {}
     return {
         "material_id": name,
         "structure": document.get("structure"),
         "space_group_number": (document.get("symmetry") or {}).get("number"),
         "energy_above_hull": document.get("energy_above_hull"),
         "band_gap": document.get("band_gap"),
+        "theoretical": document.get("theoretical"),
+        "magnetic_ordering": None if ordering == "Unknown" else ordering,
+        "icsd_id": numbers.get("icsd"),
+        "cod_id": numbers.get("cod"),
         "database_version": built.get("database_version"),
         "licence": _LICENCES.get(str(licence), licence),
         "url": f"https://next-gen.materialsproject.org/materials/{name}",

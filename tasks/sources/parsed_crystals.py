@@ -1,11 +1,12 @@
 """What a parser makes of the text of a record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ase import Atoms
 from numpy.typing import ArrayLike
 
 from tasks.crystals.masses import set_special_masses
+from tasks.crystals.records import Provenance
 from tasks.failures import RemediableError
 
 
@@ -25,6 +26,8 @@ class ParsedCrystal:
         Number that the text states.
     measured : bool
         Whether it names the experiment that gave the crystal.
+    evidence : Provenance
+        What it says of hull, gap and observation, and its numbers in databases.
     """
 
     atoms: Atoms
@@ -32,6 +35,7 @@ class ParsedCrystal:
     notes: tuple[str, ...] = ()
     space_group: int | None = None
     measured: bool = False
+    evidence: Provenance = field(default_factory=Provenance)
 
 
 def require_few_atoms(n_atoms: int, max_atoms: int) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +25,7 @@ from tasks.sources.documents import (
     is_hidden,
     open_document,
 )
+from tasks.sources.evidence import Observation, choose_observation
 from tasks.sources.number_lists import parse_mapping
 from tasks.sources.parsed_crystals import ParsedCrystal, require_few_atoms
 from tasks.sources.poscar import cut_poscar, parse_poscar
@@ -154,10 +155,18 @@ def _add_text_provenance(said: Provenance, found: ParsedCrystal) -> Provenance:
     if origin is None and (said.functional or found.measured):
         origin = "computed" if said.functional else "measured"
     return replace(
-        said,
+        _add_evidence(said, found.evidence),
         space_group_stated=found.space_group if group is None else group,
         cell_origin=origin,
     )
+
+
+def _add_evidence(said: Provenance, told: Provenance) -> Provenance:
+    """Provenance with what the text alone tells; of two observations the later one."""
+    missing = {n: value for n, value in asdict(told).items() if getattr(said, n) is None}
+    statements = [Observation(p.observed, p.observed_source) for p in (said, told)]
+    seen = choose_observation(statements)
+    return replace(said, **missing | {"observed": seen.observed, "observed_source": seen.source})
 
 
 def list_source_files(source: Path) -> list[Path]:

@@ -27,6 +27,12 @@ Meaning = Literal[
     "functional",
     "energy_above_hull",
     "band_gap",
+    "observed",
+    "observed_source",
+    "theoretical",
+    "magnetic_ordering",
+    "icsd_id",
+    "cod_id",
     "space_group",
     "born_charges",
     "dielectric_tensor",
@@ -46,6 +52,9 @@ class SourceSettings(BaseModel):
         None,
         description="whether cells are measured or computed; by default computed if the record "
         "names a functional, measured if a CIF names an experiment",
+    )
+    observed_source: str | None = Field(
+        None, description="who says what the column `observed` holds, such as ICSD, 2020"
     )
     url: str | None = Field(
         None, description="page of a structure; {id} stands for its name in the database"

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import Final
 
 import ase.io
+import numpy as np
 from ase import Atoms
 
 from tasks.crystals.dielectric import DIELECTRIC_TENSOR
@@ -15,6 +16,7 @@ from tasks.crystals.masses import HEAVY_HYDROGEN, find_number_and_mass, set_mass
 from tasks.crystals.records import make_safe_id
 from tasks.failures import Failure, RemediableError
 from tasks.sources.documents import Document, read_line
+from tasks.sources.mappings import read_evidence
 from tasks.sources.parsed_crystals import ParsedCrystal, require_few_atoms, take_masses
 from tasks.sources.records import RawRecord, make_read_failure
 from tasks.sources.settings import DEFAULT_MAX_ATOMS, SourceSettings
@@ -162,8 +164,15 @@ def parse_xyz(text: str, max_atoms: int = DEFAULT_MAX_ATOMS) -> ParsedCrystal:
     if atoms.calc is not None and DIELECTRIC_TENSOR in atoms.calc.results:
         atoms.info[DIELECTRIC_TENSOR] = atoms.calc.results[DIELECTRIC_TENSOR]
     name, group = atoms.info.get("material_id"), atoms.info.get("space_group_number")
+    told = list(notes)
+    info = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in atoms.info.items()}
+    evidence = read_evidence(info, SourceSettings(), told)
     return ParsedCrystal(
-        atoms, None if name is None else str(name), notes, parse_space_group(group)
+        atoms,
+        None if name is None else str(name),
+        tuple(told),
+        parse_space_group(group),
+        evidence=evidence,
     )
 
 

@@ -105,6 +105,27 @@ _PROVENANCE = (
         'Whether its cell is "measured" or "computed"; empty where nothing says so.',
         nullable=True,
     ),
+    declare_flag(
+        "observed",
+        "Whether the crystal was observed, by what its source states; empty where nothing is.",
+        nullable=True,
+    ),
+    declare_text(
+        "observed_source",
+        "Who states it, with the year: a no means that the crystal was not known there then.",
+        nullable=True,
+    ),
+    declare_text(
+        "magnetic_ordering",
+        "Magnetic ordering in its database, such as NM, FM, FiM, AFM; none of the potential.",
+        nullable=True,
+    ),
+    declare_text("icsd_id", "Numbers in the ICSD, with commas between several.", nullable=True),
+    declare_text(
+        "cod_id",
+        "Numbers in the Crystallography Open Database, with commas between several.",
+        nullable=True,
+    ),
 )
 _CURATION = (
     declare_texts(

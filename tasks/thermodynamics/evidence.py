@@ -98,9 +98,7 @@ def assess_stability(
         For another potential than that of the hull, and for elements of which it has no phase.
     """
     hull = hull or load_hull()
-    if checkpoint_digest != hull.checkpoint_digest:
-        message = f"energies of another potential than {hull.potential}"
-        raise RemediableError(message, f"relax the crystal with {hull.potential}")
+    _require_potential(checkpoint_digest, hull)
     elements = frozenset(atoms.symbols)
     phases = hull.gather(elements)
     if missing := phases.list_missing(elements):
@@ -111,6 +109,13 @@ def assess_stability(
 
     corrected = energy + compute_correction(atoms)
     return phases.find_stability(atoms.get_chemical_formula(), corrected)
+
+
+def _require_potential(checkpoint_digest: str | None, hull: Hull) -> None:
+    """Refuse energies that cannot be compared with those of a hull."""
+    if checkpoint_digest != hull.checkpoint_digest:
+        message = f"energies of another potential than {hull.potential}"
+        raise RemediableError(message, f"relax the crystal with {hull.potential}")
 
 
 def make_hull_columns(stated: float | None, relaxed: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -133,6 +138,7 @@ def make_hull_columns(stated: float | None, relaxed: Mapping[str, Any] | None) -
     if relaxed is None or relaxed["energy"] is None:
         return {"hull_reason": "not relaxed by a potential"}
     try:
+        _require_potential(relaxed["checkpoint_digest"], load_hull())
         found = assess_stability(
             read_atoms(relaxed), relaxed["energy"], relaxed["checkpoint_digest"]
         )

@@ -311,6 +311,7 @@ function flags(change: Change, shows: ((query: Query) => void)[]): HTMLElement {
       row("reliable", "reliable"),
       row("shortlisted", "shortlist"),
       row("nac", "NAC"),
+      row("observed", "observed"),
     ),
   );
 }

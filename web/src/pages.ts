@@ -748,6 +748,8 @@ function provenance(site: Site, material: Material): HTMLElement {
         ["Database", value(row.database)],
         ["Licence of the structure", value(row.licence)],
         ["Page", link],
+        ["ICSD", numbers(row.icsd_id, "https://icsd.fiz-karlsruhe.de/linkicsd.xhtml?coll_code=")],
+        ["COD", numbers(row.cod_id, "https://www.crystallography.net/cod/", ".html")],
         ["Run", value(row.run_id)],
         ["Started", value(from.started_at)],
         ["Digest of the structure", h("span", { class: "code" }, value(row.structure_hash))],
@@ -762,6 +764,13 @@ function provenance(site: Site, material: Material): HTMLElement {
       h("p", { class: "hint" }, site.title, ", chiralscreen ", site.version),
     ),
   );
+}
+
+// Links to the entries of another database.
+function numbers(cell: unknown, start: string, end = ""): HTMLElement | string {
+  if (typeof cell !== "string") return value(cell);
+  const links = cell.split(", ").map((number) => h("a", { href: start + number + end, rel: "noreferrer" }, number));
+  return h("span", {}, ...links.flatMap((link, i) => (i ? [", ", link] : [link])));
 }
 
 function everything(site: Site, material: Material): HTMLElement {

@@ -19,7 +19,7 @@ export interface Query {
 }
 
 export const CHOICES = ["chirality_class", "helicity_wave", "point_group", "outcome", "potential", "hand", "database"];
-export const FLAGS = ["stable", "reliable", "nac", "shortlisted", "significant", "symmetry_changed"];
+export const FLAGS = ["stable", "reliable", "nac", "shortlisted", "significant", "symmetry_changed", "observed"];
 
 export function emptyQuery(): Query {
   return {

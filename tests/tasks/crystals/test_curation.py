@@ -177,12 +177,14 @@ def test_charges_balance_where_chemistry_says_so(formula, expected):
         ({"elements": ("Zn", "O")}, "element: S"),
         ({"min_distance": 3.0}, "distance: atoms are 2.34"),
         ({"max_energy_above_hull": 0.1}, "energy: 0.300"),
+        ({"observed_only": True}, "observed: not observed (ICSD, 2020)"),
         ({"charge_balance": "uniform"}, "charge"),
     ],
 )
 def test_each_filter_tells_its_reason(values, word):
     row = {"chirality_class": "III", "charge_balance": "none"}
-    zincblende, said = bulk("ZnS", "zincblende", a=5.41), Provenance(energy_above_hull=0.3)
+    zincblende = bulk("ZnS", "zincblende", a=5.41)
+    said = Provenance(energy_above_hull=0.3, observed=False, observed_source="ICSD, 2020")
     options = {"include_centrosymmetric": False}
     found = find_skip_reason(row, zincblende, said, CurationSettings(**values), **options)
     assert found.startswith(word)
@@ -194,6 +196,16 @@ def test_an_unknown_energy_is_no_reason_to_skip():
     row["charge_balance"] = "uniform"
     options = {"include_centrosymmetric": False}
     assert find_skip_reason(row, bulk("Si"), Provenance(), settings, **options) is None
+
+
+def test_only_crystals_that_are_known_to_be_observed_pass_where_these_are_wanted():
+    settings = CurationSettings(observed_only=True)
+    row = {"chirality_class": "II", "charge_balance": "uniform"}
+    options = {"include_centrosymmetric": False}
+    seen = Provenance(observed=True, observed_source="COD, 1967")
+    assert find_skip_reason(row, bulk("Si"), seen, settings, **options) is None
+    reason = find_skip_reason(row, bulk("Si"), Provenance(), settings, **options)
+    assert reason == "observed: not known whether it was made"
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,22 @@ def test_ranking_tells_the_distance_from_the_hull(dataset):
     assert "hull" not in rank_materials(unknown)["reasons"].iloc[0]
 
 
+def test_ranking_tells_whether_a_crystal_was_observed(dataset):
+    table = read_catalog(dataset.root, "chirality")
+    best = rank_materials(table)["material_id"].iloc[0]
+    seen = table.assign(observed=True, observed_source="ICSD, 2020")
+    assert "; observed (ICSD, 2020)" in rank_materials(seen)["reasons"].iloc[0]
+    others = seen["material_id"] != best
+    partly = seen.assign(observed=seen["observed"].astype(object).where(others, None))
+    assert "; not known whether it was made" in rank_materials(partly)["reasons"].iloc[0]
+    # Said of no crystal of a catalogue that knows it of none, an older one for example.
+    older = table.drop(columns=["observed", "observed_source"])
+    for unknown in (table.assign(observed=None, observed_source=None), older):
+        told = rank_materials(unknown)["reasons"].iloc[0]
+        assert "observed" not in told
+        assert "made" not in told
+
+
 def test_ranking_tells_the_circular_splitting_and_nothing_where_there_is_none(dataset):
     table = read_catalog(dataset.root, "chirality")
     sizes = {1: [0.1, -0.7], 2: [], 3: None}

@@ -41,6 +41,9 @@ def summary_of(name):
         "symmetry": {"crystal_system": "Cubic", "symbol": "F-43m", "number": 216},
         "energy_above_hull": 0.01,
         "band_gap": 2.5,
+        "theoretical": name == "mp-10695",
+        "ordering": "NM" if name == "mp-149" else "Unknown",
+        "database_IDs": {"icsd": ["icsd-51688", "icsd-60389"], "pf": ["pf-1"]},
         "builder_meta": {"database_version": "2025.09.25", "license": "BY-C"},
     }
 
@@ -137,6 +140,12 @@ def test_pages_become_a_source_with_what_is_known_of_each_material(serve, tmp_pa
     said = records["mp-149"].provenance
     assert (said.database, said.database_version) == ("Materials Project", "2025.09.25")
     assert (said.energy_above_hull, said.band_gap, said.space_group_stated) == (0.01, 2.5, 216)
+    assert (said.observed, said.observed_source) == (True, "Materials Project, 2025.09.25")
+    assert (said.magnetic_ordering, said.icsd_id, said.cod_id) == ("NM", "51688, 60389", None)
+    other = records["mp-10695"].provenance
+    assert (other.observed, other.magnetic_ordering) == (False, None)
+    fields = parse_qs(urlsplit(Api.asked[0]).query)["_fields"][0].split(",")
+    assert {"theoretical", "ordering", "database_IDs"} <= set(fields)
     assert said.licence == "CC-BY-4.0"
     assert said.url == "https://next-gen.materialsproject.org/materials/mp-149"
     assert parse_qs(urlsplit(Api.asked[0]).query)["elements"] == ["S"]
