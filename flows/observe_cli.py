@@ -173,7 +173,7 @@ def observe(
     with print_errors():
         from tasks.observables.rows import Conditions
         from tasks.observables.scattering import Probe
-        from tasks.results.stored_crystals import read_material_phonon, read_screened_material
+        from tasks.results.stored_crystals import read_screened_material, read_stored_phonon
         from tasks.storage import open_tables
 
         if probe not in set(Probe):
@@ -194,8 +194,8 @@ def observe(
             conductivity=conductivity,
         )
         tables = open_tables(require_results(folder))
-        crystals = {name: read_material_phonon(tables, name) for name in material_ids}
-        stable = {name: read_screened_material(tables, name)["stable"] for name in material_ids}
+        rows_of = {name: read_screened_material(tables, name) for name in material_ids}
+        crystals = {name: read_stored_phonon(tables, row) for name, row in rows_of.items()}
         found, left_out = _compute_rows(crystals, kinds, conditions)
         for (name, kind), rows in found.items():
             _print_rows(name, kind, rows, UNITS[unit])
@@ -203,7 +203,7 @@ def observe(
             _write_files(output, found)
             if figures:
                 _draw(output, crystals, found, conditions, UNITS[unit])
-    for name in (name for name, is_stable in stable.items() if is_stable is False):
+    for name in (name for name, row in rows_of.items() if row["stable"] is False):
         errors.print(f"{name} is unstable: its imaginary modes are left out", soft_wrap=False)
         errors.print("what to do: choose another crystal, or another potential for this one")
     for (name, text, remedy), names in left_out.items():
@@ -218,11 +218,10 @@ def _compute_rows(
     crystals: Mapping[str, "Phonopy"], kinds: Sequence[str] | None, conditions: "Conditions"
 ) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], dict[tuple[str, str, str], list[str]]]:
     """Rows by material and kind; kinds left out by material, reason and remedy."""
-    from tasks.observables.rows import tabulate_observable
+    from tasks.observables.rows import require_kind, tabulate_observable
 
     for kind in kinds or ():
-        if kind not in OBSERVABLES:
-            raise RemediableError(f"there is no observable {kind!r}", f"choose of {_KINDS}")
+        require_kind(kind)
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     left_out: dict[tuple[str, str, str], list[str]] = {}
     for name, phonon in crystals.items():

@@ -9,8 +9,12 @@ from tasks.chirality.settings import ChiralitySettings
 from tasks.crystals.rows import Row
 from tasks.figures.labels import format_formula_tex, format_space_group_tex
 from tasks.results.catalogue import read_run_settings
-from tasks.results.stored_crystals import read_screened_material, read_stored_phonon
-from tasks.storage import Dataset, TableSource
+from tasks.results.stored_crystals import (
+    has_force_constants,
+    read_screened_material,
+    read_stored_phonon,
+)
+from tasks.storage import TableSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +44,8 @@ class MaterialData:
 
     @cached_property
     def has_phonon(self) -> bool:
-        """Whether its force constants are stored; a dataset without them is damaged."""
-        key = self.row["phonon_key"]
-        return isinstance(self.tables, Dataset) or bool(
-            self.tables.read("force_constants", keys=[key], columns=["key"]).num_rows
-        )
+        """Whether its force constants are stored."""
+        return has_force_constants(self.tables, self.row["phonon_key"])
 
     @property
     def settings(self) -> ChiralitySettings:

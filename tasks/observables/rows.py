@@ -96,14 +96,19 @@ def tabulate_observable(phonon: Phonopy, kind: str, conditions: Conditions) -> R
     RemediableError
         Where charges or a refractive index are needed and not known, or for an unknown kind.
     """
-    if kind not in _TABULATORS:
-        known = ", ".join(_TABULATORS)
-        raise RemediableError(f"there is no observable {kind!r}", f"choose of {known}")
+    require_kind(kind)
     if kind in NEED_CHARGES and phonon.nac_params is None:
         message = "this takes Born charges, and the crystal was analysed without"
         remedy = "a metal has none; else analyse it with --nac predicted, or give a BORN file"
         raise RemediableError(message, remedy)
     return _TABULATORS[kind](phonon, conditions)
+
+
+def require_kind(kind: str) -> None:
+    """Refuse a name of no observable, with a `RemediableError` that lists them."""
+    if kind not in _TABULATORS:
+        known = ", ".join(_TABULATORS)
+        raise RemediableError(f"there is no observable {kind!r}", f"choose of {known}")
 
 
 def choose_line(phonon: Phonopy, conditions: Conditions, n_points: int = _N_LINE) -> FloatArray:

@@ -60,13 +60,13 @@ def export_material(tables: TableSource, material_id: str, folder: Path) -> list
         `tasks.phonons.phonopy_files` reads; and ``<id>-interpolated.yaml`` with those that obey
         the sum rules, in a supercell twice as long, and with the Born charges that were used,
         predicted ones included, from which phonopy obtains the frequencies of the catalogue at
-        all q-points. The crystal alone, of tables that hold no force constants.
+        all q-points. The crystal alone where no force constants are stored.
 
     Raises
     ------
     RemediableError
-        When there is no such material, or no force constants of it in a dataset, or not even its
-        crystal in the tables.
+        When there is no such material, or it was not computed to its end in a dataset, or not even
+        its crystal is in the tables.
     """
     row = read_material(tables.root, material_id)
     key = row["phonon_key"] if row else None
@@ -74,7 +74,7 @@ def export_material(tables: TableSource, material_id: str, folder: Path) -> list
     start = folder / make_safe_id(material_id)
     if row and found:
         return _write_force_constants(found[0], row, start)
-    if row and isinstance(tables, TableFolder):
+    if row and (row["outcome"] == "screened" or isinstance(tables, TableFolder)):
         return [_write_crystal(read_crystal(tables, "relaxations", row), start)]
     message = f"{tables.root} has no force constants of {material_id!r}"
     raise RemediableError(message, "`chiralscreen status` says what happened to it")

@@ -15,7 +15,7 @@ from tasks.phonons.rows import interpolate_row
 from tasks.phonons.sum_rules import SumRules
 from tasks.results.catalogue import read_catalog, read_material
 from tasks.sources import make_safe_id
-from tasks.storage import Dataset, TableSource
+from tasks.storage import TableSource
 from tasks.tables.declarations import PLANNED_KEYS
 
 
@@ -39,7 +39,7 @@ def read_interpolation(tables: TableSource, row: Row) -> SumRules:
     RemediableError
         When there are no such force constants.
     """
-    constants = read_force_constants(tables, row["phonon_key"])
+    constants = read_force_constants(tables, row)
     return interpolate_row(restore_charges(constants, row))
 
 
@@ -117,24 +117,23 @@ def read_material_phonon(tables: TableSource, material_id: str) -> Phonopy:
     RemediableError
         When there is no such material, or no force constants of it.
     """
-    row = read_screened_material(tables, material_id)
-    key = row["phonon_key"]
-    if not isinstance(tables, Dataset) and not tables.read("force_constants", keys=[key]).num_rows:
-        message = f"force constants of {material_id!r} are not stored in {tables.root}"
-        remedy = describe_computation(tables.root, material_id, row["potential"])
-        raise RemediableError(message, remedy)
-    return read_stored_phonon(tables, row)
+    return read_stored_phonon(tables, read_screened_material(tables, material_id))
 
 
-def read_force_constants(tables: TableSource, phonon_key: str) -> Row:
+def has_force_constants(tables: TableSource, phonon_key: str) -> bool:
+    """Whether force constants are stored; released tables have none, nor what goes on from them."""
+    return bool(tables.read("force_constants", keys=[phonon_key], columns=["key"]).num_rows)
+
+
+def read_force_constants(tables: TableSource, row: Row) -> Row:
     """Force constants of a screened crystal.
 
     Parameters
     ----------
     tables : Dataset or TableFolder
         Where results are.
-    phonon_key : str
-        Their key.
+    row : mapping
+        Row of the catalogue ``chirality``.
 
     Returns
     -------
@@ -146,14 +145,12 @@ def read_force_constants(tables: TableSource, phonon_key: str) -> Row:
     RemediableError
         When there is no such row, as in a released catalogue; says how to get them.
     """
-    rows: list[Row] = tables.read("force_constants", keys=[phonon_key]).to_pylist()
-    if rows:
-        return rows[0]
-    if isinstance(tables, Dataset):
-        message = f"the dataset has no force constants of key {phonon_key!r}"
-        raise RemediableError(message, "see `chiralscreen verify` for damaged files")
-    message = f"its force constants are not stored in {tables.root}"
-    raise RemediableError(message, describe_computation(tables.root))
+    found: list[Row] = tables.read("force_constants", keys=[row["phonon_key"]]).to_pylist()
+    if found:
+        return found[0]
+    name = row["material_id"]
+    message = f"{name!r}: its force constants are not stored in {tables.root}"
+    raise RemediableError(message, describe_computation(tables.root, name, row.get("potential")))
 
 
 def describe_computation(folder: Path, material_id: str = "NAME", potential: object = None) -> str:

@@ -93,6 +93,24 @@ def test_rows_and_keys_stay_and_one_is_new(continued, folder):
     assert new.loc["zno", "other_potential"] == new.loc["se", "other_potential"] == OTHER
 
 
+def test_a_crystal_without_force_constants_is_told_so_and_not_called_damaged(continued, tmp_path):
+    """Of a released crystal there is what was released; all else of the new one."""
+    for words in (("plot", "--kind", "thermal"), ("observe",)):
+        result = told(words[0], continued, "zno", *words[1:])
+        assert result.returncode == 2
+        assert "are not stored" in " ".join(result.stderr.split())
+        assert "chiralscreen show zno.cif" in " ".join(result.stderr.split())
+    result = told("plot", continued, "zno", "--format", "png", "-o", tmp_path / "old")
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["zno-tensor.png"]
+    for name, files in (("zno", {"zno.cif"}), ("se", {"se.cif", "se-phonopy.yaml"})):
+        result = told("export", continued, name, "-o", tmp_path / "export")
+        assert result.returncode == 0, result.stderr
+        assert files <= {path.name for path in (tmp_path / "export").iterdir()}
+    result = told("report", continued, "-o", tmp_path / "report.html")
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_release_grows_without_a_change_of_its_files(continued, folder):
     grown = folder / "released" / "growing" / "0001"
     assert pd.read_parquet(grown / "chirality.parquet")["material_id"].tolist() == ["se"]
