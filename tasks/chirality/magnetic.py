@@ -25,7 +25,7 @@ from tasks.chirality.tensor import (
     compute_thermal_response,
 )
 from tasks.chirality.velocity import METRE_PER_SECOND, compute_axial_elements
-from tasks.phonons.fourier import HarmonicCrystal
+from tasks.phonons.fourier import HarmonicCrystal, require_charges
 from tasks.tolerances import FREQUENCY_CUTOFF
 
 _ELECTRON_MASS = physical_constants["electron mass in u"][0]
@@ -56,10 +56,7 @@ def compute_gyromagnetic_tensors(phonon: HarmonicCrystal) -> FloatArray:
     Juraschek & Spaldin, Phys. Rev. Materials 3, 064405 (2019), for isotropic charges; see the
     module's head for the tensor.
     """
-    if phonon.nac_params is None:
-        message = "the magnetic moment needs Born charges: set nac_params of the phonopy object"
-        raise ValueError(message)
-    born = np.asarray(phonon.nac_params["born"])
+    born = np.asarray(require_charges(phonon, "the magnetic moment")["born"])
     trace = np.trace(born, axis1=1, axis2=2)[:, None, None]
     ratio = _ELECTRON_MASS / phonon.primitive.masses[:, None, None]
     return np.asarray(ratio * (trace * np.eye(3) - born.swapaxes(1, 2)) / 2)

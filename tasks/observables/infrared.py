@@ -20,7 +20,7 @@ quadrupoles) is left out.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,13 +30,14 @@ from tasks.chirality.axes import ComplexArray, FloatArray, IntArray
 from tasks.chirality.degeneracy import find_degenerate_sets
 from tasks.chirality.modes import Modes, compute_modes
 from tasks.chirality.statistics import find_translations
-from tasks.phonons.fourier import HarmonicCrystal
+from tasks.phonons.fourier import HarmonicCrystal, require_charges
 from tasks.tolerances import DEGENERACY, FREQUENCY_CUTOFF
 
 # 1/Å with 2 pi; R is the slope at zero, and there p(k) is linear to rounding.
 _PROBE = 1e-3
 # Oscillators below this share of the static response are forbidden ones.
 _SILENT = 1e-7
+_ABSORPTION: Final = "infrared absorption"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +169,7 @@ def compute_infrared_response(
     ValueError
         Without Born charges.
     """
-    charges = require_charges(phonon)
+    charges = require_charges(phonon, _ABSORPTION)
     modes = compute_modes(phonon, np.zeros(3))
     kept = _select_optical(modes, phonon.primitive.masses)
     frequencies = modes.frequencies[0, kept]
@@ -226,7 +227,7 @@ def compute_dichroism(
     ValueError
         Without Born charges.
     """
-    require_charges(phonon)
+    require_charges(phonon, _ABSORPTION)
     n = np.asarray(direction, dtype=np.float64) / np.linalg.norm(direction)
     along = phonon.primitive.cell @ n
     gamma = compute_modes(phonon, np.zeros(3), nac_direction=along)
@@ -268,7 +269,7 @@ def compute_mode_charges(phonon: HarmonicCrystal, modes: Modes) -> ComplexArray:
     ndarray, shape (nq, nb, 3), complex
         p = sum_k Z_k e_k / sqrt(M_k), in e/u^(1/2).
     """
-    born = np.asarray(require_charges(phonon)["born"])
+    born = np.asarray(require_charges(phonon, _ABSORPTION)["born"])
     weights = born / np.sqrt(phonon.primitive.masses)[:, None, None]
     n_q, n_rows, n_bands = modes.eigenvectors.shape
     vectors = modes.eigenvectors.reshape(n_q, n_rows // 3, 3, n_bands)
@@ -292,30 +293,6 @@ def make_circular_fields(direction: FloatArray) -> ComplexArray:
     first /= np.linalg.norm(first)
     left = (first + 1j * np.cross(direction, first)) / np.sqrt(2)
     return np.stack([left, left.conj()])
-
-
-def require_charges(phonon: HarmonicCrystal) -> dict[str, Any]:
-    """Born charges and dielectric tensor of a crystal.
-
-    Parameters
-    ----------
-    phonon : phonopy.Phonopy or Interpolation
-        Any.
-
-    Returns
-    -------
-    dict
-        As phonopy has them.
-
-    Raises
-    ------
-    ValueError
-        Without Born charges.
-    """
-    if phonon.nac_params is None:
-        message = "infrared light acts on Born charges: set nac_params of the phonopy object"
-        raise ValueError(message)
-    return dict(phonon.nac_params)
 
 
 def _select_optical(modes: Modes, masses: FloatArray) -> IntArray:

@@ -463,3 +463,29 @@ def _make_slices(matrices: ComplexArray) -> list[slice]:
     """Slices of at most `_CHUNK_BYTES`."""
     step = max(1, _CHUNK_BYTES // (matrices[:1].nbytes or 1))
     return [slice(start, start + step) for start in range(0, len(matrices), step)]
+
+
+def require_charges(phonon: HarmonicCrystal, what: str) -> Mapping[str, Any]:
+    """Born charges and dielectric tensor of a crystal.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy or Interpolation
+        Any.
+    what : str
+        What needs them, for the message.
+
+    Returns
+    -------
+    mapping
+        As phonopy has them.
+
+    Raises
+    ------
+    ValueError
+        Without Born charges.
+    """
+    if phonon.nac_params is None:
+        raise ValueError(f"{what} needs Born charges: set nac_params of the phonopy object")
+    charges: Mapping[str, Any] = phonon.nac_params
+    return charges

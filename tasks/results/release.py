@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from tasks.failures import RemediableError
-from tasks.folders import MATERIALS, SECOND_OPINION
+from tasks.folders import MATERIALS, SECOND_OPINION, get_table_file
 from tasks.results.agreement import commit_agreement, compare_datasets
 from tasks.results.building import build_catalog
 from tasks.results.catalogue import UNNAMED, rank_materials, read_catalog
@@ -204,7 +204,9 @@ def _compare_second_opinions(dataset: Dataset) -> list[Dataset]:
 
 def _list_done(dataset: Dataset) -> set[str]:
     """Materials that a run took up, whatever became of them."""
-    table = pq.read_table(_get_file(dataset, MATERIALS), columns=["material_id", "outcome"])
+    table = pq.read_table(
+        get_table_file(dataset.root, MATERIALS), columns=["material_id", "outcome"]
+    )
     taken = pc.is_in(table["outcome"], pa.array(["screened", "failed"]))
     return set(table.filter(taken)["material_id"].to_pylist())
 
@@ -250,7 +252,7 @@ def _read_frozen(folder: Path) -> dict[str, Any]:
 def _write_tables(dataset: Dataset, target: Path, chosen: set[str]) -> None:
     """Write the tables of some materials."""
     for name, left_out in _LEFT_OUT.items():
-        table = pq.read_table(_get_file(dataset, name)).drop_columns(list(left_out))
+        table = pq.read_table(get_table_file(dataset.root, name)).drop_columns(list(left_out))
         if "material_id" in table.column_names:
             table = table.filter(pc.is_in(table["material_id"], pa.array(sorted(chosen))))
         _write(table, target / f"{name}.parquet")
@@ -306,13 +308,9 @@ _RANKING: Final = frozenset(
 def _select_named_modes(dataset: Dataset, materials: Sequence[str]) -> pa.Table:
     """Modes at the named q-points of some materials."""
     chosen = pc.field("material_id").isin(materials)
-    table = pq.read_table(_get_file(dataset, "modes"), filters=chosen)
+    table = pq.read_table(get_table_file(dataset.root, "modes"), filters=chosen)
     named = pc.invert(pc.is_in(table["q_label"], pa.array(UNNAMED)))
     return table.filter(named).drop_columns(["segment", "path_distance"])
-
-
-def _get_file(dataset: Dataset, table: str) -> Path:
-    return dataset.root / "catalog" / f"{table}.parquet"
 
 
 def _write(table: pa.Table, path: Path) -> None:

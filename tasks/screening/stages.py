@@ -54,7 +54,7 @@ from tasks.screening.planning import STAGE_NAMES, WorkItem
 from tasks.screening.settings import ScreenSettings
 from tasks.storage import Dataset
 from tasks.symmetry import classify_space_group, find_dataset, find_space_group_number
-from tasks.thermodynamics.evidence import assess_stability
+from tasks.thermodynamics.evidence import assess_stability, find_hull
 from tasks.tolerances import AS_GIVEN, AS_MADE, LISTED, LOOSE
 
 # The space group of a relaxed crystal is told at each of these tolerances (Å).
@@ -402,7 +402,7 @@ def _find_hull_problem(
     if limit is None or task.row["energy_above_hull"] is not None:
         return None
     try:
-        found = assess_stability(result.atoms, result.energy, potential.card.digest)
+        found = assess_stability(result.atoms, result.energy, find_hull(potential.card.digest))
     except RemediableError:
         return None
     if found.energy_above_hull <= limit:

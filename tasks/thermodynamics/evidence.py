@@ -71,9 +71,32 @@ def load_hull() -> Hull:
     return Hull.read(VERTICES)
 
 
-def assess_stability(
-    atoms: Atoms, energy: float, checkpoint_digest: str | None, hull: Hull | None = None
-) -> Stability:
+def find_hull(checkpoint_digest: str | None) -> Hull:
+    """The hull of energies of one potential.
+
+    Parameters
+    ----------
+    checkpoint_digest : str or None
+        Digest of the potential's parameters.
+
+    Returns
+    -------
+    Hull
+        That of the package.
+
+    Raises
+    ------
+    RemediableError
+        For another potential: energies of two cannot be compared.
+    """
+    hull = load_hull()
+    if checkpoint_digest != hull.checkpoint_digest:
+        message = f"energies of another potential than {hull.potential}"
+        raise RemediableError(message, f"relax the crystal with {hull.potential}")
+    return hull
+
+
+def assess_stability(atoms: Atoms, energy: float, hull: Hull) -> Stability:
     """Find where a relaxed crystal stands.
 
     Parameters
@@ -81,11 +104,9 @@ def assess_stability(
     atoms : ase.Atoms
         The crystal.
     energy : float
-        Its energy in eV per atom, as the potential gives it.
-    checkpoint_digest : str or None
-        Digest of the potential's parameters.
-    hull : Hull, optional
-        That of the package if left out.
+        Its energy in eV per atom, as the potential of the hull gives it.
+    hull : Hull
+        From `find_hull`.
 
     Returns
     -------
@@ -95,10 +116,8 @@ def assess_stability(
     Raises
     ------
     RemediableError
-        For another potential than that of the hull, and for elements of which it has no phase.
+        For elements of which the hull has no phase.
     """
-    hull = hull or load_hull()
-    _require_potential(checkpoint_digest, hull)
     elements = frozenset(atoms.symbols)
     phases = hull.gather(elements)
     if missing := phases.list_missing(elements):
@@ -109,13 +128,6 @@ def assess_stability(
 
     corrected = energy + compute_correction(atoms)
     return phases.find_stability(atoms.get_chemical_formula(), corrected)
-
-
-def _require_potential(checkpoint_digest: str | None, hull: Hull) -> None:
-    """Refuse energies that cannot be compared with those of a hull."""
-    if checkpoint_digest != hull.checkpoint_digest:
-        message = f"energies of another potential than {hull.potential}"
-        raise RemediableError(message, f"relax the crystal with {hull.potential}")
 
 
 def make_hull_columns(stated: float | None, relaxed: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -138,14 +150,12 @@ def make_hull_columns(stated: float | None, relaxed: Mapping[str, Any] | None) -
     if relaxed is None or relaxed["energy"] is None:
         return {"hull_reason": "not relaxed by a potential"}
     try:
-        _require_potential(relaxed["checkpoint_digest"], load_hull())
-        found = assess_stability(
-            read_atoms(relaxed), relaxed["energy"], relaxed["checkpoint_digest"]
-        )
+        hull = find_hull(relaxed["checkpoint_digest"])
+        found = assess_stability(read_atoms(relaxed), relaxed["energy"], hull)
     except RemediableError as error:
         return {"hull_reason": str(error)}
     return {
         "energy_above_hull": found.energy_above_hull,
-        "hull_source": load_hull().potential,
+        "hull_source": hull.potential,
         "competing_phases": list(found.competing_phases),
     }
