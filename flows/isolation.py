@@ -3,7 +3,6 @@
 import atexit
 import ctypes
 import multiprocessing
-import multiprocessing.util
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from flows.interruption import SHUTDOWN_STATE, block_terminal_signals
 from flows.memory import limit_memory, measure_memory
+from flows.temporary_folder import make_temporary_folder
 from tasks.failures import RemediableError
 
 Item = TypeVar("Item")
@@ -50,7 +50,7 @@ def start_server(*preload: str) -> None:
         Modules that it imports; those of the first call count.
     """
     _CONTEXT.set_forkserver_preload([__name__, *preload])
-    SHUTDOWN_STATE.folder = multiprocessing.util.get_temp_dir()
+    SHUTDOWN_STATE.folder = make_temporary_folder()
     of_run = {_RUN_AND_FOLDER: f"{os.getpid()} {SHUTDOWN_STATE.folder}"}
     with _set_environment(_ONE_THREAD | of_run), block_terminal_signals():
         forkserver.ensure_running()

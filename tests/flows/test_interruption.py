@@ -216,7 +216,7 @@ def test_a_run_killed_at_its_start_leaves_nothing_in_the_temporary_folder(tmp_pa
         server.suspend()
         program.kill()
         program.wait()
-        assert list(folder.glob("*/listener-*"))
+        assert list(folder.rglob("listener-*"))
         server.resume()
         eventually(lambda: not list(folder.iterdir()), 20)
 
