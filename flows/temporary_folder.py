@@ -1,12 +1,12 @@
 """The temporary folder of a run: where the sockets of its processes are."""
 
-import atexit
 import fcntl
 import multiprocessing.util
 import os
 import shutil
 import tempfile
 from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 _PREFIX = "chiralscreen-"
@@ -27,8 +27,9 @@ def make_temporary_folder() -> str:
     for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         _remove_unless_locked(left)
     folder = _make_locked_folder()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _let_sockets_be_in(folder)
+    # After the folder inside, which multiprocessing removes at -100 and wants to find.
+    Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=-200)
     return folder
 
 

@@ -20,24 +20,32 @@ def start(temporary: Path, *code: str) -> subprocess.Popen[str]:
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
 
 
+def finish(process: subprocess.Popen[str], said: str = "") -> str:
+    """Let a process end, which must not complain, and get what it has printed."""
+    printed, complaints = process.communicate(said, timeout=60)
+    assert complaints == ""
+    return printed.strip()
+
+
 def test_the_folder_of_a_killed_run_is_removed_by_the_next_one(tmp_path):
-    killed, _ = start(tmp_path, KILL).communicate(timeout=60)
-    assert [str(path) for path in tmp_path.iterdir()] == [killed.strip()]
-    assert start(tmp_path).wait(60) == 0
+    killed = finish(start(tmp_path, KILL))
+    assert [str(path) for path in tmp_path.iterdir()] == [killed]
+    assert finish(start(tmp_path)) != killed
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_of_a_living_run_stays(tmp_path):
     living = start(tmp_path, STAY)
     folder = Path(living.stdout.readline().strip())
-    assert start(tmp_path).wait(60) == 0
+    assert finish(start(tmp_path)) != str(folder)
     assert list(tmp_path.iterdir()) == [folder]
     assert list(folder.iterdir()), "the folder that multiprocessing makes"
-    living.communicate("\n", timeout=60)
+    finish(living, "\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -46,7 +54,7 @@ def test_what_a_stranger_has_put_there_is_not_followed(tmp_path):
     kept.mkdir()
     (tmp_path / "chiralscreen-link").symlink_to(kept)
     (tmp_path / "chiralscreen-file").write_text("no folder")
-    assert start(tmp_path).wait(60) == 0
+    assert finish(start(tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {
         "kept",
         "chiralscreen-link",
