@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--q-points", type=int, default=500, help="number of random q-points")
     parser.add_argument("--repeats", type=int, default=3, help="repeats of all but the loop")
     options = parser.parse_args()
-    paths = sorted(options.reference.glob(f"*{options.only}*.yaml.xz"))
+    paths = [p for p in sorted(options.reference.glob("*.yaml.xz")) if options.only in p.name]
     found = (measured(path, options.q_points, options.repeats) for path in paths)
     table = pd.DataFrame([row for row in found if row])
     sys.stdout.write(f"{table.to_markdown(index=False)}\n")

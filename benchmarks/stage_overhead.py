@@ -6,8 +6,8 @@
 Each stage runs once more on the rows of the stage above, one crystal after the other, into a
 dataset that is thrown away: relaxation and phonons with the potential of the screening, whose
 processor time is subtracted, the chirality stage from the force constants that are there. Reading
-rows and committing results count. With ``--stages chirality`` no potential is loaded. The least of
-several repeats is taken.
+rows and committing results count. With ``--stages chirality`` no potential is loaded, but for Born
+charges with ``--predicted``. The least of several repeats is taken.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ase import Atoms
@@ -72,6 +72,16 @@ def works_of(dataset: Dataset) -> list[WorkItem]:
     ]
 
 
+def predict_charges(dataset: Dataset, works: Sequence[WorkItem]) -> list[WorkItem]:
+    """Work with predicted Born charges where the screening had them."""
+    rows = dataset.read("chirality", columns=["material_id", "charge_model"]).to_pylist()
+    predicted = {row["material_id"] for row in rows if row["charge_model"]}
+    return [
+        replace(work, charges="predicted") if work.material_id in predicted else work
+        for work in works
+    ]
+
+
 def seconds_besides(
     dataset: Dataset,
     stage: str,
@@ -108,11 +118,13 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", default=STAGE_NAMES, choices=STAGE_NAMES)
     parser.add_argument("--crystals", nargs="+", help="some of them; all by default")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--predicted", action="store_true", help="with predicted Born charges")
     options = parser.parse_args()
     dataset = Dataset(options.dataset)
     settings = settings_of(dataset)
     chosen = options.crystals
     works = [work for work in works_of(dataset) if not chosen or work.material_id in chosen]
+    works = predict_charges(dataset, works) if options.predicted else works
     table = Table("crystal", *(f"{stage} (ms)" for stage in options.stages))
     columns = []
     for stage in options.stages:

@@ -317,8 +317,7 @@ def record_and_publish(
 
 def _import_for_the_end() -> None:
     """Import what makes the catalogue and draws the report, while the workers compute."""
-    for name in ("tasks.site.report", "tasks.thermodynamics.corrections"):
-        import_module(name)
+    import_module("tasks.site.report")
 
 
 def _name_method(context: RunContext) -> str:

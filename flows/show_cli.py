@@ -77,6 +77,10 @@ def show(
         output = output or Path("results") / file.name.split(".")[0]
         require_folder(output)
         with errors.status("starting") as status:
+            from flows.isolation import READERS, start_server
+
+            # It imports what reads a crystal while this process imports what computes one.
+            start_server(READERS)
             from potentials import require_known
             from tasks.screening.settings import read_settings
 

@@ -150,6 +150,7 @@ def load_charge_model(name: str = "default") -> "ChargeModel":
     return _read_charge_model(_find_charge_model(name))
 
 
+@cache
 def load_charge_card(name: str = "default") -> ChargeCard:
     """Tell what a model of Born charges is, without loading torch.
 
@@ -168,7 +169,7 @@ def load_charge_card(name: str = "default") -> ChargeCard:
     ValueError
         As `load_charge_model`.
     """
-    return _read_charge_card(_find_charge_model(name))
+    return read_charge_card(_find_charge_model(name))
 
 
 def _find_charge_model(name: str) -> Path:
@@ -242,11 +243,6 @@ def list_nequix_names() -> tuple[str, ...]:
         Names for `load_potential`.
     """
     return tuple(sorted(path.stem for path in _NEQUIX_WEIGHTS.glob("*.nqx")))
-
-
-@cache
-def _read_charge_card(path: Path) -> ChargeCard:
-    return read_charge_card(path)
 
 
 @cache

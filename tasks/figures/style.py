@@ -124,6 +124,8 @@ def save_figure(figure: Figure, path: Path, formats: Sequence[str] = FORMATS) ->
                 file.suffix[1:]
             ) or {}
             figure.savefig(file, metadata=metadata)
+            # What the layout needs, the sizes of all texts, takes as long as the drawing.
+            figure.set_layout_engine("none")
     return paths
 
 

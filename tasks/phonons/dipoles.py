@@ -10,7 +10,8 @@ the supercell. Λ, the vectors G and the short-range force constants are those o
 treats wave vectors one by one (X. Gonze, C. Lee, Phys. Rev. B 55, 10355 (1997), eq. 71).
 
 The factors that depend on q are few, six for each G, and those of the pairs of atoms do not depend
-on q: the sum over G is one product of real matrices, and charges are applied afterwards. The
+on q: the sum over G is a product of real matrices, and charges are applied afterwards. Of G and -G
+cosines meet the sum of the factors and sines the difference, so that half the vectors suffice. The
 gradient by q, whose phases do not depend on q either, is the same with eighteen factors.
 
 The vectors G fill a sphere around Γ, so that the sum is not quite periodic in q. It is taken at the
@@ -47,7 +48,7 @@ class DipoleSum:
     Attributes
     ----------
     vectors : ndarray, shape (n_vectors, 3)
-        G, Cartesian (1/Å without 2 pi).
+        G, Cartesian (1/Å without 2 pi); -G has the place of G counted from the end.
     charges : ndarray, shape (n_atoms, 3, 3)
         Z_k (4π e²/V M_k)^(1/2), index of the field first, such that D is in phonopy's unit.
     dielectric : ndarray, shape (3, 3)
@@ -115,30 +116,10 @@ class DipoleSum:
             found[rows] = self._sum_over_vectors(factors, q).transpose(2, 0, 1)
         return found
 
-    def compute_matrices(self, q_points: FloatArray) -> ComplexArray:
-        """Return D itself.
-
-        Parameters
-        ----------
-        q_points : ndarray, shape (nq, 3)
-            Fractional coordinates of the primitive reciprocal lattice.
-
-        Returns
-        -------
-        ndarray, shape (nq, 3 n_atoms, 3 n_atoms)
-            Hermitian, in phonopy's unit and phase convention.
-        """
-        triangles, size = self.compute_triangles(q_points), 3 * len(self.positions)
-        phases = np.exp(2j * np.pi * q_points @ self.positions.T).repeat(3, axis=1)
-        rows, columns = np.tril_indices(size)
-        found = np.empty((len(q_points), size, size), dtype=np.complex128)
-        found[:, columns, rows], found[:, rows, columns] = triangles.conj(), triangles
-        return phases.conj()[:, :, None] * found * phases[:, None]
-
     def _walk(self, q_points: FloatArray, n_factors: int) -> Iterator[tuple[slice, FloatArray]]:
         """Some q-points at a time: which, and their images in the first zone."""
         inside = move_to_first_zone(q_points, self.cell)
-        blocks = n_factors * len(self._waves)
+        blocks = n_factors * 2 * len(self._pairs[0])
         step = max(1, _CHUNK_BYTES // (8 * (n_factors * len(self.vectors) + 3 * blocks)))
         for start in range(0, len(inside), step):
             yield slice(start, start + step), inside[start : start + step]
@@ -184,8 +165,12 @@ class DipoleSum:
 
     def _sum_over_vectors(self, factors: FloatArray, q: FloatArray) -> ComplexArray:
         """Triangles (..., n_elements, nq) of factors (..., 6, n_vectors, nq) in the zone."""
-        sums = (self._waves @ factors).reshape(*factors.shape[:-2], 2, -1, len(q))
-        real, imaginary = np.moveaxis(self._products @ np.moveaxis(sums, -4, -2), -4, 0)
+        cosines, sines = self._waves
+        ahead, behind = factors[..., self._origin :, :], factors[..., self._origin :: -1, :]
+        real, imaginary = (
+            self._products @ np.moveaxis(waves @ parts, -3, -2)
+            for waves, parts in ((cosines, ahead + behind), (sines, ahead - behind))
+        )
         here, there = self._pairs
         phases = np.exp(2j * np.pi * (self.positions[here] - self.positions[there]) @ q.T)
         blocks = (real + 1j * imaginary) * phases[:, None]
@@ -193,8 +178,8 @@ class DipoleSum:
 
     @cached_property
     def _origin(self) -> int:
-        """Index of G = 0."""
-        return int(np.argmin(np.linalg.norm(self.vectors, axis=1)))
+        """Index of G = 0, which is in the middle."""
+        return len(self.vectors) // 2
 
     @cached_property
     def _pairs(self) -> tuple[IntArray, IntArray]:
@@ -208,11 +193,13 @@ class DipoleSum:
         return np.asarray((k * (k + 1) // 2 + other) * 9 + 3 * a + b)
 
     @cached_property
-    def _waves(self) -> FloatArray:
-        """Cosines and sines of G.(τ_k - τ_k'), shape (2 n_pairs, n_vectors)."""
+    def _waves(self) -> tuple[FloatArray, FloatArray]:
+        """Cosines, half of the first, and sines of G.(τ_k - τ_k') for G = 0 and half the others."""
         here, there = ((self.positions @ self.cell)[atoms] for atoms in self._pairs)
-        angles = 2 * np.pi * (here - there) @ self.vectors.T
-        return np.concatenate([np.cos(angles), np.sin(angles)])
+        angles = 2 * np.pi * (here - there) @ self.vectors[self._origin :].T
+        cosines, sines = np.cos(angles), np.sin(angles)
+        cosines[:, 0] = 0.5
+        return cosines, sines
 
     @cached_property
     def _products(self) -> FloatArray:

@@ -167,6 +167,13 @@ class FourierSeries(DynamicalMatrices):
     coefficients: FloatArray
     dipoles: DipoleSum | None = None
 
+    @classmethod
+    def from_dipoles(cls, dipoles: DipoleSum) -> "FourierSeries":
+        """Dynamical matrices of nothing but dipoles."""
+        positions = np.repeat(dipoles.positions, 3, axis=0)
+        nothing = np.zeros((1, len(positions), len(positions)))
+        return cls(positions, dipoles.cell, np.zeros((1, 3), dtype=np.int64), nothing, dipoles)
+
     def compute_periodic_matrices(
         self, q_points: FloatArray, direction: ArrayLike | None = None
     ) -> ComplexArray:

@@ -47,12 +47,13 @@ from scipy.sparse.linalg import LinearOperator, minres
 
 from tasks.phonons.dipoles import DipoleSum, separate_dipoles
 from tasks.phonons.elasticity import GPA, MANDEL, VOIGT, StrainResponse, transform_to_mandel_basis
-from tasks.phonons.fourier import HarmonicCrystal, Interpolation, sum_pairs
+from tasks.phonons.fourier import FourierSeries, HarmonicCrystal, Interpolation, sum_pairs
 from tasks.phonons.pairs import find_atoms_of_sites, find_relative_cells, number_pairs
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+_NEUTRAL = 1e-12  # e; the mean of Born charges of which each obeys the sum rule
 # Images of a pair are counted in a supercell twice as long.
 _LONGER = 2
 # Weights r^-n of the images of a pair, by which force constants are divided: those of all numbers,
@@ -263,7 +264,10 @@ class _ImageWeighting:
     def from_phonon(cls, phonon: Phonopy, response: StrainResponse | None) -> "_ImageWeighting":
         """Prepare the divisions of a crystal."""
         charges = _neutralize_charges(phonon.nac_params)
-        sums, dipoles = _separate_dipoles(phonon, charges)
+        if charges is phonon.nac_params:
+            sums, dipoles = separate_dipoles(phonon.dynamical_matrix)
+        else:
+            sums, dipoles = _separate_dipoles(phonon, charges, phonon.force_constants)
         return cls(_find_images(phonon), sums, dipoles, charges, response)
 
     @property
@@ -435,16 +439,16 @@ def _neutralize_charges(charges: Mapping[str, Any] | None) -> Mapping[str, Any] 
     if charges is None:
         return None
     born = np.asarray(charges["born"])
-    return {**charges, "born": born - born.mean(axis=0)}
+    excess = born.mean(axis=0)
+    return {**charges, "born": born - excess} if np.abs(excess).max() > _NEUTRAL else charges
 
 
 def _separate_dipoles(
-    phonon: Phonopy, charges: Mapping[str, Any] | None, constants: FloatArray | None = None
+    phonon: Phonopy, charges: Mapping[str, Any] | None, constants: FloatArray
 ) -> tuple[FloatArray, DipoleSum | None]:
-    """Short-range force constants of these ones, or its own, and the sum over dipoles, if any."""
-    found = phonon.force_constants if constants is None else constants
-    matrix = get_dynamical_matrix(found, phonon.supercell, phonon.primitive, nac_params=charges)
-    return separate_dipoles(matrix)
+    """Short-range part of force constants with other charges than its own, and these charges."""
+    cells = phonon.supercell, phonon.primitive
+    return separate_dipoles(get_dynamical_matrix(constants, *cells, nac_params=charges))
 
 
 def _compute_derivatives_at_gamma(
@@ -458,7 +462,8 @@ def _compute_derivatives_at_gamma(
     directions = np.array([np.eye(3)[a] + (a != b) * np.eye(3)[b] for a, b in VOIGT])
     q_points = (steps[:, None, None] * directions).reshape(-1, 3) @ dipoles.cell.T
     root = np.sqrt(masses)
-    weighted = dipoles.compute_matrices(q_points).reshape(3, 6, n, 3, n, 3)
+    series = FourierSeries.from_dipoles(dipoles)
+    weighted = series.compute_matrices(q_points).reshape(3, 6, n, 3, n, 3)
     weighted *= root[:, None, None, None] * root[:, None]
     at_0, at_1, at_2 = weighted.sum(axis=4)
     # Errors of the second and fourth order in the step cancel (Richardson).

@@ -16,6 +16,7 @@ from tasks.crystals.curation import (
 from tasks.crystals.rows import make_structure_columns
 from tasks.crystals.structures import make_material, reduce_formula
 from tasks.failures import Failure, make_failure
+from tasks.phonons.charges import Charges
 from tasks.screening.costs import WorkCounts, count_work
 from tasks.screening.planning import (
     choose_material_charges,
@@ -59,13 +60,16 @@ class ClassifiedCrystal:
         Its row of ``materials``.
     counts : WorkCounts or None
         What its cost follows from; None for a crystal that is not to be screened.
+    charges : {"stored", "none", "predicted"}
+        Born charges with which its modes will be analysed.
     skipped : str or None
         Why it is not to be screened.
     """
 
     material: Material
     row: Mapping[str, Any]
-    counts: WorkCounts | None
+    counts: WorkCounts | None = None
+    charges: Charges = "stored"
     skipped: str | None = None
 
 
@@ -117,13 +121,15 @@ def _make_crystal(
         include_centrosymmetric=settings.include_centrosymmetric,
     )
     is_computed = not skipped and len(material.atoms) <= settings.phonons.max_atoms
-    counts = _count_work(material, settings) if is_computed else None
-    return ClassifiedCrystal(material, row, counts, skipped)
+    if not is_computed:
+        return ClassifiedCrystal(material, row, skipped=skipped)
+    charges = choose_material_charges(material, settings)
+    return ClassifiedCrystal(material, row, _count_work(material, settings, charges), charges)
 
 
-def _count_work(material: Material, settings: ScreenSettings) -> WorkCounts:
+def _count_work(material: Material, settings: ScreenSettings, charges: Charges) -> WorkCounts:
     """Count what the stages of a crystal take, with the Born charges that it will have."""
-    predicted = choose_material_charges(material, settings) == "predicted"
+    predicted = charges == "predicted"
     given = material.response is not None and settings.phonons.nac != "none"
     return count_work(
         material.atoms, settings, has_charges=given or predicted, is_predicted=predicted

@@ -16,7 +16,6 @@ from tasks.screening.classification import ClassifiedCrystal, make_planning_fail
 from tasks.screening.costs import estimate_seconds
 from tasks.screening.planning import (
     WorkItem,
-    choose_material_charges,
     compute_digest,
     compute_stage_keys,
     make_image_work,
@@ -251,11 +250,11 @@ def _accept_crystal(
 ) -> Decision:
     """Decision to screen a crystal, computed itself or mirrored from its enantiomorph."""
     material, card, settings = crystal.material, context.card(), context.settings
-    keys = compute_stage_keys(material, card, settings)
+    keys = compute_stage_keys(material, card, settings, crystal.charges)
     assert crystal.counts is not None
     seconds = estimate_seconds(crystal.counts, card)
-    charges = choose_material_charges(material, settings)
-    work = WorkItem(material.material_id, crystal.row["key"], keys, seconds, charges=charges)
+    row_key = crystal.row["key"]
+    work = WorkItem(material.material_id, row_key, keys, seconds, charges=crystal.charges)
     number = crystal.row["space_group_number"]
     image = (
         None

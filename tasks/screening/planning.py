@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from potentials import PotentialCard
 from tasks.chirality import VERDICT_SETTINGS
@@ -68,7 +69,7 @@ Part = tuple[str, tuple[WorkItem, ...]]
 
 
 def compute_stage_keys(
-    material: Material, card: PotentialCard, settings: ScreenSettings
+    material: Material, card: PotentialCard, settings: ScreenSettings, chosen: Charges
 ) -> tuple[str, str, str]:
     """Chain of digests that identify the results of each stage for one structure.
 
@@ -80,6 +81,8 @@ def compute_stage_keys(
         The potential.
     settings : ScreenSettings
         All settings.
+    chosen : {"stored", "none", "predicted"}
+        Born charges of the analysis, from `choose_material_charges`.
 
     Returns
     -------
@@ -103,7 +106,6 @@ def compute_stage_keys(
         potential,
         *charges,
     )
-    chosen = choose_material_charges(material, settings)
     return relaxation, phonons, compute_chirality_key(phonons, settings, chosen)
 
 
@@ -218,9 +220,9 @@ def require_computable(atoms: Atoms, card: PotentialCard, settings: ScreenSettin
         For elements outside the potential, a cell beyond the largest number of atoms, or second
         derivatives of a potential without them.
     """
-    unknown = sorted(set(atoms.symbols[[z not in card.elements for z in atoms.numbers]]))
-    if unknown:
-        message = f"the potential {card.name} does not know the element {', '.join(unknown)}"
+    if unknown := set(atoms.numbers.tolist()) - card.elements:
+        names = ", ".join(sorted(chemical_symbols[z] for z in unknown))
+        message = f"the potential {card.name} does not know the element {names}"
         raise RemediableError(message, "choose a potential trained on these elements")
     require_size(atoms, settings.phonons.max_atoms)
     if settings.phonons.method == "hessian":

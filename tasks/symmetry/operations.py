@@ -384,10 +384,13 @@ def label_species(atoms: Atoms) -> IntArray:
     ndarray of int, shape (n_atoms,)
         Atomic numbers where each element has one mass, else labels that tell the masses apart.
     """
-    kinds = np.column_stack([atoms.numbers, np.round(atoms.get_masses(), MASS_DECIMALS)])
+    numbers: IntArray = atoms.numbers
+    if not atoms.has("masses"):
+        return numbers
+    kinds = np.column_stack([numbers, np.round(atoms.get_masses(), MASS_DECIMALS)])
     distinct, labels = np.unique(kinds, axis=0, return_inverse=True)
-    one_mass_each = len(distinct) == len(np.unique(atoms.numbers))
-    return atoms.numbers if one_mass_each else labels.ravel() + 1
+    one_mass_each = len(distinct) == len(np.unique(numbers))
+    return numbers if one_mass_each else labels.ravel() + 1
 
 
 def _make_no_symmetry_error(atoms: Atoms, symprec: float, reason: str) -> ValueError:

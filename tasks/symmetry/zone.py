@@ -6,6 +6,7 @@ refer to the reciprocal basis of the primitive cell.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Final
 
@@ -64,9 +65,8 @@ def find_zone_images(q_points: ArrayLike, cell: ArrayLike) -> ZoneImages:
     ZoneImages
         One image inside the zone, several on its boundary.
     """
-    reciprocal = np.linalg.inv(np.asarray(cell, dtype=np.float64)).T
-    reduced, change = minkowski_reduce(reciprocal)
-    fractional = np.asarray(q_points, dtype=np.float64).reshape(-1, 3) @ np.linalg.inv(change)
+    reduced, turn = _reduce_reciprocal(np.ascontiguousarray(cell, dtype=np.float64).tobytes())
+    fractional = np.asarray(q_points, dtype=np.float64).reshape(-1, 3) @ turn
     fractional -= np.rint(fractional)
     images = (fractional[:, None] + NEIGHBOURS) @ reduced
     length = np.sqrt(np.einsum("qma,qma->qm", images, images))
@@ -76,6 +76,13 @@ def find_zone_images(q_points: ArrayLike, cell: ArrayLike) -> ZoneImages:
     order = np.argsort(~shortest, axis=1, kind="stable")[:, : count.max()]
     weights = np.take_along_axis(shortest, order, axis=1) / count[:, None]
     return ZoneImages(np.take_along_axis(images, order[..., None], axis=1), weights)
+
+
+@lru_cache(maxsize=64)
+def _reduce_reciprocal(cell: bytes) -> tuple[FloatArray, FloatArray]:
+    """Reduced basis (rows) of the reciprocal lattice, and what leads to coordinates in it."""
+    reduced, change = minkowski_reduce(np.linalg.inv(np.frombuffer(cell).reshape(3, 3)).T)
+    return reduced, np.linalg.inv(change)
 
 
 def move_to_first_zone(q_points: ArrayLike, cell: ArrayLike) -> FloatArray:

@@ -11,7 +11,7 @@ from phonopy.harmonic.derivative_dynmat import DerivativeOfDynamicalMatrix
 
 from tasks.chirality.axes import find_crystal_operations
 from tasks.phonons.dipoles import separate_dipoles
-from tasks.phonons.fourier import make_dynamical_matrices
+from tasks.phonons.fourier import FourierSeries, make_dynamical_matrices
 from tasks.symmetry.zone import move_to_first_zone
 from tests.crystals import random_crystal, random_nac, spring_phonon, to_phonopy
 
@@ -30,7 +30,7 @@ def charged_phonon(number, method="gonze"):
 
 
 def dipoles_of(formula):
-    """Sum over dipoles of a real crystal, its phonopy object, and charges of DFT."""
+    """Dipoles of a real crystal alone, and its phonopy object, with charges of DFT."""
     row = REAL.set_index("formula").loc[formula]
     atoms = Atoms(
         row["atomic_numbers"],
@@ -45,7 +45,7 @@ def dipoles_of(formula):
         "dielectric": np.reshape(row["dielectric"], (3, 3)).astype(float),
         "factor": 14.4,
     }
-    return separate_dipoles(phonon.dynamical_matrix)[1], phonon
+    return FourierSeries.from_dipoles(separate_dipoles(phonon.dynamical_matrix)[1]), phonon
 
 
 @pytest.mark.parametrize("method", ["gonze", "wang"])

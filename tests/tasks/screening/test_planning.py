@@ -25,6 +25,7 @@ from tasks.screening.planning import (
     STAGE_NAMES,
     WorkItem,
     balance_chunks,
+    choose_material_charges,
     compute_budget,
     compute_digest,
     compute_material_key,
@@ -54,10 +55,10 @@ CHIRALITY = frozenset({"chirality"})
 PROGRAM = """
 from tests.crystals import wurtzite
 from tests.tasks.alloys import emt
-from tests.tasks.screening.test_planning import material, compute_material_key, compute_stage_keys
+from tests.tasks.screening.test_planning import material, compute_material_key, find_stage_keys
 from tasks.screening.settings import ScreenSettings
 settings = ScreenSettings()
-print(*compute_stage_keys(material(), emt().card, settings))
+print(*find_stage_keys(material(), emt().card, settings))
 print(compute_material_key(material(), settings))
 """
 
@@ -74,9 +75,15 @@ def material(**changes) -> Material:
     return replace(Material("zno", atoms, compute_structure_hash(atoms), "zno.cif"), **changes)
 
 
+def find_stage_keys(crystal, card, settings) -> tuple[str, ...]:
+    """Keys of a crystal with the Born charges that a screening chooses for it."""
+    charges = choose_material_charges(crystal, settings)
+    return compute_stage_keys(crystal, card, settings, charges)
+
+
 def changed_stages(card, before, after) -> frozenset[str]:
     """Stages whose keys differ between two pairs of material and settings."""
-    keys = [compute_stage_keys(crystal, card, settings) for crystal, settings in (before, after)]
+    keys = [find_stage_keys(crystal, card, settings) for crystal, settings in (before, after)]
     return frozenset(s for s, a, b in zip(STAGE_NAMES, *keys, strict=True) if a != b)
 
 
@@ -140,7 +147,7 @@ def test_another_name_or_structure_is_another_result(card, changes):
 
 def test_another_checkpoint_changes_everything(card):
     other = replace(card, digest="another checkpoint")
-    before, after = (compute_stage_keys(material(), c, ScreenSettings()) for c in (card, other))
+    before, after = (find_stage_keys(material(), c, ScreenSettings()) for c in (card, other))
     assert not set(before) & set(after)
 
 
@@ -149,7 +156,7 @@ def test_another_checkpoint_changes_everything(card):
 )
 def test_what_a_card_says_besides_changes_nothing(card, changes):
     other = replace(card, **changes)
-    before, after = (compute_stage_keys(material(), c, ScreenSettings()) for c in (card, other))
+    before, after = (find_stage_keys(material(), c, ScreenSettings()) for c in (card, other))
     assert before == after
 
 
@@ -158,9 +165,9 @@ def test_what_a_card_says_besides_changes_nothing(card, changes):
     [("relaxation", ALL), ("phonons", BELOW_RELAXATION), ("chirality", CHIRALITY)],
 )
 def test_a_new_version_of_a_stage_redoes_it_and_those_below(card, monkeypatch, stage, stages):
-    before = compute_stage_keys(material(), card, ScreenSettings())
+    before = find_stage_keys(material(), card, ScreenSettings())
     monkeypatch.setitem(planning.STAGE_VERSIONS, stage, 99)
-    after = compute_stage_keys(material(), card, ScreenSettings())
+    after = find_stage_keys(material(), card, ScreenSettings())
     assert {s for s, a, b in zip(STAGE_NAMES, before, after, strict=True) if a != b} == stages
 
 
@@ -185,15 +192,15 @@ def test_the_same_number_written_otherwise_is_the_same_setting(card, tmp_path):
     for text in ("10", "10.0", "1.0e+1"):
         path = tmp_path / "settings.yaml"
         path.write_text(f"phonons: {{min_supercell_length: {text}, max_atoms: 200}}")
-        keys.add(compute_stage_keys(material(), card, read_settings(path, {})))
-    assert keys == {compute_stage_keys(material(), card, ScreenSettings())}
+        keys.add(find_stage_keys(material(), card, read_settings(path, {})))
+    assert keys == {find_stage_keys(material(), card, ScreenSettings())}
 
 
 def test_keys_are_the_same_in_every_process():
     """No key depends on the seed of Python's hashes, or on the order of a set or mapping."""
     settings = ScreenSettings()
     here = [
-        *compute_stage_keys(material(), emt().card, settings),
+        *find_stage_keys(material(), emt().card, settings),
         compute_material_key(material(), settings),
     ]
     there = subprocess.run(

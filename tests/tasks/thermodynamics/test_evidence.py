@@ -19,7 +19,7 @@ def relaxed_row(atoms, energy, digest=None):
 def find_energy(name):
     """Corrected energy of the vertex of a formula (eV/atom)."""
     phases = load_hull().gather(frozenset(("Mg", "O"))).collect(frozenset(("Mg", "O")))
-    return next(p.energy_per_atom for p in phases if p.reduced_formula == name)
+    return next(p.energy for p in phases if p.formula == name)
 
 
 def test_the_table_is_that_of_the_default_potential_and_small():
