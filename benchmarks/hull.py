@@ -39,7 +39,7 @@ from tasks.failures import RemediableError
 from tasks.relaxation import RelaxationSettings, relax
 from tasks.screening.settings import PotentialSettings
 from tasks.thermodynamics.corrections import compute_correction
-from tasks.thermodynamics.hull import VERTEX_SCHEMA, VERTICES, Phase, find_distances
+from tasks.thermodynamics.hull import VERTEX_SCHEMA, VERTICES, find_distances, make_phase
 
 DTYPE: Final = "float32"
 SYMPREC: Final = 0.01  # Å
@@ -150,7 +150,7 @@ def read_parts(folder: Path) -> pd.DataFrame:
 def compute_distances(rows: pd.DataFrame) -> pd.Series:
     """Energy above the hull of all (eV/atom) by name; 0 for its vertices."""
     energies = rows["energy"] + rows["correction"]
-    phases = map(Phase, rows.index, rows["formula"], energies)
+    phases = map(make_phase, rows.index, rows["formula"], energies)
     found = track(find_distances(phases), "hull", total=len(rows))
     return pd.Series({phase.name: above for phase, above in found}, name="above_hull")
 

@@ -317,7 +317,8 @@ def record_and_publish(
 
 def _import_for_the_end() -> None:
     """Import what makes the catalogue and draws the report, while the workers compute."""
-    import_module("tasks.site.report")
+    for name in ("tasks.site.report", "tasks.thermodynamics.corrections"):
+        import_module(name)
 
 
 def _name_method(context: RunContext) -> str:

@@ -13,16 +13,16 @@ from ase import Atoms
 
 from tasks.crystals.rows import read_atoms
 from tasks.failures import RemediableError
-from tasks.thermodynamics.corrections import compute_correction
 from tasks.thermodynamics.hull import (
     VERTICES,
     Elements,
-    Phase,
     Phases,
     Stability,
     list_subsets,
+    make_phase,
 )
 
+Vertex = tuple[str, str, float]
 _SYSTEMS: Final = 2000  # are kept with their diagrams; 100 000 would fill half a gigabyte
 _SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
 RECORD: Final = "record"
@@ -38,12 +38,12 @@ class Hull:
     potential, checkpoint_digest : str
         Name of the potential, and digest of its parameters.
     vertices : mapping
-        Vertices of each set of elements.
+        Name, formula and corrected energy (eV/atom) of the vertices of each set of elements.
     """
 
     potential: str
     checkpoint_digest: str
-    vertices: Mapping[Elements, Sequence[Phase]]
+    vertices: Mapping[Elements, Sequence[Vertex]]
     _phases: dict[Elements, Phases] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -52,9 +52,9 @@ class Hull:
         table = pq.read_table(path)
         said = {name.decode(): value.decode() for name, value in table.schema.metadata.items()}
         columns = (table[n].to_pylist() for n in ("material_id", "formula", "energy"))
-        found = defaultdict[Elements, list[Phase]](list)
-        for vertex in map(Phase, *columns):
-            found[frozenset(_SYMBOL.findall(vertex.formula))].append(vertex)
+        found = defaultdict[Elements, list[Vertex]](list)
+        for vertex in zip(*columns, strict=True):
+            found[frozenset(_SYMBOL.findall(vertex[1]))].append(vertex)
         return cls(said["potential"], said["checkpoint_digest"], found)
 
     def gather(self, elements: Elements) -> Phases:
@@ -64,7 +64,7 @@ class Hull:
                 self._phases.clear()
             subsets = map(frozenset, list_subsets(elements))
             vertices = (v for subset in subsets for v in self.vertices.get(subset, ()))
-            self._phases[elements] = Phases.gather(vertices)
+            self._phases[elements] = Phases.gather(make_phase(*vertex) for vertex in vertices)
         return self._phases[elements]
 
 
@@ -126,8 +126,12 @@ def assess_stability(atoms: Atoms, energy: float, hull: Hull) -> Stability:
     if missing := phases.list_missing(elements):
         message = f"the hull has no phase of {', '.join(missing)}"
         raise RemediableError(message, "none is known to this program")
-    corrected = energy + compute_correction(atoms)
-    return phases.find_stability(atoms.get_chemical_formula(), corrected)
+    if len(elements) > 1:  # an element has no correction
+        # It loads much of pymatgen, which most commands do without.
+        from tasks.thermodynamics.corrections import compute_correction  # noqa: PLC0415
+
+        energy += compute_correction(atoms)
+    return phases.find_stability(atoms.get_chemical_formula(), energy)
 
 
 def make_hull_columns(stated: float | None, relaxed: Mapping[str, Any] | None) -> dict[str, Any]:

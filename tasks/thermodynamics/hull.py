@@ -4,19 +4,21 @@ A crystal above the hull is less stable than a mixture of other phases. Distance
 vertices of the hull alone, which travel with the package; ``benchmarks/hull.py`` makes their table.
 """
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import chain, combinations
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-from ase.formula import Formula
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 
 VERTICES: Final = Path(__file__).parent / "vertices.parquet"
 """Table of the vertices, with the name of the potential in its metadata."""
@@ -36,7 +38,6 @@ _FLAT: Final = 1e-9  # of the normal of a facet
 
 Elements = frozenset[str]
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -60,126 +61,31 @@ class Stability:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A crystal with its energy.
-
-    Attributes
-    ----------
-    name, formula : str
-        Its name and composition.
-    energy : float
-        Corrected energy in eV per atom.
-    """
-
-    name: str
-    formula: str
-    energy: float
-
-    @cached_property
-    def shares(self) -> Mapping[str, float]:
-        """Share of the atoms of each element."""
-        counts = Formula(self.formula).count()
-        total = sum(counts.values())
-        return {symbol: count / total for symbol, count in counts.items()}
-
-    @property
-    def elements(self) -> Elements:
-        """Symbols of its elements."""
-        return frozenset(self.shares)
-
-    def list_shares(self, elements: Sequence[str]) -> list[float]:
-        """Share of the atoms of each of some elements."""
-        return [self.shares.get(symbol, 0.0) for symbol in elements]
-
-
-@dataclass(frozen=True)
-class Diagram:
-    """The lower hull of phases of some elements.
-
-    Attributes
-    ----------
-    phases : sequence of Phase
-        Among them one of each element.
-    elements : sequence of str
-        Symbols.
-    facets : ndarray of int, shape (n_facets, n_elements)
-        Phases at the corners of each facet of the hull.
-    """
-
-    phases: Sequence[Phase]
-    elements: Sequence[str]
-    facets: IntArray
-
-    @classmethod
-    def build(cls, phases: Sequence[Phase], elements: Sequence[str]) -> "Diagram":
-        """Find the hull."""
-        energies = np.array([phase.energy for phase in phases])
-        if len(elements) == 1:
-            return cls(phases, elements, np.array([[energies.argmin()]]))
-        shares = np.array([phase.list_shares(elements) for phase in phases])
-        energies -= shares @ [energies[column == 1].min() for column in shares.T]
-        held = np.flatnonzero(energies <= 0)
-        points = np.column_stack([shares[held, 1:], energies[held]])
-        # A point far above the middle makes a body of them, whose facets at its side are left out.
-        top = np.append(np.full(len(elements) - 1, 1 / len(elements)), 1.0)
-        hull = ConvexHull(np.vstack([points, top]))
-        return cls(phases, elements, held[hull.simplices[hull.equations[:, -2] < -_FLAT]])
-
-    @cached_property
-    def _inverses(self) -> FloatArray:
-        """What turns shares of elements into shares of the corners, for each facet."""
-        shares = np.array([phase.list_shares(self.elements) for phase in self.phases])
-        return np.linalg.inv(shares[self.facets])
-
-    @cached_property
-    def _potentials(self) -> FloatArray:
-        """Chemical potentials of the elements on each facet (eV), shape (n_facets, n_elements)."""
-        energies = np.array([phase.energy for phase in self.phases])
-        return np.asarray((self._inverses @ energies[self.facets][:, :, None])[:, :, 0])
-
-    def compute_energies(self, shares: FloatArray) -> FloatArray:
-        """Energy of the hull (eV/atom) at compositions, shape (n, n_elements)."""
-        return np.asarray((shares @ self._potentials.T).max(axis=1))
-
-    def find_stability(self, phase: Phase) -> Stability:
-        """Find where a phase of nothing but these elements stands."""
-        shares = np.array(phase.list_shares(self.elements))
-        parts = shares @ self._inverses
-        # On an edge between facets, rounding decides which of them is asked; both say the same.
-        facet = parts.min(axis=1).argmax()
-        corners = [self.phases[i] for i in self.facets[facet]]
-        found = dict(zip(corners, parts[facet].tolist(), strict=True))
-        above = phase.energy - sum(share * corner.energy for corner, share in found.items())
-        lowest = [min(p.energy for p in self.phases if p.elements == {e}) for e in self.elements]
-        return Stability(above, phase.energy - float(shares @ lowest), _name_parts(found))
-
-
-@dataclass(frozen=True)
 class Phases:
-    """Phases by their elements, and the diagrams that were needed so far."""
+    """Phases by their elements, and the phase diagrams that were needed so far."""
 
-    by_elements: dict[Elements, list[Phase]]
-    diagrams: dict[Elements, Diagram] = field(default_factory=dict, repr=False)
+    by_elements: "dict[Elements, list[PDEntry]]"
+    diagrams: "dict[Elements, PhaseDiagram]" = field(default_factory=dict, repr=False)
 
     @classmethod
-    def gather(cls, phases: Iterable[Phase]) -> "Phases":
+    def gather(cls, phases: "Iterable[PDEntry]") -> "Phases":
         """Sort phases by their elements."""
-        found = defaultdict[Elements, list[Phase]](list)
+        found = defaultdict[Elements, list["PDEntry"]](list)
         for phase in phases:
-            found[phase.elements].append(phase)
+            found[list_elements(phase)].append(phase)
         return cls(dict(found))
 
     def list_missing(self, elements: Elements) -> list[str]:
         """Elements of which there is no phase."""
         return sorted(e for e in elements if frozenset({e}) not in self.by_elements)
 
-    def find_diagram(self, elements: Elements) -> Diagram:
-        """Diagram of some elements, each of which has a phase."""
+    def find_diagram(self, elements: Elements) -> "PhaseDiagram":
+        """Phase diagram of some elements, each of which has a phase."""
         if elements not in self.diagrams:
-            self.diagrams[elements] = Diagram.build(self.collect(elements), sorted(elements))
+            self.diagrams[elements] = _make_diagram(self.collect(elements))
         return self.diagrams[elements]
 
-    def collect(self, elements: Elements) -> list[Phase]:
+    def collect(self, elements: Elements) -> "list[PDEntry]":
         """Phases of nothing but these elements."""
         subsets = map(frozenset, list_subsets(elements))
         return [phase for subset in subsets for phase in self.by_elements.get(subset, ())]
@@ -190,7 +96,7 @@ class Phases:
         Parameters
         ----------
         formula : str
-            Its composition, of elements each of which has a phase.
+            Its composition.
         energy : float
             Its corrected energy in eV per atom.
 
@@ -198,24 +104,33 @@ class Phases:
         -------
         Stability
             By these phases.
+
+        Raises
+        ------
+        ValueError
+            When there is no phase of one of its elements.
         """
-        phase = Phase("", formula, energy)
-        return self.find_diagram(phase.elements).find_stability(phase)
+        phase = make_phase("", formula, energy)
+        diagram = self.find_diagram(list_elements(phase))
+        parts, above = diagram.get_decomp_and_e_above_hull(
+            phase, allow_negative=True, check_stable=False
+        )
+        return Stability(above, diagram.get_form_energy_per_atom(phase), _name_parts(parts))
 
 
-def find_distances(phases: Iterable[Phase]) -> Iterator[tuple[Phase, float]]:
+def find_distances(phases: "Iterable[PDEntry]") -> "Iterator[tuple[PDEntry, float]]":
     """Energy of each phase above the hull of all of them.
 
     Systems of few elements come first, so that of the faces of a system the vertices alone count.
 
     Parameters
     ----------
-    phases : iterable of Phase
-        Those with an element that has no phase of its own are left out.
+    phases : iterable of PDEntry
+        With corrected energies; those with an element that has no phase of its own are left out.
 
     Yields
     ------
-    Phase, float
+    PDEntry, float
         Phase and its energy above the hull in eV per atom, 0 for a vertex.
     """
     given, vertices = Phases.gather(phases), Phases({})
@@ -223,19 +138,54 @@ def find_distances(phases: Iterable[Phase]) -> Iterator[tuple[Phase, float]]:
         if given.list_missing(elements):
             continue
         own = given.by_elements[elements]
-        above = _compute_distances(own, vertices.collect(elements), sorted(elements))
+        above = _compute_distances([*own, *vertices.collect(elements)], sorted(elements))[
+            : len(own)
+        ]
         above[above < _ON_HULL] = 0.0
         vertices.by_elements[elements] = [p for p, e in zip(own, above, strict=True) if e == 0]
         yield from zip(own, above.tolist(), strict=True)
 
 
-def _compute_distances(
-    own: Sequence[Phase], others: Sequence[Phase], elements: Sequence[str]
-) -> FloatArray:
-    """Energy of some phases above the hull of these and others."""
-    diagram = Diagram.build([*own, *others], elements)
-    shares = np.array([phase.list_shares(elements) for phase in own])
-    return np.array([phase.energy for phase in own]) - diagram.compute_energies(shares)
+def _compute_distances(phases: "Sequence[PDEntry]", elements: Sequence[str]) -> FloatArray:
+    """Energy of each phase above their hull: the highest plane of a lower facet at its place."""
+    energies = np.array([phase.energy_per_atom for phase in phases])
+    if len(elements) == 1:
+        return np.asarray(energies - energies.min())
+    shares = np.array(
+        [[p.composition.get_atomic_fraction(e) for e in elements] for p in phases], dtype=float
+    )
+    lowest = [energies[column == 1].min() for column in shares.T]
+    energies -= shares @ lowest
+    held = energies <= 0
+    points = np.column_stack([shares[held, 1:], energies[held]])
+    # A point far above the middle makes a body of them, whose facets at its side are left out.
+    top = np.append(np.full(len(elements) - 1, 1 / len(elements)), 1.0)
+    planes = ConvexHull(np.vstack([points, top])).equations
+    planes = planes[planes[:, -2] < -_FLAT]
+    heights = -(shares[:, 1:] @ planes[:, :-2].T + planes[:, -1]) / planes[:, -2]
+    return np.asarray(energies - heights.max(axis=1))
+
+
+def make_phase(name: str, formula: str, energy: float) -> "PDEntry":
+    """Phase of a name, with its composition and its corrected energy in eV per atom."""
+    # It loads matplotlib, which most commands do without.
+    from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415
+    from pymatgen.core import Composition  # noqa: PLC0415
+
+    composition = Composition(formula)
+    return PDEntry(composition, energy * composition.num_atoms, name)
+
+
+def list_elements(phase: "PDEntry") -> Elements:
+    """Symbols of the elements of a phase."""
+    return frozenset(element.symbol for element in phase.elements)
+
+
+def _make_diagram(phases: "list[PDEntry]") -> "PhaseDiagram":
+    from pymatgen.analysis.phase_diagram import PhaseDiagram  # noqa: PLC0415 - as above
+
+    with warnings.catch_warnings(action="ignore"):  # light noble gases have no electronegativity
+        return PhaseDiagram(phases)
 
 
 def list_subsets(elements: Elements) -> Iterator[tuple[str, ...]]:
@@ -243,11 +193,11 @@ def list_subsets(elements: Elements) -> Iterator[tuple[str, ...]]:
     return chain.from_iterable(combinations(elements, n + 1) for n in range(len(elements)))
 
 
-def _name_parts(parts: Mapping[Phase, float]) -> tuple[str, ...]:
-    """Phases with their share of the atoms, the largest first, equal ones by formula."""
-    shares = sorted((-round(share, 6), phase.formula, phase.name) for phase, share in parts.items())
+def _name_parts(parts: "Mapping[PDEntry, float]") -> tuple[str, ...]:
+    """Phases with their share of the atoms, the largest first."""
+    shares = sorted(((share, phase) for phase, share in parts.items()), key=lambda s: -s[0])
     return tuple(
-        f"{-share:.2g} {formula} ({name})"
-        for share, formula, name in shares
-        if -share > _LEAST_SHARE
+        f"{share:.2g} {phase.reduced_formula} ({phase.name})"
+        for share, phase in shares
+        if share > _LEAST_SHARE
     )

@@ -7,6 +7,7 @@ from ase.build import bulk
 from potentials.registry import load_card
 from tasks.crystals.rows import make_structure_columns
 from tasks.screening.settings import PotentialSettings
+from tasks.thermodynamics.corrections import compute_correction
 from tasks.thermodynamics.evidence import load_hull, make_hull_columns
 from tasks.thermodynamics.hull import VERTEX_SCHEMA, VERTICES
 
@@ -19,7 +20,7 @@ def relaxed_row(atoms, energy, digest=None):
 def find_energy(name):
     """Corrected energy of the vertex of a formula (eV/atom)."""
     phases = load_hull().gather(frozenset(("Mg", "O"))).collect(frozenset(("Mg", "O")))
-    return next(p.energy for p in phases if p.formula == name)
+    return next(p.energy_per_atom for p in phases if p.reduced_formula == name)
 
 
 def test_the_table_is_that_of_the_default_potential_and_small():
@@ -57,3 +58,9 @@ def test_without_an_energy_the_reason_is_told(row, reason):
 def test_what_the_database_states_comes_first():
     row = relaxed_row(bulk("MgO", "rocksalt", 4.21), 0.0)
     assert make_hull_columns(0.02, row) == {"energy_above_hull": 0.02, "hull_source": "record"}
+
+
+@pytest.mark.parametrize("symbol", ["Te", "O", "S", "H"])
+def test_an_element_needs_no_correction(symbol):
+    """Its distance is found without the scheme, which would add nothing."""
+    assert compute_correction(bulk(symbol, "sc", a=3)) == 0
