@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition
 
-from benchmarks.hull import combine_energies, read_parts
+from benchmarks.hull import read_energies
 from tasks.thermodynamics.evidence import load_hull
 
 _LIMITS = (0.05, 0.1)  # eV/atom
@@ -69,8 +69,7 @@ def main() -> None:
     args = parser.parse_args()
     known = pd.read_parquet(args.reference / "stability" / "mp_hull_by_id.parquet")
     known = known.set_index("material_id")[["e_above_hull", "e_form"]]
-    rows = combine_energies(read_parts(args.work / "single"), read_parts(args.work / "relaxed"))
-    rows = rows.join(known, how="inner")
+    rows = read_energies(args.work).join(known, how="inner")
     if args.limit:
         rows = rows.sample(min(args.limit, len(rows)), random_state=1)
     found = assess(rows)

@@ -17,7 +17,14 @@ from flows.tables import Column, print_table
 from tasks.crystals.curation import CENTROSYMMETRIC
 from tasks.failures import Failure
 from tasks.results import rank_materials, read_catalog, read_overview
-from tasks.results.catalogue import list_missing, read_failures, split_by_class
+from tasks.results.catalogue import (
+    NO_RESTRICTION,
+    Restriction,
+    list_missing,
+    read_failures,
+    split_by_class,
+    summarize_shortlist,
+)
 from tasks.results.ranking import PURPOSES
 from tasks.results.stored_crystals import list_commands
 from tasks.screening.plan import Plan
@@ -174,7 +181,11 @@ def _print_next(console: Console, folder: Path) -> None:
 
 
 def print_status(
-    console: Console, folder: Path, unit: FrequencyUnit = THZ, purpose: str | None = None
+    console: Console,
+    folder: Path,
+    unit: FrequencyUnit = THZ,
+    purpose: str | None = None,
+    restriction: Restriction = NO_RESTRICTION,
 ) -> int:
     """Print how far a dataset is, from its catalogue, and what a folder of tables lacks.
 
@@ -188,6 +199,8 @@ def print_status(
         Of frequencies.
     purpose : str, optional
         Column of the score by purpose to rank by, in place of the score.
+    restriction : Restriction
+        Which crystals are listed.
 
     Returns
     -------
@@ -198,7 +211,8 @@ def print_status(
     failures = read_catalog(folder, "failures")
     tables = TableFolder(folder)
     catalogue = tables.get_file("chirality")
-    print_candidates(console, chirality, catalogue, unit, purpose)
+    print_candidates(console, chirality, catalogue, unit, purpose, restriction)
+    console.print(f"shortlist: {summarize_shortlist(chirality)}", soft_wrap=False)
     console.print(_summarize_counts("class", chirality["chirality_class"].dropna()))
     console.print(_summarize_counts("outcome", chirality["outcome"]))
     unstable = list(chirality.loc[chirality["stable"].eq(False).fillna(False), "material_id"])
@@ -250,6 +264,7 @@ def print_candidates(
     catalogue: Path,
     unit: FrequencyUnit = THZ,
     purpose: str | None = None,
+    restriction: Restriction = NO_RESTRICTION,
 ) -> None:
     """Print the ranked candidates, chiral crystals and the others apart.
 
@@ -265,17 +280,20 @@ def print_candidates(
         Of frequencies.
     purpose : str, optional
         Column of the score by purpose to rank by, in place of the score.
+    restriction : Restriction
+        Which crystals are listed.
     """
-    rows = rank_materials(chirality, purpose or "score")
+    rows = restriction.select(rank_materials(chirality, purpose or "score"))
+    told = f" ({restriction})" if str(restriction) else ""
     if rows.empty:
-        console.print("no candidates")
+        console.print(f"no candidates{told}")
         return
     kind = f"score for {_TITLES[purpose]}" if purpose else "score"
     for name, members in split_by_class(rows).items():
         if members.empty:
             continue
         columns = make_candidate_columns(members.head(_MAX_CANDIDATES), unit, purpose)
-        title, elsewhere = f"stable {name} crystals by {kind}", f"all columns: {catalogue}"
+        title, elsewhere = f"stable {name} crystals by {kind}{told}", f"all columns: {catalogue}"
         print_table(console, columns, title=title, elsewhere=elsewhere)
         if len(members) > _MAX_CANDIDATES:
             console.print(f"and {len(members) - _MAX_CANDIDATES} more in the catalogue")
