@@ -44,14 +44,14 @@ _AS_GIVEN: Final = (
 _CANDIDATE_COLUMNS: Final = {
     "material_id": ("material", 0),
     "formula": ("formula", 3),
-    "space_group_symbol": ("space\ngroup", 5),
+    "space_group_symbol": ("space\ngroup", 6),
     "chirality_class": ("class", 2),
-    "helicity_wave_found": ("wave", 6),
+    "helicity_wave_found": ("wave", 7),
     "score": ("score", 1),
-    "mean_optical_angular_momentum": ("mean |l|\n(ħ)", 8),
-    "mean_optical_helicity": ("mean |h|\n(ħ)", 7),
-    "circular": ("splitting\n(meV ħ)", 10),
-    "min_frequency_commensurate": ("min ν\n(THz)", 9),
+    "mean_optical_angular_momentum": ("mean |l|\n(ħ)", 9),
+    "mean_optical_helicity": ("mean |h|\n(ħ)", 8),
+    "circular": ("splitting\n(meV ħ)", 11),
+    "min_frequency_commensurate": ("min ν\n(THz)", 10),
     "reliable": ("reliable", 4),
 }
 _CLASS_COLUMNS: Final = {
@@ -323,7 +323,9 @@ def make_candidate_columns(
         for name, header in _CANDIDATE_COLUMNS.items()
     }
     if rows[_BAR].notna().any():
-        shown[_BAR] = ("error bar\n(THz)", 11)
+        shown[_BAR] = ("error bar\n(THz)", 12)
+    if rows["evidence"].notna().any():
+        shown["evidence"] = ("evidence", 5)
     return _make_columns(rows, shown, unit)
 
 
