@@ -90,7 +90,12 @@ def main() -> None:
         rows = rows.sample(min(args.limit, len(rows)), random_state=1)
     found = assess(rows)
     larger = compare_larger_cells(everything, known)
-    groups = {"all": found, "relaxed": found[found["relaxed"]], **dict(list(found.groupby("kind"))), **larger}
+    groups = {
+        "all": found,
+        "relaxed": found[found["relaxed"]],
+        **dict(list(found.groupby("kind"))),
+        **larger,
+    }
     print(
         pd.DataFrame({name: describe(part) for name, part in groups.items()}).T.round(2).to_string()
     )

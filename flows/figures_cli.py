@@ -185,8 +185,9 @@ def report(
         tables = open_tables(require_results(folder))
         path = output or folder / "report.html"
         restriction = Restriction(observed, near_hull)
-        chosen = {"n_drawn": materials, "unit": UNITS[unit], "restriction": restriction}
-        path = write_report(tables, path, **chosen)
+        path = write_report(
+            tables, path, n_drawn=materials, unit=UNITS[unit], restriction=restriction
+        )
     console.print(f"written: {path}")
     console.print(f"look at it: open {path} in a browser")
 

@@ -358,8 +358,13 @@ def _list_candidate_rows(rows: pd.DataFrame, score: str) -> list[dict[str, Any]]
             "explanation": row["reasons"],
             "facts": _tell_known(list_laboratory_facts(row)),
         }
-        for row in rows.head(_MAX_ROWS).to_dict("records")
+        for row in map(_name_columns, rows.head(_MAX_ROWS).to_dict("records"))
     ]
+
+
+def _name_columns(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Row of a data frame, whose names are texts."""
+    return {str(name): value for name, value in row.items()}
 
 
 def _tell_known(facts: Mapping[str, str]) -> str:

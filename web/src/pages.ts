@@ -730,7 +730,7 @@ function laboratory(material: Material): HTMLElement {
     "section",
     { "aria-label": "For the laboratory" },
     h("h2", {}, "For the laboratory"),
-    pairs([["shortlist", shortlist], ...Object.entries(facts)]),
+    pairs([["Shortlist", shortlist], ...Object.entries(facts).map(([name, text]): [string, string] => [words(name), text])]),
   );
 }
 
