@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition
 
-from benchmarks.hull import compute_distances, read_energies
+from benchmarks.hull import SHIFTED, compute_distances, read_energies
 from tasks.thermodynamics.evidence import load_hull
 
 _LIMITS = (0.05, 0.1)  # eV/atom
@@ -93,6 +93,7 @@ def main() -> None:
     groups = {
         "all": found,
         "relaxed": found[found["relaxed"]],
+        "with ytterbium": found[found["formula"].str.contains(SHIFTED)],
         **dict(list(found.groupby("kind"))),
         **larger,
     }

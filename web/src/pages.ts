@@ -730,7 +730,10 @@ function laboratory(material: Material): HTMLElement {
     "section",
     { "aria-label": "For the laboratory" },
     h("h2", {}, "For the laboratory"),
-    pairs([["Shortlist", shortlist], ...Object.entries(facts).map(([name, text]): [string, string] => [words(name), text])]),
+    pairs([
+      ["Shortlist", shortlist],
+      ...Object.entries(facts).map(([name, text]): [string, string] => [words(name), text]),
+    ]),
   );
 }
 
