@@ -37,10 +37,9 @@ export function cell(table: Table, column: ColumnInfo, row: number): Node | stri
 const EVIDENCE: Record<string, string> = { observed: "observed", hull: "near the hull" };
 
 // What says that a crystal exists.
-export function badge(evidence: unknown, title: unknown = null): HTMLElement {
+export function badge(evidence: unknown): HTMLElement {
   const kind = typeof evidence === "string" && evidence in EVIDENCE ? evidence : "none";
-  const about = typeof title === "string" ? title : null;
-  return h("span", { class: `badge ${kind}`, title: about }, EVIDENCE[kind] ?? "no evidence of existence");
+  return h("span", { class: `badge ${kind}` }, EVIDENCE[kind] ?? "no evidence of existence");
 }
 
 function score(value: number): HTMLElement {

@@ -102,7 +102,7 @@ function heading(site: Site, material: Material): HTMLElement {
         row.helicity_wave === "none" ? "" : `, ${value(row.helicity_wave)} wave`,
         row.hand ? `, ${String(row.hand)}-handed` : "",
         row.stable === undefined ? "" : row.stable ? ", stable" : ", unstable",
-        row.shortlist_reason ? h("span", {}, " ", badge(row.evidence, row.shortlist_reason)) : "",
+        row.shortlist_reason ? h("span", {}, " ", badge(row.evidence)) : "",
       )
     : null;
   return h(
