@@ -3,7 +3,9 @@
     python -m benchmarks.hull_check --reference DIR --work DIR
 
 DIR of reference holds ``stability/mp_hull_by_id.parquet``; the folder of work is that of
-``benchmarks/hull.py``. A crystal counts with its relaxed energy where there is one.
+``benchmarks/hull.py``. A crystal counts with its relaxed energy where there is one. The last rows
+tell what the crystals of more than 20 atoms do: distances of the smaller ones from a hull of the
+smaller ones alone, and from that of all.
 """
 
 import argparse
@@ -13,10 +15,11 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition
 
-from benchmarks.hull import combine_energies, read_parts
+from benchmarks.hull import SHIFTED, compute_distances, read_energies
 from tasks.thermodynamics.evidence import load_hull
 
 _LIMITS = (0.05, 0.1)  # eV/atom
+_SMALL = 20  # atoms
 _KINDS = {
     "oxides": {"O"},
     "halides": {"F", "Cl", "Br", "I"},
@@ -60,6 +63,18 @@ def describe(rows: pd.DataFrame) -> dict[str, float]:
     return told
 
 
+def compare_larger_cells(rows: pd.DataFrame, known: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Distances of the smaller crystals from the hull without and with the larger ones."""
+    small = rows[rows["n_atoms"] <= _SMALL]
+    hulls = {"hull of at most 20 atoms": small, "hull of all": rows}
+    return {
+        name: small.join(known, how="inner")
+        .join(compute_distances(members).rename("above"), how="inner")
+        .assign(form=np.nan)
+        for name, members in hulls.items()
+    }
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -69,12 +84,19 @@ def main() -> None:
     args = parser.parse_args()
     known = pd.read_parquet(args.reference / "stability" / "mp_hull_by_id.parquet")
     known = known.set_index("material_id")[["e_above_hull", "e_form"]]
-    rows = combine_energies(read_parts(args.work / "single"), read_parts(args.work / "relaxed"))
-    rows = rows.join(known, how="inner")
+    everything = read_energies(args.work)
+    rows = everything.join(known, how="inner")
     if args.limit:
         rows = rows.sample(min(args.limit, len(rows)), random_state=1)
     found = assess(rows)
-    groups = {"all": found, "relaxed": found[found["relaxed"]], **dict(list(found.groupby("kind")))}
+    larger = compare_larger_cells(everything, known)
+    groups = {
+        "all": found,
+        "relaxed": found[found["relaxed"]],
+        "with ytterbium": found[found["formula"].str.contains(SHIFTED)],
+        **dict(list(found.groupby("kind"))),
+        **larger,
+    }
     print(
         pd.DataFrame({name: describe(part) for name, part in groups.items()}).T.round(2).to_string()
     )

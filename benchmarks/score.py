@@ -176,7 +176,7 @@ def linewidth_table(path: Path) -> pd.DataFrame:
 def tables(folder: Path, flags: Path | None) -> Iterator[tuple[str, pd.DataFrame]]:
     """Heading and content of each table."""
     chirality = read(folder)["chirality"]
-    observed = _observed(flags)
+    observed = read_flags(flags)
     yield "Terms", terms_table(rank_candidates(chirality))
     yield "Purposes", purposes_table()
     found = rankings(chirality)
@@ -185,7 +185,7 @@ def tables(folder: Path, flags: Path | None) -> Iterator[tuple[str, pd.DataFrame
         yield f"First by {name}", first_table(ranked, observed)
 
 
-def _observed(flags: Path | None) -> "pd.Series[Any]":
+def read_flags(flags: Path | None) -> "pd.Series[Any]":
     """Whether a crystal was observed, by its name; empty without a table."""
     if flags is None:
         return pd.Series(dtype=object)

@@ -13,6 +13,8 @@ from flows.console import (
     DONE_WITH_FAILURES,
     Config,
     Folder,
+    NearHull,
+    Observed,
     Output,
     PotentialName,
     Results,
@@ -368,6 +370,8 @@ def status(
         Literal["raman", "scattering", "resonant", "thermal"] | None,
         typer.Option(help="Rank by the score for one kind of experiment."),
     ] = None,
+    observed: Observed = False,
+    near_hull: NearHull = None,
     unit: Unit = UnitName.THZ,
 ) -> None:
     """Show how far a dataset is, without a server. Chiral and achiral crystals are ranked apart.
@@ -377,12 +381,16 @@ def status(
         chiralscreen status results/demo
 
         chiralscreen status results/demo --purpose raman
+
+        chiralscreen status results/demo --observed --near-hull 0.05
     """
     from flows.summary import print_status
+    from tasks.results.catalogue import Restriction
 
     with print_errors():
         column = f"score_{purpose}" if purpose else None
-        print_status(console, require_results(folder), UNITS[unit], column)
+        restriction = Restriction(observed, near_hull)
+        print_status(console, require_results(folder), UNITS[unit], column, restriction)
 
 
 @app.command()

@@ -67,6 +67,13 @@ Results = Annotated[Path, typer.Argument(help="Folder of a dataset, or of its ta
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; one per CPU by default.")
 ]
+Observed = Annotated[
+    bool, typer.Option("--observed", help="List only crystals that are known to be observed.")
+]
+NearHull = Annotated[
+    float | None,
+    typer.Option("--near-hull", min=0, help="List only crystals so near the hull (eV/atom)."),
+]
 Unit = Annotated[UnitName, typer.Option("--unit", help="Unit in which frequencies are shown.")]
 PotentialName = Annotated[
     str | None,

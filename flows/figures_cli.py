@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.console import (
+    NearHull,
+    Observed,
     Results,
     Unit,
     console,
@@ -165,6 +167,8 @@ def report(
     materials: Annotated[
         int, typer.Option(min=0, help="Number of the best candidates whose figures are drawn.")
     ] = 6,
+    observed: Observed = False,
+    near_hull: NearHull = None,
     unit: Unit = UnitName.THZ,
 ) -> None:
     """Write one HTML file about what was screened and what was found.
@@ -173,13 +177,17 @@ def report(
 
         chiralscreen report results/demo --output demo.html
     """
+    from tasks.results.catalogue import Restriction
     from tasks.site.report import write_report
     from tasks.storage import open_tables
 
     with print_errors():
         tables = open_tables(require_results(folder))
         path = output or folder / "report.html"
-        path = write_report(tables, path, n_drawn=materials, unit=UNITS[unit])
+        restriction = Restriction(observed, near_hull)
+        path = write_report(
+            tables, path, n_drawn=materials, unit=UNITS[unit], restriction=restriction
+        )
     console.print(f"written: {path}")
     console.print(f"look at it: open {path} in a browser")
 

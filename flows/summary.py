@@ -17,7 +17,14 @@ from flows.tables import Column, print_table
 from tasks.crystals.curation import CENTROSYMMETRIC
 from tasks.failures import Failure
 from tasks.results import rank_materials, read_catalog, read_overview
-from tasks.results.catalogue import list_missing, read_failures, split_by_class
+from tasks.results.catalogue import (
+    NO_RESTRICTION,
+    Restriction,
+    list_missing,
+    read_failures,
+    split_by_class,
+    summarize_shortlist,
+)
 from tasks.results.ranking import PURPOSES
 from tasks.results.stored_crystals import list_commands
 from tasks.screening.plan import Plan
@@ -37,14 +44,14 @@ _AS_GIVEN: Final = (
 _CANDIDATE_COLUMNS: Final = {
     "material_id": ("material", 0),
     "formula": ("formula", 3),
-    "space_group_symbol": ("space\ngroup", 5),
+    "space_group_symbol": ("space\ngroup", 6),
     "chirality_class": ("class", 2),
-    "helicity_wave_found": ("wave", 6),
+    "helicity_wave_found": ("wave", 7),
     "score": ("score", 1),
-    "mean_optical_angular_momentum": ("mean |l|\n(ħ)", 8),
-    "mean_optical_helicity": ("mean |h|\n(ħ)", 7),
-    "circular": ("splitting\n(meV ħ)", 10),
-    "min_frequency_commensurate": ("min ν\n(THz)", 9),
+    "mean_optical_angular_momentum": ("mean |l|\n(ħ)", 9),
+    "mean_optical_helicity": ("mean |h|\n(ħ)", 8),
+    "circular": ("splitting\n(meV ħ)", 11),
+    "min_frequency_commensurate": ("min ν\n(THz)", 10),
     "reliable": ("reliable", 4),
 }
 _CLASS_COLUMNS: Final = {
@@ -174,7 +181,11 @@ def _print_next(console: Console, folder: Path) -> None:
 
 
 def print_status(
-    console: Console, folder: Path, unit: FrequencyUnit = THZ, purpose: str | None = None
+    console: Console,
+    folder: Path,
+    unit: FrequencyUnit = THZ,
+    purpose: str | None = None,
+    restriction: Restriction = NO_RESTRICTION,
 ) -> int:
     """Print how far a dataset is, from its catalogue, and what a folder of tables lacks.
 
@@ -188,6 +199,8 @@ def print_status(
         Of frequencies.
     purpose : str, optional
         Column of the score by purpose to rank by, in place of the score.
+    restriction : Restriction
+        Which crystals are listed.
 
     Returns
     -------
@@ -198,7 +211,8 @@ def print_status(
     failures = read_catalog(folder, "failures")
     tables = TableFolder(folder)
     catalogue = tables.get_file("chirality")
-    print_candidates(console, chirality, catalogue, unit, purpose)
+    print_candidates(console, chirality, catalogue, unit, purpose, restriction)
+    console.print(f"shortlist: {summarize_shortlist(chirality)}", soft_wrap=False)
     console.print(_summarize_counts("class", chirality["chirality_class"].dropna()))
     console.print(_summarize_counts("outcome", chirality["outcome"]))
     unstable = list(chirality.loc[chirality["stable"].eq(False).fillna(False), "material_id"])
@@ -250,6 +264,7 @@ def print_candidates(
     catalogue: Path,
     unit: FrequencyUnit = THZ,
     purpose: str | None = None,
+    restriction: Restriction = NO_RESTRICTION,
 ) -> None:
     """Print the ranked candidates, chiral crystals and the others apart.
 
@@ -265,17 +280,20 @@ def print_candidates(
         Of frequencies.
     purpose : str, optional
         Column of the score by purpose to rank by, in place of the score.
+    restriction : Restriction
+        Which crystals are listed.
     """
-    rows = rank_materials(chirality, purpose or "score")
+    rows = restriction.select(rank_materials(chirality, purpose or "score"))
+    told = f" ({restriction})" if str(restriction) else ""
     if rows.empty:
-        console.print("no candidates")
+        console.print(f"no candidates{told}")
         return
     kind = f"score for {_TITLES[purpose]}" if purpose else "score"
     for name, members in split_by_class(rows).items():
         if members.empty:
             continue
         columns = make_candidate_columns(members.head(_MAX_CANDIDATES), unit, purpose)
-        title, elsewhere = f"stable {name} crystals by {kind}", f"all columns: {catalogue}"
+        title, elsewhere = f"stable {name} crystals by {kind}{told}", f"all columns: {catalogue}"
         print_table(console, columns, title=title, elsewhere=elsewhere)
         if len(members) > _MAX_CANDIDATES:
             console.print(f"and {len(members) - _MAX_CANDIDATES} more in the catalogue")
@@ -305,7 +323,9 @@ def make_candidate_columns(
         for name, header in _CANDIDATE_COLUMNS.items()
     }
     if rows[_BAR].notna().any():
-        shown[_BAR] = ("error bar\n(THz)", 11)
+        shown[_BAR] = ("error bar\n(THz)", 12)
+    if rows["evidence"].notna().any():
+        shown["evidence"] = ("evidence", 5)
     return _make_columns(rows, shown, unit)
 
 

@@ -39,6 +39,12 @@ class ScoreSettings(BaseModel):
     shortlist_score: float = Field(
         0.12, ge=0, le=1, description="raw score from which a material is on the shortlist"
     )
+    shortlist_hull: float | None = Field(
+        0.05,
+        ge=0,
+        description="distance from the hull (eV/atom) within which a crystal that is not known to "
+        "be observed is on the shortlist; null lists crystals without evidence as well",
+    )
     momentum_weight: float = Field(1.0, ge=0, description="weight of the optical mean of |l|")
     helicity_weight: float = Field(1.0, ge=0, description="weight of the optical mean of |h|")
     splitting_weight: float = Field(

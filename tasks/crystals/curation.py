@@ -12,16 +12,13 @@ from matscipy.neighbours import neighbour_list
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pymatgen.core import Composition, Element
 
+from tasks.crystals.hazards import HAZARDS
 from tasks.crystals.records import Provenance, describe_observation
 from tasks.symmetry import classify_space_group, find_space_group_number
 from tasks.tolerances import AS_GIVEN, LOOSE
 
 ChargeBalance = Literal["uniform", "mixed", "none", "metallic"]
 
-_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "radioactive": tuple(e.symbol for e in Element if e.is_radioactive),
-    "toxic": ("Be", "As", "Cd", "Hg", "Tl", "Pb"),
-}
 _SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
 CENTROSYMMETRIC: Final = "centrosymmetric: phonons carry no angular momentum"
 
@@ -89,7 +86,7 @@ class CurationSettings(BaseModel):
     @classmethod
     def _spell_out(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Replace words by symbols."""
-        found = (symbol for name in value for symbol in _WORDS.get(name, (name,)))
+        found = (symbol for name in value for symbol in HAZARDS.get(name, (name,)))
         return tuple(dict.fromkeys(found))
 
     @field_validator("elements", "excluded_elements")

@@ -42,6 +42,8 @@ class Provenance:
         As the source writes it, such as ``NM``, ``FM``, ``FiM``, ``AFM``.
     icsd_id, cod_id : str or None
         Numbers in the ICSD and in the Crystallography Open Database, with commas between several.
+    phonondb_url, phonix_url : str or None
+        Pages of the crystal in the phonon database (MDR) and in Phonix: it has DFT phonons there.
     """
 
     database: str | None = None
@@ -59,6 +61,8 @@ class Provenance:
     magnetic_ordering: str | None = None
     icsd_id: str | None = None
     cod_id: str | None = None
+    phonondb_url: str | None = None
+    phonix_url: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
+from ase.data import atomic_masses, covalent_radii
 from matscipy.neighbours import neighbour_list
+from numpy.typing import ArrayLike
 from pymatgen.core import Composition
 
 from tasks.crystals.dielectric import DielectricResponse, take_response
@@ -24,6 +26,7 @@ _VOLUME_PER_ATOM = (1.0, 1000.0)  # Å^3; no crystal under ordinary conditions l
 # that is thinner, and every crystal has a cell that is not.
 _THINNEST = 0.05
 _HASH_DECIMALS = 6
+_DENSITY = 1.66053907  # g/cm^3 in u/Å^3
 
 
 class PackedCell(NamedTuple):
@@ -248,6 +251,30 @@ def reduce_formula(atoms: Atoms) -> str:
     """
     with warnings.catch_warnings(action="ignore"):  # light noble gases have no electronegativity
         return str(Composition(atoms.get_chemical_formula()).reduced_formula)
+
+
+def compute_density(
+    numbers: Sequence[int], cell: ArrayLike, masses: ArrayLike | None = None
+) -> float:
+    """Compute the density of a crystal.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        Atomic numbers.
+    cell : array_like
+        Lattice vectors as rows (Å), 9 numbers.
+    masses : array_like, optional
+        Those of the atoms (u) where they are special.
+
+    Returns
+    -------
+    float
+        In g/cm^3.
+    """
+    known = atomic_masses[np.asarray(numbers)] if masses is None else np.asarray(masses)
+    volume = abs(np.linalg.det(np.reshape(cell, (3, 3))))
+    return float(known.sum() / volume * _DENSITY)
 
 
 def _refuse_overlaps(atoms: Atoms) -> None:

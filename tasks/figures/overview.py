@@ -1,6 +1,7 @@
 """Overviews of a dataset: elements, space groups, stability, scores, potentials compared."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -44,6 +46,12 @@ _SYSTEMS: Final = {
     "trigonal": 143,
     "hexagonal": 168,
     "cubic": 195,
+}
+# Marker, whether it is filled, and what it means, by what says that a crystal exists.
+_EVIDENCE: Final = {
+    "observed": ("o", True, "observed"),
+    "hull": ("s", True, "near the hull"),
+    "": ("o", False, "no evidence"),
 }
 OUTCOMES: Final = ("screened", "skipped", "failed", "pending")
 
@@ -180,31 +188,52 @@ def draw_scores(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Of the width of one column, coloured by the helicity wave found; the best are named.
+        Of the width of one column, coloured by the helicity wave found; the best are named. Where
+        the catalogue knows it, the form of a marker tells what says that the crystal exists.
     """
     rows = chirality[chirality["score"].notna()].sort_values("score", ascending=False)
+    kinds = rows["evidence"].fillna("") if "evidence" in rows else rows["score"].map(lambda _: "")
+    forms = _EVIDENCE if kinds.ne("").any() else {"": _EVIDENCE["observed"]}
     with apply_style():
         figure = make_figure(SINGLE_COLUMN, 2.6)
         axes = figure.subplots()
         for wave, members in _group_by_wave(rows, "helicity_wave_found"):
-            axes.plot(
-                members["n_atoms_primitive"],
-                members["score"],
-                "o",
-                color=WAVE_COLOURS[wave],
-                label=f"{wave} wave",
-                markeredgecolor="white",
-                markeredgewidth=0.3,
-            )
+            axes.plot([], [], "o", color=WAVE_COLOURS[wave], label=f"{wave} wave")
+            for kind, (marker, filled, _) in forms.items():
+                some = members[kinds[members.index] == kind]
+                form = _make_form(marker, WAVE_COLOURS[wave], filled=filled)
+                axes.plot(some["n_atoms_primitive"], some["score"], **form)
         best = rows.drop_duplicates("formula").head(_NAMED)
         _name_best(axes, best)
         axes.margins(x=0.16, y=0.12)
         axes.set_xlabel(QUANTITIES["n_atoms"].axis)
         axes.set_ylabel(QUANTITIES["score"].axis)
         places = {"ncols": 5, "columnspacing": 0.9, "handletextpad": 0.1}
+        if len(forms) > 1:
+            handles = _make_evidence_handles(forms)
+            figure.legend(handles=handles, loc="outside lower center", ncols=3)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), **places)
         axes.set_title(title, pad=16)
     return figure
+
+
+def _make_evidence_handles(forms: Mapping[str, tuple[str, bool, str]]) -> list[Line2D]:
+    """Entries of a legend that tells the forms of markers."""
+    return [
+        Line2D([], [], label=text, **_make_form(marker, NEUTRAL, filled=filled))
+        for marker, filled, text in forms.values()
+    ]
+
+
+def _make_form(marker: str, colour: str, *, filled: bool) -> dict[str, Any]:
+    """How a point is drawn: filled with a white rim, or hollow."""
+    return {
+        "linestyle": "",
+        "marker": marker,
+        "markerfacecolor": colour if filled else "none",
+        "markeredgecolor": "white" if filled else colour,
+        "markeredgewidth": 0.3 if filled else 0.6,
+    }
 
 
 def draw_distributions(chirality: pd.DataFrame, *, title: str = "") -> Figure:

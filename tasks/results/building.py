@@ -11,20 +11,23 @@ import pyarrow.compute as pc
 
 from tasks.chirality import ScoreSettings
 from tasks.crystals.duplicates import find_relaxed_originals, select_possible_repetitions
+from tasks.crystals.hazards import list_hazards
 from tasks.crystals.measured_cells import MeasuredCells
+from tasks.crystals.structures import compute_density
 from tasks.results.ranking import SCORED, make_ranking_columns, parse_score_settings
 from tasks.results.trust import JUDGED, assess_reliability, select_rule_settings
 from tasks.storage import Dataset, Snapshot
 from tasks.storage.catalog import DerivedColumns, Row, take_planned_rows, write_catalog
-from tasks.thermodynamics.evidence import make_hull_columns
+from tasks.thermodynamics.evidence import EVIDENCE, make_hull_columns
 
 _MEASURED_CHANGE: Final = "measured_volume_change"
 _HULL: Final = "energy_above_hull"
-_READ: Final = tuple(sorted({*JUDGED, *SCORED, "run_id", _HULL} - {_MEASURED_CHANGE}))
+_DERIVED: Final = {_MEASURED_CHANGE, "hull_reason"}
+_READ: Final = tuple(sorted({*JUDGED, *SCORED, *EVIDENCE, "run_id"} - _DERIVED))
 _OF_MEASURED: Final = ("formula", "space_group_number", "n_atoms", "cell", "cell_origin")
 _OF_RELAXED: Final = (
     *("energy", "space_group_number_final", "checkpoint_digest"),
-    *("numbers", "cell", "positions"),
+    *("numbers", "cell", "positions", "masses"),
 )
 
 
@@ -76,15 +79,40 @@ def _begin_judging(snapshot: Snapshot, plan: pa.Table) -> Callable[[Row], Row]:
         name, group = row["material_id"], row["space_group_number_relaxed"]
         known = group and row["formula"] and name in cells
         change = measured.compare_volume(row["formula"], group, *cells[name]) if known else None
-        judged_row = {**row, _MEASURED_CHANGE: change}
+        relaxed_row = relaxed.slice(places[name], 1).to_pylist()[0]
+        hull = {"hull_reason": None, **make_hull_columns(row[_HULL], relaxed_row)}
+        found = {_MEASURED_CHANGE: change, **hull}
         return {
-            **judge_material(judged_row, settings.get(row["run_id"], RunSettings())),
-            _MEASURED_CHANGE: change,
+            **judge_material({**row, **found}, settings.get(row["run_id"], RunSettings())),
+            **found,
+            **make_laboratory_columns(row["formula"], relaxed_row),
             "same_crystal_as": same.get(name),
-            **make_hull_columns(row[_HULL], relaxed.slice(places[name], 1).to_pylist()[0]),
         }
 
     return judge
+
+
+def make_laboratory_columns(formula: str | None, relaxed: Row) -> dict[str, Any]:
+    """Columns of the catalogue that a laboratory asks for.
+
+    Parameters
+    ----------
+    formula : str or None
+        Of the crystal.
+    relaxed : mapping
+        Its row of ``relaxations``; empty columns where it was not relaxed.
+
+    Returns
+    -------
+    dict
+        Values by column.
+    """
+    hazards = list_hazards(formula or "")
+    named = {f"{hazard}_elements": ", ".join(found) or None for hazard, found in hazards.items()}
+    if relaxed["numbers"] is None:
+        return named
+    cell = relaxed["numbers"], relaxed["cell"], relaxed["masses"]
+    return named | {"density": compute_density(*cell)}
 
 
 def _find_measured_cells(snapshot: Snapshot, plan: pa.Table) -> MeasuredCells:
@@ -115,7 +143,7 @@ def _read_run_settings(snapshot: Snapshot) -> dict[str, RunSettings]:
 def _find_same_crystals(snapshot: Snapshot, plan: pa.Table, relaxed: pa.Table) -> dict[str, str]:
     """Material that stands for each one that became the same crystal by its relaxation."""
     computed = pc.is_valid(take_planned_rows(snapshot, plan, "chirality", [])["key"])
-    known = relaxed.drop_columns(["cell", "positions"])
+    known = relaxed.drop_columns(["cell", "positions", "masses"])
     rows = known.filter(pc.and_(computed, pc.is_valid(known["key"]))).to_pylist()
     keys = select_possible_repetitions(rows)
     return (
@@ -138,7 +166,7 @@ def judge_material(row: Row, settings: RunSettings) -> dict[str, Any]:
     Parameters
     ----------
     row : mapping
-        Columns `JUDGED` and `SCORED` of the catalogue of materials.
+        Columns `JUDGED`, `SCORED` and `EVIDENCE` of the catalogue of materials.
     settings : RunSettings
         Those of its run.
 

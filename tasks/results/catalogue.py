@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from tasks.crystals.records import describe_observation
 from tasks.failures import Failure
 from tasks.storage import CATALOG_TABLES, TableFolder
+from tasks.thermodynamics.evidence import NO_EVIDENCE, describe_distance
 
 # Written beside the catalogue at the end of each run.
 REPORT: Final = "report.html"
@@ -20,13 +22,53 @@ _TOLD_LISTS: Final = frozenset(
 )
 _HULL: Final = "energy_above_hull"
 _OBSERVED: Final = ("observed", "observed_source")
+_LISTED: Final = ("evidence", "shortlisted", "shortlist_reason")
 _LATER: Final = (
     *("warnings", "same_crystal_as", "circular_splitting", "frequency_bar_90", _HULL),
-    *_OBSERVED,
+    *(*_OBSERVED, *_LISTED),
 )
 _TOLD: Final = ("material_id", "explanation", "frequency_bar_90", _HULL, "warnings")
+_BY_EVIDENCE: Final = {"observed": "observed", "hull": "near the hull"}
+_SHORTLISTED: Final = {
+    "observed": "on the shortlist: it was observed",
+    "hull": "on the shortlist: it lies near the hull",
+}
 UNNAMED: Final = ("mesh", "path")
 """Labels of q-points that have no name."""
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """Which crystals a list is restricted to. What is not known of a crystal leaves it out.
+
+    Attributes
+    ----------
+    observed : bool
+        To those that are known to be observed.
+    distance : float or None
+        To those whose distance from the hull is at most this (eV/atom).
+    """
+
+    observed: bool = False
+    distance: float | None = None
+
+    def select(self, chirality: pd.DataFrame) -> pd.DataFrame:
+        """Rows of the catalogue of materials that it leaves."""
+        whole = _add_later_columns(chirality)
+        chosen = pd.Series(data=True, index=whole.index)
+        if self.observed:
+            chosen &= whole["observed"].eq(True).fillna(False).astype(bool)
+        if self.distance is not None:
+            chosen &= whole[_HULL].astype(float).abs().le(self.distance)
+        return chirality[chosen]
+
+    def __str__(self) -> str:
+        """Say it in words; nothing where it leaves all."""
+        near = "" if self.distance is None else f"within {self.distance:g} eV/atom of the hull"
+        return ", ".join(filter(None, ("observed" if self.observed else "", near)))
+
+
+NO_RESTRICTION: Final = Restriction()
 
 
 def read_catalog(folder: Path, table: str, material_id: str | None = None) -> pd.DataFrame:
@@ -181,10 +223,11 @@ def rank_materials(chirality: pd.DataFrame, by: str = "score") -> pd.DataFrame:
     whole = _add_later_columns(chirality)
     others = whole.groupby("same_crystal_as")["material_id"].agg(sorted).to_dict()
     observations = _describe_observations(found, is_known=bool(whole["observed"].notna().any()))
+    listings = [_describe_listing(*row) for row in found[list(_LISTED)].itertuples(index=False)]
     reasons = [
-        _describe_verdict(text, bar, above, seen, warnings, others.get(name, ()))
-        for seen, name, text, bar, above, warnings in zip(
-            observations, *(found[column] for column in _TOLD), strict=True
+        _describe_verdict(text, bar, above, (seen, listed), warnings, others.get(name, ()))
+        for seen, listed, name, text, bar, above, warnings in zip(
+            observations, listings, *(found[column] for column in _TOLD), strict=True
         )
     ]
     return found.assign(
@@ -220,6 +263,28 @@ def _add_later_columns(chirality: pd.DataFrame, *names: str) -> pd.DataFrame:
     return chirality.assign(**dict.fromkeys(missing))
 
 
+def summarize_shortlist(chirality: pd.DataFrame) -> str:
+    """Tell how many crystals are on the shortlist, by what evidence, and how many lack it.
+
+    Parameters
+    ----------
+    chirality : pandas.DataFrame
+        The catalogue of materials.
+
+    Returns
+    -------
+    str
+        One line. Catalogues of older programs know no evidence, and ask for none.
+    """
+    whole = rank_candidates(chirality)
+    listed = whole[whole["shortlisted"].eq(True).fillna(False).astype(bool)]
+    by = ((listed["evidence"].eq(kind).sum(), text) for kind, text in _BY_EVIDENCE.items())
+    kinds = ", ".join(f"{count} {text}" for count, text in by if count)
+    lacking = whole["shortlist_reason"].astype(str).str.startswith(NO_EVIDENCE).sum()
+    left = f"; {lacking} more have the score, but nothing says that they exist" if lacking else ""
+    return f"{len(listed)}{f' ({kinds})' if kinds else ''}{left}"
+
+
 def split_by_class(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Divide a ranking into chiral crystals and the others, which are no competitors.
 
@@ -251,22 +316,28 @@ def _describe_observations(found: pd.DataFrame, *, is_known: bool) -> list[str |
     ]
 
 
+def _describe_listing(kind: Any, shortlisted: Any, reason: Any) -> str | None:  # noqa: ANN401
+    """Why a crystal is on the shortlist, or is kept from it by a lack of evidence alone."""
+    if shortlisted is True:
+        return _SHORTLISTED.get(kind, "on the shortlist, where no evidence is asked for")
+    return f"not on the shortlist: {NO_EVIDENCE}" if str(reason).startswith(NO_EVIDENCE) else None
+
+
 def _describe_verdict(
     explanation: str,
     bar: float | None,
     above: float | None,
-    observation: str | None,
+    evidence: Sequence[str | None],
     warnings: Any,  # noqa: ANN401 - a list, or what stands for an empty cell
     others: Sequence[str],
 ) -> str:
-    """The verdict in words, with error bar, hull, observation, warnings, the same crystal."""
+    """The verdict in words, with error bar, hull, evidence, warnings, the same crystal."""
     parts = [explanation]
     if bar is not None and not pd.isna(bar):
         parts.append(f"frequencies to {bar:.2f} THz (90 %)")
     if above is not None and not pd.isna(above):
-        parts.append(f"{round(above, 3) + 0.0:.3f} eV/atom above the hull")
-    if observation:
-        parts.append(observation)
+        parts.append(describe_distance(above))
+    parts.extend(filter(None, evidence))
     if pd.api.types.is_list_like(warnings) and len(warnings):
         parts.append(f"warnings: {', '.join(warnings)}")
     if others:

@@ -14,12 +14,14 @@ import numpy as np
 
 from tasks.chirality import ScoreSettings
 from tasks.chirality.thermal import ROOM_TEMPERATURE
-from tasks.results.trust import Trust
+from tasks.results.trust import RULES, Trust
 from tasks.tables.declarations import EXPERIMENTS
+from tasks.thermodynamics.evidence import NO_EVIDENCE, Evidence, weigh_evidence
 
 Row = Mapping[str, Any]
 
 _OTHER_CLASS: Final = "class_changed"
+_UNFIT: Final = {"stable": "unstable", "significant": "no significant angular momentum"}
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def make_ranking_columns(row: Row, trust: Trust, settings: ScoreSettings) -> dic
     Parameters
     ----------
     row : mapping
-        Columns `SCORED` of the catalogue of materials.
+        Columns `SCORED` and `EVIDENCE` of the catalogue of materials.
     trust : Trust
         Its warnings.
     settings : ScoreSettings
@@ -165,7 +167,8 @@ def make_ranking_columns(row: Row, trust: Trust, settings: ScoreSettings) -> dic
         Values by column.
     """
     raw = compute_raw_score(row, settings, trust.warnings)
-    reached = raw is not None and raw >= settings.shortlist_score
+    evidence = weigh_evidence(row, settings.shortlist_hull)
+    obstacle = _find_obstacle(row, raw, trust, settings, evidence)
     ranked = raw is not None and _OTHER_CLASS not in trust.warnings
     scores = {"score": raw} | compute_purpose_scores(row, settings, trust.warnings)
     given = compute_score_terms(row, settings, trust.warnings)
@@ -173,12 +176,31 @@ def make_ranking_columns(row: Row, trust: Trust, settings: ScoreSettings) -> dic
     return {
         "raw_score": raw,
         "terms_left_out": left_out or None,
-        "raw_shortlisted": reached,
-        "shortlisted": reached and ranked and trust.reliable,
+        "raw_shortlisted": raw is not None and raw >= settings.shortlist_score,
+        "shortlisted": obstacle is None,
+        "evidence": evidence.kind,
+        "shortlist_reason": obstacle or evidence.reason,
     } | {
         name: value * trust.factor if ranked and value is not None else None
         for name, value in scores.items()
     }
+
+
+def _find_obstacle(
+    row: Row, raw: float | None, trust: Trust, settings: ScoreSettings, evidence: Evidence
+) -> str | None:
+    """First of the reasons that keep a material from the shortlist; None where there is none."""
+    if raw is None:
+        unfit = [text for name, text in _UNFIT.items() if not row[name]]
+        return unfit[0] if unfit else "no term of the score can be used"
+    if raw < settings.shortlist_score:
+        return f"raw score {raw:.3f}, below {settings.shortlist_score:g}"
+    if not trust.reliable:
+        grave = [rule.code for rule in RULES if rule.grave and rule.code in trust.warnings]
+        return f"not reliable: {', '.join(grave)}"
+    if evidence.kind is None and settings.shortlist_hull is not None:
+        return f"{NO_EVIDENCE}: {evidence.reason}"
+    return None
 
 
 def parse_score_settings(recorded: Mapping[str, Any]) -> ScoreSettings:

@@ -47,6 +47,7 @@ _LEFT_OUT: Final[Mapping[str, Sequence[str]]] = {
 }
 # Settings that tell which crystals are computed, and not how.
 _OF_SOURCE: Final = ("source", "curation")
+_OF_RANKING: Final = "settings.score."
 _STAGE_TABLES: Final[Mapping[str, Sequence[str]]] = {
     "run": ("runs",),
     "plan": ("plan", "materials"),
@@ -223,8 +224,11 @@ def _require_same(folder: Path, found: Mapping[str, Any]) -> None:
     """Refuse rows that were computed otherwise than those of the release."""
     if not (folder / FROZEN).is_file():
         return
-    frozen = _flatten(_read_frozen(folder))
-    differing = sorted(name for name, value in _flatten(found).items() if frozen.get(name) != value)
+    present = _flatten(found)
+    # What an older program did not know of the ranking changes no number that is computed.
+    later = {name: value for name, value in present.items() if name.startswith(_OF_RANKING)}
+    frozen = later | _flatten(_read_frozen(folder))
+    differing = sorted(name for name, value in present.items() if frozen.get(name) != value)
     if differing:
         remedy = f"screen with --config {SETTINGS} of `chiralscreen continue`, or release elsewhere"
         names = ", ".join(differing[:5])

@@ -42,7 +42,7 @@ _SYMMETRY_COLUMNS = (
 _LATER = frozenset(
     (
         *("cell_origin", "observed", "observed_source"),
-        *("magnetic_ordering", "icsd_id", "cod_id"),
+        *("magnetic_ordering", "icsd_id", "cod_id", "phonondb_url", "phonix_url"),
     )
 )
 _HANDS = {-1: "left", 0: None, +1: "right"}

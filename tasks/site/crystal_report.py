@@ -19,6 +19,7 @@ from tasks.figures.material import MaterialData, read_material_data
 from tasks.figures.style import save_figure
 from tasks.results import read_catalog
 from tasks.results.catalogue import UNNAMED, read_run_settings
+from tasks.site.evidence import list_laboratory_facts, list_links
 from tasks.site.report import MATERIAL_TEXTS, Picture, embed_picture, load_template
 from tasks.sources import make_safe_id
 from tasks.storage import Dataset
@@ -202,6 +203,7 @@ def _render_page(
         space_group=format_space_group_text(row["space_group_symbol"]),
         verdict=row["explanation"],
         facts=facts,
+        links=list_links(row),
         pictures=pictures,
         modes=modes,
         files={path.name: text for path, text in files.items()},
@@ -240,8 +242,16 @@ def list_facts(row: Row, unit: FrequencyUnit = THZ) -> dict[str, str]:
         "C_v at 300 K": _describe_molar(row, "heat_capacity_300", "J/K"),
         "zero-point energy": _describe_molar(row, "zero_point_energy", "kJ"),
         "score": _format_number(row["score"]),
+        "shortlist": _describe_shortlist(row),
+        **list_laboratory_facts(row),
         "warnings": ", ".join(() if warnings is None else warnings) or "none",
     }
+
+
+def _describe_shortlist(row: Row) -> str:
+    """Whether a crystal is on the shortlist, and why."""
+    reason = row.get("shortlist_reason")
+    return f"{'yes' if row['shortlisted'] else 'no'}{f': {reason}' if reason else ''}"
 
 
 def _describe_molar(row: Row, name: str, unit: str) -> str:

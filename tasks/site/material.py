@@ -19,6 +19,7 @@ from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
 from tasks.site.animation import SpecialModes, compute_special_modes
 from tasks.site.caveats import list_caveats
+from tasks.site.evidence import list_laboratory_facts, list_links
 from tasks.site.json_values import pack_numbers, round_nested, to_json_value
 from tasks.site.potential_notes import get_potential_note
 from tasks.site.sources import MaterialDetails, Row, parse_run_settings
@@ -132,6 +133,8 @@ def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[
         "structure": None if atoms is None else _describe_structure(atoms),
         "convergence": _describe_convergence(found),
         "warnings": list_caveats(found),
+        "facts": list_laboratory_facts(found.row),
+        "links": [link._asdict() for link in list_links(found.row)],
         "provenance": _describe_provenance(found),
     }
     if phonon is None or not found.row["chirality_key"]:

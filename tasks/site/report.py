@@ -26,8 +26,14 @@ from tasks.figures.material import read_material_data
 from tasks.figures.overview import OUTCOMES
 from tasks.figures.style import apply_style
 from tasks.results import rank_materials, read_catalog, read_overview
-from tasks.results.catalogue import split_by_class
+from tasks.results.catalogue import (
+    NO_RESTRICTION,
+    Restriction,
+    split_by_class,
+    summarize_shortlist,
+)
 from tasks.results.ranking import PURPOSES
+from tasks.site.evidence import NONE_NAMED, UNKNOWN, list_laboratory_facts, list_links
 from tasks.sources import STAGE as READING
 from tasks.storage import TableFolder, TableSource
 from tasks.storage.durable import write_durably
@@ -118,6 +124,7 @@ def write_report(
     n_drawn: int = 6,
     now: datetime | None = None,
     unit: FrequencyUnit = THZ,
+    restriction: Restriction = NO_RESTRICTION,
 ) -> Path:
     """Write the report of a dataset.
 
@@ -133,6 +140,8 @@ def write_report(
         Time to be written on the page; the present by default.
     unit : FrequencyUnit
         Of frequencies.
+    restriction : Restriction
+        Which crystals its lists of candidates hold.
 
     Returns
     -------
@@ -149,13 +158,19 @@ def write_report(
     if not TableFolder(dataset.root).has_table("chirality"):
         message = f"{dataset.root} has no catalogue"
         raise RemediableError(message, "let a run finish: `chiralscreen screen` writes it")
-    page = render_report(dataset, n_drawn=n_drawn, now=now or datetime.now(UTC), unit=unit)
+    written = now or datetime.now(UTC)
+    page = render_report(dataset, n_drawn=n_drawn, now=written, unit=unit, restriction=restriction)
     write_durably(path, lambda place: place.write_text(page, encoding="utf-8"))
     return path
 
 
 def render_report(
-    dataset: TableSource, *, n_drawn: int, now: datetime, unit: FrequencyUnit = THZ
+    dataset: TableSource,
+    *,
+    n_drawn: int,
+    now: datetime,
+    unit: FrequencyUnit = THZ,
+    restriction: Restriction = NO_RESTRICTION,
 ) -> str:
     """Make the page.
 
@@ -169,6 +184,8 @@ def render_report(
         Time to be written on the page.
     unit : FrequencyUnit
         Of frequencies.
+    restriction : Restriction
+        Which crystals its lists of candidates hold.
 
     Returns
     -------
@@ -182,7 +199,8 @@ def render_report(
         units={name: quantity.plain_unit for name, quantity in QUANTITIES.items()},
         unit=unit,
         max_rows=_MAX_ROWS,
-        **_describe_results(dataset, chirality, n_drawn, unit),
+        restriction=str(restriction),
+        **_describe_results(dataset, chirality, n_drawn, unit, restriction),
         **_describe_omissions(dataset, chirality),
         **_describe_provenance(dataset, chirality),
     )
@@ -212,10 +230,14 @@ def load_template(name: str) -> Template:
 
 
 def _describe_results(
-    dataset: TableSource, chirality: pd.DataFrame, n_drawn: int, unit: FrequencyUnit
+    dataset: TableSource,
+    chirality: pd.DataFrame,
+    n_drawn: int,
+    unit: FrequencyUnit,
+    restriction: Restriction,
 ) -> dict[str, Any]:
     """Counts, candidates and figures."""
-    candidates = rank_materials(chirality)
+    candidates = restriction.select(rank_materials(chirality))
     shortlisted = candidates["shortlisted"].eq(True)
     tolerance = _format_settings(dataset).get("score", {}).get("stability_tolerance")
     # The mirror image of a material would show the same figures in the other colour.
@@ -225,6 +247,7 @@ def _describe_results(
         "n_stable": int(chirality["stable"].eq(True).fillna(False).sum()),
         "n_candidates": len(candidates),
         "n_shortlist": int(shortlisted.sum()),
+        "about_shortlist": summarize_shortlist(chirality),
         "outcomes": _count_values(chirality["outcome"], OUTCOMES),
         "classes": _count_values(chirality["chirality_class"].dropna(), ("I", "II", "III")),
         "shortlist": _split_candidates(candidates[shortlisted]),
@@ -233,7 +256,9 @@ def _describe_results(
             (
                 purpose.title,
                 _split_candidates(
-                    rank_materials(chirality, purpose.name), purpose.name, _MAX_PURPOSE
+                    restriction.select(rank_materials(chirality, purpose.name)),
+                    purpose.name,
+                    _MAX_PURPOSE,
                 ),
             )
             for purpose in PURPOSES
@@ -320,7 +345,7 @@ def _list_candidate_rows(rows: pd.DataFrame, score: str) -> list[dict[str, Any]]
     return [
         {
             "material_id": row["material_id"],
-            "url": _make_web_address(row["url"]),
+            "links": list_links(row),
             "formula": format_formula_text(row["formula"]),
             "space_group": format_space_group_text(row["space_group_symbol"]),
             "number": int(row["space_group_number"]),
@@ -331,14 +356,23 @@ def _list_candidate_rows(rows: pd.DataFrame, score: str) -> list[dict[str, Any]]
             "splitting": row["circular"],
             "frequency": row["min_frequency_commensurate"],
             "explanation": row["reasons"],
+            "facts": _tell_known(list_laboratory_facts(row)),
         }
-        for row in rows.head(_MAX_ROWS).to_dict("records")
+        for row in map(_name_columns, rows.head(_MAX_ROWS).to_dict("records"))
     ]
 
 
-def _make_web_address(url: object) -> str:
-    """Address that may stand in a link; empty for anything that is none."""
-    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else ""
+def _name_columns(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Row of a data frame, whose names are texts."""
+    return {str(name): value for name, value in row.items()}
+
+
+def _tell_known(facts: Mapping[str, str]) -> str:
+    """What is known of a crystal besides what its reasons tell."""
+    told = ("band gap", "magnetic ordering", "density", "hazards")
+    return "; ".join(
+        f"{name} {facts[name]}" for name in told if facts[name] not in {UNKNOWN, NONE_NAMED}
+    )
 
 
 def _group_reasons(rows: pd.DataFrame) -> list[dict[str, Any]]:

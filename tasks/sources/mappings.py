@@ -58,6 +58,8 @@ USUAL_NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     "magnetic_ordering": ("magnetic_ordering",),
     "icsd_id": ("icsd_id", "icsd_ids"),
     "cod_id": ("cod_id", "cod_ids"),
+    "phonondb_url": ("phonondb_url", "mdr_url"),
+    "phonix_url": ("phonix_url",),
     "space_group": (
         "space_group_number",
         "spacegroup_number",
@@ -97,6 +99,8 @@ _EVIDENCE: Final[tuple[Meaning, ...]] = (
     "magnetic_ordering",
     "icsd_id",
     "cod_id",
+    "phonondb_url",
+    "phonix_url",
 )
 _SAID: Final[tuple[Meaning, ...]] = ("database", "database_version", "licence", "functional")
 
@@ -198,6 +202,8 @@ def read_evidence(row: Mapping[str, Any], settings: SourceSettings, notes: list[
         magnetic_ordering=_read_text_value(values["magnetic_ordering"]),
         icsd_id=read_identifiers(values["icsd_id"]),
         cod_id=read_identifiers(values["cod_id"]),
+        phonondb_url=_read_text_value(values["phonondb_url"]),
+        phonix_url=_read_text_value(values["phonix_url"]),
     )
 
 

@@ -33,6 +33,8 @@ Meaning = Literal[
     "magnetic_ordering",
     "icsd_id",
     "cod_id",
+    "phonondb_url",
+    "phonix_url",
     "space_group",
     "born_charges",
     "dielectric_tensor",

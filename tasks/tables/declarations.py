@@ -126,6 +126,10 @@ _PROVENANCE = (
         "Numbers in the Crystallography Open Database, with commas between several.",
         nullable=True,
     ),
+    declare_text(
+        "phonondb_url", "Page of the crystal in the phonon database (MDR).", nullable=True
+    ),
+    declare_text("phonix_url", "Page of the crystal in Phonix.", nullable=True),
 )
 _CURATION = (
     declare_texts(
@@ -773,8 +777,18 @@ RANKING_COLUMNS: Final = (
     ),
     declare_flag(
         "shortlisted",
-        "Whether the raw score reaches the shortlist, the material is reliable and has a score.",
+        "Whether the raw score reaches the shortlist, the material is reliable and has a score, "
+        "and the crystal was observed or lies near the hull.",
         nullable=True,
+    ),
+    declare_text(
+        "evidence",
+        'What says that the crystal exists: "observed", or "hull" where it lies near enough; empty '
+        "where nothing does.",
+        nullable=True,
+    ),
+    declare_text(
+        "shortlist_reason", "Why the material is on the shortlist, or is not.", nullable=True
     ),
     *(
         declare_real(name, "", f"Score for {title}, 0 to 1, times trust: {formula}.", nullable=True)
@@ -805,7 +819,24 @@ HULL_COLUMNS: Final = (
 )
 """Columns of the catalogue of materials that tell how stable the crystal is; see docs/hull.md."""
 
-JUDGED_COLUMNS: Final = (*TRUST_COLUMNS, *RANKING_COLUMNS, *HULL_COLUMNS)
+LABORATORY_COLUMNS: Final = (
+    declare_real("density", "g/cm^3", "Density of the relaxed crystal.", nullable=True),
+    declare_text(
+        "toxic_elements",
+        "Elements that count as toxic (Be, As, Cd, Hg, Tl, Pb), with commas; empty where it holds "
+        "none.",
+        nullable=True,
+    ),
+    declare_text(
+        "radioactive_elements",
+        "Elements without a stable isotope (Tc, Pm, all from Po), with commas; empty where it "
+        "holds none.",
+        nullable=True,
+    ),
+)
+"""Columns of the catalogue of materials that a laboratory asks for; see docs/hull.md."""
+
+JUDGED_COLUMNS: Final = (*TRUST_COLUMNS, *RANKING_COLUMNS, *HULL_COLUMNS, *LABORATORY_COLUMNS)
 """Columns of the catalogue of materials that follow from its others."""
 
 

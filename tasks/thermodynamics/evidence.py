@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow.parquet as pq
 from ase import Atoms
 
+from tasks.crystals.records import describe_observation
 from tasks.crystals.rows import read_atoms
 from tasks.failures import RemediableError
 from tasks.thermodynamics.hull import (
@@ -25,8 +26,32 @@ from tasks.thermodynamics.hull import (
 Vertex = tuple[str, str, float]
 _SYSTEMS: Final = 2000  # are kept with their diagrams; 100 000 would fill half a gigabyte
 _SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
+EVIDENCE: Final = ("observed", "observed_source", "energy_above_hull", "hull_reason")
+"""Columns of the catalogue of materials that tell whether a crystal exists."""
+NO_EVIDENCE: Final = "no evidence that it exists"
+"""What keeps such a crystal from the shortlist."""
 RECORD: Final = "record"
 """Source of an energy above the hull that the database of a crystal states."""
+
+
+EvidenceKind = Literal["observed", "hull"]
+"""What speaks for a crystal: it was observed, or it lies near the hull."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Whether anything says that a crystal exists.
+
+    Attributes
+    ----------
+    kind : {"observed", "hull"} or None
+        What does; None where nothing is known, or what is known speaks against it.
+    reason : str
+        In words.
+    """
+
+    kind: EvidenceKind | None
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -163,3 +188,40 @@ def make_hull_columns(stated: float | None, relaxed: Mapping[str, Any] | None) -
         "hull_source": hull.potential,
         "competing_phases": list(found.competing_phases),
     }
+
+
+def weigh_evidence(row: Mapping[str, Any], distance: float | None) -> Evidence:
+    """Tell whether anything says that a crystal exists.
+
+    Parameters
+    ----------
+    row : mapping
+        Columns `EVIDENCE` of the catalogue of materials; empty means unknown.
+    distance : float or None
+        From the hull (eV/atom), within which a crystal that is not known to be observed counts;
+        None where none counts. It holds below the hull as well: what lies far below all known
+        phases is an error of the potential or of the hull.
+
+    Returns
+    -------
+    Evidence
+        An observation comes before the hull.
+    """
+    seen = describe_observation(row["observed"], row["observed_source"])
+    if row["observed"]:
+        return Evidence("observed", seen)
+    above = row["energy_above_hull"]
+    if above is None:
+        return Evidence(None, f"{seen}; no energy above the hull: {row['hull_reason']}")
+    place = describe_distance(above)
+    if distance is None:
+        return Evidence(None, f"{seen}; {place}")
+    if abs(above) <= distance:
+        return Evidence("hull", f"{place}, within {distance:g}")
+    return Evidence(None, f"{seen}; {place}, not within {distance:g}")
+
+
+def describe_distance(above: float) -> str:
+    """Say where a crystal lies, from its energy above the hull (eV/atom)."""
+    size = round(abs(above), 3)
+    return f"{size:.3f} eV/atom {'below' if above < 0 < size else 'above'} the hull"

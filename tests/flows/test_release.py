@@ -148,6 +148,18 @@ def test_other_settings_are_refused_by_name(continued, folder):
     assert "settings.chirality.mesh_spacing" in " ".join(result.stderr.split())
 
 
+def test_a_release_of_a_program_without_a_setting_of_the_list_still_grows(continued, folder):
+    copy = folder / "older"
+    shutil.copytree(folder / "released", copy)
+    frozen = yaml.safe_load((copy / FROZEN).read_text())
+    assert frozen["settings"]["score"].pop("shortlist_hull") == 0.05
+    (copy / FROZEN).write_text(yaml.safe_dump(frozen))
+    assert told("release", continued, copy, "--grow").returncode == 0
+    frozen["settings"]["score"]["shortlist_score"] = 0.5
+    (copy / FROZEN).write_text(yaml.safe_dump(frozen))
+    assert told("release", continued, copy, "--grow").returncode == 2
+
+
 def test_tables_of_unknown_settings_cannot_be_continued(tmp_path):
     result = told("continue", DEMO, tmp_path / "d")
     assert result.returncode == 2

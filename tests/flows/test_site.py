@@ -396,6 +396,15 @@ def test_tables_alone_make_pages_with_structures_tensors_and_a_word_on_the_rest(
         page.close()
 
 
+def test_a_page_tells_the_evidence_and_what_a_laboratory_asks(visit):
+    """Of an alloy of one's own by another potential than that of the hull nothing is known."""
+    page = visit(PAGES[1])
+    playwright.expect(page.locator(".badge")).to_have_text("no evidence of existence")
+    laboratory = page.locator("[aria-label='For the laboratory']")
+    for words in ("not known whether it was made", "energies of another potential", "g/cm³"):
+        playwright.expect(laboratory).to_contain_text(words)
+
+
 def test_two_rows_are_compared(visit):
     page = visit("#/?chirality_class=II")
     for box in page.locator("tr[data-id=helix] input").all():

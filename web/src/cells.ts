@@ -29,8 +29,17 @@ export function cell(table: Table, column: ColumnInfo, row: number): Node | stri
   const word = text(table, name, row);
   if (word === "") return "–";
   if (name === "formula") return formula(word);
+  if (name === "evidence") return badge(word);
   if (name === "space_group_symbol" || name === "point_group") return spaceGroup(word);
   return word;
+}
+
+const EVIDENCE: Record<string, string> = { observed: "observed", hull: "near the hull" };
+
+// What says that a crystal exists.
+export function badge(evidence: unknown): HTMLElement {
+  const kind = typeof evidence === "string" && evidence in EVIDENCE ? evidence : "none";
+  return h("span", { class: `badge ${kind}` }, EVIDENCE[kind] ?? "no evidence of existence");
 }
 
 function score(value: number): HTMLElement {
@@ -53,6 +62,7 @@ const WIDTHS: Record<string, number> = {
   formula: 10,
   elements: 12,
   score: 15,
+  evidence: 14,
   stable: 9,
   nac: 7,
   space_group_symbol: 12,

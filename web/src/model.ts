@@ -44,6 +44,8 @@ export interface Material {
   structure: Structure | null;
   convergence: Record<string, Record<string, unknown>>;
   warnings: string[];
+  facts: Record<string, string>;
+  links: { title: string; name: string; address: string }[];
   provenance: {
     citation: string;
     licence: string;

@@ -1,7 +1,7 @@
 // The page of a material, and the comparison of two.
 
 import { type BandChart, bandChart, describe, samePath } from "./bands";
-import { materialLink } from "./cells";
+import { badge, materialLink } from "./cells";
 import type { Site } from "./data";
 import { fetchJson } from "./data";
 import { h, save, say } from "./dom";
@@ -61,6 +61,7 @@ export async function materialPage(site: Site, id: string, parameters: URLSearch
       { class: "columns" },
       ...(material.row.stable === undefined ? [] : [tensor(material), splittings(site, material)]),
       ...convergence(site, material),
+      laboratory(material),
     ),
     provenance(site, material),
     everything(site, material),
@@ -101,6 +102,7 @@ function heading(site: Site, material: Material): HTMLElement {
         row.helicity_wave === "none" ? "" : `, ${value(row.helicity_wave)} wave`,
         row.hand ? `, ${String(row.hand)}-handed` : "",
         row.stable === undefined ? "" : row.stable ? ", stable" : ", unstable",
+        row.shortlist_reason ? h("span", {}, " ", badge(row.evidence)) : "",
       )
     : null;
   return h(
@@ -721,12 +723,22 @@ function convergence(site: Site, material: Material): HTMLElement[] {
     );
 }
 
+function laboratory(material: Material): HTMLElement {
+  const { facts, row } = material;
+  const shortlist = row.shortlist_reason ? `${row.shortlisted ? "yes" : "no"}: ${row.shortlist_reason}` : "–";
+  return h(
+    "section",
+    { "aria-label": "For the laboratory" },
+    h("h2", {}, "For the laboratory"),
+    pairs([
+      ["Shortlist", shortlist],
+      ...Object.entries(facts).map(([name, text]): [string, string] => [words(name), text]),
+    ]),
+  );
+}
+
 function provenance(site: Site, material: Material): HTMLElement {
   const { row, provenance: from } = material;
-  const link =
-    typeof row.url === "string" && /^https?:\/\//.test(row.url)
-      ? h("a", { href: row.url, rel: "noreferrer" }, row.url)
-      : value(row.url);
   return h(
     "div",
     { class: "columns" },
@@ -747,9 +759,10 @@ function provenance(site: Site, material: Material): HTMLElement {
         ["Record", `${value(row.source)} / ${value(row.source_record)}`],
         ["Database", value(row.database)],
         ["Licence of the structure", value(row.licence)],
-        ["Page", link],
-        ["ICSD", numbers(row.icsd_id, "https://icsd.fiz-karlsruhe.de/linkicsd.xhtml?coll_code=")],
-        ["COD", numbers(row.cod_id, "https://www.crystallography.net/cod/", ".html")],
+        ...material.links.map(({ title, name, address }): [string, Node] => [
+          title,
+          h("a", { href: address, rel: "noreferrer" }, name),
+        ]),
         ["Run", value(row.run_id)],
         ["Started", value(from.started_at)],
         ["Digest of the structure", h("span", { class: "code" }, value(row.structure_hash))],
@@ -764,13 +777,6 @@ function provenance(site: Site, material: Material): HTMLElement {
       h("p", { class: "hint" }, site.title, ", chiralscreen ", site.version),
     ),
   );
-}
-
-// Links to the entries of another database.
-function numbers(cell: unknown, start: string, end = ""): HTMLElement | string {
-  if (typeof cell !== "string") return value(cell);
-  const links = cell.split(", ").map((number) => h("a", { href: start + number + end, rel: "noreferrer" }, number));
-  return h("span", {}, ...links.flatMap((link, i) => (i ? [", ", link] : [link])));
 }
 
 function everything(site: Site, material: Material): HTMLElement {

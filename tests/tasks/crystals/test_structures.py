@@ -14,6 +14,7 @@ import data
 from tasks.crystals import Material
 from tasks.crystals.structures import (
     check_crystal,
+    compute_density,
     compute_structure_hash,
     reduce_formula,
     standardize,
@@ -166,3 +167,15 @@ def test_a_cif_is_read_without_phonopy_and_without_a_potential():
     assert "spglib" in found
     slow = {"phonopy", "torch", "e3nn", "sevenn", "tasks.phonons", "tasks.storage"}
     assert not slow & set(found)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "density"),
+    # Measured: CRC Handbook of Chemistry and Physics.
+    [(bulk("Si"), 2.329), (bulk("NaCl", "rocksalt", a=5.6402), 2.17), (bulk("Cu"), 8.96)],
+)
+def test_densities_are_those_of_handbooks(atoms, density):
+    found = compute_density(atoms.numbers, atoms.cell.array.ravel())
+    assert found == pytest.approx(density, rel=5e-3)
+    heavier = 1.1 * atoms.get_masses()
+    assert compute_density(atoms.numbers, atoms.cell.array, heavier) == pytest.approx(1.1 * found)

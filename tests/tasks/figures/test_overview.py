@@ -106,6 +106,22 @@ def test_score_names_the_best_and_shows_the_waves(chirality):
     assert drawn == [0.3, 0.5]
 
 
+def test_score_tells_by_the_form_of_a_marker_what_says_that_a_crystal_exists(chirality):
+    scored = chirality["score"].notna()
+    kinds = pd.Series(["observed", None], index=chirality.index[scored])
+    figure = draw_scores(chirality.assign(evidence=kinds))
+    forms = {
+        float(line.get_ydata()[0]): (line.get_marker(), line.get_markerfacecolor() != "none")
+        for line in figure.axes[0].lines
+        if len(line.get_ydata())
+    }
+    first, second = chirality["score"][scored]
+    assert forms == {first: ("o", True), second: ("o", False)}
+    [legend] = figure.legends
+    told = [text.get_text() for text in legend.get_texts()]
+    assert told == ["observed", "near the hull", "no evidence"]
+
+
 def test_outcomes_by_class(chirality):
     axes = draw_outcomes(chirality).axes[0]
     assert sum(patch.get_width() for patch in axes.patches) == 4

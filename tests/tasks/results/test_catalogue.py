@@ -8,9 +8,16 @@ import pytest
 from tasks.failures import Failure
 from tasks.results import rank_materials, read_catalog
 from tasks.results.building import build_catalog
-from tasks.results.catalogue import read_failures, split_by_class
+from tasks.results.catalogue import (
+    NO_RESTRICTION,
+    Restriction,
+    read_failures,
+    split_by_class,
+    summarize_shortlist,
+)
 from tasks.results.trust import RULES
 from tasks.storage import CATALOG_TABLES, Dataset
+from tasks.thermodynamics.evidence import NO_EVIDENCE
 from tests.tasks.storage import samples
 
 # Score and linear splittings by material; material 4 has no score, 5 no verdict at all.
@@ -102,6 +109,63 @@ def test_ranking_tells_the_distance_from_the_hull(dataset):
     assert "; 0.000 eV/atom above the hull" in told
     unknown = table.assign(energy_above_hull=None)
     assert "hull" not in rank_materials(unknown)["reasons"].iloc[0]
+
+
+EVIDENCE = {
+    1: (True, 0.2, "observed"),
+    2: (None, -0.01, "hull"),
+    3: (None, None, None),
+}
+
+
+@pytest.fixture
+def listed(dataset) -> pd.DataFrame:
+    """Catalogue with an observed crystal, one near the hull, and one of which nothing is known."""
+    table = read_catalog(dataset.root, "chirality").set_index("material_id", drop=False)
+    for column in ("observed", "energy_above_hull", "evidence", "shortlist_reason"):
+        table[column] = pd.Series([None] * len(table), index=table.index, dtype=object)
+    for number, (observed, above, kind) in EVIDENCE.items():
+        reason = "fine" if kind else f"{NO_EVIDENCE}: nothing is known"
+        told = [observed, above, kind, reason, kind is not None]
+        columns = ["observed", "energy_above_hull", "evidence", "shortlist_reason", "shortlisted"]
+        table.loc[samples.material(number), columns] = told
+    return table.reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("restriction", "numbers"),
+    [
+        (NO_RESTRICTION, [2, 1, 3]),
+        (Restriction(observed=True), [1]),
+        (Restriction(distance=0.05), [2]),
+        (Restriction(distance=0.3), [2, 1]),
+        (Restriction(observed=True, distance=0.05), []),
+    ],
+)
+def test_lists_are_restricted_to_what_is_known(listed, restriction, numbers):
+    found = restriction.select(rank_materials(listed))
+    assert found["material_id"].tolist() == [samples.material(number) for number in numbers]
+
+
+def test_a_restriction_is_told_in_words():
+    assert str(Restriction(True, 0.05)) == "observed, within 0.05 eV/atom of the hull"
+    assert not str(NO_RESTRICTION)
+
+
+def test_the_shortlist_is_summed_up_by_its_evidence(listed):
+    assert summarize_shortlist(listed) == (
+        "2 (1 observed, 1 near the hull); 1 more have the score, but nothing says that they exist"
+    )
+    older = listed.drop(columns=["evidence", "shortlist_reason"])
+    assert summarize_shortlist(older) == "2"
+
+
+def test_reasons_name_the_evidence_or_the_lack_of_it(listed):
+    told = rank_materials(listed).set_index("material_id")["reasons"]
+    assert "; on the shortlist: it was observed" in told[samples.material(1)]
+    assert "; 0.010 eV/atom below the hull" in told[samples.material(2)]
+    assert "; on the shortlist: it lies near the hull" in told[samples.material(2)]
+    assert f"; not on the shortlist: {NO_EVIDENCE}" in told[samples.material(3)]
 
 
 def test_ranking_tells_whether_a_crystal_was_observed(dataset):

@@ -42,7 +42,14 @@ pytestmark = pytest.mark.slow
 
 COARSE = ChiralitySettings(mesh_spacing=0.05, path_spacing=1.0)
 SETTINGS = ScoreSettings()
+LISTING = ScoreSettings(shortlist_score=0.01)
 SOUND = Trust((), 1.0, reliable=True)
+ON_HULL = {
+    "observed": None,
+    "observed_source": None,
+    "energy_above_hull": 0.0,
+    "hull_reason": None,
+}
 # Force constants of pair springs alone: functions of distances, without a hand of their own.
 PAIRS = {"helix": 4.45, "rocksalt": 3.4, "cristobalite": 4.1}
 
@@ -50,7 +57,7 @@ PAIRS = {"helix": 4.45, "rocksalt": 3.4, "cristobalite": 4.1}
 def row_of(phonon) -> dict[str, Any]:
     """Columns of a stable material with significant angular momentum."""
     record = analyze_force_constants(phonon, COARSE).record
-    return asdict(record) | {"stable": True, "significant": True}
+    return asdict(record) | {"stable": True, "significant": True} | ON_HULL
 
 
 @cache
@@ -267,6 +274,56 @@ def test_the_shortlist_begins_at_its_score_and_asks_for_a_reliable_result(row, r
     assert make_ranking_columns(row, trust, exactly)["shortlisted"] is reliable
     assert make_ranking_columns(row, trust, exactly)["raw_shortlisted"] is True
     assert make_ranking_columns(row, trust, above)["raw_shortlisted"] is False
+
+
+FAR = {"energy_above_hull": 0.3}
+SEEN = {"observed": True, "observed_source": "ICSD, 2020"}
+
+
+@pytest.mark.parametrize(
+    ("known", "evidence", "reason"),
+    [
+        ({}, "hull", "0.000 eV/atom above the hull, within 0.05"),
+        (SEEN | FAR, "observed", "observed (ICSD, 2020)"),
+        (
+            FAR,
+            None,
+            "no evidence that it exists: not known whether it was made; 0.300 eV/atom above",
+        ),
+        ({"energy_above_hull": None, "hull_reason": "not relaxed"}, None, "hull: not relaxed"),
+    ],
+)
+def test_the_shortlist_wants_an_observation_or_a_place_near_the_hull(row, known, evidence, reason):
+    found = make_ranking_columns(row | known, SOUND, LISTING)
+    assert found["evidence"] == evidence
+    assert reason in found["shortlist_reason"]
+    assert found["shortlisted"] is (evidence is not None)
+    assert found["raw_shortlisted"] is True
+
+
+def test_the_score_asks_for_no_evidence_and_a_setting_makes_the_list_do_without(row):
+    there, gone = (make_ranking_columns(row | known, SOUND, LISTING) for known in ({}, FAR))
+    assert gone["score"] == there["score"]
+    listed = make_ranking_columns(
+        row | FAR, SOUND, LISTING.model_copy(update={"shortlist_hull": None})
+    )
+    assert listed["shortlisted"] is True
+    assert listed["evidence"] is None
+    assert "0.300 eV/atom above the hull" in listed["shortlist_reason"]
+
+
+def test_the_first_obstacle_to_the_shortlist_is_told(row):
+    doubted = Trust(("soft", "mesh"), 0.5, reliable=False)
+    told = {
+        "unstable": make_ranking_columns(row | {"stable": False}, SOUND, LISTING),
+        "no significant": make_ranking_columns(row | {"significant": False}, SOUND, LISTING),
+        "below 1": make_ranking_columns(row | FAR, SOUND, ScoreSettings(shortlist_score=1.0)),
+        "not reliable: soft": make_ranking_columns(row | FAR, doubted, LISTING),
+    }
+    for reason, found in told.items():
+        assert reason in found["shortlist_reason"]
+        assert "mesh" not in found["shortlist_reason"]
+        assert found["shortlisted"] is False
 
 
 def test_weights_and_scales_are_those_a_run_recorded(row):

@@ -124,6 +124,7 @@ def test_words_and_lists_of_other_formats_are_understood(tmp_path):
         "observed_source": "a list, 2020",
         "magnetic_ordering": "NM",
         "icsd_ids": ["icsd-60378", "icsd-77090"],
+        "mdr_url": "https://mdr.nims.go.jp/concern/datasets/k643b637f",
         "cod_id": 9008861.0,
     }
     path = tmp_path / "x.json"
@@ -131,6 +132,8 @@ def test_words_and_lists_of_other_formats_are_understood(tmp_path):
     said = read_one(path)
     assert (said.observed, said.observed_source) == (False, "a list, 2020")
     assert (said.magnetic_ordering, said.icsd_id) == ("NM", "60378, 77090")
+    assert said.phonondb_url == "https://mdr.nims.go.jp/concern/datasets/k643b637f"
+    assert said.phonix_url is None
     assert said.cod_id == "9008861"
 
 

@@ -242,6 +242,28 @@ def test_warnings_lower_the_score_and_end_the_shortlist(tmp_path: Path) -> None:
     assert row["score"] == pytest.approx(0.5 * row["trust"])
 
 
+def test_the_shortlist_names_its_evidence_and_a_laboratory_finds_density_and_hazards(
+    tmp_path: Path,
+) -> None:
+    dataset = Dataset(tmp_path)
+    samples.commit_plan(dataset, [samples.plan_row(1)])
+    given = {"formula": "CdAs2", "observed": True, "observed_source": "COD, 2001"}
+    names = {"material_id": "mp-1", "key": "m1", "classes_differ": False}
+    material = samples.row("materials", 1, **names, **given)
+    dataset.commit("classification", {"materials": [material]}, ["m1"])
+    cell = {"numbers": [48], "masses": None}
+    relaxed = samples.row("relaxations", 1, material_id="mp-1", key="r1", **cell)
+    dataset.commit("relaxation", {"relaxations": [relaxed]}, ["r1"])
+    terms = dict.fromkeys(samples.TERMS, 0.5)
+    numbers = {"material_id": "mp-1", "key": "c1", **samples.SOUND, **terms}
+    dataset.commit("chirality", {"chirality": [samples.row("chirality", 1, **numbers)]}, ["c1"])
+    [row] = catalogue(dataset)
+    assert row["evidence"] == "observed"
+    assert row["shortlist_reason"]
+    assert (row["toxic_elements"], row["radioactive_elements"]) == ("Cd, As", None)
+    assert row["density"] == pytest.approx(112.414 * 1.66054 / 4.0**3)
+
+
 def test_the_parts_hold_no_score_and_the_catalogue_one(tmp_path: Path) -> None:
     """Whatever an older program put there: the score is decided in the catalogue."""
     row = with_numbers(tmp_path, score=0.9, shortlisted=False)

@@ -8,7 +8,7 @@ from potentials.registry import load_card
 from tasks.crystals.rows import make_structure_columns
 from tasks.screening.settings import PotentialSettings
 from tasks.thermodynamics.corrections import compute_correction
-from tasks.thermodynamics.evidence import load_hull, make_hull_columns
+from tasks.thermodynamics.evidence import load_hull, make_hull_columns, weigh_evidence
 from tasks.thermodynamics.hull import VERTEX_SCHEMA, VERTICES
 
 
@@ -64,3 +64,39 @@ def test_what_the_database_states_comes_first():
 def test_an_element_needs_no_correction(symbol):
     """Its distance is found without the scheme, which would add nothing."""
     assert compute_correction(bulk(symbol, "sc", a=3)) == 0
+
+
+def weigh(above, distance=0.05, observed=None, reason=None):
+    row = {"observed": observed, "observed_source": "COD", "energy_above_hull": above}
+    return weigh_evidence(row | {"hull_reason": reason}, distance)
+
+
+@pytest.mark.parametrize(
+    ("above", "kind", "words"),
+    [
+        (0.0499, "hull", "0.050 eV/atom above the hull, within 0.05"),
+        (0.0501, None, "not within 0.05"),
+        (-0.02, "hull", "0.020 eV/atom below the hull, within 0.05"),
+        # No crystal is that much more stable than all known phases.
+        (-0.126, None, "0.126 eV/atom below the hull, not within 0.05"),
+        (-1e-9, "hull", "0.000 eV/atom above the hull"),
+        (None, None, "no energy above the hull: another potential"),
+    ],
+)
+def test_a_crystal_counts_near_the_hull_on_either_side(above, kind, words):
+    found = weigh(above, reason="another potential")
+    assert found.kind == kind
+    assert words in found.reason
+
+
+def test_an_observation_counts_wherever_the_crystal_lies_and_its_lack_does_not():
+    assert weigh(0.4, observed=True).kind == "observed"
+    assert weigh(0.4, observed=False).reason.startswith("not observed (COD); 0.400 eV/atom")
+    assert weigh(0.01, observed=False).kind == "hull"
+    assert weigh(0.01, distance=None).kind is None
+
+
+def test_ytterbium_is_that_of_the_potential():
+    """Its metal has 41 Å^3 per atom, measured and by the potential; the table knew 30 once."""
+    [metal] = load_hull().vertices[frozenset(("Yb",))]
+    assert metal[2] < -1.5
