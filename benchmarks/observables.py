@@ -24,11 +24,12 @@ from phonopy.interface.vasp import read_vasp_from_strings
 
 from tasks.chirality.degeneracy import find_degenerate_sets
 from tasks.chirality.modes import Modes
+from tasks.conditions import Conditions
 from tasks.failures import RemediableError
 from tasks.observables.infrared import compute_mode_charges
-from tasks.observables.rows import Conditions, tabulate_observable
+from tasks.observables.rows import tabulate_observable
 from tasks.observables.topology import find_nodal_points
-from tasks.results.stored_crystals import read_material_phonon
+from tasks.results.stored_crystals import read_interpolation, read_screened_material
 from tasks.storage import open_tables
 from tasks.tables.observables import OBSERVABLES
 
@@ -69,7 +70,7 @@ def measure_times(folder: Path, names: list[str]) -> None:
     """Print the processor time of each kind."""
     tables = open_tables(folder)
     for name in names:
-        phonon = read_material_phonon(tables, name)
+        phonon = read_interpolation(tables, read_screened_material(tables, name)).crystal
         for kind in OBSERVABLES:
             start = time.process_time()
             try:

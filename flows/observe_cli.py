@@ -20,14 +20,13 @@ from flows.console import (
     require_results,
     validate_with,
 )
+from tasks.conditions import Conditions, Probe
 from tasks.failures import RemediableError
 from tasks.tables.observables import OBSERVABLES
 from tasks.units import UNITS, FrequencyUnit, UnitName
 
 if TYPE_CHECKING:
-    from phonopy import Phonopy
-
-    from tasks.observables.rows import Conditions
+    from tasks.phonons.fourier import HarmonicCrystal
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -100,6 +99,10 @@ _STRENGTHS: Mapping[str, tuple[str, ...]] = {
 _SILENT = 1e-6
 _KINDS = ", ".join(OBSERVABLES)
 # What takes longer than the rest is computed where it is named.
+_USUAL = Conditions()
+_KELVIN = (
+    f"{_USUAL.temperature:g}; {', '.join(f'{x:g}' for x in _USUAL.temperatures)} for responses"
+)
 _QUICK = tuple(kind for kind in OBSERVABLES if kind not in {"response", "topology"})
 
 
@@ -130,10 +133,10 @@ def observe(
         list[float] | None,
         typer.Option(
             min=1.0,
-            help="In K; may be repeated for responses. 300, and 100, 300 and 1000 for responses.",
+            help=f"In K; may be repeated for responses. {_KELVIN}.",
         ),
     ] = None,
-    probe: Annotated[str, typer.Option(help="What is scattered: neutron or x-ray.")] = "neutron",
+    probe: Annotated[str, typer.Option(help="What is scattered: neutron or x-ray.")] = _USUAL.probe,
     line: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -148,14 +151,16 @@ def observe(
     element: Annotated[
         str | None, typer.Option(help="Resonant element; the heaviest by default.")
     ] = None,
-    laser: Annotated[float, typer.Option(min=1.0, help="Wavelength for Raman, in nm.")] = 532.0,
+    laser: Annotated[
+        float, typer.Option(min=1.0, help="Wavelength for Raman, in nm.")
+    ] = _USUAL.wavelength,
     index: Annotated[
         float | None,
         typer.Option(min=1.0, help="Refractive index there; known for crystals with charges."),
     ] = None,
     relaxation_time: Annotated[
         float, typer.Option(min=1e-6, help="Of all modes, in ps, for responses.")
-    ] = 1.0,
+    ] = _USUAL.relaxation_time,
     conductivity: Annotated[
         float | None,
         typer.Option(min=0.0, help="In W/(m K): the relaxation time is the one that gives it."),
@@ -171,9 +176,7 @@ def observe(
         chiralscreen observe results/dft quartz -o observed --figures
     """
     with print_errors():
-        from tasks.observables.rows import Conditions
-        from tasks.observables.scattering import Probe
-        from tasks.results.stored_crystals import read_screened_material, read_stored_phonon
+        from tasks.results.stored_crystals import read_interpolation, read_screened_material
         from tasks.storage import open_tables
 
         if probe not in set(Probe):
@@ -182,8 +185,8 @@ def observe(
             raise RemediableError("figures need a folder", "name one, as in --output observed")
         kelvin = tuple(temperature or ())
         conditions = Conditions(
-            temperature=kelvin[0] if kelvin else 300.0,
-            temperatures=kelvin or (100.0, 300.0, 1000.0),
+            temperature=(*kelvin, _USUAL.temperature)[0],
+            temperatures=kelvin or _USUAL.temperatures,
             probe=Probe(probe),
             line=None if line is None else (parse_q_point(line[0]), parse_q_point(line[1])),
             resolution=resolution,
@@ -195,7 +198,7 @@ def observe(
         )
         tables = open_tables(require_results(folder))
         rows_of = {name: read_screened_material(tables, name) for name in material_ids}
-        crystals = {name: read_stored_phonon(tables, row) for name, row in rows_of.items()}
+        crystals = {name: read_interpolation(tables, row).crystal for name, row in rows_of.items()}
         found, left_out = _compute_rows(crystals, kinds, conditions)
         for (name, kind), rows in found.items():
             _print_rows(name, kind, rows, UNITS[unit])
@@ -215,7 +218,7 @@ def observe(
 
 
 def _compute_rows(
-    crystals: Mapping[str, "Phonopy"], kinds: Sequence[str] | None, conditions: "Conditions"
+    crystals: Mapping[str, "HarmonicCrystal"], kinds: Sequence[str] | None, conditions: Conditions
 ) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], dict[tuple[str, str, str], list[str]]]:
     """Rows by material and kind; kinds left out by material, reason and remedy."""
     from tasks.observables.rows import require_kind, tabulate_observable
@@ -308,9 +311,9 @@ def _write_files(output: Path, found: Mapping[tuple[str, str], list[dict[str, An
 
 def _draw(
     output: Path,
-    crystals: Mapping[str, "Phonopy"],
+    crystals: Mapping[str, "HarmonicCrystal"],
     found: Mapping[tuple[str, str], object],
-    conditions: "Conditions",
+    conditions: Conditions,
     unit: FrequencyUnit,
 ) -> None:
     """Draw the kinds that have a figure."""

@@ -16,11 +16,12 @@ from numpy.typing import ArrayLike
 from phonopy import Phonopy
 
 from tasks.chirality.thermal import compute_thermal_properties
+from tasks.conditions import Conditions
 from tasks.crystals.cells import make_atoms
 from tasks.failures import RemediableError
 from tasks.figures.collection import draw_material_figures, list_drawable_kinds
 from tasks.figures.material import MaterialData, read_material_data
-from tasks.observables.rows import Conditions, tabulate_observable
+from tasks.observables.rows import tabulate_observable
 from tasks.results import read_catalog, read_overview
 from tasks.results.catalogue import list_missing
 from tasks.results.stored_crystals import describe_computation, read_crystal
@@ -246,14 +247,14 @@ class ScreenedCrystal:
             ``infrared``, ``dichroism``, ``raman``, ``scattering``, ``moments``, ``response`` or
             ``topology``.
         **conditions
-            Fields of ``tasks.observables.rows.Conditions``, such as ``temperature=10.0``.
+            Fields of ``tasks.observables.Conditions``, such as ``temperature=10.0``.
 
         Returns
         -------
         pandas.DataFrame
             With the columns that the data dictionary describes; frequencies in THz.
         """
-        rows = tabulate_observable(self._material.phonon, kind, Conditions(**conditions))
+        rows = tabulate_observable(self._material.crystal, kind, Conditions(**conditions))
         return pd.DataFrame(rows)
 
     @cached_property

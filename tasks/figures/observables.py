@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from phonopy import Phonopy
 
+from tasks.conditions import Conditions, Probe
 from tasks.figures.style import (
     DIVERGING,
     DOUBLE_COLUMN,
@@ -26,13 +26,13 @@ from tasks.figures.style import (
 from tasks.observables.infrared import compute_infrared_response, compute_reflectivity
 from tasks.observables.raman import compute_raman_lines, estimate_refractive_index
 from tasks.observables.response import compute_heat_response
-from tasks.observables.rows import Conditions, choose_line, find_resonant_element
+from tasks.observables.rows import choose_line, find_resonant_element
 from tasks.observables.scattering import (
-    Probe,
     compute_circular_proxy,
     compute_displacement_tensors,
     compute_one_phonon,
 )
+from tasks.phonons.fourier import HarmonicCrystal
 from tasks.units import UNITS, FrequencyUnit, UnitName
 
 # Widths of lines in pictures, as fractions of the frequency or of the highest one.
@@ -44,12 +44,14 @@ _N_POINTS: Final = 201
 _TEMPERATURES: Final = np.arange(50.0, 601.0, 25.0)
 
 
-def draw_infrared_figure(phonon: Phonopy, _: Conditions, title: str, unit: FrequencyUnit) -> Figure:
+def draw_infrared_figure(
+    phonon: HarmonicCrystal, _: Conditions, title: str, unit: FrequencyUnit
+) -> Figure:
     """Draw the reflectivity at normal incidence for fields along x, y and z.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With Born charges.
     title : str
         Above it.
@@ -81,13 +83,13 @@ def draw_infrared_figure(phonon: Phonopy, _: Conditions, title: str, unit: Frequ
 
 
 def draw_raman_figure(
-    phonon: Phonopy, conditions: Conditions, title: str, unit: FrequencyUnit
+    phonon: HarmonicCrystal, conditions: Conditions, title: str, unit: FrequencyUnit
 ) -> Figure:
     """Draw the positions of circular Raman lines, and their splittings.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     conditions : Conditions
         With the laser.
@@ -132,13 +134,13 @@ def draw_raman_figure(
 
 
 def draw_scattering_figure(
-    phonon: Phonopy, conditions: Conditions, title: str, unit: FrequencyUnit
+    phonon: HarmonicCrystal, conditions: Conditions, title: str, unit: FrequencyUnit
 ) -> Figure:
     """Draw S(Q, nu) along a line of Q beside the circular proxy of resonant X-rays.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     conditions : Conditions
         With line, temperature, probe and element.
@@ -156,8 +158,9 @@ def draw_scattering_figure(
     points, kelvin = choose_line(phonon, conditions, _N_POINTS), conditions.temperature
     tensors = compute_displacement_tensors(phonon, kelvin)
     element = conditions.element or find_resonant_element(phonon)
-    plain = compute_one_phonon(phonon, points, kelvin, conditions.probe, tensors)
-    circular = compute_circular_proxy(phonon, points, element, kelvin, tensors)
+    along = points[-1] - points[0]
+    plain = compute_one_phonon(phonon, points, kelvin, conditions.probe, tensors, along)
+    circular = compute_circular_proxy(phonon, points, element, kelvin, tensors, along)
     top = 1.05 * plain.modes.frequencies.max()
     grid = np.linspace(0, top, _N_FREQUENCIES)
     width = _RESOLUTION * top
@@ -184,13 +187,13 @@ def draw_scattering_figure(
 
 
 def draw_response_figure(
-    phonon: Phonopy, conditions: Conditions, title: str, _: FrequencyUnit
+    phonon: HarmonicCrystal, conditions: Conditions, title: str, _: FrequencyUnit
 ) -> Figure:
     """Draw thermal helicity and angular momentum per heat flux against temperature.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     conditions : Conditions
         With the relaxation time, which neither curve depends on.
@@ -202,7 +205,7 @@ def draw_response_figure(
     matplotlib.figure.Figure
     """
     found = compute_heat_response(
-        phonon, _TEMPERATURES, relaxation_time=1e-12 * conditions.relaxation_time
+        phonon, _TEMPERATURES, relaxation_time=conditions.relaxation_seconds
     )
     with apply_style():
         figure = make_figure(SINGLE_COLUMN, 3.2)
@@ -240,14 +243,14 @@ def _draw_map(
     )
 
 
-FIGURES: Final[Mapping[str, Callable[[Phonopy, Conditions, str, FrequencyUnit], Figure]]] = (
-    MappingProxyType(
-        {
-            "infrared": draw_infrared_figure,
-            "raman": draw_raman_figure,
-            "scattering": draw_scattering_figure,
-            "response": draw_response_figure,
-        }
-    )
+FIGURES: Final[
+    Mapping[str, Callable[[HarmonicCrystal, Conditions, str, FrequencyUnit], Figure]]
+] = MappingProxyType(
+    {
+        "infrared": draw_infrared_figure,
+        "raman": draw_raman_figure,
+        "scattering": draw_scattering_figure,
+        "response": draw_response_figure,
+    }
 )
 """Figure of each kind that has one."""

@@ -6,6 +6,7 @@ spectra and moments. From outside import the names below. It knows `tasks.chiral
 before it.
 """
 
+from tasks.conditions import Conditions, Probe
 from tasks.observables.infrared import (
     Dichroism,
     InfraredResponse,
@@ -18,7 +19,6 @@ from tasks.observables.raman import RamanLines, compute_raman_lines, estimate_re
 from tasks.observables.response import HeatResponse, compute_heat_response
 from tasks.observables.scattering import (
     OnePhonon,
-    Probe,
     compute_circular_proxy,
     compute_displacement_tensors,
     compute_one_phonon,
@@ -26,6 +26,7 @@ from tasks.observables.scattering import (
 from tasks.observables.topology import NodalPoint, compute_charges, find_nodal_points
 
 __all__ = [
+    "Conditions",
     "Dichroism",
     "HeatResponse",
     "InfraredResponse",

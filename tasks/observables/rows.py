@@ -1,85 +1,41 @@
 """Rows of the tables of observables, one function per kind."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-from phonopy import Phonopy
 
 from tasks.chirality.axes import FloatArray, select_principal_axes
 from tasks.chirality.bands import compute_band_structure, find_most_chiral_mode
 from tasks.chirality.raman import find_zone_boundary
+from tasks.conditions import Conditions
 from tasks.failures import RemediableError
 from tasks.observables.infrared import compute_dichroism, compute_infrared_response
 from tasks.observables.moments import measure_magnetic_moments
 from tasks.observables.raman import compute_raman_lines, estimate_refractive_index
 from tasks.observables.response import compute_heat_response
 from tasks.observables.scattering import (
-    Probe,
     compute_circular_proxy,
     compute_displacement_tensors,
     compute_one_phonon,
 )
 from tasks.observables.topology import find_nodal_points
+from tasks.phonons.fourier import HarmonicCrystal
 
 Rows = list[dict[str, Any]]
 
 _N_LINE: Final = 41
-_PICOSECOND: Final = 1e-12
 NEED_CHARGES: Final = frozenset({"infrared", "dichroism", "moments"})
 """Kinds of observables that are made by Born charges."""
 
 
-@dataclass(frozen=True)
-class Conditions:
-    """Under which conditions an instrument looks at a crystal.
-
-    Attributes
-    ----------
-    temperature : float
-        Of the crystal in scattering, in K.
-    temperatures : tuple of float
-        Of responses to heat, in K.
-    probe : Probe
-        What is scattered.
-    line : tuple of tuple of float, optional
-        Both ends of a line of Q; from the first to the second reciprocal lattice vector along the
-        principal axis if left out.
-    resolution : float, optional
-        Of pictures of scattering, full width at half maximum in meV; 1 % of the highest frequency
-        if left out.
-    element : str, optional
-        Resonant element; the heaviest one if left out.
-    wavelength : float
-        Of the laser, in nm.
-    refractive_index : float, optional
-        Of the crystal there; from the dielectric tensor of the electrons if left out.
-    relaxation_time : float
-        Of all modes, in ps.
-    conductivity : float, optional
-        That the relaxation time shall reproduce, in W m^-1 K^-1.
-    """
-
-    temperature: float = 300.0
-    temperatures: tuple[float, ...] = (100.0, 300.0, 1000.0)
-    probe: Probe = Probe.NEUTRON
-    line: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
-    resolution: float | None = None
-    element: str | None = None
-    wavelength: float = 532.0
-    refractive_index: float | None = None
-    relaxation_time: float = 1.0
-    conductivity: float | None = None
-
-
-def tabulate_observable(phonon: Phonopy, kind: str, conditions: Conditions) -> Rows:
+def tabulate_observable(phonon: HarmonicCrystal, kind: str, conditions: Conditions) -> Rows:
     """Make the rows of one kind.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     kind : str
         Name of a table of ``tasks.tables.observables``.
@@ -111,12 +67,14 @@ def require_kind(kind: str) -> None:
         raise RemediableError(f"there is no observable {kind!r}", f"choose of {known}")
 
 
-def choose_line(phonon: Phonopy, conditions: Conditions, n_points: int = _N_LINE) -> FloatArray:
+def choose_line(
+    phonon: HarmonicCrystal, conditions: Conditions, n_points: int = _N_LINE
+) -> FloatArray:
     """Points of the line of Q along which a crystal is looked at.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         Any.
     conditions : Conditions
         Both ends, or none.
@@ -137,13 +95,13 @@ def choose_line(phonon: Phonopy, conditions: Conditions, n_points: int = _N_LINE
     return np.asarray(start + np.linspace(0, 1, n_points)[:, None] * (end - start))
 
 
-def find_resonant_element(phonon: Phonopy) -> str:
+def find_resonant_element(phonon: HarmonicCrystal) -> str:
     """Element whose resonance is looked at unless another is named."""
     primitive = phonon.primitive
     return str(primitive.symbols[int(np.argmax(primitive.masses))]).rstrip("0123456789")
 
 
-def _tabulate_infrared(phonon: Phonopy, _: Conditions) -> Rows:
+def _tabulate_infrared(phonon: HarmonicCrystal, _: Conditions) -> Rows:
     found = compute_infrared_response(phonon)
     strengths = np.einsum("maa->ma", found.strengths)
     longitudinal = np.stack([found.find_longitudinal(n) for n in np.eye(3)], axis=1)
@@ -157,7 +115,7 @@ def _tabulate_infrared(phonon: Phonopy, _: Conditions) -> Rows:
     ]
 
 
-def _tabulate_dichroism(phonon: Phonopy, _: Conditions) -> Rows:
+def _tabulate_dichroism(phonon: HarmonicCrystal, _: Conditions) -> Rows:
     rows = []
     for name, direction in zip("xyz", np.eye(3), strict=True):
         found = compute_dichroism(phonon, direction)
@@ -175,7 +133,7 @@ def _tabulate_dichroism(phonon: Phonopy, _: Conditions) -> Rows:
     return rows
 
 
-def _tabulate_moments(phonon: Phonopy, _: Conditions) -> Rows:
+def _tabulate_moments(phonon: HarmonicCrystal, _: Conditions) -> Rows:
     bands = compute_band_structure(phonon)
     chiral = bands.q_points[find_most_chiral_mode(bands)[0]]
     points = {"Γ": np.zeros(3), "most chiral": chiral}
@@ -191,7 +149,7 @@ def _tabulate_moments(phonon: Phonopy, _: Conditions) -> Rows:
     ]
 
 
-def _tabulate_raman(phonon: Phonopy, conditions: Conditions) -> Rows:
+def _tabulate_raman(phonon: HarmonicCrystal, conditions: Conditions) -> Rows:
     index = conditions.refractive_index or estimate_refractive_index(phonon)
     if index is None:
         message = "the refractive index is not known: the crystal has no dielectric tensor"
@@ -214,12 +172,13 @@ def _tabulate_raman(phonon: Phonopy, conditions: Conditions) -> Rows:
     return rows
 
 
-def _tabulate_scattering(phonon: Phonopy, conditions: Conditions) -> Rows:
+def _tabulate_scattering(phonon: HarmonicCrystal, conditions: Conditions) -> Rows:
     points, kelvin = choose_line(phonon, conditions), conditions.temperature
     element = conditions.element or find_resonant_element(phonon)
     tensors = compute_displacement_tensors(phonon, kelvin)
-    found = compute_one_phonon(phonon, points, kelvin, conditions.probe, tensors)
-    proxy = compute_circular_proxy(phonon, points, element, kelvin, tensors)
+    along = points[-1] - points[0]
+    found = compute_one_phonon(phonon, points, kelvin, conditions.probe, tensors, along)
+    proxy = compute_circular_proxy(phonon, points, element, kelvin, tensors, along)
     return [
         {
             "band": band,
@@ -236,11 +195,11 @@ def _tabulate_scattering(phonon: Phonopy, conditions: Conditions) -> Rows:
     ]
 
 
-def _tabulate_response(phonon: Phonopy, conditions: Conditions) -> Rows:
+def _tabulate_response(phonon: HarmonicCrystal, conditions: Conditions) -> Rows:
     found = compute_heat_response(
         phonon,
         conditions.temperatures,
-        relaxation_time=conditions.relaxation_time * _PICOSECOND,
+        relaxation_time=conditions.relaxation_seconds,
         conductivity=conditions.conductivity,
     )
     magnetization = found.magnetization
@@ -259,7 +218,7 @@ def _tabulate_response(phonon: Phonopy, conditions: Conditions) -> Rows:
     ]
 
 
-def _tabulate_topology(phonon: Phonopy, _: Conditions) -> Rows:
+def _tabulate_topology(phonon: HarmonicCrystal, _: Conditions) -> Rows:
     return [
         {
             "q_label": node.label,
@@ -273,7 +232,7 @@ def _tabulate_topology(phonon: Phonopy, _: Conditions) -> Rows:
     ]
 
 
-_TABULATORS: Final[Mapping[str, Callable[[Phonopy, Conditions], Rows]]] = MappingProxyType(
+_TABULATORS: Final[Mapping[str, Callable[[HarmonicCrystal, Conditions], Rows]]] = MappingProxyType(
     {
         "infrared": _tabulate_infrared,
         "dichroism": _tabulate_dichroism,

@@ -143,7 +143,7 @@ def test_an_unstable_crystal_is_told_of(folder):
 
 def test_every_kind_makes_rows_of_its_table():
     """With charges, without a dataset: what is left for notebooks."""
-    from tasks.observables.rows import Conditions
+    from tasks.conditions import Conditions
     from tasks.tables.rows import make_arrow_table
 
     phonon = spring_phonon(quartz(), 3, born=True)
