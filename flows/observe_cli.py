@@ -1,6 +1,7 @@
 """Command for what instruments see of screened crystals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,6 +80,18 @@ _SHOWN: Mapping[str, tuple[tuple[str, str, int], ...]] = {
         ("helicity", "H\n(ħ)", 0),
         ("mean_helicity", "mean h\n(ħ)", 1),
     ),
+    "strain": (
+        ("q_label", "q", 0),
+        ("band", "band", 0),
+        ("frequency", "ν\n(THz)", 0),
+        ("component", "strain", 0),
+        ("gruneisen", "−∂lnν/∂ε", 0),
+        ("gruneisen_error", "±", 1),
+        ("helicity_slope", "∂h/∂ε\n(ħ)", 0),
+        ("helicity_slope_error", "±", 5),
+        ("separation", "apart\n(THz)", 4),
+        ("splitting_slope", "∂c₁/∂ε\n(THz Å)", 3),
+    ),
     "topology": (
         ("q_label", "point", 0),
         *((f"q_{axis}", f"q_{axis}", 1) for axis in "abc"),
@@ -95,6 +108,7 @@ _STRENGTHS: Mapping[str, tuple[str, ...]] = {
     "scattering": ("intensity", "circular_proxy"),
     "moments": ("zeeman_x", "zeeman_y", "zeeman_z"),
     "topology": ("charge",),
+    "strain": ("gruneisen", "helicity_slope", "splitting_slope"),
 }
 _SILENT = 1e-6
 _KINDS = ", ".join(OBSERVABLES)
@@ -103,7 +117,7 @@ _USUAL = Conditions()
 _KELVIN = (
     f"{_USUAL.temperature:g}; {', '.join(f'{x:g}' for x in _USUAL.temperatures)} for responses"
 )
-_QUICK = tuple(kind for kind in OBSERVABLES if kind not in {"response", "topology"})
+_QUICK = tuple(kind for kind in OBSERVABLES if kind not in {"response", "topology", "strain"})
 
 
 @app.command()
@@ -114,7 +128,7 @@ def observe(
         list[str] | None,
         typer.Option(
             "--kind",
-            help=f"{_KINDS}; may be repeated. By default all but the last two, which take longer.",
+            help=f"{_KINDS}; may be repeated. By default all but the last three, the slow ones.",
         ),
     ] = None,
     output: Annotated[
@@ -169,13 +183,14 @@ def observe(
 ) -> None:
     """Compute what instruments see: infrared, Raman, scattering, moments, responses, nodal points.
 
-    From the stored force constants, without a potential. Examples:
+    From the stored force constants; strain takes the potential as well. Examples:
 
         chiralscreen observe results/demo quartz-154 --kind raman --index 1.5 --unit cm-1
 
         chiralscreen observe results/dft quartz -o observed --figures
     """
     with print_errors():
+        from tasks.results.observing import observe_crystal
         from tasks.results.stored_crystals import read_interpolation, read_screened_material
         from tasks.storage import open_tables
 
@@ -199,7 +214,11 @@ def observe(
         tables = open_tables(require_results(folder))
         rows_of = {name: read_screened_material(tables, name) for name in material_ids}
         crystals = {name: read_interpolation(tables, row).crystal for name, row in rows_of.items()}
-        found, left_out = _compute_rows(crystals, kinds, conditions)
+        observations = {
+            name: partial(observe_crystal, tables, row, crystals[name])
+            for name, row in rows_of.items()
+        }
+        found, left_out = _compute_rows(observations, kinds, conditions)
         for (name, kind), rows in found.items():
             _print_rows(name, kind, rows, UNITS[unit])
         if output is not None:
@@ -218,20 +237,22 @@ def observe(
 
 
 def _compute_rows(
-    crystals: Mapping[str, "HarmonicCrystal"], kinds: Sequence[str] | None, conditions: Conditions
+    observations: Mapping[str, Callable[[str, Conditions], list[dict[str, Any]]]],
+    kinds: Sequence[str] | None,
+    conditions: Conditions,
 ) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], dict[tuple[str, str, str], list[str]]]:
     """Rows by material and kind; kinds left out by material, reason and remedy."""
-    from tasks.observables.rows import require_kind, tabulate_observable
+    from tasks.observables.rows import require_kind
 
     for kind in kinds or ():
         require_kind(kind)
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     left_out: dict[tuple[str, str, str], list[str]] = {}
-    for name, phonon in crystals.items():
+    for name, observe_kind in observations.items():
         for kind in dict.fromkeys(kinds or _QUICK):
             with errors.status(f"{kind} of {name}"):
                 try:
-                    found[name, kind] = tabulate_observable(phonon, kind, conditions)
+                    found[name, kind] = observe_kind(kind, conditions)
                 except RemediableError as error:
                     left_out.setdefault((name, str(error), error.remedy), []).append(kind)
     return found, left_out

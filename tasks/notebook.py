@@ -21,9 +21,9 @@ from tasks.crystals.cells import make_atoms
 from tasks.failures import RemediableError
 from tasks.figures.collection import draw_material_figures, list_drawable_kinds
 from tasks.figures.material import MaterialData, read_material_data
-from tasks.observables.rows import tabulate_observable
 from tasks.results import read_catalog, read_overview
 from tasks.results.catalogue import list_missing
+from tasks.results.observing import observe_crystal
 from tasks.results.stored_crystals import describe_computation, read_crystal
 from tasks.storage import CATALOG_TABLES, Dataset, TableFolder, TableSource, open_tables
 from tasks.units import UNITS, UnitName
@@ -244,8 +244,8 @@ class ScreenedCrystal:
         Parameters
         ----------
         kind : str
-            ``infrared``, ``dichroism``, ``raman``, ``scattering``, ``moments``, ``response`` or
-            ``topology``.
+            ``infrared``, ``dichroism``, ``raman``, ``scattering``, ``moments``, ``response``,
+            ``topology`` or ``strain``, which takes the potential.
         **conditions
             Fields of ``tasks.observables.Conditions``, such as ``temperature=10.0``.
 
@@ -254,7 +254,9 @@ class ScreenedCrystal:
         pandas.DataFrame
             With the columns that the data dictionary describes; frequencies in THz.
         """
-        rows = tabulate_observable(self._material.crystal, kind, Conditions(**conditions))
+        material = self._material
+        known = Conditions(**conditions)
+        rows = observe_crystal(material.tables, material.row, material.crystal, kind, known)
         return pd.DataFrame(rows)
 
     @cached_property

@@ -1,7 +1,8 @@
 """What an instrument sees: numbers of experiments from the force constants of a crystal.
 
 What comes in: force constants as a phonopy object (or `Interpolation`), with Born charges where
-light or a magnetic field acts on them, and conditions such as a temperature. What goes out: lines,
+light or a magnetic field acts on them, and conditions such as a temperature; for strain the
+potential. What goes out: lines,
 spectra and moments. From outside import the names below. It knows `tasks.chirality` and what comes
 before it.
 """
@@ -23,6 +24,15 @@ from tasks.observables.scattering import (
     compute_displacement_tensors,
     compute_one_phonon,
 )
+from tasks.observables.strain import (
+    SplittingSlopes,
+    StrainedCrystals,
+    StrainSlopes,
+    choose_strains,
+    compute_strained_crystals,
+    measure_splitting_slopes,
+    measure_strain_slopes,
+)
 from tasks.observables.topology import NodalPoint, compute_charges, find_nodal_points
 
 __all__ = [
@@ -35,6 +45,10 @@ __all__ = [
     "OnePhonon",
     "Probe",
     "RamanLines",
+    "SplittingSlopes",
+    "StrainSlopes",
+    "StrainedCrystals",
+    "choose_strains",
     "compute_charges",
     "compute_circular_proxy",
     "compute_dichroism",
@@ -44,7 +58,10 @@ __all__ = [
     "compute_one_phonon",
     "compute_raman_lines",
     "compute_reflectivity",
+    "compute_strained_crystals",
     "estimate_refractive_index",
     "find_nodal_points",
     "measure_magnetic_moments",
+    "measure_splitting_slopes",
+    "measure_strain_slopes",
 ]

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from tasks.chirality.axes import FloatArray, select_principal_axes
+from tasks.chirality.axes import FloatArray, find_crystal_operations, select_principal_axes
 from tasks.chirality.bands import compute_band_structure, find_most_chiral_mode
 from tasks.chirality.raman import find_zone_boundary
+from tasks.chirality.settings import ChiralitySettings
 from tasks.conditions import Conditions
 from tasks.failures import RemediableError
 from tasks.observables.infrared import compute_dichroism, compute_infrared_response
@@ -20,12 +21,24 @@ from tasks.observables.scattering import (
     compute_displacement_tensors,
     compute_one_phonon,
 )
+from tasks.observables.strain import (
+    Slope,
+    SplittingSlopes,
+    StrainedCrystals,
+    StrainSlopes,
+    measure_splitting_slopes,
+    measure_strain_slopes,
+)
 from tasks.observables.topology import find_nodal_points
+from tasks.phonons.elasticity import VOIGT
 from tasks.phonons.fourier import HarmonicCrystal
+from tasks.tables.observables import OBSERVABLES
+from tasks.tolerances import DEGENERACY
 
 Rows = list[dict[str, Any]]
 
 _N_LINE: Final = 41
+_COMPONENTS: Final = tuple(f"{'xyz'[a]}{'xyz'[b]}" for a, b in VOIGT)
 NEED_CHARGES: Final = frozenset({"infrared", "dichroism", "moments"})
 """Kinds of observables that are made by Born charges."""
 
@@ -62,9 +75,41 @@ def tabulate_observable(phonon: HarmonicCrystal, kind: str, conditions: Conditio
 
 def require_kind(kind: str) -> None:
     """Refuse a name of no observable, with a `RemediableError` that lists them."""
-    if kind not in _TABULATORS:
-        known = ", ".join(_TABULATORS)
+    if kind not in OBSERVABLES:
+        known = ", ".join(OBSERVABLES)
         raise RemediableError(f"there is no observable {kind!r}", f"choose of {known}")
+
+
+def tabulate_strain(crystal: HarmonicCrystal, strained: StrainedCrystals) -> Rows:
+    """Make the rows of the response to strain, at Γ and at the most chiral optical mode.
+
+    Parameters
+    ----------
+    crystal : phonopy.Phonopy or Interpolation
+        The crystal at rest.
+    strained : StrainedCrystals
+        From `tasks.observables.strain.compute_strained_crystals`.
+
+    Returns
+    -------
+    list of dict
+        Values by column, without the name of the material; a row for each component of the strain
+        and each set but the translations.
+    """
+    points = _choose_points(crystal)
+    found = measure_strain_slopes(crystal, strained, np.stack(list(points.values())))
+    splittings = _measure_splittings(crystal, strained)
+    return [
+        {"q_label": label}
+        | _name_parts("q", points[label], "abc")
+        | _describe_set(found, row, int(band))
+        | {"component": component}
+        | _describe_slopes(found, (row, int(band), part))
+        | _describe_splitting(splittings, found.frequencies[row, band], part, at_gamma=not row)
+        for row, label in enumerate(points)
+        for band in np.flatnonzero(np.diff(found.sets[row], prepend=-1) & ~found.left_out[row])
+        for part, component in enumerate(_COMPONENTS)
+    ]
 
 
 def choose_line(
@@ -134,9 +179,7 @@ def _tabulate_dichroism(phonon: HarmonicCrystal, _: Conditions) -> Rows:
 
 
 def _tabulate_moments(phonon: HarmonicCrystal, _: Conditions) -> Rows:
-    bands = compute_band_structure(phonon)
-    chiral = bands.q_points[find_most_chiral_mode(bands)[0]]
-    points = {"Γ": np.zeros(3), "most chiral": chiral}
+    points = _choose_points(phonon)
     found = measure_magnetic_moments(phonon, np.stack(list(points.values())))
     return [
         {"q_label": label, "band": band, "frequency": float(found.modes.frequencies[row, band])}
@@ -243,6 +286,64 @@ _TABULATORS: Final[Mapping[str, Callable[[HarmonicCrystal, Conditions], Rows]]] 
         "topology": _tabulate_topology,
     }
 )
+
+
+def _measure_splittings(
+    crystal: HarmonicCrystal, strained: StrainedCrystals
+) -> SplittingSlopes | None:
+    """Splittings along the axis of highest order; None of achiral crystals, and without an axis."""
+    axes = select_principal_axes(crystal)
+    if not axes or (np.linalg.det(find_crystal_operations(crystal).cartesian) < 0).any():
+        return None
+    wave_number = ChiralitySettings().light_wave_number
+    return measure_splitting_slopes(crystal, strained, axes[0], wave_number)
+
+
+def _describe_set(found: StrainSlopes, row: int, band: int) -> dict[str, Any]:
+    """Columns of a degenerate set at rest, without splitting."""
+    return {
+        "band": band,
+        "n_modes": int((found.sets[row] == found.sets[row, band]).sum()),
+        "frequency": float(found.frequencies[row, band]),
+        "helicity": float(found.helicity[row, band]),
+    }
+
+
+def _describe_slopes(found: StrainSlopes, place: tuple[int, int, int]) -> dict[str, float | None]:
+    """Columns of what a component of the strain does to a set."""
+    return (
+        _name_slope("gruneisen", found.gruneisen, place)
+        | _name_slope("helicity_slope", found.helicity_slope, place)
+        | _name_slope("separation", found.separation, place)
+    )
+
+
+def _describe_splitting(
+    found: SplittingSlopes | None, frequency: float, part: int, *, at_gamma: bool
+) -> dict[str, float | None]:
+    """Columns of the splitting of a doublet at Gamma; empty of other sets."""
+    names = ("splitting", "splitting_slope", "splitting_slope_error")
+    if found is None or not at_gamma or not len(found.frequencies):
+        return dict.fromkeys(names)
+    doublet = int(np.abs(found.frequencies - frequency).argmin())
+    if abs(found.frequencies[doublet] - frequency) > DEGENERACY:
+        return dict.fromkeys(names)
+    linear = _leave_empty(found.linear[doublet])
+    return {"splitting": linear} | _name_slope("splitting_slope", found.slope, (doublet, part))
+
+
+def _name_slope(name: str, slope: Slope, place: tuple[int, ...]) -> dict[str, float | None]:
+    """Columns of one number of a slope."""
+    return {
+        name: _leave_empty(slope.value[place]),
+        f"{name}_error": _leave_empty(slope.error[place]),
+    }
+
+
+def _choose_points(phonon: HarmonicCrystal) -> dict[str, FloatArray]:
+    """Γ, and the q-point of the most chiral optical mode of the band path."""
+    bands = compute_band_structure(phonon)
+    return {"Γ": np.zeros(3), "most chiral": bands.q_points[find_most_chiral_mode(bands)[0]]}
 
 
 def _name_parts(name: str, values: FloatArray, axes: str = "xyz") -> dict[str, float | None]:

@@ -1,5 +1,6 @@
 """Command `observe`: tables that fit the terminal, declared files, plain errors."""
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -7,11 +8,14 @@ import flows.observe_cli
 from flows.console import DONE, DONE_WITH_FAILURES, UNUSABLE, Terminal
 from tasks.observables.rows import tabulate_observable
 from tasks.results.building import build_catalog
+from tasks.results.catalogue import read_material
+from tasks.results.stored_crystals import read_stored_phonon
 from tasks.screening.plan import plan_screening
+from tasks.storage import open_tables
 from tasks.tables.observables import OBSERVABLES
 from tests.crystals import quartz, spring_phonon
 from tests.flows.conftest import told
-from tests.tasks.alloys import carry_out, intake_of, write_alloys
+from tests.tasks.alloys import analysed, carry_out, intake_of, write_alloys
 
 pytestmark = pytest.mark.filterwarnings("ignore:Symmetry of Born effective charge")
 
@@ -139,6 +143,32 @@ def test_an_unstable_crystal_is_told_of(folder):
     assert result.returncode == DONE, result.stderr
     assert "zincblende is unstable" in result.stderr
     assert "unstable" not in told("observe", folder, "helix", "--kind", "scattering").stderr
+
+
+def test_strain_takes_the_potential_of_the_run(folder, tmp_path, narrow):
+    with narrow.capture() as captured:
+        result = told("observe", folder, "helix", "--kind", "strain", "-o", tmp_path)
+    assert result.returncode == DONE, result.stderr
+    lines = captured.get().partition("written:")[0].splitlines()
+    assert len(lines) > 20
+    assert max(map(len, lines)) <= 80
+    table = pq.read_table(tmp_path / "strain.parquet")
+    assert table.schema.equals(OBSERVABLES["strain"].arrow_schema, check_metadata=True)
+    rows = table.to_pandas()
+    at_gamma = rows[rows["q_label"] == "Γ"].set_index(["component", "band"])
+    np.testing.assert_allclose(at_gamma.loc["xx"]["gruneisen"], at_gamma.loc["yy"]["gruneisen"])
+    # The doublets of a three-fold axis have a splitting, single modes have none.
+    assert (at_gamma["splitting"].notna() == (at_gamma["n_modes"] == 2)).all()
+    assert rows["gruneisen_error"].lt(0.5).all()
+
+
+def test_force_constants_from_elsewhere_know_no_strained_crystal(folder, tmp_path):
+    helix = read_stored_phonon(open_tables(folder), read_material(folder, "helix"))
+    result = told("observe", analysed(tmp_path, helix=helix).root, "helix", "--kind", "strain")
+    assert result.returncode == UNUSABLE
+    said = " ".join(result.stderr.split())
+    assert "a strained crystal needs a potential" in said
+    assert "screen the crystal" in said
 
 
 def test_every_kind_makes_rows_of_its_table():
