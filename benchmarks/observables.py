@@ -4,8 +4,9 @@
     python benchmarks/observables.py --times DATASET MATERIAL ...
 
 DIR holds ``spectroscopy/quartz_gamma_LDA.json.gz`` (modes, charges, infrared intensities and Raman
-tensors of the quartz example of Phonopy-Spectroscopy) and ``chiral_phonons/wanniertools_198_FeSi.yaml.xz`` (force
-constants of FeSi, from the examples of WannierTools put into phonopy's format).
+tensors of the quartz example of Phonopy-Spectroscopy) and
+``chiral_phonons/wanniertools_198_FeSi.yaml.xz`` (force constants of FeSi, from the examples of
+WannierTools put into phonopy's format).
 """
 
 import argparse
@@ -104,9 +105,8 @@ def _differentiate_bonds(content: dict[str, Any]) -> FloatArray:
     moved = moved[:, oxygen[one]] - moved[:, silicon[one]]
     along = np.einsum("mpa,pa->mp", moved, n)
     outer = np.einsum("pa,pb->pab", n, n) - np.eye(3) / 3
-    turned = (
-        np.einsum("pa,mpb->mpab", n, moved - along[..., None] * n) * (r.mean() / r)[:, None, None]
-    )
+    across = (moved - along[..., None] * n) * (r.mean() / r)[:, None]
+    turned = np.einsum("pa,mpb->mpab", n, across)
     return np.stack(
         [
             np.einsum("mp,ab->mab", along, np.eye(3)),
