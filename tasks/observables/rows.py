@@ -96,7 +96,7 @@ def tabulate_strain(crystal: HarmonicCrystal, strained: StrainedCrystals) -> Row
         Values by column, without the name of the material; a row for each component of the strain
         and each set but the translations.
     """
-    points = _choose_points(crystal)
+    points = choose_points(crystal)
     found = measure_strain_slopes(crystal, strained, np.stack(list(points.values())))
     splittings = _measure_splittings(crystal, strained)
     return [
@@ -140,6 +140,23 @@ def choose_line(
     return np.asarray(start + np.linspace(0, 1, n_points)[:, None] * (end - start))
 
 
+def choose_points(phonon: HarmonicCrystal) -> dict[str, FloatArray]:
+    """Choose the q-points at which single modes are told of.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy or Interpolation
+        With force constants.
+
+    Returns
+    -------
+    dict
+        Gamma, and the q-point of the most chiral optical mode of the band path, by their names.
+    """
+    bands = compute_band_structure(phonon)
+    return {"Γ": np.zeros(3), "most chiral": bands.q_points[find_most_chiral_mode(bands)[0]]}
+
+
 def find_resonant_element(phonon: HarmonicCrystal) -> str:
     """Element whose resonance is looked at unless another is named."""
     primitive = phonon.primitive
@@ -179,7 +196,7 @@ def _tabulate_dichroism(phonon: HarmonicCrystal, _: Conditions) -> Rows:
 
 
 def _tabulate_moments(phonon: HarmonicCrystal, _: Conditions) -> Rows:
-    points = _choose_points(phonon)
+    points = choose_points(phonon)
     found = measure_magnetic_moments(phonon, np.stack(list(points.values())))
     return [
         {"q_label": label, "band": band, "frequency": float(found.modes.frequencies[row, band])}
@@ -338,12 +355,6 @@ def _name_slope(name: str, slope: Slope, place: tuple[int, ...]) -> dict[str, fl
         name: _leave_empty(slope.value[place]),
         f"{name}_error": _leave_empty(slope.error[place]),
     }
-
-
-def _choose_points(phonon: HarmonicCrystal) -> dict[str, FloatArray]:
-    """Γ, and the q-point of the most chiral optical mode of the band path."""
-    bands = compute_band_structure(phonon)
-    return {"Γ": np.zeros(3), "most chiral": bands.q_points[find_most_chiral_mode(bands)[0]]}
 
 
 def _name_parts(name: str, values: FloatArray, axes: str = "xyz") -> dict[str, float | None]:

@@ -97,7 +97,7 @@ def test_a_unit_changes_what_is_shown_and_no_file(folder, tmp_path):
 
 
 def test_figures_are_drawn_where_they_were_asked_for(folder, tmp_path):
-    kinds = ("scattering", "raman", "response")
+    kinds = ("scattering", "raman", "response", "topology")
     asked = [word for kind in kinds for word in ("--kind", kind)]
     result = told("observe", folder, "helix", *asked, "--index", 2, "--figures", "-o", tmp_path)
     assert result.returncode == DONE, result.stderr
