@@ -6,9 +6,11 @@ import pytest
 
 import flows.observe_cli
 from flows.console import DONE, DONE_WITH_FAILURES, UNUSABLE, Terminal
+from tasks.failures import RemediableError
 from tasks.observables.rows import tabulate_observable
 from tasks.results.building import build_catalog
 from tasks.results.catalogue import read_material
+from tasks.results.observing import strain_stored_crystal
 from tasks.results.stored_crystals import read_stored_phonon
 from tasks.screening.plan import plan_screening
 from tasks.storage import open_tables
@@ -169,6 +171,12 @@ def test_force_constants_from_elsewhere_know_no_strained_crystal(folder, tmp_pat
     said = " ".join(result.stderr.split())
     assert "a strained crystal needs a potential" in said
     assert "screen the crystal" in said
+
+
+def test_another_potential_of_the_same_name_is_refused(folder):
+    row = read_material(folder, "helix") | {"checkpoint_digest": "0123456789abcdef"}
+    with pytest.raises(RemediableError, match="is another one than 'helix' was computed with"):
+        strain_stored_crystal(open_tables(folder), row)
 
 
 def test_every_kind_makes_rows_of_its_table():

@@ -62,6 +62,7 @@ def test_of_a_degenerate_set_the_mode_is_the_one_a_field_would_split_off():
     assert "one of 2 degenerate modes" in draw_motion_figure(motion).axes[0].get_title()
 
 
+@pytest.mark.slow
 def test_the_mode_shown_is_the_one_that_pages_open_with(tmp_path):
     material = read_material_data(screened(tmp_path, "helix"), "helix")
     [(_, figure)] = draw_material_figures(material, ["motion"])

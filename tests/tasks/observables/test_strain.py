@@ -36,6 +36,8 @@ from tasks.symmetry.zone import find_zone_images
 from tests.crystals import quartz, random_crystal, to_phonopy, wurtzite, zincblende
 from tests.tasks.alloys import SETTINGS, _alloys, emt
 
+pytestmark = pytest.mark.slow
+
 EXACT = RelaxationSettings(max_force=1e-6, max_stress=1e-7)
 GENERAL = (0.13, 0.21, 0.34)
 WAVE_NUMBER = 0.005
