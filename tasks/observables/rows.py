@@ -63,9 +63,13 @@ def tabulate_observable(phonon: HarmonicCrystal, kind: str, conditions: Conditio
     Raises
     ------
     RemediableError
-        Where charges or a refractive index are needed and not known, or for an unknown kind.
+        Where charges or a refractive index are needed and not known, for an unknown kind, and for
+        strain, which `tabulate_strain` treats.
     """
     require_kind(kind)
+    if kind not in _TABULATORS:
+        message = f"{kind} takes more than the force constants of the crystal at rest"
+        raise RemediableError(message, "compute_strained_crystals makes it for tabulate_strain")
     if kind in NEED_CHARGES and phonon.nac_params is None:
         message = "this takes Born charges, and the crystal was analysed without"
         remedy = "a metal has none; else analyse it with --nac predicted, or give a BORN file"

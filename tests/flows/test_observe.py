@@ -189,3 +189,5 @@ def test_every_kind_makes_rows_of_its_table():
         rows = tabulate_observable(phonon, kind, Conditions())
         table = make_arrow_table(OBSERVABLES[kind], [{"material_id": "quartz"} | r for r in rows])
         assert table.num_rows == len(rows) > 5
+    with pytest.raises(RemediableError, match="takes more than the force constants"):
+        tabulate_observable(phonon, "strain", Conditions())
