@@ -1,6 +1,7 @@
 """Command for what instruments see of screened crystals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,14 +21,13 @@ from flows.console import (
     require_results,
     validate_with,
 )
+from tasks.conditions import Conditions, Probe
 from tasks.failures import RemediableError
 from tasks.tables.observables import OBSERVABLES
 from tasks.units import UNITS, FrequencyUnit, UnitName
 
 if TYPE_CHECKING:
-    from phonopy import Phonopy
-
-    from tasks.observables.rows import Conditions
+    from tasks.phonons.fourier import HarmonicCrystal
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -80,6 +80,18 @@ _SHOWN: Mapping[str, tuple[tuple[str, str, int], ...]] = {
         ("helicity", "H\n(ħ)", 0),
         ("mean_helicity", "mean h\n(ħ)", 1),
     ),
+    "strain": (
+        ("q_label", "q", 0),
+        ("band", "band", 0),
+        ("frequency", "ν\n(THz)", 0),
+        ("component", "strain", 0),
+        ("gruneisen", "−∂lnν/∂ε", 0),
+        ("gruneisen_error", "±", 1),
+        ("helicity_slope", "∂h/∂ε\n(ħ)", 0),
+        ("helicity_slope_error", "±", 5),
+        ("separation", "apart\n(THz)", 4),
+        ("splitting_slope", "∂c₁/∂ε\n(THz Å)", 3),
+    ),
     "topology": (
         ("q_label", "point", 0),
         *((f"q_{axis}", f"q_{axis}", 1) for axis in "abc"),
@@ -96,11 +108,16 @@ _STRENGTHS: Mapping[str, tuple[str, ...]] = {
     "scattering": ("intensity", "circular_proxy"),
     "moments": ("zeeman_x", "zeeman_y", "zeeman_z"),
     "topology": ("charge",),
+    "strain": ("gruneisen", "helicity_slope", "splitting_slope"),
 }
 _SILENT = 1e-6
 _KINDS = ", ".join(OBSERVABLES)
 # What takes longer than the rest is computed where it is named.
-_QUICK = tuple(kind for kind in OBSERVABLES if kind not in {"response", "topology"})
+_USUAL = Conditions()
+_KELVIN = (
+    f"{_USUAL.temperature:g}; {', '.join(f'{x:g}' for x in _USUAL.temperatures)} for responses"
+)
+_QUICK = tuple(kind for kind in OBSERVABLES if kind not in {"response", "topology", "strain"})
 
 
 @app.command()
@@ -111,7 +128,7 @@ def observe(
         list[str] | None,
         typer.Option(
             "--kind",
-            help=f"{_KINDS}; may be repeated. By default all but the last two, which take longer.",
+            help=f"{_KINDS}; may be repeated. By default all but the last three, the slow ones.",
         ),
     ] = None,
     output: Annotated[
@@ -130,10 +147,10 @@ def observe(
         list[float] | None,
         typer.Option(
             min=1.0,
-            help="In K; may be repeated for responses. 300, and 100, 300 and 1000 for responses.",
+            help=f"In K; may be repeated for responses. {_KELVIN}.",
         ),
     ] = None,
-    probe: Annotated[str, typer.Option(help="What is scattered: neutron or x-ray.")] = "neutron",
+    probe: Annotated[str, typer.Option(help="What is scattered: neutron or x-ray.")] = _USUAL.probe,
     line: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -148,14 +165,16 @@ def observe(
     element: Annotated[
         str | None, typer.Option(help="Resonant element; the heaviest by default.")
     ] = None,
-    laser: Annotated[float, typer.Option(min=1.0, help="Wavelength for Raman, in nm.")] = 532.0,
+    laser: Annotated[
+        float, typer.Option(min=1.0, help="Wavelength for Raman, in nm.")
+    ] = _USUAL.wavelength,
     index: Annotated[
         float | None,
         typer.Option(min=1.0, help="Refractive index there; known for crystals with charges."),
     ] = None,
     relaxation_time: Annotated[
         float, typer.Option(min=1e-6, help="Of all modes, in ps, for responses.")
-    ] = 1.0,
+    ] = _USUAL.relaxation_time,
     conductivity: Annotated[
         float | None,
         typer.Option(min=0.0, help="In W/(m K): the relaxation time is the one that gives it."),
@@ -164,16 +183,15 @@ def observe(
 ) -> None:
     """Compute what instruments see: infrared, Raman, scattering, moments, responses, nodal points.
 
-    From the stored force constants, without a potential. Examples:
+    From the stored force constants; strain takes the potential as well. Examples:
 
         chiralscreen observe results/demo quartz-154 --kind raman --index 1.5 --unit cm-1
 
         chiralscreen observe results/dft quartz -o observed --figures
     """
     with print_errors():
-        from tasks.observables.rows import Conditions
-        from tasks.observables.scattering import Probe
-        from tasks.results.stored_crystals import read_screened_material, read_stored_phonon
+        from tasks.results.observing import observe_crystal
+        from tasks.results.stored_crystals import read_interpolation, read_screened_material
         from tasks.storage import open_tables
 
         if probe not in set(Probe):
@@ -182,8 +200,8 @@ def observe(
             raise RemediableError("figures need a folder", "name one, as in --output observed")
         kelvin = tuple(temperature or ())
         conditions = Conditions(
-            temperature=kelvin[0] if kelvin else 300.0,
-            temperatures=kelvin or (100.0, 300.0, 1000.0),
+            temperature=(*kelvin, _USUAL.temperature)[0],
+            temperatures=kelvin or _USUAL.temperatures,
             probe=Probe(probe),
             line=None if line is None else (parse_q_point(line[0]), parse_q_point(line[1])),
             resolution=resolution,
@@ -195,8 +213,12 @@ def observe(
         )
         tables = open_tables(require_results(folder))
         rows_of = {name: read_screened_material(tables, name) for name in material_ids}
-        crystals = {name: read_stored_phonon(tables, row) for name, row in rows_of.items()}
-        found, left_out = _compute_rows(crystals, kinds, conditions)
+        crystals = {name: read_interpolation(tables, row).crystal for name, row in rows_of.items()}
+        observations = {
+            name: partial(observe_crystal, tables, row, crystals[name])
+            for name, row in rows_of.items()
+        }
+        found, left_out = _compute_rows(observations, kinds, conditions)
         for (name, kind), rows in found.items():
             _print_rows(name, kind, rows, UNITS[unit])
         if output is not None:
@@ -215,20 +237,22 @@ def observe(
 
 
 def _compute_rows(
-    crystals: Mapping[str, "Phonopy"], kinds: Sequence[str] | None, conditions: "Conditions"
+    observations: Mapping[str, Callable[[str, Conditions], list[dict[str, Any]]]],
+    kinds: Sequence[str] | None,
+    conditions: Conditions,
 ) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], dict[tuple[str, str, str], list[str]]]:
     """Rows by material and kind; kinds left out by material, reason and remedy."""
-    from tasks.observables.rows import require_kind, tabulate_observable
+    from tasks.observables.rows import require_kind
 
     for kind in kinds or ():
         require_kind(kind)
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     left_out: dict[tuple[str, str, str], list[str]] = {}
-    for name, phonon in crystals.items():
+    for name, observe_kind in observations.items():
         for kind in dict.fromkeys(kinds or _QUICK):
             with errors.status(f"{kind} of {name}"):
                 try:
-                    found[name, kind] = tabulate_observable(phonon, kind, conditions)
+                    found[name, kind] = observe_kind(kind, conditions)
                 except RemediableError as error:
                     left_out.setdefault((name, str(error), error.remedy), []).append(kind)
     return found, left_out
@@ -308,9 +332,9 @@ def _write_files(output: Path, found: Mapping[tuple[str, str], list[dict[str, An
 
 def _draw(
     output: Path,
-    crystals: Mapping[str, "Phonopy"],
+    crystals: Mapping[str, "HarmonicCrystal"],
     found: Mapping[tuple[str, str], object],
-    conditions: "Conditions",
+    conditions: Conditions,
     unit: FrequencyUnit,
 ) -> None:
     """Draw the kinds that have a figure."""

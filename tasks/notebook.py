@@ -16,13 +16,14 @@ from numpy.typing import ArrayLike
 from phonopy import Phonopy
 
 from tasks.chirality.thermal import compute_thermal_properties
+from tasks.conditions import Conditions
 from tasks.crystals.cells import make_atoms
 from tasks.failures import RemediableError
 from tasks.figures.collection import draw_material_figures, list_drawable_kinds
 from tasks.figures.material import MaterialData, read_material_data
-from tasks.observables.rows import Conditions, tabulate_observable
 from tasks.results import read_catalog, read_overview
 from tasks.results.catalogue import list_missing
+from tasks.results.observing import observe_crystal
 from tasks.results.stored_crystals import describe_computation, read_crystal
 from tasks.storage import CATALOG_TABLES, Dataset, TableFolder, TableSource, open_tables
 from tasks.units import UNITS, UnitName
@@ -243,17 +244,19 @@ class ScreenedCrystal:
         Parameters
         ----------
         kind : str
-            ``infrared``, ``dichroism``, ``raman``, ``scattering``, ``moments``, ``response`` or
-            ``topology``.
+            ``infrared``, ``dichroism``, ``raman``, ``scattering``, ``moments``, ``response``,
+            ``topology`` or ``strain``, which takes the potential.
         **conditions
-            Fields of ``tasks.observables.rows.Conditions``, such as ``temperature=10.0``.
+            Fields of ``tasks.observables.Conditions``, such as ``temperature=10.0``.
 
         Returns
         -------
         pandas.DataFrame
             With the columns that the data dictionary describes; frequencies in THz.
         """
-        rows = tabulate_observable(self._material.phonon, kind, Conditions(**conditions))
+        material = self._material
+        known = Conditions(**conditions)
+        rows = observe_crystal(material.tables, material.row, material.crystal, kind, known)
         return pd.DataFrame(rows)
 
     @cached_property

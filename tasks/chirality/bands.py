@@ -6,12 +6,12 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from phonopy import Phonopy
 
 from tasks.chirality.analysis import tabulate_modes
 from tasks.chirality.brillouin import make_band_path
 from tasks.chirality.degeneracy import count_set_members
 from tasks.chirality.settings import ChiralitySettings
+from tasks.phonons.fourier import HarmonicCrystal
 from tasks.units import THZ, FrequencyUnit
 
 FloatArray = NDArray[np.float64]
@@ -140,7 +140,7 @@ class BandStructure:
 
 
 def compute_band_structure(
-    phonon: Phonopy, settings: ChiralitySettings | None = None
+    phonon: HarmonicCrystal, settings: ChiralitySettings | None = None
 ) -> BandStructure:
     """Compute the band structure of a crystal with its angular momenta and labels.
 
@@ -149,7 +149,7 @@ def compute_band_structure(
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     settings : ChiralitySettings, optional
         Spacing of the path and tolerance of the degenerate sets; the defaults if left out.

@@ -21,6 +21,18 @@ NEAR_FACTOR: Final = 10.0
 _GENERAL_POINT = np.array([0.1234, 0.2871, 0.3719])
 
 
+class _MatrixAtPoint:
+    """What phonopy's search asks of a dynamical matrix, without a supercell."""
+
+    def __init__(self, crystal: HarmonicCrystal) -> None:
+        self._crystal = crystal
+        self.primitive = crystal.primitive
+
+    def run(self, q_point: NDArray[np.float64]) -> None:
+        """Compute the matrix at a q-point."""
+        self.dynamical_matrix = compute_dynamical_matrices(self._crystal, q_point[None])[0]
+
+
 def find_degenerate_sets(
     frequencies: NDArray[np.float64],
     tolerance: float = DEGENERACY,
@@ -75,7 +87,8 @@ def find_symmetry_partners(phonon: HarmonicCrystal, q_points: ArrayLike) -> NDAr
     n_bands = 3 * len(phonon.primitive)
     joined = np.zeros((len(points), n_bands - 1), dtype=bool)
     for row, q_point in zip(joined, points, strict=True):
-        modes = SymmetryAdaptedModes(phonon.dynamical_matrix, q_point, phonon.primitive_symmetry)
+        matrix = _MatrixAtPoint(phonon)
+        modes = SymmetryAdaptedModes(matrix, q_point, phonon.primitive_symmetry)
         sizes = [len(bands) for bands in modes.degenerate_sets]
         row[:] = np.diff(np.repeat(np.arange(len(sizes)), sizes)) == 0
     return joined

@@ -132,6 +132,21 @@ def draw_bands(
     return norm
 
 
+def draw_plain_bands(axes: Axes, bands: BandStructure) -> None:
+    """Draw bands as thin grey lines, to put something else on them.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    bands : BandStructure
+        The bands.
+    """
+    for rows in bands.segment_slices:
+        axes.plot(bands.distances[rows], bands.frequencies[rows], color=NEUTRAL, linewidth=0.6)
+    _finish(axes, bands)
+
+
 def draw_charge_bands(bands: BandStructure, without: FloatArray, *, title: str = "") -> Figure:
     """Draw the band structure with Born charges over that without.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tasks.chirality.bands import BandStructure, compute_band_structure
+from tasks.chirality.bands import BandStructure, compute_band_structure, find_most_chiral_mode
 from tasks.chirality.modes import compute_frequencies
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.thermal import compute_thermal_properties
@@ -19,7 +19,7 @@ from tasks.figures.bands import (
 )
 from tasks.figures.density_of_states import HelicityDos, draw_helicity_dos_figure
 from tasks.figures.material import MaterialData
-from tasks.figures.motion import draw_motion_figure, find_strongest_mode
+from tasks.figures.motion import compute_mode_motion, draw_motion_figure
 from tasks.figures.overview import (
     draw_distributions,
     draw_outcomes,
@@ -258,7 +258,9 @@ def _draw_cut(material: MaterialData, unit: FrequencyUnit) -> Figure:
 
 def _draw_motion(material: MaterialData, unit: FrequencyUnit) -> Figure:
     shares = material.row["atomic_polarization"]
-    motion = find_strongest_mode(material.phonon, material.row)
+    bands = compute_band_structure(material.crystal, material.settings)
+    row, band = find_most_chiral_mode(bands)
+    motion = compute_mode_motion(material.phonon, bands.q_points[row], band)
     return draw_motion_figure(motion, shares, title=material.title, unit=unit)
 
 

@@ -8,9 +8,12 @@ from phonopy import Phonopy
 from tasks.chirality.settings import ChiralitySettings
 from tasks.crystals.rows import Row
 from tasks.figures.labels import format_formula_tex, format_space_group_tex
-from tasks.results.catalogue import read_run_settings
+from tasks.phonons.fourier import HarmonicCrystal
+from tasks.phonons.sum_rules import SumRules
 from tasks.results.stored_crystals import (
     has_force_constants,
+    read_chirality_settings,
+    read_interpolation,
     read_screened_material,
     read_stored_phonon,
 )
@@ -33,9 +36,19 @@ class MaterialData:
     row: Row
 
     @cached_property
-    def phonon(self) -> Phonopy:
+    def _interpolation(self) -> SumRules:
         """Its force constants, fit for all q-points; an error says that they are not stored."""
-        return read_stored_phonon(self.tables, self.row)
+        return read_interpolation(self.tables, self.row)
+
+    @property
+    def crystal(self) -> HarmonicCrystal:
+        """What its modes are made of."""
+        return self._interpolation.crystal
+
+    @property
+    def phonon(self) -> Phonopy:
+        """The same as a phonopy object."""
+        return self._interpolation.phonon
 
     @cached_property
     def phonon_without_charges(self) -> Phonopy:
@@ -50,8 +63,7 @@ class MaterialData:
     @property
     def settings(self) -> ChiralitySettings:
         """Settings with which its modes were analysed."""
-        settings = read_run_settings(self.tables.root, self.row["run_id"])
-        return ChiralitySettings(**settings.get("chirality", {}))
+        return read_chirality_settings(self.tables, self.row)
 
     @property
     def title(self) -> str:

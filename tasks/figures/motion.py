@@ -20,7 +20,6 @@ from tasks.chirality.angular_momentum import (
 )
 from tasks.chirality.degeneracy import find_degenerate_sets
 from tasks.chirality.modes import compute_modes
-from tasks.crystals.rows import Row
 from tasks.figures.labels import QUANTITIES
 from tasks.figures.style import (
     DIVERGING,
@@ -148,27 +147,6 @@ def compute_mode_motion(
         angular_momentum=compute_atomic_angular_momentum(vector[:, None])[:, 0] @ frame[2],
         cell=phonon.primitive.cell @ frame.T,
     )
-
-
-def find_strongest_mode(phonon: Phonopy, row: Row) -> ModeMotion:
-    """Motion in the optical mode of the largest angular momentum on the stored mesh.
-
-    Parameters
-    ----------
-    phonon : phonopy.Phonopy
-        With force constants.
-    row : mapping
-        Row of the table ``chirality``.
-
-    Returns
-    -------
-    ModeMotion
-        Of this mode.
-    """
-    q_point = np.asarray(row["max_optical_q_point"], dtype=np.float64)
-    modes = compute_modes(phonon, q_point)
-    distance = np.abs(modes.frequencies[0] - float(row["max_optical_frequency"]))
-    return compute_mode_motion(phonon, q_point, int(distance.argmin()))
 
 
 def draw_motion_figure(

@@ -9,8 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from phonopy import Phonopy
 
+from tasks.chirality.bands import BandStructure, compute_band_structure
+from tasks.chirality.settings import ChiralitySettings
+from tasks.conditions import Conditions, Probe
+from tasks.figures.bands import draw_plain_bands
 from tasks.figures.style import (
     DIVERGING,
     DOUBLE_COLUMN,
@@ -24,15 +27,17 @@ from tasks.figures.style import (
     make_figure,
 )
 from tasks.observables.infrared import compute_infrared_response, compute_reflectivity
+from tasks.observables.moments import measure_magnetic_moments
 from tasks.observables.raman import compute_raman_lines, estimate_refractive_index
 from tasks.observables.response import compute_heat_response
-from tasks.observables.rows import Conditions, choose_line, find_resonant_element
+from tasks.observables.rows import choose_line, choose_points, find_resonant_element
 from tasks.observables.scattering import (
-    Probe,
     compute_circular_proxy,
     compute_displacement_tensors,
     compute_one_phonon,
 )
+from tasks.observables.topology import NodalPoint, find_nodal_points
+from tasks.phonons.fourier import HarmonicCrystal
 from tasks.units import UNITS, FrequencyUnit, UnitName
 
 # Widths of lines in pictures, as fractions of the frequency or of the highest one.
@@ -40,16 +45,19 @@ _LINEWIDTH: Final = 0.01
 _RESOLUTION: Final = 0.01
 _N_FREQUENCIES: Final = 600
 _N_POINTS: Final = 201
+_PATH_SPACING: Final = 0.004  # 1/Å without 2 pi
 # Below 50 K meshes are too coarse for the few modes that are left.
 _TEMPERATURES: Final = np.arange(50.0, 601.0, 25.0)
 
 
-def draw_infrared_figure(phonon: Phonopy, _: Conditions, title: str, unit: FrequencyUnit) -> Figure:
+def draw_infrared_figure(
+    phonon: HarmonicCrystal, _: Conditions, title: str, unit: FrequencyUnit
+) -> Figure:
     """Draw the reflectivity at normal incidence for fields along x, y and z.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With Born charges.
     title : str
         Above it.
@@ -81,13 +89,13 @@ def draw_infrared_figure(phonon: Phonopy, _: Conditions, title: str, unit: Frequ
 
 
 def draw_raman_figure(
-    phonon: Phonopy, conditions: Conditions, title: str, unit: FrequencyUnit
+    phonon: HarmonicCrystal, conditions: Conditions, title: str, unit: FrequencyUnit
 ) -> Figure:
     """Draw the positions of circular Raman lines, and their splittings.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     conditions : Conditions
         With the laser.
@@ -132,13 +140,13 @@ def draw_raman_figure(
 
 
 def draw_scattering_figure(
-    phonon: Phonopy, conditions: Conditions, title: str, unit: FrequencyUnit
+    phonon: HarmonicCrystal, conditions: Conditions, title: str, unit: FrequencyUnit
 ) -> Figure:
     """Draw S(Q, nu) along a line of Q beside the circular proxy of resonant X-rays.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     conditions : Conditions
         With line, temperature, probe and element.
@@ -156,8 +164,9 @@ def draw_scattering_figure(
     points, kelvin = choose_line(phonon, conditions, _N_POINTS), conditions.temperature
     tensors = compute_displacement_tensors(phonon, kelvin)
     element = conditions.element or find_resonant_element(phonon)
-    plain = compute_one_phonon(phonon, points, kelvin, conditions.probe, tensors)
-    circular = compute_circular_proxy(phonon, points, element, kelvin, tensors)
+    along = points[-1] - points[0]
+    plain = compute_one_phonon(phonon, points, kelvin, conditions.probe, tensors, along)
+    circular = compute_circular_proxy(phonon, points, element, kelvin, tensors, along)
     top = 1.05 * plain.modes.frequencies.max()
     grid = np.linspace(0, top, _N_FREQUENCIES)
     width = _RESOLUTION * top
@@ -183,14 +192,86 @@ def draw_scattering_figure(
     return figure
 
 
+def draw_moments_figure(
+    phonon: HarmonicCrystal, _: Conditions, title: str, unit: FrequencyUnit
+) -> Figure:
+    """Draw Zeeman splittings at Gamma, and moments at the q-point of the most chiral optical mode.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy or Interpolation
+        With Born charges.
+    title : str
+        Above it.
+    unit : FrequencyUnit
+        Of the axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The mirror image has the same splittings, and moments of the opposite sign along an axis.
+    """
+    points = choose_points(phonon)
+    found = measure_magnetic_moments(phonon, np.stack(list(points.values())))
+    chiral = ", ".join(f"{x:.3g}" for x in points["most chiral"] + 0.0)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 3.2)
+        above, below = figure.subplots(2, 1, sharex=True)
+        rows = ((above, found.zeeman[0], "B"), (below, found.moment[1], "m"))
+        for row, (axes, values, symbol) in enumerate(rows):
+            shown = unit.per_terahertz * found.modes.frequencies[row]
+            _draw_components(axes, shown, values, symbol)
+        above.set_ylabel("Zeeman splitting\nat Γ (meV/T)")
+        below.set_ylabel(f"Moment at\n({chiral}) (μ_N)".replace("μ_N", r"$\mu_\mathrm{N}$"))
+        below.set_xlabel(f"Frequency ({unit.text})")
+        above.set_title(title)
+    return figure
+
+
+def draw_topology_figure(
+    phonon: HarmonicCrystal, _: Conditions, title: str, unit: FrequencyUnit
+) -> Figure:
+    """Draw nodal points with their charges on the bands.
+
+    Parameters
+    ----------
+    phonon : phonopy.Phonopy or Interpolation
+        With force constants.
+    title : str
+        Above it.
+    unit : FrequencyUnit
+        Of the axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Nodal points on the path; open circles for sets whose charge is left open, as on nodal
+        lines. Charges of the mirror image are the opposite ones.
+    """
+    bands = compute_band_structure(phonon, ChiralitySettings(path_spacing=_PATH_SPACING))
+    nodes = find_nodal_points(phonon)
+    with apply_style():
+        figure = make_figure(SINGLE_COLUMN, 3.0)
+        axes = figure.subplots()
+        draw_plain_bands(axes, bands.convert_unit(unit))
+        for charge in sorted({node.charge for node in nodes}, key=_rank_charge):
+            own = [node for node in nodes if node.charge == charge]
+            places = [_find_on_path(bands, node, phonon.primitive.cell) for node in own]
+            heights = np.repeat([node.frequency for node in own], [len(x) for x in places])
+            _draw_nodes(axes, np.concatenate(places), unit.per_terahertz * heights, charge)
+        axes.legend(title="charge", loc="upper left", bbox_to_anchor=(1, 1))
+        axes.set_title(title)
+    return figure
+
+
 def draw_response_figure(
-    phonon: Phonopy, conditions: Conditions, title: str, _: FrequencyUnit
+    phonon: HarmonicCrystal, conditions: Conditions, title: str, _: FrequencyUnit
 ) -> Figure:
     """Draw thermal helicity and angular momentum per heat flux against temperature.
 
     Parameters
     ----------
-    phonon : phonopy.Phonopy
+    phonon : phonopy.Phonopy or Interpolation
         With force constants.
     conditions : Conditions
         With the relaxation time, which neither curve depends on.
@@ -202,7 +283,7 @@ def draw_response_figure(
     matplotlib.figure.Figure
     """
     found = compute_heat_response(
-        phonon, _TEMPERATURES, relaxation_time=1e-12 * conditions.relaxation_time
+        phonon, _TEMPERATURES, relaxation_time=conditions.relaxation_seconds
     )
     with apply_style():
         figure = make_figure(SINGLE_COLUMN, 3.2)
@@ -220,6 +301,52 @@ def draw_response_figure(
         below.legend()
         above.set_title(title)
     return figure
+
+
+def _draw_components(
+    axes: Axes, frequencies: NDArray[np.float64], values: NDArray[np.float64], symbol: str
+) -> None:
+    """Draw components along x, y and z over the frequencies, side by side where they coincide."""
+    width = 0.008 * np.ptp(frequencies)
+    for i, (name, colour) in enumerate(zip("xyz", (NEGATIVE, NEUTRAL, POSITIVE), strict=True)):
+        places = frequencies + (i - 1) * width
+        axes.vlines(places, 0, values[:, i], color=colour, linewidth=1.2, label=f"{symbol} {name}")
+    axes.axhline(0, color=NEUTRAL, linewidth=0.6)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _rank_charge(charge: int | None) -> int:
+    """Place in the legend: from positive to negative, and last what is open."""
+    return 99 if charge is None else -charge
+
+
+def _draw_nodes(
+    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], charge: int | None
+) -> None:
+    """Draw the nodal points of one charge; what has none is an open circle."""
+    colour = INK if not charge else POSITIVE if charge > 0 else NEGATIVE
+    axes.scatter(
+        x,
+        y,
+        s=14 * max(abs(charge or 0), 1),
+        facecolors=colour if charge else "none",
+        edgecolors=colour,
+        linewidths=0.5,
+        label="open" if charge is None else f"{charge:+d}".replace("-", "−"),
+        clip_on=False,
+        zorder=3,
+    )
+
+
+def _find_on_path(
+    bands: BandStructure, node: NodalPoint, cell: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distances along the path where it comes to a nodal point."""
+    apart = np.linalg.norm((bands.q_points - node.q_point) @ np.linalg.inv(cell).T, axis=1)
+    # Of neighbouring points the nearest one.
+    nearest = [rows.start + int(apart[rows].argmin()) for rows in bands.segment_slices]
+    found = bands.distances[[row for row in nearest if apart[row] < _PATH_SPACING]]
+    return np.unique(found.round(9))
 
 
 def _draw_map(
@@ -240,14 +367,16 @@ def _draw_map(
     )
 
 
-FIGURES: Final[Mapping[str, Callable[[Phonopy, Conditions, str, FrequencyUnit], Figure]]] = (
-    MappingProxyType(
-        {
-            "infrared": draw_infrared_figure,
-            "raman": draw_raman_figure,
-            "scattering": draw_scattering_figure,
-            "response": draw_response_figure,
-        }
-    )
+FIGURES: Final[
+    Mapping[str, Callable[[HarmonicCrystal, Conditions, str, FrequencyUnit], Figure]]
+] = MappingProxyType(
+    {
+        "infrared": draw_infrared_figure,
+        "raman": draw_raman_figure,
+        "scattering": draw_scattering_figure,
+        "moments": draw_moments_figure,
+        "response": draw_response_figure,
+        "topology": draw_topology_figure,
+    }
 )
 """Figure of each kind that has one."""

@@ -25,7 +25,6 @@ and self-absorption, and multiple phonons.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
@@ -38,6 +37,7 @@ from tasks.chirality.brillouin import make_irreducible_mesh
 from tasks.chirality.modes import Modes, compute_modes
 from tasks.chirality.settings import ChiralitySettings
 from tasks.chirality.statistics import find_translations
+from tasks.conditions import Probe
 from tasks.observables.infrared import make_circular_fields
 from tasks.phonons.fourier import HarmonicCrystal
 from tasks.tolerances import FREQUENCY_CUTOFF
@@ -46,13 +46,6 @@ from tasks.tolerances import FREQUENCY_CUTOFF
 _SQUARED_LENGTH = hbar / (2 * atomic_mass * 2 * np.pi * tera) / angstrom**2
 _BOHR_RADIUS = physical_constants["Bohr radius"][0] / angstrom
 _GAUSSIAN = 2 * np.sqrt(2 * np.log(2))  # full width at half maximum over standard deviation
-
-
-class Probe(StrEnum):
-    """What is scattered."""
-
-    NEUTRON = "neutron"
-    X_RAY = "x-ray"
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +127,7 @@ def compute_one_phonon(
     temperature: float,
     probe: Probe = Probe.NEUTRON,
     displacements: FloatArray | None = None,
+    direction: ArrayLike | None = None,
 ) -> OnePhonon:
     """Scattering by the creation of one phonon.
 
@@ -149,6 +143,10 @@ def compute_one_phonon(
         Neutrons, or X-rays far from a resonance.
     displacements : ndarray, shape (n_atoms, 3, 3), optional
         From `compute_displacement_tensors`; computed if left out.
+    direction : array_like, shape (3,), optional
+        Direction (fractional reciprocal) in which a line of Q goes through reciprocal lattice
+        vectors; with Born charges it tells which modes are longitudinal there. The macroscopic
+        field is left out there without it.
 
     Returns
     -------
@@ -159,7 +157,7 @@ def compute_one_phonon(
     ValueError
         For an element whose scattering length is not known.
     """
-    modes = compute_modes(phonon, wave_vectors)
+    modes = compute_modes(phonon, wave_vectors, nac_direction=direction)
     momenta = _compute_momenta(phonon, modes.q_points)
     factors = compute_scattering_factors(phonon.primitive.symbols, momenta, probe)
     damped = factors * _compute_damping(phonon, momenta, temperature, displacements)
@@ -174,6 +172,7 @@ def compute_circular_proxy(
     element: str,
     temperature: float,
     displacements: FloatArray | None = None,
+    direction: ArrayLike | None = None,
 ) -> OnePhonon:
     """Proxy of the circular dichroism of resonant inelastic X-rays; see the module's head.
 
@@ -189,6 +188,10 @@ def compute_circular_proxy(
         In K.
     displacements : ndarray, shape (n_atoms, 3, 3), optional
         From `compute_displacement_tensors`; computed if left out.
+    direction : array_like, shape (3,), optional
+        Direction (fractional reciprocal) in which a line of Q goes through reciprocal lattice
+        vectors; with Born charges it tells which modes are longitudinal there. The macroscopic
+        field is left out there without it.
 
     Returns
     -------
@@ -205,7 +208,7 @@ def compute_circular_proxy(
     if not chosen.any():
         held = ", ".join(sorted({_name_element(symbol) for symbol in phonon.primitive.symbols}))
         raise ValueError(f"there is no {element} in the crystal: it holds {held}")
-    modes = compute_modes(phonon, wave_vectors)
+    modes = compute_modes(phonon, wave_vectors, nac_direction=direction)
     momenta = _compute_momenta(phonon, modes.q_points)
     lengths = np.linalg.norm(momenta, axis=1)
     if not lengths.all():

@@ -30,6 +30,7 @@ from tasks.phonons.supercells import choose_supercell, find_nearest_image_distan
 from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 P = ParamSpec("P")
 T = TypeVar("T")
 _GROWTH = 1.25  # of the distance between images, when a supercell is enlarged
@@ -99,7 +100,10 @@ def compute_force_constants(
 
 
 def compute_all_force_constants(
-    crystals: Sequence[Atoms], potential: Potential, settings: PhononSettings
+    crystals: Sequence[Atoms],
+    potential: Potential,
+    settings: PhononSettings,
+    supercell_matrix: IntArray | None = None,
 ) -> list[ForceConstants | Exception]:
     """Compute force constants of several crystals, displaced supercells in one evaluation.
 
@@ -115,6 +119,9 @@ def compute_all_force_constants(
         An O(3)-invariant potential.
     settings : PhononSettings
         Length of displacements, size of the supercell.
+    supercell_matrix : ndarray of int, shape (3, 3), optional
+        Supercell of all of them, in phonopy's convention and invariant under their point groups; by
+        default each has one of its own that the settings choose and enlarge.
 
     Returns
     -------
@@ -134,12 +141,14 @@ def compute_all_force_constants(
     equivariance = Equivariance.O3 if bare is potential else Equivariance.SO3
 
     def displaced(atoms: Atoms, length: float) -> DisplacedCrystal:
-        matrix = choose_supercell(atoms, length, settings.max_atoms, AS_MADE)
+        matrix = supercell_matrix
+        if matrix is None:
+            matrix = choose_supercell(atoms, length, settings.max_atoms, AS_MADE)
         return displace(atoms, matrix, settings.displacement, equivariance)
 
     first = [_catch_errors(displaced, atoms, settings.min_supercell_length) for atoms in crystals]
     results = _compute_all(first, bare, settings.method)
-    for _ in range(settings.max_enlargements):
+    for _ in range(settings.max_enlargements if supercell_matrix is None else 0):
         lengths = {
             i: length
             for i, (atoms, found) in enumerate(zip(crystals, results, strict=True))

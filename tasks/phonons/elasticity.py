@@ -25,8 +25,8 @@ MANDEL /= np.linalg.norm(MANDEL, axis=(1, 2), keepdims=True)
 
 
 _STRAIN = 1e-3  # of the central differences: linear, and far above the rounding of stresses
-# A stretch and a shear at once serve two where some rotation tells them apart.
-_CANDIDATES = np.concatenate([(MANDEL[:3] + MANDEL[3:]) / np.sqrt(2), MANDEL])
+# Unit strains. A stretch and a shear at once serve two where some rotation tells them apart.
+STRAIN_CANDIDATES = np.concatenate([(MANDEL[:3] + MANDEL[3:]) / np.sqrt(2), MANDEL])
 _INDEPENDENT = 0.1
 _NOT_A_TRANSLATION = 1e-6  # of the largest eigenvalue of the force constants at Γ
 
@@ -100,7 +100,7 @@ def measure_strain_responses(
     groups = [find_space_group(atoms) for atoms in crystals]
     chosen = [_choose_strains(group) for group in groups]
     cells = [
-        _strain_crystal(atoms, sign * _STRAIN * strain)
+        strain_crystal(atoms, sign * _STRAIN * strain)
         for atoms, strains in zip(crystals, chosen, strict=True)
         for strain in strains
         for sign in (1, -1)
@@ -113,7 +113,9 @@ def measure_strain_responses(
         slopes, pushes = _take_central_differences(found.stresses[own], np.array(found.forces[own]))
         response = _fit_response(group, strains, slopes, -pushes)
         # Opposite strains cancel to first order.
-        stress = _rotate_tensors([found.stresses[own].mean(axis=0)], group).mean(axis=(0, 1))
+        stress = rotate_tensors([found.stresses[own].mean(axis=0)], group.rotations).mean(
+            axis=(0, 1)
+        )
         seconds = second_per_atom * 2 * pushes[..., 0].size
         responses.append(replace(response, stress=stress, potential_time=seconds))
     return responses
@@ -232,17 +234,16 @@ def _choose_strains(group: SpaceGroup) -> FloatArray:
     """Strains (n, 3, 3) of unit length whose images under the point group span all six."""
     chosen: list[FloatArray] = []
     rank = 0
-    for candidate in _CANDIDATES:
-        orbits = _rotate_tensors([*chosen, candidate], group).reshape(-1, 9)
+    for candidate in STRAIN_CANDIDATES:
+        orbits = rotate_tensors([*chosen, candidate], group.rotations).reshape(-1, 9)
         larger = int(np.linalg.matrix_rank(orbits, tol=_INDEPENDENT * np.sqrt(len(orbits))))
         if larger > rank:
             chosen, rank = [*chosen, candidate], larger
     return np.array(chosen)
 
 
-def _rotate_tensors(tensors: Sequence[FloatArray] | FloatArray, group: SpaceGroup) -> FloatArray:
-    """Images (n_operations, n, 3, 3) of tensors of the second rank."""
-    R = group.rotations
+def rotate_tensors(tensors: Sequence[FloatArray] | FloatArray, R: FloatArray) -> FloatArray:
+    """Images (n_operations, n, 3, 3) of tensors (n, 3, 3) under rotations (n_operations, 3, 3)."""
     return np.asarray(np.einsum("gab,nbc,gdc->gnad", R, np.array(tensors), R, optimize=True))
 
 
@@ -253,8 +254,8 @@ def _take_central_differences(*values: FloatArray) -> list[FloatArray]:
     return [(found[::2] - found[1::2]) / (2 * _STRAIN) for found in values]
 
 
-def _strain_crystal(atoms: Atoms, strain: FloatArray) -> Atoms:
-    """Crystal under a homogeneous strain."""
+def strain_crystal(atoms: Atoms, strain: FloatArray) -> Atoms:
+    """Crystal under a homogeneous strain (3, 3); fractional coordinates are kept."""
     strained = atoms.copy()
     strained.set_cell(np.asarray(atoms.cell) @ (np.eye(3) + strain), scale_atoms=True)
     return strained
@@ -279,7 +280,7 @@ def _fit_response(
     for images, permutation, image in zip(moved, group.permutations, turned, strict=True):
         images[:, permutation] = image
     given, stresses = (
-        np.einsum("gnab,pab->gnp", _rotate_tensors(tensors, group), MANDEL).reshape(-1, 6)
+        np.einsum("gnab,pab->gnp", rotate_tensors(tensors, group.rotations), MANDEL).reshape(-1, 6)
         for tensors in (strains, slopes)
     )
     effects = np.hstack([stresses, moved.reshape(len(given), -1)])

@@ -328,11 +328,6 @@ class Interpolation:
         """What takes their place, shape (n_vectors, 3 n_atoms, 3 n_atoms)."""
         return self.series.coefficients
 
-    @property
-    def dynamical_matrix(self) -> DynamicalMatrix:
-        """Phonopy's object for dynamical matrices."""
-        return self.phonon.dynamical_matrix
-
 
 HarmonicCrystal: TypeAlias = Phonopy | Interpolation
 """What modes can be computed of."""

@@ -16,6 +16,7 @@ from tasks.chirality.axes import FloatArray
 from tasks.chirality.bands import compute_band_structure, find_most_chiral_mode
 from tasks.chirality.degeneracy import find_degenerate_sets
 from tasks.chirality.modes import compute_modes
+from tasks.chirality.settings import ChiralitySettings
 from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import Row
 from tasks.failures import RemediableError
@@ -35,7 +36,13 @@ from tasks.results.export_modes import (
     write_displaced,
 )
 from tasks.results.interchange import make_phononwebsite_data
-from tasks.results.stored_crystals import read_crystal, read_material_phonon
+from tasks.results.stored_crystals import (
+    read_chirality_settings,
+    read_crystal,
+    read_material_phonon,
+    read_screened_material,
+    read_stored_phonon,
+)
 from tasks.sources import make_safe_id
 from tasks.storage import TableFolder, TableSource
 
@@ -166,8 +173,9 @@ def export_modes(
     RemediableError
         When there is no such material or mode, or no force constants.
     """
-    phonon = read_material_phonon(tables, material_id)
-    mode = make_moving_mode(phonon, *_choose_mode(phonon, choice))
+    row = read_screened_material(tables, material_id)
+    phonon, settings = read_stored_phonon(tables, row), read_chirality_settings(tables, row)
+    mode = make_moving_mode(phonon, *_choose_mode(phonon, choice, settings))
     start = folder / make_safe_id(material_id)
     folder.mkdir(parents=True, exist_ok=True)
     website = start.with_name(f"{start.name}-phononwebsite.json")
@@ -179,10 +187,12 @@ def export_modes(
     ]
 
 
-def _choose_mode(phonon: Phonopy, choice: ModeChoice) -> tuple[FloatArray, int]:
+def _choose_mode(
+    phonon: Phonopy, choice: ModeChoice, settings: ChiralitySettings
+) -> tuple[FloatArray, int]:
     """q-point and band; the most chiral optical mode where they are left open."""
     if choice.q_point is None:
-        bands = compute_band_structure(phonon)
+        bands = compute_band_structure(phonon, settings)
         row, band = find_most_chiral_mode(bands)
         return bands.q_points[row], band if choice.band is None else choice.band
     q_point = np.asarray(choice.q_point)

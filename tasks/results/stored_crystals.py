@@ -8,12 +8,13 @@ from typing import Literal
 from ase import Atoms
 from phonopy import Phonopy
 
+from tasks.chirality.settings import ChiralitySettings
 from tasks.crystals.rows import Row, read_atoms
 from tasks.failures import RemediableError
 from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
 from tasks.phonons.sum_rules import SumRules
-from tasks.results.catalogue import read_catalog, read_material
+from tasks.results.catalogue import read_catalog, read_material, read_run_settings
 from tasks.sources import make_safe_id
 from tasks.storage import TableSource
 from tasks.tables.declarations import PLANNED_KEYS
@@ -118,6 +119,23 @@ def read_material_phonon(tables: TableSource, material_id: str) -> Phonopy:
         When there is no such material, or no force constants of it.
     """
     return read_stored_phonon(tables, read_screened_material(tables, material_id))
+
+
+def read_chirality_settings(tables: TableSource, row: Row) -> ChiralitySettings:
+    """Settings with which the modes of a screened crystal were analysed.
+
+    Parameters
+    ----------
+    tables, row
+        As of `read_interpolation`.
+
+    Returns
+    -------
+    ChiralitySettings
+        The defaults where none were recorded.
+    """
+    settings = read_run_settings(tables.root, row["run_id"])
+    return ChiralitySettings(**settings.get("chirality", {}))
 
 
 def has_force_constants(tables: TableSource, phonon_key: str) -> bool:

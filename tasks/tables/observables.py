@@ -35,6 +35,13 @@ def _declare_vector(name: str, unit: str, meaning: str, *, nullable: bool = Fals
     ]
 
 
+def _declare_slope(name: str, unit: str, meaning: str) -> Iterator[Column]:
+    """A derivative by the strain, and how far from linear the strain taken is."""
+    yield declare_real(name, unit, meaning, nullable=True)
+    curvature = "Half the difference of the values from either sign of the strain."
+    yield declare_real(f"{name}_error", unit, curvature, nullable=True)
+
+
 _INFRARED = Table(
     "infrared",
     "Set of optical modes at Γ as infrared light sees it.",
@@ -174,10 +181,46 @@ _TOPOLOGY = Table(
     long=True,
 )
 
+_STRAIN = Table(
+    "strain",
+    "How a set of modes follows one component of the strain.",
+    (
+        _NAME,
+        declare_text("q_label", "Name of the q-point."),
+        *_declare_wave_vector("the wave vector, which keeps its fractional coordinates"),
+        declare_count("band", "Lowest band of the degenerate set, counted from 0."),
+        _MODES,
+        declare_real("frequency", "THz", "Mean of the set; an imaginary one is negative."),
+        declare_text("component", "Of the strain ε: xx, yy, zz, yz, xz or xy; a shear is 2ε."),
+        *_declare_slope("gruneisen", "", "−∂ ln ν/∂ε, mean of the set; empty for imaginary modes."),
+        declare_real("helicity", "ħ", "Mean of the set, at rest."),
+        *_declare_slope("helicity_slope", "ħ", "Derivative of the helicity by the strain."),
+        *_declare_slope("separation", "THz", "How far the modes of the set move apart per strain."),
+        declare_real(
+            "splitting",
+            "THz Å",
+            "Of a doublet at Γ, (ν(+l) − ν(−l))/k along the main axis, at rest; odd in the hand.",
+            nullable=True,
+        ),
+        *_declare_slope("splitting_slope", "THz Å", "Its derivative by the strain."),
+    ),
+    ("material_id",),
+    long=True,
+)
+
 OBSERVABLES: Final[Mapping[str, Table]] = MappingProxyType(
     {
         table.name: table
-        for table in (_INFRARED, _DICHROISM, _RAMAN, _SCATTERING, _MOMENTS, _RESPONSE, _TOPOLOGY)
+        for table in (
+            _INFRARED,
+            _DICHROISM,
+            _RAMAN,
+            _SCATTERING,
+            _MOMENTS,
+            _RESPONSE,
+            _TOPOLOGY,
+            _STRAIN,
+        )
     }
 )
 """Every table of observables by its kind."""

@@ -106,6 +106,9 @@ def test_a_crystal_tells_what_an_instrument_sees(results):
     cold = results["helix"].observe("scattering", temperature=10.0)
     warm = results["helix"].observe("scattering", temperature=300.0)
     assert cold["intensity"].sum() < warm["intensity"].sum()
+    strain = results["helix"].observe("strain")
+    assert set(strain["component"]) == {"xx", "yy", "zz", "yz", "xz", "xy"}
+    assert strain.loc[strain["q_label"] == "Γ", "gruneisen"].notna().all()
 
 
 def test_a_notebook_shows_tables_and_pictures(results):

@@ -1,17 +1,23 @@
 """Command `observe`: tables that fit the terminal, declared files, plain errors."""
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import flows.observe_cli
 from flows.console import DONE, DONE_WITH_FAILURES, UNUSABLE, Terminal
+from tasks.failures import RemediableError
 from tasks.observables.rows import tabulate_observable
 from tasks.results.building import build_catalog
+from tasks.results.catalogue import read_material
+from tasks.results.observing import strain_stored_crystal
+from tasks.results.stored_crystals import read_stored_phonon
 from tasks.screening.plan import plan_screening
+from tasks.storage import open_tables
 from tasks.tables.observables import OBSERVABLES
 from tests.crystals import quartz, spring_phonon
 from tests.flows.conftest import told
-from tests.tasks.alloys import carry_out, intake_of, write_alloys
+from tests.tasks.alloys import analysed, carry_out, intake_of, write_alloys
 
 pytestmark = pytest.mark.filterwarnings("ignore:Symmetry of Born effective charge")
 
@@ -93,7 +99,7 @@ def test_a_unit_changes_what_is_shown_and_no_file(folder, tmp_path):
 
 
 def test_figures_are_drawn_where_they_were_asked_for(folder, tmp_path):
-    kinds = ("scattering", "raman", "response")
+    kinds = ("scattering", "raman", "response", "topology")
     asked = [word for kind in kinds for word in ("--kind", kind)]
     result = told("observe", folder, "helix", *asked, "--index", 2, "--figures", "-o", tmp_path)
     assert result.returncode == DONE, result.stderr
@@ -141,9 +147,41 @@ def test_an_unstable_crystal_is_told_of(folder):
     assert "unstable" not in told("observe", folder, "helix", "--kind", "scattering").stderr
 
 
+def test_strain_takes_the_potential_of_the_run(folder, tmp_path, narrow):
+    with narrow.capture() as captured:
+        result = told("observe", folder, "helix", "--kind", "strain", "-o", tmp_path)
+    assert result.returncode == DONE, result.stderr
+    lines = captured.get().partition("written:")[0].splitlines()
+    assert len(lines) > 20
+    assert max(map(len, lines)) <= 80
+    table = pq.read_table(tmp_path / "strain.parquet")
+    assert table.schema.equals(OBSERVABLES["strain"].arrow_schema, check_metadata=True)
+    rows = table.to_pandas()
+    at_gamma = rows[rows["q_label"] == "Γ"].set_index(["component", "band"])
+    np.testing.assert_allclose(at_gamma.loc["xx"]["gruneisen"], at_gamma.loc["yy"]["gruneisen"])
+    # The doublets of a three-fold axis have a splitting, single modes have none.
+    assert (at_gamma["splitting"].notna() == (at_gamma["n_modes"] == 2)).all()
+    assert rows["gruneisen_error"].lt(0.5).all()
+
+
+def test_force_constants_from_elsewhere_know_no_strained_crystal(folder, tmp_path):
+    helix = read_stored_phonon(open_tables(folder), read_material(folder, "helix"))
+    result = told("observe", analysed(tmp_path, helix=helix).root, "helix", "--kind", "strain")
+    assert result.returncode == UNUSABLE
+    said = " ".join(result.stderr.split())
+    assert "a strained crystal needs a potential" in said
+    assert "screen the crystal" in said
+
+
+def test_another_potential_of_the_same_name_is_refused(folder):
+    row = read_material(folder, "helix") | {"checkpoint_digest": "0123456789abcdef"}
+    with pytest.raises(RemediableError, match="is another one than 'helix' was computed with"):
+        strain_stored_crystal(open_tables(folder), row)
+
+
 def test_every_kind_makes_rows_of_its_table():
     """With charges, without a dataset: what is left for notebooks."""
-    from tasks.observables.rows import Conditions
+    from tasks.conditions import Conditions
     from tasks.tables.rows import make_arrow_table
 
     phonon = spring_phonon(quartz(), 3, born=True)
@@ -151,3 +189,5 @@ def test_every_kind_makes_rows_of_its_table():
         rows = tabulate_observable(phonon, kind, Conditions())
         table = make_arrow_table(OBSERVABLES[kind], [{"material_id": "quartz"} | r for r in rows])
         assert table.num_rows == len(rows) > 5
+    with pytest.raises(RemediableError, match="takes more than the force constants"):
+        tabulate_observable(phonon, "strain", Conditions())

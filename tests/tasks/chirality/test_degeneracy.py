@@ -14,6 +14,7 @@ from tasks.chirality.degeneracy import (
     flag_near_degenerate,
 )
 from tasks.chirality.modes import compute_modes
+from tasks.phonons.sum_rules import impose_sum_rules
 from tests.crystals import quartz, sampled_groups, spring_crystal, spring_phonon, wurtzite
 from tests.tasks.chirality.mixing import mix
 
@@ -90,6 +91,15 @@ def test_symmetry_keeps_pairs_together_that_sloppy_forces_split():
     )
     assert (loose[0, 3:] == 1).all()
     np.testing.assert_array_equal(joined[0, 3:], exact[0, 3:])
+
+
+def test_symmetry_is_asked_without_the_supercell_of_phonopy():
+    crystal = impose_sum_rules(spring_phonon(wurtzite())).crystal
+    q_points = [[0, 0, 0], [0.5, 0, 0], [1 / 3, 1 / 3, 0.5]]
+    found = find_symmetry_partners(crystal, q_points)
+    assert "phonon" not in vars(crystal)
+    np.testing.assert_array_equal(found, find_symmetry_partners(crystal.phonon, q_points))
+    assert found.any(axis=1)[0]
 
 
 @pytest.mark.parametrize("seed", range(5))

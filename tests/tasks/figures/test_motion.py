@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from tasks.chirality.angular_momentum import project_spectrum
+from tasks.chirality.bands import compute_band_structure, find_most_chiral_mode
 from tasks.chirality.degeneracy import find_degenerate_sets
 from tasks.chirality.modes import compute_modes
-from tasks.figures.motion import (
-    ModeMotion,
-    compute_mode_motion,
-    draw_motion_figure,
-    find_strongest_mode,
-)
+from tasks.figures.collection import draw_material_figures
+from tasks.figures.material import read_material_data
+from tasks.figures.motion import ModeMotion, compute_mode_motion, draw_motion_figure
 from tests.crystals import quartz, spring_phonon, wurtzite
+from tests.tasks.alloys import screened
 
 ON_AXIS = (0.0, 0.0, 0.31)
 
@@ -63,12 +62,16 @@ def test_of_a_degenerate_set_the_mode_is_the_one_a_field_would_split_off():
     assert "one of 2 degenerate modes" in draw_motion_figure(motion).axes[0].get_title()
 
 
-def test_strongest_mode_is_the_stored_one(chiral):
-    modes = compute_modes(chiral, ON_AXIS)
-    row = {"max_optical_q_point": ON_AXIS, "max_optical_frequency": modes.frequencies[0, 9]}
-    motion = find_strongest_mode(chiral, row)
-    assert motion.band == 9
-    np.testing.assert_allclose(np.abs(motion.axis), (0, 0, 1), atol=1e-6)
+@pytest.mark.slow
+def test_the_mode_shown_is_the_one_that_pages_open_with(tmp_path):
+    material = read_material_data(screened(tmp_path, "helix"), "helix")
+    [(_, figure)] = draw_material_figures(material, ["motion"])
+    bands = compute_band_structure(material.crystal, material.settings)
+    row, band = find_most_chiral_mode(bands)
+    q_text = ", ".join(f"{x:.3g}" for x in bands.q_points[row] + 0.0)
+    title = figure.axes[0].get_title()
+    assert f"q = ({q_text})" in title
+    assert f"band {band + 1}, {bands.frequencies[row, band]:.2f}" in title
 
 
 def test_band_that_does_not_exist_is_refused(chiral):

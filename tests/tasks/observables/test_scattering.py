@@ -119,6 +119,22 @@ def test_with_inversion_or_in_a_mirror_plane_the_proxy_is_zero():
     assert np.abs(plane.intensities).max() < 1e-9
 
 
+@pytest.mark.filterwarnings("ignore:Symmetry of Born effective charge")
+def test_at_a_lattice_vector_a_line_has_the_modes_of_its_neighbourhood():
+    """Along c the A2 modes of quartz are longitudinal; without a direction they would jump."""
+    polar = spring_phonon(quartz(), 3, born=True)
+    line = np.array([[0, 0, 1 - 1e-3], [0, 0, 1]])
+    tensors = np.zeros((9, 3, 3))
+    for compute in (
+        lambda direction: compute_one_phonon(polar, line, 0.0, Probe.NEUTRON, tensors, direction),
+        lambda direction: compute_circular_proxy(polar, line, "O", 0.0, tensors, direction),
+    ):
+        near, at = compute((0, 0, 1)).modes.frequencies[:, 3:]
+        np.testing.assert_allclose(at, near, atol=0.02)
+        near, at = compute(None).modes.frequencies[:, 3:]
+        assert np.abs(at - near).max() > 0.1
+
+
 def test_what_is_not_in_the_crystal_is_told(phonon):
     with pytest.raises(ValueError, match="holds O, Si"):
         compute_circular_proxy(phonon, Q_LINE, "Te", 300.0)
