@@ -20,6 +20,7 @@ from phonopy import Phonopy
 
 from tasks.phonons.rows import read_phonon
 from tasks.results.interchange import (
+    format_bibtex,
     format_citation_file,
     make_optimade_response,
     make_optimade_structure,
@@ -27,7 +28,7 @@ from tasks.results.interchange import (
 )
 from tasks.site.json_values import to_json_value, write_json
 from tasks.site.material import make_material_page, read_page_phonon, read_shown_crystal
-from tasks.site.potential_notes import get_potential_note
+from tasks.site.potential_notes import get_potential_note, list_works
 from tasks.site.sources import (
     MaterialDetails,
     Row,
@@ -47,7 +48,7 @@ from tasks.units import UNITS
 ASSETS = Path(__file__).parent / "assets"
 _AT_ONCE = 8
 # Raised when pages change for equal results.
-_LAYOUT = 3
+_LAYOUT = 4
 _OPENING = '{"stamp":"'
 
 OtherPotential = tuple[str, str]
@@ -131,7 +132,8 @@ def build_site(
         yield done, len(table)
     write_table(table, output / "materials.parquet")
     write_json(output / "site.json", _describe_site(title, sources, table))
-    (output / "CITATION.cff").write_text(_format_citation(sources, tables), encoding="utf-8")
+    for name, text in _format_citations(sources, tables).items():
+        (output / name).write_text(text, encoding="utf-8")
     shutil.copytree(ASSETS, output, dirs_exist_ok=True)
 
 
@@ -299,8 +301,8 @@ def _format_colour(number: int) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _format_citation(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> str:
-    """Citation file of the site."""
+def _format_citations(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> dict[str, str]:
+    """Citation files of the site by their names."""
     works = {
         get_potential_note(name, run).citation
         for source, table in zip(sources, tables, strict=True)
@@ -308,9 +310,12 @@ def _format_citation(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) 
         if name in table["potential"].unique().to_pylist()
     }
     columns = {
-        name: {value for table in tables for value in table[name].unique().to_pylist()}
+        name: {value for table in tables for value in table[name].unique().to_pylist()} - {None}
         for name in ("database", "licence")
     }
-    databases = {f"{name}, database of structures" for name in columns["database"] - {None}}
-    references = (works | databases) - {""}
-    return format_citation_file(version("chiralscreen"), references, columns["licence"] - {None})
+    references = list_works(works, columns["database"])
+    program = version("chiralscreen")
+    return {
+        "CITATION.cff": format_citation_file(program, references, columns["licence"]),
+        "CITATION.bib": format_bibtex(program, references),
+    }

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import PurePath
 from typing import Any
 
@@ -17,13 +18,16 @@ from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import read_atoms
 from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
+from tasks.results.interchange import format_bibtex
 from tasks.site.animation import SpecialModes, compute_special_modes
 from tasks.site.caveats import list_caveats
 from tasks.site.json_values import pack_numbers, round_nested, to_json_value
-from tasks.site.potential_notes import get_potential_note
+from tasks.site.potential_notes import get_potential_note, list_works
 from tasks.site.sources import MaterialDetails, Row, parse_run_settings
 from tasks.site.sphere import HelicitySphere, compute_helicity_sphere
+from tasks.site.validated import count_validated, find_nearest_validated
 from tasks.sources import make_safe_id
+from tasks.symmetry import classify_space_group
 
 Json = dict[str, Any]
 
@@ -120,7 +124,7 @@ def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[
     Returns
     -------
     page : dict
-        Row, structure, bands, sphere, warnings and provenance.
+        Row, structure, bands, sphere, warnings, provenance and validated crystals like it.
     modes : dict or None
         Displacements of the modes at the q-points shown, which are larger and rarely wanted.
     """
@@ -133,6 +137,7 @@ def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[
         "convergence": _describe_convergence(found),
         "warnings": list_caveats(found),
         "provenance": _describe_provenance(found),
+        "validated": _describe_validated(found.row),
     }
     if phonon is None or not found.row["chirality_key"]:
         return page, None
@@ -236,6 +241,19 @@ def _describe_convergence(found: MaterialDetails) -> Json:
     }
 
 
+def _describe_validated(row: Row) -> Json:
+    """Crystals like it that were validated, and how many there are of its potential."""
+    group = row["space_group_number_relaxed"] or row["space_group_number"]
+    nearest = find_nearest_validated(row["formula"], group, row["potential"])
+    return {
+        "n": count_validated(row["potential"]),
+        "nearest": [
+            asdict(crystal) | {"symbol": classify_space_group(crystal.space_group).symbol}
+            for crystal in nearest
+        ],
+    }
+
+
 def _describe_provenance(found: MaterialDetails) -> Json:
     """Where the numbers come from."""
     note = get_potential_note(found.row["potential"], found.computed_by)
@@ -244,6 +262,9 @@ def _describe_provenance(found: MaterialDetails) -> Json:
         "citation": note.citation,
         "licence": note.licence,
         "limits": list(note.limits),
+        "bibtex": format_bibtex(
+            version("chiralscreen"), list_works([note.citation], [found.row["database"]])
+        ),
         "settings": parse_run_settings(found.run),
         "versions": json.loads(run.get("versions") or "{}"),
         "started_at": to_json_value(run.get("started_at")),

@@ -396,6 +396,25 @@ def test_tables_alone_make_pages_with_structures_tensors_and_a_word_on_the_rest(
         page.close()
 
 
+def test_pages_tell_error_bars_evidence_validation_and_what_to_cite(visit, folder, tmp_path):
+    page = visit(PAGES[1])
+    assert "no error bar" in page.inner_text("[aria-label='Error bars']")
+    assert "does not say whether" in page.inner_text("[aria-label=Evidence]")
+    assert "No crystal was validated" in page.inner_text("[aria-label='Validated crystals']")
+    page.click("summary:has-text('BibTeX')")
+    assert "@misc{chiralscreen," in page.inner_text(".bibtex")
+    small = Path(__file__).parents[1] / "docs" / "catalogue"
+    result = CliRunner().invoke(app, ["catalogue", str(small), "-o", str(tmp_path / "site")])
+    assert result.exit_code == 0, result.output
+    with served(tmp_path / "site") as base:
+        page = visit("#/material/quartz-152?unit=cm-1", base)
+        table = page.locator("[aria-label='Validated crystals'] tbody")
+        playwright.expect(table.locator("tr").first).to_contain_text("SiO2")
+        errors = [float(text) for text in table.locator("td:last-child").all_inner_texts()[:2]]
+        assert 5 < min(errors)  # cm-1
+        page.close()
+
+
 def test_two_rows_are_compared(visit):
     page = visit("#/?chirality_class=II")
     for box in page.locator("tr[data-id=helix] input").all():

@@ -37,6 +37,16 @@ export interface Structure {
   positions: Vector[];
 }
 
+export interface Validated {
+  formula: string;
+  space_group: number;
+  symbol: string;
+  reference: string;
+  stability_agrees: boolean | null;
+  leading_sign_agrees: boolean | null;
+  frequency_mae: number | null;
+}
+
 export interface Material {
   material_id: string;
   potential: string;
@@ -48,10 +58,12 @@ export interface Material {
     citation: string;
     licence: string;
     limits: string[];
+    bibtex: string;
     started_at: string | null;
     settings: Record<string, unknown>;
     versions: Record<string, string>;
   };
+  validated: { n: number; nearest: Validated[] };
   twins: [string, string][];
   downloads: [string, string][];
   bands?: Bands;

@@ -2,6 +2,7 @@
 
 import { type BandChart, bandChart, describe, samePath } from "./bands";
 import { materialLink } from "./cells";
+import { certainty } from "./certainty";
 import type { Site } from "./data";
 import { fetchJson } from "./data";
 import { h, save, say } from "./dom";
@@ -62,6 +63,7 @@ export async function materialPage(site: Site, id: string, parameters: URLSearch
       ...(material.row.stable === undefined ? [] : [tensor(material), splittings(site, material)]),
       ...convergence(site, material),
     ),
+    certainty(material),
     provenance(site, material),
     everything(site, material),
   );
@@ -760,7 +762,8 @@ function provenance(site: Site, material: Material): HTMLElement {
             .join(", ") || "–",
         ],
       ]),
-      h("details", {}, h("summary", {}, "Settings"), h("pre", {}, JSON.stringify(from.settings, null, 2))),
+      h("details", {}, h("summary", {}, "Settings of the run"), h("pre", {}, JSON.stringify(from.settings, null, 2))),
+      h("details", {}, h("summary", {}, "BibTeX"), h("pre", { class: "bibtex" }, from.bibtex)),
       h("p", { class: "hint" }, site.title, ", chiralscreen ", site.version),
     ),
   );

@@ -211,6 +211,8 @@ def test_the_card_of_the_potential_reaches_pages_and_citation_file(site):
     assert provenance["limits"] == list(card.limits)
     references = yaml.safe_load((site / "CITATION.cff").read_text())["references"]
     assert card.citation in [reference["title"] for reference in references]
+    for text in (provenance["bibtex"], (site / "CITATION.bib").read_text()):
+        assert f"title = {{{{{card.citation}}}}}" in text
 
 
 def test_citation_file_is_yaml_with_what_the_format_requires(site):
