@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from flows.site_cli import app
 from tasks.site.server import make_site_server
 from tasks.site.table import write_table
+from tasks.storage import CATALOG_TABLES, TABLES
 from tests.conftest import NO_BROWSER
 from tests.crystals import spring_phonon, zincblende
 from tests.tasks.alloys import EMT, analysed
@@ -379,6 +380,32 @@ def test_the_unit_of_frequencies_is_chosen_once_and_stands_in_every_link(visit, 
     page.select_option("#unit", "THz")
     playwright.expect(page.locator(".grid thead")).to_contain_text("THz")
     assert "unit" not in page.url
+
+
+def test_columns_are_named_as_in_the_dataset_and_explained(visit):
+    """Headings on hover, choices and lists of stored numbers in sight."""
+    column = CATALOG_TABLES["chirality"].column("min_frequency_commensurate")
+    told = f"{column.name}: {column.description}"
+    page = visit()
+    assert page.get_attribute(f"[data-sort={column.name}]", "title") == told
+    page.click("summary:has-text('Columns')")
+    playwright.expect(page.locator(".menu")).to_contain_text(column.name)
+    page = visit(PAGES[1])
+    assert page.get_attribute(".facts div:last-child", "title") == told
+    page.click("summary:has-text('All stored numbers')")
+    stored = page.locator(".everything .pairs > div", has_text=column.name)
+    assert stored.first.get_attribute("title") == told
+    heading = f"l_z: {TABLES['modes'].column('l_z').description}"
+    titles = page.eval_on_selector_all(".modes th", "all => all.map(th => th.title)")
+    assert heading in titles
+
+
+def test_skipping_to_the_content_stays_on_the_page(visit):
+    page = visit(PAGES[1])
+    page.focus(".skip")
+    page.keyboard.press("Enter")
+    assert "material/helix" in page.url
+    assert page.evaluate("document.activeElement.id") == "content"
 
 
 def test_tables_alone_make_pages_with_structures_tensors_and_a_word_on_the_rest(visit, tmp_path):

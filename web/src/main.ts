@@ -94,6 +94,12 @@ function show(element: HTMLElement, isPage: boolean): void {
   }
 }
 
+// The fragment of the address names the page, so that a plain link to the content would leave it.
+document.querySelector(".skip")!.addEventListener("click", (event) => {
+  event.preventDefault();
+  content.focus();
+});
+
 function firstTable(): void {
   if (performance.getEntriesByName("first-table").length) return;
   requestAnimationFrame(() => setTimeout(() => performance.measure("first-table", { start: 0 })));
@@ -136,7 +142,7 @@ function fail(error: unknown): void {
       { class: "sorry" },
       h("h1", {}, "This page cannot be shown"),
       h("p", {}, message),
-      h("p", {}, h("a", { href: "#/" }, "Back to the table")),
+      h("p", {}, h("a", { href: link("#/") }, "Back to the table")),
     ),
     true,
   );

@@ -7,7 +7,7 @@ import type { Site } from "./data";
 import { fetchJson } from "./data";
 import { h, save, say } from "./dom";
 import { quoted } from "./download";
-import { formula, number, spaceGroup, unit, value, words } from "./format";
+import { columnName, explained, formula, number, spaceGroup, unit, value } from "./format";
 import {
   type Bands,
   folder,
@@ -89,7 +89,7 @@ function heading(site: Site, material: Material): HTMLElement {
       return [
         column.title,
         `${number(fact(row, name)! * scale(column.unit))} ${unit(column.unit)}`,
-        column.description,
+        explained(name, column.description),
       ];
     });
   const symmetry = row.space_group_symbol
@@ -454,7 +454,7 @@ class Player {
       ["l·n", "Angular momentum of the motion shown, along its axis n"],
       ["Raman", "Channels of circular back-scattering that see the mode"],
     ];
-    const title = (name: string) => this.site.modes[name]?.[1] ?? name;
+    const title = (name: string) => (name in this.site.modes ? explained(name, this.site.modes[name][1]) : name);
     const units: Record<string, string> = { ν: unit("THz"), l_x: "ħ", l_y: "ħ", l_z: "ħ", h: "ħ", l·n: "ħ" };
     return h(
       "div",
@@ -666,7 +666,7 @@ function splittings(site: Site, material: Material): HTMLElement {
               ["Largest splitting", "splitting_max"],
             ].map(([title, name]) => {
               const [dimension, description] = site.descriptions[name];
-              return [title, quantity(numbersOf(row, name)[i], dimension), description];
+              return [title, quantity(numbersOf(row, name)[i], dimension), explained(name, description)];
             }),
           )
         : h("p", { class: "hint" }, "The crystal is not chiral: opposite hands do not split."),
@@ -693,7 +693,7 @@ function splittings(site: Site, material: Material): HTMLElement {
 const quantity = (found: number, dimension: string) =>
   Number.isFinite(found) ? `${number(found * scale(dimension))} ${unit(dimension)}` : "–";
 
-function pairs(content: [string, string | Node, string?][]): HTMLElement {
+function pairs(content: [string | Node, string | Node, string?][]): HTMLElement {
   return h(
     "dl",
     { class: "pairs" },
@@ -705,7 +705,8 @@ function described(site: Site, row: Record<string, unknown>): HTMLElement {
   return pairs(
     Object.entries(row).map(([name, content]) => {
       const [dimension, description] = site.descriptions[name] ?? ["", ""];
-      return [words(name), `${value(scaled(content, dimension))} ${unit(dimension)}`.trim(), description];
+      const text = `${value(scaled(content, dimension))} ${unit(dimension)}`.trim();
+      return [columnName(name), text, explained(name, description)];
     }),
   );
 }
@@ -889,7 +890,7 @@ function numbersOfBoth(site: Site, a: Material, b: Material): HTMLElement {
       return [
         h(
           "tr",
-          { class: differs ? "differs" : null, title: column.description },
+          { class: differs ? "differs" : null, title: explained(column.name, column.description) },
           h("th", { scope: "row" }, column.title, column.unit ? h("small", {}, ` ${unit(column.unit)}`) : null),
           h("td", {}, shownAs(column.name, left)),
           h("td", {}, shownAs(column.name, right)),
