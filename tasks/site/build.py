@@ -26,6 +26,7 @@ from tasks.results.interchange import (
     make_optimade_structure,
     make_phononwebsite_data,
 )
+from tasks.site.index import write_index
 from tasks.site.json_values import to_json_value, write_json
 from tasks.site.material import make_material_page, read_page_phonon, read_shown_crystal
 from tasks.site.potential_notes import get_potential_note, list_works
@@ -131,7 +132,9 @@ def build_site(
         done += count
         yield done, len(table)
     write_table(table, output / "materials.parquet")
-    write_json(output / "site.json", _describe_site(title, sources, table))
+    about = _describe_site(title, sources, table)
+    write_index(output, title, about["version"], about["columns"], about["files"])
+    write_json(output / "site.json", about)
     for name, text in _format_citations(sources, tables).items():
         (output / name).write_text(text, encoding="utf-8")
     shutil.copytree(ASSETS, output, dirs_exist_ok=True)
@@ -287,18 +290,18 @@ def _describe_site(title: str, sources: Sequence[SiteSource], table: pa.Table) -
             unit.name: {"text": unit.text, "per_terahertz": unit.per_terahertz}
             for unit in UNITS.values()
         },
-        "elements": {
-            chemical_symbols[z]: [z, _format_colour(z), round(float(covalent_radii[z]), 2)]
-            for z in used
-        },
+        "elements": [chemical_symbols[z] for z in used],
         "symbols": chemical_symbols[1:],
+        "looks": [_describe_look(z) for z in range(1, len(chemical_symbols))],
     }
 
 
-def _format_colour(number: int) -> str:
-    """Colour of an element as six hexadecimal digits."""
-    red, green, blue = (round(255 * value) for value in jmol_colors[number])
-    return f"#{red:02x}{green:02x}{blue:02x}"
+def _describe_look(number: int) -> list[str | float]:
+    """Colour of an element as six hexadecimal digits, and its covalent radius (Å)."""
+    known = number < min(len(jmol_colors), len(covalent_radii))
+    red, green, blue = (round(255 * part) for part in jmol_colors[number if known else 0])
+    radius = float(covalent_radii[number]) if known else 1.2
+    return [f"#{red:02x}{green:02x}{blue:02x}", round(radius, 2)]
 
 
 def _format_citations(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> dict[str, str]:

@@ -146,7 +146,7 @@ function elements(site: Site, change: Change, later: Change, shows: ((query: Que
         { type: "button", "data-symbol": symbol, click: () => change((query) => cycle(query, symbol)) },
         symbol,
       );
-      button.disabled = !(symbol in site.elements);
+      button.disabled = !site.elements.includes(symbol);
       buttons.set(symbol, button);
       grid.append(button);
     }),

@@ -9,6 +9,7 @@ import { chooseUnit, learnUnits, link } from "./units";
 const content = document.getElementById("content")!;
 let leave: () => void = () => undefined;
 let tableHash = "#/";
+let dropped: File | null = null;
 const home = h("a", {
   class: "home",
   href: "#/",
@@ -19,6 +20,7 @@ const home = h("a", {
     }
   },
 });
+const own = h("a", { title: "Show a YAML file of phonopy; nothing is uploaded" }, "Your file");
 const unitMenu = h("select", { id: "unit", "aria-label": "Unit of frequencies", change: () => showIn(unitMenu.value) });
 
 async function start(): Promise<void> {
@@ -29,7 +31,20 @@ async function start(): Promise<void> {
   const table = () => (view ??= (early ?? fetchBytes("materials.parquet")).then((bytes) => stagedTable(site, bytes)));
   const go = () => void route(site, table).catch(fail);
   addEventListener("hashchange", go);
+  acceptFiles(go);
   go();
+}
+
+// A file dropped anywhere is shown on its own page.
+function acceptFiles(go: () => void): void {
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    dropped = event.dataTransfer?.files[0] ?? null;
+    if (!dropped) return;
+    if (location.hash.startsWith("#/own")) go();
+    else location.hash = link("#/own");
+  });
 }
 
 // What the first sight of the table needs comes first; the other columns follow behind it.
@@ -57,11 +72,22 @@ async function route(site: Site, table: () => Promise<TableView>): Promise<void>
   const here = location.hash;
   unitMenu.value = chooseUnit(parameters.get("unit"));
   home.setAttribute("href", link("#/"));
+  own.setAttribute("href", link("#/own"));
   const material = path.match(/^\/material\/([^/]+)$/);
-  if (material || path === "/compare") {
+  if (!material && !["", "/", "/compare", "/own"].includes(path))
+    throw new Error(`This catalogue has no page "${path}". The link may be cut off or misspelt.`);
+  if (path === "/own") {
+    const { ownPage } = await import("./own");
+    if (location.hash !== here) return;
+    leave();
+    const page = ownPage(site, dropped);
+    dropped = null;
+    leave = page.close;
+    show(page.element, true);
+  } else if (material || path === "/compare") {
     const module = await import("./pages");
     const page = material
-      ? await module.materialPage(site, decodeURIComponent(material[1]), parameters)
+      ? await module.materialPage(site, decoded(material[1]), parameters)
       : await module.comparePage(site, parameters);
     if (location.hash !== here) {
       page.close();
@@ -82,6 +108,15 @@ async function route(site: Site, table: () => Promise<TableView>): Promise<void>
     };
     view.show(parameters);
     firstTable();
+  }
+}
+
+// A cut-off link may end in half a letter.
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 
@@ -125,6 +160,7 @@ function drawBar(site: Site, units: string[]): void {
         "nav",
         { "aria-label": "Whole catalogue" },
         h("label", {}, "ν in ", unitMenu),
+        own,
         h("a", { href: "materials.parquet", download: "materials.parquet" }, "Data"),
         h("a", { href: "CITATION.cff", title: "Citation file of the whole catalogue" }, "Cite"),
         h("a", { href: "CITATION.bib", download: "CITATION.bib" }, "BibTeX"),
@@ -135,6 +171,8 @@ function drawBar(site: Site, units: string[]): void {
 }
 
 function fail(error: unknown): void {
+  leave();
+  leave = () => undefined;
   const message = error instanceof Error ? error.message : String(error);
   show(
     h(

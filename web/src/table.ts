@@ -331,10 +331,10 @@ export class TableView {
         "data-id": id,
         click: (event: MouseEvent) => {
           const target = event.target as Element;
-          if (!target.closest("a, input") && !getSelection()?.toString()) location.hash = link;
+          if (!target.closest("a, label") && !getSelection()?.toString()) location.hash = link;
         },
       },
-      h("td", { class: "pick" }, box),
+      h("td", { class: "pick" }, h("label", {}, box)),
       ...this.shown.map((column) =>
         h(
           "td",

@@ -90,7 +90,11 @@ def test_citation_lists_each_work_once():
 
 
 def test_bibtex_names_each_work_once_with_its_address():
-    works = ["A et al., arXiv:2601.07742", "A et al., arXiv:2601.07742", "P & Q, doi:10.1/x_y, 2024"]
+    works = [
+        "A et al., arXiv:2601.07742",
+        "A et al., arXiv:2601.07742",
+        "P & Q, doi:10.1/x_y, 2024",
+    ]
     text = format_bibtex("1.0", works)
     assert text.count("@misc{") == 3
     assert text.count("{") == text.count("}")
