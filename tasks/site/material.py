@@ -16,6 +16,7 @@ from tasks.chirality.bands import BandStructure, compute_band_structure
 from tasks.chirality.modes import compute_frequencies
 from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import read_atoms
+from tasks.observables.rows import Conditions, tabulate_observable
 from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
 from tasks.results.interchange import format_bibtex
@@ -145,6 +146,7 @@ def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[
     bands = compute_band_structure(phonon, settings)
     special = compute_special_modes(phonon, bands, settings.degeneracy_tolerance)
     page["bands"] = _describe_bands(bands) | _describe_uncharged(found, bands)
+    page |= _describe_infrared(phonon)
     page["special"] = [_describe_labels(modes) for modes in special]
     page["sphere"] = _describe_sphere(
         compute_helicity_sphere(phonon, settings.degeneracy_tolerance)
@@ -194,6 +196,15 @@ def _describe_uncharged(found: MaterialDetails, bands: BandStructure) -> Json:
     phonon = read_page_phonon(replace(found, row={**found.row, "nac": False}))
     assert phonon is not None
     return {"without_charges": round_nested(compute_frequencies(phonon, bands.q_points))}
+
+
+def _describe_infrared(phonon: Phonopy) -> Json:
+    """Lines that the Born charges make, where there are any."""
+    if phonon.nac_params is None:
+        return {}
+    shown = ("frequency", "strength_x", "strength_y", "strength_z")
+    rows = tabulate_observable(phonon, "infrared", Conditions())
+    return {"infrared": [{name: to_json_value(row[name]) for name in shown} for row in rows]}
 
 
 def _describe_labels(modes: SpecialModes) -> Json:

@@ -484,8 +484,30 @@ def test_bands_without_charges_are_drawn_on_demand(visit, tmp_path):
         assert page.evaluate(drawn) != before
         page.uncheck("#without-charges")
         assert page.evaluate(drawn) == before
+        page.click("section[aria-label=Infrared] summary")
+        assert "Δε" in page.inner_text("section[aria-label=Infrared]")
         page.close()
     assert visit(PAGES[1]).locator("#without-charges").count() == 0
+
+
+def test_light_sees_the_stored_lines_of_one_crystal_and_of_two(visit, folder):
+    """Raman lines by channel in the unit of the reader; infrared ones where there are charges."""
+    page = visit(f"{PAGES[1]}&unit=cm-1")
+    [path] = (folder / "materials" / "helix").glob("*first*.cif")
+    row = json.loads(path.with_suffix(".json").read_text())["row"]
+    lines = zip(row["raman_frequencies"], row["raman_axes"], row["raman_channels"], strict=True)
+    stored = [33.35641 * nu for nu, axis, channel in lines if axis == 0 and "RL" in channel]
+    section = page.locator("section[aria-label^='Circular Raman']").first
+    section.locator("summary").click()
+    told = section.locator("li", has_text="RL: ").inner_text()
+    assert [float(text) for text in re.findall(r"[\d.]+(?= \()", told)] == pytest.approx(
+        stored, rel=1e-3
+    )
+    assert stored
+    assert page.locator("section[aria-label=Infrared]").count() == 0
+    section = visit(PAGES[3]).locator("section[aria-label^='Circular Raman']").first
+    assert section.locator("ul").count() == 2
+    assert section.locator("canvas").count() == 1
 
 
 def test_switching_the_potential_shows_its_numbers(visit, folder):

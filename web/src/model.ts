@@ -47,6 +47,13 @@ export interface Validated {
   frequency_mae: number | null;
 }
 
+export interface InfraredLine {
+  frequency: number;
+  strength_x: number;
+  strength_y: number;
+  strength_z: number;
+}
+
 export interface Material {
   material_id: string;
   potential: string;
@@ -68,6 +75,7 @@ export interface Material {
   downloads: [string, string][];
   bands?: Bands;
   special?: Special[];
+  infrared?: InfraredLine[];
   sphere?: { radius: number; n_polar: number; n_azimuth: number; helicity: string };
 }
 

@@ -9,6 +9,7 @@ import { fetchJson, Missing } from "./data";
 import { h, save, say } from "./dom";
 import { quoted } from "./download";
 import { columnName, explained, formula, number, spaceGroup, unit, value } from "./format";
+import { lightSections } from "./lines";
 import {
   type Bands,
   folder,
@@ -61,6 +62,8 @@ export async function materialPage(site: Site, id: string, parameters: URLSearch
     );
   }
   sections.push(...pictures(site, material, parameters, closers));
+  const light = lightSections([material], closers);
+  if (light) sections.push(light);
   sections.push(
     h(
       "div",
@@ -926,6 +929,8 @@ export async function comparePage(site: Site, parameters: URLSearchParams): Prom
       ),
     );
   }
+  const light = lightSections([a, b], closers);
+  if (light) sections.push(light);
   sections.push(
     numbersOfBoth(site, a, b),
     h(

@@ -1,1 +1,0 @@
-import{b as a,c as b,d as c,e as d}from"./chunk-UU4RCPJN.js";import"./chunk-5PS6BMVK.js";import"./chunk-B3SS2O2N.js";export{d as comparePage,c as crystalAndModes,a as materialPage,b as modeTableButton};
