@@ -270,6 +270,15 @@ def test_each_filter_keeps_what_it_names(visit, act, names):
     assert set(ids(page)) == names
 
 
+def test_crystals_with_a_warning_are_hidden_by_its_box(visit, folder):
+    warnings = pq.read_table(folder / "materials.parquet")["warnings"].to_pylist()
+    [code, *_] = [text.split(", ")[0] for text in warnings if text]
+    page = visit()
+    page.click("summary:has-text('Without the warnings')")
+    page.check(f"input[name=unwarned][value={code}]")
+    await_count(page, sum(code not in (text or "").split(", ") for text in warnings))
+
+
 def test_a_symbol_of_no_element_is_told(visit):
     page = visit()
     page.fill("#with", "Cu, Xx")

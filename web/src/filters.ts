@@ -46,6 +46,7 @@ export function filterPanel(site: Site, table: Table, change: Change): FilterPan
     ranges(site, change, later, shows),
     choice("Potential", "potential", table, change, shows),
     choice("Hand", "hand", table, change, shows),
+    choice("Magnetic ordering", "magnetic_ordering", table, change, shows),
     choice("Database", "database", table, change, shows),
     choice("Outcome", "outcome", table, change, shows),
     h(

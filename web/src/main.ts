@@ -48,7 +48,7 @@ function acceptFiles(go: () => void): void {
 }
 
 // What the first sight of the table needs comes first; the other columns follow behind it.
-const FACETS = new Set(["outcome", "point_group", "hand", "database"]);
+const FACETS = new Set(["outcome", "point_group", "hand", "database", "warnings", "magnetic_ordering"]);
 
 async function stagedTable(site: Site, bytes: ArrayBuffer): Promise<TableView> {
   const early = site.columns.filter(({ name, initial }) => initial || FACETS.has(name));
