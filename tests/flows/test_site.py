@@ -54,6 +54,8 @@ def browser() -> Iterator:
     )
     if chromium is None:
         pytest.skip(NO_BROWSER)
+    # Pictures are drawn without a GPU, which takes its time on a busy machine.
+    playwright.expect.set_options(timeout=30_000)
     with playwright.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=chromium, args=FLAGS)
         yield running
@@ -96,6 +98,7 @@ def visit(browser, address) -> Iterator[Callable]:
 
     def open_page(path: str = "", base: str = address, **options: object):
         context = browser.new_context(**{"viewport": {"width": 1360, "height": 860}} | options)
+        context.set_default_timeout(120_000)
         contexts.append(context)
         page = context.new_page()
         page.on(
