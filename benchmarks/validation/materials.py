@@ -3,7 +3,8 @@
     python -m benchmarks.validation.materials
 
 Reads the results of the other scripts and writes ``results/materials.parquet``, from which the
-warnings of the screening can be calibrated. Columns that a reference cannot fill are empty.
+warnings of the screening can be calibrated. Columns that a reference cannot fill are empty. What
+pages of the site tell of validated crystals goes to ``data/validated_crystals.csv``.
 
 | column | meaning |
 |---|---|
@@ -28,11 +29,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pymatgen.core import Composition
 
 from benchmarks.validation.crystals import STABILITY_TOLERANCE
 from tasks.symmetry import classify_space_group
 
 RESULTS = Path(__file__).parent / "results"
+VALIDATED = Path(__file__).parents[2] / "data" / "validated_crystals.csv"
 NOISE = -0.5  # THz: lowest frequencies of the phonon database between this and zero tell nothing
 REFERENCES = ("pbe_frequencies", "dft_modes", "dfpt_eigenvectors", "stability")
 COLUMNS = (
@@ -62,6 +65,16 @@ COLUMNS = (
     "least_stiffness",
     "volume_error",
     "n_supercell_atoms",
+)
+
+SHOWN = (
+    "potential",
+    "formula",
+    "space_group",
+    "reference",
+    "stability_agrees",
+    "leading_sign_agrees",
+    "frequency_mae",
 )
 
 
@@ -101,6 +114,30 @@ def per_material(name: str, table: pd.DataFrame) -> pd.DataFrame:
     return rows.reindex(columns=list(COLUMNS))
 
 
+def select_for_pages(merged: pd.DataFrame) -> pd.DataFrame:
+    """Bring the merged table into what pages show; verdicts that cannot be told are empty.
+
+    Parameters
+    ----------
+    merged : pandas.DataFrame
+        Rows of `per_material`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Without potentials that no screening offers for more than smoke tests.
+    """
+    rows = merged[merged["potential"] != "chgnet"]
+    rows = rows.assign(
+        formula=[Composition(formula).reduced_formula for formula in rows["formula"]],
+        space_group=rows["space_group_dft"].astype(int),
+        stability_agrees=rows["stability_agrees"].where(rows["decidable"].astype(bool)),
+        frequency_mae=rows["frequency_mae"].round(3),
+    )
+    told = rows[list(SHOWN)].dropna(how="all", subset=list(SHOWN[4:]))
+    return told.sort_values(list(SHOWN[:4]), ignore_index=True)
+
+
 def contradicted(rows: pd.DataFrame) -> "pd.Series[bool]":
     """Rows that are stable here and unstable in the reference."""
     return rows["stable"].astype(bool) & (rows["min_frequency_dft"] < -STABILITY_TOLERANCE)
@@ -136,6 +173,7 @@ def main() -> None:
     for column in ("leading_sign_agrees", "class_agrees", "stability_agrees", "stable"):
         merged[column] = merged[column].astype("boolean")
     merged.to_parquet(RESULTS / "materials.parquet")
+    select_for_pages(merged).to_csv(VALIDATED, index=False)
     flags = ["class_agrees", "stability_agrees", "leading_sign_agrees"]
     grouped = merged.astype(dict.fromkeys(flags, "Float64")).groupby(["reference", "potential"])
     print(grouped[flags].agg(["mean", "count"]).replace({np.nan: None}).round(2).to_markdown())

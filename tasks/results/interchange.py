@@ -1,7 +1,8 @@
 """Crystals and phonons in the formats of other programs."""
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import yaml
@@ -19,6 +20,13 @@ Json = dict[str, Any]
 
 _OPTIMADE = "1.2.0"
 _REPETITIONS = 3
+_IDENTIFIER: Final = re.compile(
+    r"doi:\s*(?P<doi>10\.\S+?)(?=[,;]?(?:\s|$))|arXiv:(?P<arxiv>\d{4}\.\d+)"
+)
+_ADDRESSES: Final = {
+    "doi": r"https://doi.org/\g<doi>",
+    "arxiv": r"https://arxiv.org/abs/\g<arxiv>",
+}
 
 
 def make_phononwebsite_data(phonon: Phonopy, name: str, spacing: float = 0.03) -> Json:
@@ -171,6 +179,46 @@ def format_citation_file(version: str, references: Iterable[str], licences: Iter
     if works:
         content["references"] = works
     return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100))
+
+
+def format_bibtex(version: str, references: Iterable[str]) -> str:
+    """Text of a BibTeX file with the program and some works.
+
+    Parameters
+    ----------
+    version : str
+        Version of the program.
+    references : iterable of str
+        Works as cards of potentials state them, such as ``Park et al., ..., doi:10.1021/...``.
+
+    Returns
+    -------
+    str
+        One entry of type ``misc`` each. The whole statement is the title, since a card does not
+        tell its parts apart; ``url`` is the first DOI or number of arXiv in it.
+    """
+    program = {
+        "author": "{The chiralscreen developers}",
+        "title": "{chiralscreen: chiral phonons from crystal structures}",
+        "version": version,
+    }
+    works = map(_format_work, sorted(set(references)))
+    return "\n".join([_format_entry("chiralscreen", program), *works])
+
+
+def _format_work(text: str) -> str:
+    """Entry of a work."""
+    braces = str.maketrans({letter: f"\\{letter}" for letter in "&%$#_{}"})
+    fields = {"title": f"{{{text.translate(braces)}}}"}
+    if found := _IDENTIFIER.search(text):
+        fields["url"] = found.expand(_ADDRESSES[found.lastgroup or ""])
+    named = f"{text.split(',', maxsplit=1)[0]} {found[0] if found else ''}"
+    return _format_entry("-".join(re.findall(r"[a-z0-9]+", named.lower())), fields)
+
+
+def _format_entry(key: str, fields: dict[str, str]) -> str:
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
+    return "\n".join([f"@misc{{{key},", *lines, "}", ""])
 
 
 def _list_named_points(path: BandPath) -> list[list[object]]:

@@ -20,14 +20,16 @@ from phonopy import Phonopy
 
 from tasks.phonons.rows import read_phonon
 from tasks.results.interchange import (
+    format_bibtex,
     format_citation_file,
     make_optimade_response,
     make_optimade_structure,
     make_phononwebsite_data,
 )
+from tasks.site.index import write_index
 from tasks.site.json_values import to_json_value, write_json
 from tasks.site.material import make_material_page, read_page_phonon, read_shown_crystal
-from tasks.site.potential_notes import get_potential_note
+from tasks.site.potential_notes import get_potential_note, list_works
 from tasks.site.sources import (
     MaterialDetails,
     Row,
@@ -47,7 +49,7 @@ from tasks.units import UNITS
 ASSETS = Path(__file__).parent / "assets"
 _AT_ONCE = 8
 # Raised when pages change for equal results.
-_LAYOUT = 3
+_LAYOUT = 4
 _OPENING = '{"stamp":"'
 
 OtherPotential = tuple[str, str]
@@ -130,8 +132,11 @@ def build_site(
         done += count
         yield done, len(table)
     write_table(table, output / "materials.parquet")
-    write_json(output / "site.json", _describe_site(title, sources, table))
-    (output / "CITATION.cff").write_text(_format_citation(sources, tables), encoding="utf-8")
+    about = _describe_site(title, sources, table)
+    write_index(output, title, about["version"], about["columns"], about["files"])
+    write_json(output / "site.json", about)
+    for name, text in _format_citations(sources, tables).items():
+        (output / name).write_text(text, encoding="utf-8")
     shutil.copytree(ASSETS, output, dirs_exist_ok=True)
 
 
@@ -285,22 +290,22 @@ def _describe_site(title: str, sources: Sequence[SiteSource], table: pa.Table) -
             unit.name: {"text": unit.text, "per_terahertz": unit.per_terahertz}
             for unit in UNITS.values()
         },
-        "elements": {
-            chemical_symbols[z]: [z, _format_colour(z), round(float(covalent_radii[z]), 2)]
-            for z in used
-        },
+        "elements": [chemical_symbols[z] for z in used],
         "symbols": chemical_symbols[1:],
+        "looks": [_describe_look(z) for z in range(1, len(chemical_symbols))],
     }
 
 
-def _format_colour(number: int) -> str:
-    """Colour of an element as six hexadecimal digits."""
-    red, green, blue = (round(255 * value) for value in jmol_colors[number])
-    return f"#{red:02x}{green:02x}{blue:02x}"
+def _describe_look(number: int) -> list[str | float]:
+    """Colour of an element as six hexadecimal digits, and its covalent radius (Å)."""
+    known = number < min(len(jmol_colors), len(covalent_radii))
+    red, green, blue = (round(255 * part) for part in jmol_colors[number if known else 0])
+    radius = float(covalent_radii[number]) if known else 1.2
+    return [f"#{red:02x}{green:02x}{blue:02x}", round(radius, 2)]
 
 
-def _format_citation(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> str:
-    """Citation file of the site."""
+def _format_citations(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) -> dict[str, str]:
+    """Citation files of the site by their names."""
     works = {
         get_potential_note(name, run).citation
         for source, table in zip(sources, tables, strict=True)
@@ -308,9 +313,12 @@ def _format_citation(sources: Sequence[SiteSource], tables: Sequence[pa.Table]) 
         if name in table["potential"].unique().to_pylist()
     }
     columns = {
-        name: {value for table in tables for value in table[name].unique().to_pylist()}
+        name: {value for table in tables for value in table[name].unique().to_pylist()} - {None}
         for name in ("database", "licence")
     }
-    databases = {f"{name}, database of structures" for name in columns["database"] - {None}}
-    references = (works | databases) - {""}
-    return format_citation_file(version("chiralscreen"), references, columns["licence"] - {None})
+    references = list_works(works, columns["database"])
+    program = version("chiralscreen")
+    return {
+        "CITATION.cff": format_citation_file(program, references, columns["licence"]),
+        "CITATION.bib": format_bibtex(program, references),
+    }

@@ -94,11 +94,18 @@ def list_laboratory_facts(row: Row) -> dict[str, str]:
     return {
         "observed": describe_observation(None if seen is None else bool(seen), source),
         "stability": place or _take_text(row, "hull_reason") or UNKNOWN,
+        "competing phases": _list_phases(row) or UNKNOWN,
         "band gap": UNKNOWN if gap is None else _describe_gap(row["formula"], gap),
         "magnetic ordering": _take_text(row, "magnetic_ordering") or UNKNOWN,
         "density": UNKNOWN if density is None else f"{density:.2f} g/cm³",
         "hazards": _describe_hazards(row),
     }
+
+
+def _list_phases(row: Row) -> str:
+    """Phases into which the crystal would decompose, or that it would be on the hull."""
+    phases = row.get("competing_phases")
+    return ", ".join(phases) if pd.api.types.is_list_like(phases) else ""
 
 
 def _describe_gap(formula: str, gap: float) -> str:

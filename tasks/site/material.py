@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import PurePath
 from typing import Any
 
@@ -15,16 +16,20 @@ from tasks.chirality.bands import BandStructure, compute_band_structure
 from tasks.chirality.modes import compute_frequencies
 from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import read_atoms
+from tasks.observables.rows import Conditions, tabulate_observable
 from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
+from tasks.results.interchange import format_bibtex
 from tasks.site.animation import SpecialModes, compute_special_modes
 from tasks.site.caveats import list_caveats
 from tasks.site.evidence import list_laboratory_facts, list_links
 from tasks.site.json_values import pack_numbers, round_nested, to_json_value
-from tasks.site.potential_notes import get_potential_note
+from tasks.site.potential_notes import get_potential_note, list_works
 from tasks.site.sources import MaterialDetails, Row, parse_run_settings
 from tasks.site.sphere import HelicitySphere, compute_helicity_sphere
+from tasks.site.validated import count_validated, find_nearest_validated
 from tasks.sources import make_safe_id
+from tasks.symmetry import classify_space_group
 
 Json = dict[str, Any]
 
@@ -121,7 +126,7 @@ def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[
     Returns
     -------
     page : dict
-        Row, structure, bands, sphere, warnings and provenance.
+        Row, structure, bands, sphere, warnings, provenance and validated crystals like it.
     modes : dict or None
         Displacements of the modes at the q-points shown, which are larger and rarely wanted.
     """
@@ -136,6 +141,7 @@ def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[
         "facts": list_laboratory_facts(found.row),
         "links": [link._asdict() for link in list_links(found.row)],
         "provenance": _describe_provenance(found),
+        "validated": _describe_validated(found.row),
     }
     if phonon is None or not found.row["chirality_key"]:
         return page, None
@@ -143,6 +149,7 @@ def make_material_page(found: MaterialDetails, phonon: Phonopy | None) -> tuple[
     bands = compute_band_structure(phonon, settings)
     special = compute_special_modes(phonon, bands, settings.degeneracy_tolerance)
     page["bands"] = _describe_bands(bands) | _describe_uncharged(found, bands)
+    page |= _describe_infrared(phonon)
     page["special"] = [_describe_labels(modes) for modes in special]
     page["sphere"] = _describe_sphere(
         compute_helicity_sphere(phonon, settings.degeneracy_tolerance)
@@ -194,6 +201,15 @@ def _describe_uncharged(found: MaterialDetails, bands: BandStructure) -> Json:
     return {"without_charges": round_nested(compute_frequencies(phonon, bands.q_points))}
 
 
+def _describe_infrared(phonon: Phonopy) -> Json:
+    """Lines that the Born charges make, where there are any."""
+    if phonon.nac_params is None:
+        return {}
+    shown = ("frequency", "strength_x", "strength_y", "strength_z")
+    rows = tabulate_observable(phonon, "infrared", Conditions())
+    return {"infrared": [{name: to_json_value(row[name]) for name in shown} for row in rows]}
+
+
 def _describe_labels(modes: SpecialModes) -> Json:
     """What the list of modes says beyond the bands."""
     return {
@@ -239,6 +255,19 @@ def _describe_convergence(found: MaterialDetails) -> Json:
     }
 
 
+def _describe_validated(row: Row) -> Json:
+    """Crystals like it that were validated, and how many there are of its potential."""
+    group = row["space_group_number_relaxed"] or row["space_group_number"]
+    nearest = find_nearest_validated(row["formula"], group, row["potential"])
+    return {
+        "n": count_validated(row["potential"]),
+        "nearest": [
+            asdict(crystal) | {"symbol": classify_space_group(crystal.space_group).symbol}
+            for crystal in nearest
+        ],
+    }
+
+
 def _describe_provenance(found: MaterialDetails) -> Json:
     """Where the numbers come from."""
     note = get_potential_note(found.row["potential"], found.computed_by)
@@ -247,6 +276,9 @@ def _describe_provenance(found: MaterialDetails) -> Json:
         "citation": note.citation,
         "licence": note.licence,
         "limits": list(note.limits),
+        "bibtex": format_bibtex(
+            version("chiralscreen"), list_works([note.citation], [found.row["database"]])
+        ),
         "settings": parse_run_settings(found.run),
         "versions": json.loads(run.get("versions") or "{}"),
         "started_at": to_json_value(run.get("started_at")),

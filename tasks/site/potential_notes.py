@@ -3,7 +3,7 @@
 The card of a potential says it; a run keeps the card (table ``runs``), and the site tells it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,3 +58,23 @@ def get_potential_note(name: str | None, run: Mapping[str, Any] | None) -> Poten
         return _UNKNOWN
     limits = tuple(run["potential_limits"])
     return PotentialNote(run["potential_citation"], run["potential_licence"], limits)
+
+
+def list_works(citations: Iterable[str | None], databases: Iterable[str | None]) -> set[str]:
+    """Works to cite with some results.
+
+    Parameters
+    ----------
+    citations : iterable of str or None
+        Of potentials.
+    databases : iterable of str or None
+        Names of the databases of the structures.
+
+    Returns
+    -------
+    set of str
+        What is not known is left out.
+    """
+    return {text for text in citations if text} | {
+        f"{name}, database of structures" for name in databases if name
+    }

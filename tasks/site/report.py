@@ -48,7 +48,8 @@ _PIXELS_PER_INCH: Final = 160
 _PAGE_PIXELS_PER_INCH: Final = 125
 
 _OVERVIEW_TEXTS: Final = {
-    "outcomes": "Materials by outcome and class: I centrosymmetric, II chiral, III neither.",
+    "outcomes": "Materials by outcome and class: I centrosymmetric, II chiral, III achiral, no "
+    "inversion.",
     "space-groups": "Materials by space group; the colour is the helicity wave the group allows.",
     "sunburst": "Materials by class, crystal system and space group, from the centre; the colour "
     "of the outer ring is the helicity wave.",

@@ -57,9 +57,11 @@ class _Handler(SimpleHTTPRequestHandler):
 
     extensions_map = SimpleHTTPRequestHandler.extensions_map | {
         ".js": "text/javascript",
+        ".jsonl": "application/jsonl",
         ".parquet": "application/vnd.apache.parquet",
         ".cif": "chemical/x-cif",
         ".cff": "text/yaml",
+        ".bib": "application/x-bibtex",
         ".xz": "application/x-xz",
     }
 

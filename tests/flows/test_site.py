@@ -1,11 +1,14 @@
 """The catalogue site in a real browser: what a reader does with a mouse, a keyboard and a link."""
 
+import gzip
 import json
 import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
+from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,14 +17,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from phonopy.harmonic.force_constants import compact_fc_to_full_fc
+from PIL import Image, ImageSequence
 from playwright import sync_api as playwright
 from typer.testing import CliRunner
 
 from flows.site_cli import app
+from tasks.chirality.analysis import sample_modes
+from tasks.chirality.brillouin import compute_helicity
+from tasks.chirality.modes import compute_modes
+from tasks.site.report import write_report
 from tasks.site.server import make_site_server
 from tasks.site.table import write_table
+from tasks.storage import CATALOG_TABLES, TABLES, Dataset
 from tests.conftest import NO_BROWSER
-from tests.crystals import spring_phonon, zincblende
+from tests.crystals import quartz, spring_phonon, zincblende
 from tests.tasks.alloys import EMT, analysed
 from tests.tasks.site.datasets import two_datasets
 
@@ -44,6 +54,8 @@ def browser() -> Iterator:
     )
     if chromium is None:
         pytest.skip(NO_BROWSER)
+    # Pictures are drawn without a GPU, which takes its time on a busy machine.
+    playwright.expect.set_options(timeout=30_000)
     with playwright.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=chromium, args=FLAGS)
         yield running
@@ -86,6 +98,7 @@ def visit(browser, address) -> Iterator[Callable]:
 
     def open_page(path: str = "", base: str = address, **options: object):
         context = browser.new_context(**{"viewport": {"width": 1360, "height": 860}} | options)
+        context.set_default_timeout(120_000)
         contexts.append(context)
         page = context.new_page()
         page.on(
@@ -111,6 +124,14 @@ def visit(browser, address) -> Iterator[Callable]:
     assert complaints == []
 
 
+@pytest.fixture(scope="module")
+def own_page(browser, address) -> Iterator:
+    page = browser.new_page()
+    page.goto(f"{address}#/own")
+    yield page
+    page.close()
+
+
 def ids(page) -> list[str]:
     """Names of the rows in sight."""
     return page.eval_on_selector_all("tr[data-id]", "rows => rows.map(row => row.dataset.id)")
@@ -125,12 +146,88 @@ def await_count(page, count: int) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize("width", [390, 1360])
+@pytest.mark.parametrize("width", [320, 390, 1360])
 def test_pages_show_without_complaint_and_fit_their_window(visit, path, width):
     page = visit(path, viewport={"width": width, "height": 800})
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.title()
+
+
+# Links inside a sentence or a list of facts are as high as its lines.
+SMALL_TARGETS = """
+    [...document.querySelectorAll('a[href], button, select, input, summary')]
+      .filter(element => !element.matches('p a, dd a, li a, .skip') && element.checkVisibility())
+      .map(element => element.closest('label') ?? element)
+      .map(element => [element.outerHTML.slice(0, 80), element.getBoundingClientRect()])
+      .filter(([, box]) => box.width > 0 && Math.min(box.width, box.height) < 23.9)
+      .map(([text, box]) => `${text} ${box.width} x ${box.height}`)
+"""
+SAME_NAMES = """
+    [...document.querySelectorAll('section, nav, form, header, main, [role=region]')]
+      .map(element => element.getAttribute('aria-label')).filter(Boolean)
+      .filter((name, i, all) => all.indexOf(name) !== i)
+"""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_targets_are_large_enough_for_fingers_and_landmarks_have_names_of_their_own(visit, path):
+    page = visit(path, viewport={"width": 360, "height": 800})
+    for fold in ("details.side", ".filters details", ".everything", ".axis details"):
+        page.eval_on_selector_all(fold, "all => all.forEach(one => { one.open = true })")
+    page.wait_for_timeout(300)
+    assert page.evaluate(SMALL_TARGETS) == []
+    assert page.evaluate(SAME_NAMES) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("#/materiel/helix", 'no page "/materiel/helix"'),
+        ("#/compare?a=helix", "choose two rows"),
+    ],
+)
+def test_pages_that_do_not_exist_say_so(visit, path, words):
+    page = visit(f"{path}&unit=cm-1" if "?" in path else f"{path}?unit=cm-1")
+    playwright.expect(page.locator(".sorry")).to_contain_text(words)
+    page.click("text=Back to the table")
+    await_count(page, 7)
+    assert page.url.endswith("unit=cm-1")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (f"#/material/nowhere?potential={FIRST}", '"nowhere" with the potential'),
+        ("#/material/a%2", '"a%2" in this catalogue'),
+        (PAGES[1], "is damaged"),
+    ],
+)
+def test_files_that_are_missing_or_damaged_are_told_in_words(
+    browser, folder, tmp_path, path, words
+):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for file in (copy / "materials" / "helix").glob("*.json"):
+        file.write_text(file.read_text()[:-10])
+    with served(copy) as base:
+        page = browser.new_page()
+        page.goto(base + path)
+        playwright.expect(page.locator(".sorry")).to_contain_text(words)
+        page.close()
+
+
+def test_a_report_fits_a_phone(browser, tmp_path):
+    """Wide tables scroll by themselves."""
+    [root, _] = two_datasets(tmp_path)
+    report = tmp_path / "report.html"
+    write_report(Dataset(root), report, n_drawn=1)
+    page = browser.new_page(viewport={"width": 320, "height": 700})
+    page.goto(report.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert page.evaluate(SMALL_TARGETS) == []
+    assert "III achiral, no inversion" in page.inner_text("body")
+    page.close()
 
 
 def test_filters_select_rows_and_stand_in_the_link(visit):
@@ -174,6 +271,15 @@ def test_each_filter_keeps_what_it_names(visit, act, names):
     act(page)
     playwright.expect(page.locator(".found")).to_contain_text("of 7")
     assert set(ids(page)) == names
+
+
+def test_crystals_with_a_warning_are_hidden_by_its_box(visit, folder):
+    warnings = pq.read_table(folder / "materials.parquet")["warnings"].to_pylist()
+    [code, *_] = [text.split(", ")[0] for text in warnings if text]
+    page = visit()
+    page.click("summary:has-text('Without the warnings')")
+    page.check(f"input[name=unwarned][value={code}]")
+    await_count(page, sum(code not in (text or "").split(", ") for text in warnings))
 
 
 def test_a_symbol_of_no_element_is_told(visit):
@@ -296,6 +402,70 @@ def test_a_mode_moves_the_crystal_until_it_is_paused(visit):
     assert picture() == still
 
 
+def read_picture(picture: bytes) -> np.ndarray:
+    return np.asarray(Image.open(BytesIO(picture)).convert("RGB"), dtype=int)
+
+
+def find_outline(picture: bytes) -> np.ndarray:
+    """Pixels that are not of the background's colour."""
+    pixels = read_picture(picture)
+    return np.abs(pixels - pixels[5, 5]).sum(axis=2) > 60
+
+
+def test_the_crystal_is_seen_along_each_axis(visit):
+    page = visit(PAGES[1])
+    canvas = page.locator(".scene canvas").first
+    seen = []
+    for axis in "abc":
+        page.click(f"[aria-label='View along {axis}']")
+        page.wait_for_timeout(200)
+        seen.append(canvas.screenshot())
+    assert len({*seen}) == 3
+
+
+def test_both_hands_are_mirror_images_that_turn_together_in_opposite_colours(visit):
+    page = visit(PAGES[1])
+    page.click("#play")
+    playwright.expect(page.locator("#play")).to_have_text("Pause")
+    page.check("#mirror")
+    page.focus(".scene canvas")
+    page.keyboard.press("ArrowRight")
+    page.click("#play")
+    page.wait_for_timeout(300)
+    canvases = page.locator("[aria-label=Structure] .scene canvas").all()
+    left, right = (canvas.screenshot() for canvas in canvases)
+    first, second = find_outline(left), find_outline(right)
+    assert first.sum() > 1000
+    # Outlines differ by parts of a pixel.
+    assert 3 * (first != second[:, ::-1]).mean() < (first != second).mean()
+    pixels = [read_picture(picture) for picture in (left, right)]
+    blue = sorted((colours[..., 2] - colours[..., 0] > 15).sum() for colours in pixels)
+    assert blue[1] > 30 + 5 * blue[0]
+    page.uncheck("#mirror")
+    assert page.locator("[aria-label=Structure] .scene canvas").count() == 1
+    assert visit(PAGES[2]).locator("#mirror").count() == 0
+
+
+def test_a_mode_is_saved_as_a_still_and_as_a_movie_of_one_period(visit):
+    page = visit(PAGES[1])
+    with page.expect_download() as download:
+        page.click("text=Movie (PNG)")
+    with Image.open(download.value.path()) as movie:
+        assert movie.n_frames == 40
+        assert movie.info["loop"] == 0
+        frames = [
+            np.asarray(frame.convert("RGB"), dtype=int) for frame in ImageSequence.Iterator(movie)
+        ]
+    assert (frames[0] != frames[20]).any()
+    steps = [np.abs(a - b).sum() for a, b in pairwise([*frames, frames[0]])]
+    assert steps[-1] < 3 * np.median(steps)  # the loop closes
+    with page.expect_download() as download:
+        page.click("text=Still (PNG)")
+    assert download.value.suggested_filename == "helix.png"
+    with Image.open(download.value.path()) as still:
+        assert np.asarray(still).shape[:2] == frames[0].shape[:2]
+
+
 def test_a_link_to_a_mode_chooses_it(visit):
     page = visit(f"{PAGES[1]}&q=A&band=5")
     assert page.input_value("#point") == "A"
@@ -326,8 +496,30 @@ def test_bands_without_charges_are_drawn_on_demand(visit, tmp_path):
         assert page.evaluate(drawn) != before
         page.uncheck("#without-charges")
         assert page.evaluate(drawn) == before
+        page.click("section[aria-label=Infrared] summary")
+        assert "Δε" in page.inner_text("section[aria-label=Infrared]")
         page.close()
     assert visit(PAGES[1]).locator("#without-charges").count() == 0
+
+
+def test_light_sees_the_stored_lines_of_one_crystal_and_of_two(visit, folder):
+    """Raman lines by channel in the unit of the reader; infrared ones where there are charges."""
+    page = visit(f"{PAGES[1]}&unit=cm-1")
+    [path] = (folder / "materials" / "helix").glob("*first*.cif")
+    row = json.loads(path.with_suffix(".json").read_text())["row"]
+    lines = zip(row["raman_frequencies"], row["raman_axes"], row["raman_channels"], strict=True)
+    stored = [33.35641 * nu for nu, axis, channel in lines if axis == 0 and "RL" in channel]
+    section = page.locator("section[aria-label^='Circular Raman']").first
+    section.locator("summary").click()
+    told = section.locator("li", has_text="RL: ").inner_text()
+    assert [float(text) for text in re.findall(r"[\d.]+(?= \()", told)] == pytest.approx(
+        stored, rel=1e-3
+    )
+    assert stored
+    assert page.locator("section[aria-label=Infrared]").count() == 0
+    section = visit(PAGES[3]).locator("section[aria-label^='Circular Raman']").first
+    assert section.locator("ul").count() == 2
+    assert section.locator("canvas").count() == 1
 
 
 def test_switching_the_potential_shows_its_numbers(visit, folder):
@@ -381,6 +573,32 @@ def test_the_unit_of_frequencies_is_chosen_once_and_stands_in_every_link(visit, 
     assert "unit" not in page.url
 
 
+def test_columns_are_named_as_in_the_dataset_and_explained(visit):
+    """Headings on hover, choices and lists of stored numbers in sight."""
+    column = CATALOG_TABLES["chirality"].column("min_frequency_commensurate")
+    told = f"{column.name}: {column.description}"
+    page = visit()
+    assert page.get_attribute(f"[data-sort={column.name}]", "title") == told
+    page.click("summary:has-text('Columns')")
+    playwright.expect(page.locator(".menu")).to_contain_text(column.name)
+    page = visit(PAGES[1])
+    assert page.get_attribute(".facts div:last-child", "title") == told
+    page.click("summary:has-text('All stored numbers')")
+    stored = page.locator(".everything .pairs > div", has_text=column.name)
+    assert stored.first.get_attribute("title") == told
+    heading = f"l_z: {TABLES['modes'].column('l_z').description}"
+    titles = page.eval_on_selector_all(".modes th", "all => all.map(th => th.title)")
+    assert heading in titles
+
+
+def test_skipping_to_the_content_stays_on_the_page(visit):
+    page = visit(PAGES[1])
+    page.focus(".skip")
+    page.keyboard.press("Enter")
+    assert "material/helix" in page.url
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
 def test_tables_alone_make_pages_with_structures_tensors_and_a_word_on_the_rest(visit, tmp_path):
     """The catalogue that the documentation's tests read, released without force constants."""
     small = Path(__file__).parents[1] / "docs" / "catalogue"
@@ -403,6 +621,144 @@ def test_a_page_tells_the_evidence_and_what_a_laboratory_asks(visit):
     laboratory = page.locator("[aria-label='For the laboratory']")
     for words in ("not known whether it was made", "energies of another potential", "g/cm³"):
         playwright.expect(laboratory).to_contain_text(words)
+
+
+def test_pages_tell_error_bars_evidence_validation_and_what_to_cite(visit, folder, tmp_path):
+    page = visit(PAGES[1])
+    assert "no error bar" in page.inner_text("[aria-label='Error bars']")
+    assert "No crystal was validated" in page.inner_text("[aria-label='Validated crystals']")
+    page.click("summary:has-text('BibTeX')")
+    assert "@misc{chiralscreen," in page.inner_text(".bibtex")
+    small = Path(__file__).parents[1] / "docs" / "catalogue"
+    result = CliRunner().invoke(app, ["catalogue", str(small), "-o", str(tmp_path / "site")])
+    assert result.exit_code == 0, result.output
+    with served(tmp_path / "site") as base:
+        page = visit("#/material/quartz-152?unit=cm-1", base)
+        table = page.locator("[aria-label='Validated crystals'] tbody")
+        playwright.expect(table.locator("tr").first).to_contain_text("SiO2")
+        errors = [float(text) for text in table.locator("td:last-child").all_inner_texts()[:2]]
+        assert min(errors) > 5  # cm-1
+        page.close()
+
+
+def show_own(page, path: Path) -> None:
+    page.set_input_files("#own-file", path)
+    page.wait_for_selector(".own .bands canvas")
+
+
+def read_mode_table(page, n_bands: int) -> tuple[np.ndarray, pd.DataFrame]:
+    """q-points, and all numbers of the modes."""
+    with page.expect_download() as download:
+        page.click("text=Mode table (CSV)")
+    table = pd.read_csv(download.value.path())
+    return table[["q_a", "q_b", "q_c"]].to_numpy()[::n_bands], table
+
+
+@pytest.fixture(scope="module")
+def own_phonon():
+    return spring_phonon(quartz(), 3)
+
+
+def write_own(phonon, kind: str, folder: Path) -> Path:
+    """Files of phonopy, as it writes them itself."""
+    path = folder / kind
+    if kind == "band.yaml":
+        lines = ([0, 0, 0], [0, 0, 0.5], 7), ([0.01, 0.02, 0.03], [0.4, 0, 0], 5)
+        points, labels = [np.linspace(*line) for line in lines], ["$\\Gamma$", "A", "x", "y"]
+        phonon.run_band_structure(points, with_eigenvectors=True, labels=labels)
+        phonon.write_yaml_band_structure(filename=path)
+    elif kind == "mesh.yaml":
+        phonon.run_mesh([3, 3, 2], with_eigenvectors=True)
+        with chdir(folder):
+            phonon.write_yaml_mesh()
+    else:
+        shown = phonon.replicate()
+        compact = phonon.force_constants
+        full = compact_fc_to_full_fc(phonon.primitive, compact)
+        shown.force_constants = compact if kind == "compact.yaml" else full
+        shown.save(path, settings={"force_constants": True})
+    return path
+
+
+@pytest.mark.parametrize("kind", ["compact.yaml", "full.yaml", "band.yaml", "mesh.yaml"])
+def test_a_file_of_ones_own_has_the_modes_that_python_finds(visit, own_phonon, tmp_path, kind):
+    page = visit("#/own")
+    show_own(page, write_own(own_phonon, kind, tmp_path))
+    n_bands = 3 * len(own_phonon.primitive)
+    q_points, table = read_mode_table(page, n_bands)
+    modes = compute_modes(own_phonon, q_points)
+    sample = sample_modes(own_phonon, modes, 1e-3)
+    frequencies = table["frequency"].to_numpy().reshape(-1, n_bands)
+    rounding = 1e-6 if "band" not in kind and "mesh" not in kind else 1e-5
+    assert np.allclose(frequencies, modes.frequencies, rtol=0, atol=rounding)
+    momenta = table[["l_x", "l_y", "l_z"]].to_numpy().reshape(-1, n_bands, 3)
+    assert np.abs(momenta).max() > 0.3
+    assert np.allclose(momenta, sample.angular_momentum, atol=1e-5)
+    helicity = table["helicity"].to_numpy().reshape(-1, n_bands)
+    assert np.allclose(
+        helicity, compute_helicity(sample.angular_momentum, sample.images), atol=1e-5
+    )
+
+
+def test_a_dropped_file_is_played_and_never_leaves_the_browser(
+    visit, address, folder, own_phonon, tmp_path
+):
+    """Nothing is asked of the server but its own files."""
+    page = visit()
+    asked = []
+    page.on("request", lambda request: asked.append((request.method, request.url)))
+    text = write_own(own_phonon, "band.yaml", tmp_path).read_text()
+    page.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.items.add(new File([text], "band.yaml"));
+            dispatchEvent(new DragEvent("drop", { dataTransfer: data, cancelable: true }));
+        }""",
+        text,
+    )
+    page.wait_for_selector(".own .bands canvas")
+    assert page.url.endswith("#/own")
+    page.click("#play")
+    playwright.expect(page.locator("#play")).to_have_text("Pause")
+    paths = [url.removeprefix(address) for _, url in asked]
+    assert {method for method, _ in asked} == {"GET"}
+    assert [path for path in paths if not (folder / path).is_file()] == []
+
+
+BAND = (
+    "lattice: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\n"
+    "points: [{symbol: Te, coordinates: [0, 0, 0], mass: 1}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.yaml", b"[" * 100_000, "nested more deeply"),
+        ("a.yaml", b"a: [1, 2", "no YAML"),
+        ("a.yaml", b"just a text", "no names with values"),
+        ("a.yaml", b"phonopy: {version: 4}", "neither eigenvectors nor force constants"),
+        (
+            "a.yaml",
+            f"{BAND}phonon: [{{q-position: [0,0,0], band: [{{frequency: 1}}]}}]".encode(),
+            "--eigvecs",
+        ),
+        ("a.yaml", f"{BAND.replace('Te', 'Xx')}phonon: [{{}}]".encode(), "Xx is no element"),
+        (
+            "a.yaml",
+            f"{BAND}phonon: [{{q-position: [0, x, 0], band: [{{}}]}}]".encode(),
+            "--eigvecs",
+        ),
+        ("a.yaml.gz", b"no gzip", "no gzip file"),
+        ("a.yaml.gz", gzip.compress(bytes(70_000_000)), "unpacks to more than 64 MB"),
+        ("a.yaml.xz", b"", "unpack it first"),
+        ("<img src=x onerror=alert(1)>.yaml", b"", "onerror=alert(1)"),
+    ],
+)
+def test_what_is_no_file_of_phonopy_is_refused_in_words(own_page, name, content, words):
+    own_page.set_input_files("#own-file", {"name": name, "mimeType": "", "buffer": content})
+    playwright.expect(own_page.locator(".drop [role=status]")).to_contain_text(words)
+    assert own_page.locator(".own > *, main img").count() == 0
 
 
 def test_two_rows_are_compared(visit):

@@ -112,6 +112,13 @@ export function bandChart(bands: Bands, options: Options = {}): BandChart {
       );
       ctx.stroke();
     }
+    for (const [row, band] of alone(bands)) {
+      const at = [bands.distances[row], bands.frequencies[row][band]];
+      ctx.fillStyle = rgb(colour(shadeOf(bands, shade, row, band)));
+      ctx.beginPath();
+      ctx.arc(u.valToPos(at[0], "x", true), u.valToPos(at[1], "y", true), 2 * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.fill();
+    }
     if (marked) dot(u, marked, 5, css("--ink"));
     if (spot) dot(u, spot, 4, css("--ink-2"));
     ctx.restore();
@@ -309,6 +316,14 @@ function* strokes(bands: Bands, shade: Shade): Generator<[number, number, number
     for (let band = 0; band < bands.frequencies[row].length; band++) {
       yield [row, band, (shadeOf(bands, shade, row, band) + shadeOf(bands, shade, row + 1, band)) / 2];
     }
+  }
+}
+
+// Modes of q-points that are on no path, such as those of a mesh.
+function* alone({ segments, frequencies }: Bands): Generator<[number, number]> {
+  for (let row = 0; row < segments.length; row++) {
+    if (segments[row] === segments[row - 1] || segments[row] === segments[row + 1]) continue;
+    for (let band = 0; band < frequencies[row].length; band++) yield [row, band];
   }
 }
 

@@ -23,8 +23,11 @@ export interface Site {
   descriptions: Record<string, [string, string]>;
   modes: Record<string, [string, string]>;
   units: Record<string, { text: string; per_terahertz: number }>;
-  elements: Record<string, [number, string, number]>;
+  // Symbols that occur.
+  elements: string[];
+  // Of all elements, by atomic number.
   symbols: string[];
+  looks: [string, number][];
 }
 
 // Missing numbers and flags are NaN; missing texts have code 0, which is the empty text.
@@ -44,16 +47,35 @@ export interface Table {
   columns: Map<string, Column>;
 }
 
+// A file that the server does not have.
+export class Missing extends Error {}
+
+async function ask(path: string): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(path);
+  } catch {
+    throw new Error(
+      `The file ${path} cannot be reached. Is the network there, and the server running? ` +
+        "A catalogue on this machine is opened by the command: chiralscreen serve FOLDER",
+    );
+  }
+  if (answer.status === 404) throw new Missing(`The catalogue has no file ${path}.`);
+  if (!answer.ok) throw new Error(`The server does not give ${path}: ${answer.status} ${answer.statusText}.`);
+  return answer;
+}
+
 export async function fetchJson<T>(path: string): Promise<T> {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${answer.statusText}`);
-  return (await answer.json()) as T;
+  const text = await (await ask(path)).text();
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new Error(`The file ${path} of the catalogue is damaged. Write the catalogue again.`);
+  }
 }
 
 export async function fetchBytes(path: string): Promise<ArrayBuffer> {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${answer.statusText}`);
-  return answer.arrayBuffer();
+  return (await ask(path)).arrayBuffer();
 }
 
 export async function readTable(bytes: ArrayBuffer, columns: ColumnInfo[]): Promise<Table> {

@@ -3,7 +3,7 @@
 import { PERIODIC, parseSymbols } from "./composition";
 import { counts, type Site, type Table } from "./data";
 import { h } from "./dom";
-import { spaceGroup, unit, words } from "./format";
+import { explained, spaceGroup, unit } from "./format";
 import type { Query } from "./query";
 import { scale } from "./units";
 
@@ -46,6 +46,7 @@ export function filterPanel(site: Site, table: Table, change: Change): FilterPan
     ranges(site, change, later, shows),
     choice("Potential", "potential", table, change, shows),
     choice("Hand", "hand", table, change, shows),
+    choice("Magnetic ordering", "magnetic_ordering", table, change, shows),
     choice("Database", "database", table, change, shows),
     choice("Outcome", "outcome", table, change, shows),
     h(
@@ -146,7 +147,7 @@ function elements(site: Site, change: Change, later: Change, shows: ((query: Que
         { type: "button", "data-symbol": symbol, click: () => change((query) => cycle(query, symbol)) },
         symbol,
       );
-      button.disabled = !(symbol in site.elements);
+      button.disabled = !site.elements.includes(symbol);
       buttons.set(symbol, button);
       grid.append(button);
     }),
@@ -371,7 +372,7 @@ function ranges(site: Site, change: Change, later: Change, shows: ((query: Query
     shows.push(() => {
       dimension.textContent = column.unit ? ` ${unit(column.unit)}` : "";
     });
-    const label = h("span", { title: column.description }, column.title, dimension);
+    const label = h("span", { title: explained(name, column.description) }, column.title, dimension);
     rows.append(h("div", { class: "range" }, label, bound(0), bound(1)));
   };
   RANGES.forEach(add);
@@ -387,7 +388,7 @@ function ranges(site: Site, change: Change, later: Change, shows: ((query: Query
     h("option", { value: "" }, "Another column …"),
     ...numeric
       .filter(({ name }) => !RANGES.includes(name))
-      .map(({ name, title }) => h("option", { value: name }, `${title} (${words(name)})`)),
+      .map(({ name, title }) => h("option", { value: name }, `${title} (${name})`)),
   );
   shows.push((query) => {
     const missing = Object.keys(query.ranges).filter((name) => !present.has(name));

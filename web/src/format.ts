@@ -56,7 +56,13 @@ export function value(content: unknown): string {
   return String(content);
 }
 
-export function words(name: string): string {
-  const text = name.replace(/^n_/, "").replace("c_over_a", "c/a").replaceAll("_", " ");
-  return text[0].toUpperCase() + text.slice(1);
+// What hovering over a quantity tells: its name in the dataset and its meaning in the dictionary.
+export function explained(name: string, description: string): string {
+  return description ? `${name}: ${description}` : name;
+}
+
+// A column by its name in the dataset, which may break after an underscore.
+export function columnName(name: string): HTMLElement {
+  const parts = name.split(/(?<=_)/);
+  return h("span", { class: "code" }, ...parts.flatMap((part, i) => (i ? [h("wbr"), part] : [part])));
 }

@@ -9,6 +9,7 @@ import { chooseUnit, learnUnits, link } from "./units";
 const content = document.getElementById("content")!;
 let leave: () => void = () => undefined;
 let tableHash = "#/";
+let dropped: File | null = null;
 const home = h("a", {
   class: "home",
   href: "#/",
@@ -19,6 +20,7 @@ const home = h("a", {
     }
   },
 });
+const own = h("a", { title: "Show a YAML file of phonopy; nothing is uploaded" }, "Your file");
 const unitMenu = h("select", { id: "unit", "aria-label": "Unit of frequencies", change: () => showIn(unitMenu.value) });
 
 async function start(): Promise<void> {
@@ -29,11 +31,24 @@ async function start(): Promise<void> {
   const table = () => (view ??= (early ?? fetchBytes("materials.parquet")).then((bytes) => stagedTable(site, bytes)));
   const go = () => void route(site, table).catch(fail);
   addEventListener("hashchange", go);
+  acceptFiles(go);
   go();
 }
 
+// A file dropped anywhere is shown on its own page.
+function acceptFiles(go: () => void): void {
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    dropped = event.dataTransfer?.files[0] ?? null;
+    if (!dropped) return;
+    if (location.hash.startsWith("#/own")) go();
+    else location.hash = link("#/own");
+  });
+}
+
 // What the first sight of the table needs comes first; the other columns follow behind it.
-const FACETS = new Set(["outcome", "point_group", "hand", "database"]);
+const FACETS = new Set(["outcome", "point_group", "hand", "database", "warnings", "magnetic_ordering"]);
 
 async function stagedTable(site: Site, bytes: ArrayBuffer): Promise<TableView> {
   const early = site.columns.filter(({ name, initial }) => initial || FACETS.has(name));
@@ -57,11 +72,22 @@ async function route(site: Site, table: () => Promise<TableView>): Promise<void>
   const here = location.hash;
   unitMenu.value = chooseUnit(parameters.get("unit"));
   home.setAttribute("href", link("#/"));
+  own.setAttribute("href", link("#/own"));
   const material = path.match(/^\/material\/([^/]+)$/);
-  if (material || path === "/compare") {
+  if (!material && !["", "/", "/compare", "/own"].includes(path))
+    throw new Error(`This catalogue has no page "${path}". The link may be cut off or misspelt.`);
+  if (path === "/own") {
+    const { ownPage } = await import("./own");
+    if (location.hash !== here) return;
+    leave();
+    const page = ownPage(site, dropped);
+    dropped = null;
+    leave = page.close;
+    show(page.element, true);
+  } else if (material || path === "/compare") {
     const module = await import("./pages");
     const page = material
-      ? await module.materialPage(site, decodeURIComponent(material[1]), parameters)
+      ? await module.materialPage(site, decoded(material[1]), parameters)
       : await module.comparePage(site, parameters);
     if (location.hash !== here) {
       page.close();
@@ -85,6 +111,15 @@ async function route(site: Site, table: () => Promise<TableView>): Promise<void>
   }
 }
 
+// A cut-off link may end in half a letter.
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function show(element: HTMLElement, isPage: boolean): void {
   document.body.classList.toggle("page", isPage);
   if (content.firstElementChild !== element) content.replaceChildren(element);
@@ -93,6 +128,12 @@ function show(element: HTMLElement, isPage: boolean): void {
     content.focus({ preventScroll: true });
   }
 }
+
+// The fragment of the address names the page, so that a plain link to the content would leave it.
+document.querySelector(".skip")!.addEventListener("click", (event) => {
+  event.preventDefault();
+  content.focus();
+});
 
 function firstTable(): void {
   if (performance.getEntriesByName("first-table").length) return;
@@ -119,8 +160,10 @@ function drawBar(site: Site, units: string[]): void {
         "nav",
         { "aria-label": "Whole catalogue" },
         h("label", {}, "ν in ", unitMenu),
+        own,
         h("a", { href: "materials.parquet", download: "materials.parquet" }, "Data"),
-        h("a", { href: "CITATION.cff" }, "Cite"),
+        h("a", { href: "CITATION.cff", title: "Citation file of the whole catalogue" }, "Cite"),
+        h("a", { href: "CITATION.bib", download: "CITATION.bib" }, "BibTeX"),
         h("a", { href: "app/LICENSES.txt" }, "Licences"),
         h("span", { class: "version" }, `chiralscreen ${site.version}`),
       ),
@@ -128,6 +171,8 @@ function drawBar(site: Site, units: string[]): void {
 }
 
 function fail(error: unknown): void {
+  leave();
+  leave = () => undefined;
   const message = error instanceof Error ? error.message : String(error);
   show(
     h(
@@ -135,7 +180,7 @@ function fail(error: unknown): void {
       { class: "sorry" },
       h("h1", {}, "This page cannot be shown"),
       h("p", {}, message),
-      h("p", {}, h("a", { href: "#/" }, "Back to the table")),
+      h("p", {}, h("a", { href: link("#/") }, "Back to the table")),
     ),
     true,
   );

@@ -37,6 +37,23 @@ export interface Structure {
   positions: Vector[];
 }
 
+export interface Validated {
+  formula: string;
+  space_group: number;
+  symbol: string;
+  reference: string;
+  stability_agrees: boolean | null;
+  leading_sign_agrees: boolean | null;
+  frequency_mae: number | null;
+}
+
+export interface InfraredLine {
+  frequency: number;
+  strength_x: number;
+  strength_y: number;
+  strength_z: number;
+}
+
 export interface Material {
   material_id: string;
   potential: string;
@@ -50,14 +67,17 @@ export interface Material {
     citation: string;
     licence: string;
     limits: string[];
+    bibtex: string;
     started_at: string | null;
     settings: Record<string, unknown>;
     versions: Record<string, string>;
   };
+  validated: { n: number; nearest: Validated[] };
   twins: [string, string][];
   downloads: [string, string][];
   bands?: Bands;
   special?: Special[];
+  infrared?: InfraredLine[];
   sphere?: { radius: number; n_polar: number; n_azimuth: number; helicity: string };
 }
 

@@ -1,12 +1,15 @@
 // The page of a material, and the comparison of two.
 
+import { animate } from "./apng";
 import { type BandChart, bandChart, describe, samePath } from "./bands";
 import { badge, materialLink } from "./cells";
+import { certainty } from "./certainty";
 import type { Site } from "./data";
-import { fetchJson } from "./data";
+import { fetchJson, Missing } from "./data";
 import { h, save, say } from "./dom";
 import { quoted } from "./download";
-import { formula, number, spaceGroup, unit, value, words } from "./format";
+import { columnName, explained, formula, number, spaceGroup, unit, value } from "./format";
+import { lightSections } from "./lines";
 import {
   type Bands,
   folder,
@@ -23,6 +26,9 @@ import { spectrum } from "./spectrum";
 import { type SphereView, sphereView } from "./sphere";
 import { link, scale, scaled } from "./units";
 
+// Pictures of one period in a movie.
+const FRAMES = 40;
+
 export interface Page {
   element: HTMLElement;
   close(): void;
@@ -30,15 +36,16 @@ export interface Page {
 
 async function find(site: Site, id: string, potential: string | null): Promise<Material> {
   const names = potential !== null && potential in site.files ? [potential] : Object.keys(site.files);
-  let problem: unknown = new Error(`There is no material ${id}.`);
   for (const name of names) {
     try {
       return await loadMaterial(id, site.files[name]);
     } catch (error) {
-      problem = error;
+      if (!(error instanceof Missing)) throw error;
     }
   }
-  throw problem;
+  throw new Missing(
+    `There is no material "${id}"${names.length === 1 && potential ? ` with the potential ${potential}` : ""} in this catalogue. Look for it in the table.`,
+  );
 }
 
 export async function materialPage(site: Site, id: string, parameters: URLSearchParams): Promise<Page> {
@@ -55,6 +62,8 @@ export async function materialPage(site: Site, id: string, parameters: URLSearch
     );
   }
   sections.push(...pictures(site, material, parameters, closers));
+  const light = lightSections([material], closers);
+  if (light) sections.push(light);
   sections.push(
     h(
       "div",
@@ -63,6 +72,7 @@ export async function materialPage(site: Site, id: string, parameters: URLSearch
       ...convergence(site, material),
       laboratory(material),
     ),
+    certainty(material),
     provenance(site, material),
     everything(site, material),
   );
@@ -88,7 +98,7 @@ function heading(site: Site, material: Material): HTMLElement {
       return [
         column.title,
         `${number(fact(row, name)! * scale(column.unit))} ${unit(column.unit)}`,
-        column.description,
+        explained(name, column.description),
       ];
     });
   const symmetry = row.space_group_symbol
@@ -150,7 +160,7 @@ function switcher(material: Material): HTMLElement {
   const others = material.twins.filter(([id, potential]) => `${id}@${potential}` !== here);
   return h(
     "nav",
-    { class: "switch", "aria-label": "Potential" },
+    { class: "switch", "aria-label": "Choice of the potential" },
     h("span", {}, "Potential"),
     ...material.twins.map(([id, potential]) => {
       const current = `${id}@${potential}` === here;
@@ -185,21 +195,18 @@ function downloads(material: Material): HTMLElement {
       title,
     ),
   );
-  const { bands } = material;
-  const table = bands
-    ? [
-        h(
-          "button",
-          {
-            type: "button",
-            class: "link",
-            click: () => save(`${material.material_id}-modes.csv`, modeTable(bands), "text/csv"),
-          },
-          "Mode table (CSV)",
-        ),
-      ]
-    : [];
-  return h("nav", { class: "files", "aria-label": "Downloads" }, h("span", {}, "Download"), ...files, ...table);
+  return h(
+    "nav",
+    { class: "files", "aria-label": "Downloads" },
+    h("span", {}, "Download"),
+    ...files,
+    material.bands && modeTableButton(material.material_id, material.bands),
+  );
+}
+
+export function modeTableButton(name: string, bands: Bands): HTMLElement {
+  const click = () => save(`${name}-modes.csv`, modeTable(bands), "text/csv");
+  return h("button", { type: "button", class: "link", click }, "Mode table (CSV)");
 }
 
 function modeTable(bands: Bands): string {
@@ -232,10 +239,7 @@ function modeTable(bands: Bands): string {
 }
 
 function looksOf(site: Site): (atomicNumber: number) => [string, number] {
-  const known = new Map(
-    Object.values(site.elements).map(([z, colour, radius]) => [z, [colour, radius] as [string, number]]),
-  );
-  return (z) => known.get(z) ?? ["#b0b0b0", 1.2];
+  return (z) => site.looks[z - 1];
 }
 
 function crystal(
@@ -248,13 +252,28 @@ function crystal(
     const view = new CrystalView(material.structure, looksOf(site));
     view.setRepeats(repeatsOf(startingCells(material)));
     closers.push(() => view.close());
-    return { view, element: view.element };
+    return { view, element: h("div", {}, view.element, viewTools(view, material)) };
   } catch {
     return {
       view: null,
       element: h("p", { class: "hint" }, "The structure needs WebGL, which this browser does not offer."),
     };
   }
+}
+
+function viewTools(view: CrystalView, material: Material): HTMLElement {
+  const along = ["a", "b", "c"].map((name, axis) =>
+    h("button", { type: "button", "aria-label": `View along ${name}`, click: () => view.lookAlong(axis) }, name),
+  );
+  const still = h(
+    "button",
+    {
+      type: "button",
+      click: async () => save(`${material.material_id}.png`, (await view.picture())[0] as BlobPart, "image/png"),
+    },
+    "Still (PNG)",
+  );
+  return h("div", { class: "tools views" }, h("span", {}, "view along"), ...along, still);
 }
 
 function startingCells(material: Material): string {
@@ -269,18 +288,15 @@ function elementKey(site: Site, material: Material): HTMLElement {
   return h(
     "ul",
     { class: "key", "aria-label": "Elements" },
-    ...Object.entries(site.elements)
-      .filter(([, [z]]) => numbers.has(z))
-      .map(([symbol, [, colour]]) => {
-        const dot = h("i");
-        dot.style.background = colour;
-        return h("li", {}, dot, symbol);
-      }),
+    ...[...numbers].map((z) => {
+      const dot = h("i");
+      dot.style.background = looksOf(site)(z)[0];
+      return h("li", {}, dot, site.symbols[z - 1]);
+    }),
   );
 }
 
 function pictures(site: Site, material: Material, parameters: URLSearchParams, closers: (() => void)[]): HTMLElement[] {
-  const { view, element } = crystal(site, material, closers);
   const { special } = material;
   const bands = material.bands && inUnit(material.bands);
   const density = h(
@@ -289,7 +305,8 @@ function pictures(site: Site, material: Material, parameters: URLSearchParams, c
     h("h2", {}, "Helicity density of states"),
     spectrum([material], closers),
   );
-  if (!bands || !special)
+  if (!bands || !special) {
+    const { element } = crystal(site, material, closers);
     return [
       h(
         "div",
@@ -298,7 +315,66 @@ function pictures(site: Site, material: Material, parameters: URLSearchParams, c
         material.row.helicity_dos ? density : "",
       ),
     ];
-  const player = new Player(site, material, bands, special, view, parameters);
+  }
+  const modes = storedModes(site, material, bands, special, parameters);
+  return crystalAndModes(site, material, modes, closers, density);
+}
+
+// Modes of the catalogue: displacements are loaded when a first one is played.
+function storedModes(
+  site: Site,
+  material: Material,
+  bands: Bands,
+  special: Special[],
+  parameters: URLSearchParams,
+): Modes {
+  const point = special.find(({ label }) => label === parameters.get("q")) ?? special[0];
+  const asked = Number(parameters.get("band")) - 1;
+  const valid = asked >= 0 && asked < bands.frequencies[0].length;
+  const path = folder(material.material_id) + encodeURIComponent(site.files[material.potential]);
+  let displacements: Promise<Record<string, string>> | null = null;
+  return {
+    bands,
+    special,
+    start: [point.label, valid ? asked : firstCircular(point)],
+    motion: async (label) => {
+      displacements ??= fetchJson(`${path}.modes.json`);
+      return unpack((await displacements)[label]);
+    },
+    address: (q, band) => {
+      const said = new URLSearchParams({ potential: material.potential, q, band: String(band + 1) });
+      return link(`#/material/${encodeURIComponent(material.material_id)}?${said}`);
+    },
+  };
+}
+
+function firstCircular({ circulation }: Special): number {
+  const sizes = circulation.map(Math.abs);
+  const found = sizes.findIndex((size, band) => band > 2 && size > 0.3);
+  return found < 0 ? Math.min(3, sizes.length - 1) : found;
+}
+
+// What a player plays: the bands as drawn, and the modes whose motion is known.
+export interface Modes {
+  bands: Bands;
+  special: Special[];
+  // Name of the q-point and band shown at first.
+  start: [string, number];
+  // Displacements of all bands at a q-point; order: band, atom, component, real and imaginary part.
+  motion(label: string): Promise<Float32Array>;
+  // Link to a mode, where it has one.
+  address(label: string, band: number): string | null;
+}
+
+export function crystalAndModes(
+  site: Site,
+  material: Material,
+  modes: Modes,
+  closers: (() => void)[],
+  density: HTMLElement | null = null,
+): HTMLElement[] {
+  const { view, element } = crystal(site, material, closers);
+  const player = new Player(site, material, modes, view);
   closers.push(() => player.close());
   return [
     h(
@@ -318,13 +394,14 @@ function pictures(site: Site, material: Material, parameters: URLSearchParams, c
       "div",
       { class: "pictures" },
       h("section", { "aria-label": "Modes" }, player.list),
-      h(
-        "section",
-        { "aria-label": "Helicity" },
-        h("h2", {}, "Helicity over directions of q"),
-        player.sphere?.element ?? h("p", { class: "hint" }, "The picture needs WebGL."),
-        density,
-      ),
+      density &&
+        h(
+          "section",
+          { "aria-label": "Helicity" },
+          h("h2", {}, "Helicity over directions of q"),
+          player.sphere?.element ?? h("p", { class: "hint" }, "The picture needs WebGL."),
+          density,
+        ),
     ),
   ];
 }
@@ -343,24 +420,23 @@ class Player {
     "Play",
   );
   private readonly select: HTMLSelectElement;
-  private displacements: Promise<Record<string, string>> | null = null;
+  private readonly bands: Bands;
+  private readonly special: Special[];
   private point: Special;
   private band: number;
 
   constructor(
     private readonly site: Site,
     private readonly material: Material,
-    private readonly bands: Bands,
-    private readonly special: Special[],
+    private readonly modes: Modes,
     private readonly view: CrystalView | null,
-    parameters: URLSearchParams,
   ) {
+    const { bands, special, start } = modes;
+    [this.bands, this.special] = [bands, special];
     this.chart = bandChart(bands, { choose: (row, band) => this.nearest(row, band) });
     this.sphere = this.makeSphere();
-    this.point = special.find(({ label }) => label === parameters.get("q")) ?? special[0];
-    const asked = Number(parameters.get("band")) - 1;
-    const nBands = bands.frequencies[0].length;
-    this.band = asked >= 0 && asked < nBands ? asked : this.firstCircular();
+    this.point = special.find(({ label }) => label === start[0])!;
+    this.band = start[1];
     this.select = h(
       "select",
       {
@@ -400,12 +476,6 @@ class Player {
     }
   }
 
-  private firstCircular(): number {
-    const sizes = this.point.circulation.map(Math.abs);
-    const found = sizes.findIndex((size, band) => band > 2 && size > 0.3);
-    return found < 0 ? Math.min(3, sizes.length - 1) : found;
-  }
-
   private makeControls(): HTMLElement {
     const { view } = this;
     const slider = (title: string, min: number, max: number, start: number, set: (value: number) => void) => {
@@ -437,9 +507,40 @@ class Player {
         slider("size", 0.1, 1.2, 0.5, (size) => view?.setAmplitude(size)),
         slider("speed", 0.1, 2, 1, (speed) => view?.setSpeed(speed)),
         h("label", {}, "cells ", cells),
+        this.makeMirror(),
+        this.makeMovie(),
       ),
       this.caption,
     );
+  }
+
+  // Only a chiral crystal differs from its mirror image.
+  private makeMirror(): HTMLElement | null {
+    const { row } = this.material;
+    if (!this.view || row.chirality_class !== "II") return null;
+    const box = h("input", { type: "checkbox", id: "mirror", change: () => this.view?.setMirrored(box.checked) });
+    return h("label", {}, box, " both hands, the mirror image on the right");
+  }
+
+  private makeMovie(): HTMLElement | null {
+    const { view } = this;
+    if (!view) return null;
+    const name = () => `${this.material.material_id}-${this.point.label}-band-${this.band + 1}.png`;
+    const button = h(
+      "button",
+      {
+        type: "button",
+        title: "One period as an animated PNG, which browsers play in a loop",
+        click: async () => {
+          button.disabled = true;
+          await this.load();
+          save(name(), animate(await view.picture(FRAMES), 2000 / FRAMES), "image/png");
+          button.disabled = false;
+        },
+      },
+      "Movie (PNG)",
+    );
+    return button;
   }
 
   private makeTable(): HTMLElement {
@@ -454,7 +555,7 @@ class Player {
       ["l·n", "Angular momentum of the motion shown, along its axis n"],
       ["Raman", "Channels of circular back-scattering that see the mode"],
     ];
-    const title = (name: string) => this.site.modes[name]?.[1] ?? name;
+    const title = (name: string) => (name in this.site.modes ? explained(name, this.site.modes[name][1]) : name);
     const units: Record<string, string> = { ν: unit("THz"), l_x: "ħ", l_y: "ħ", l_z: "ħ", h: "ħ", l·n: "ħ" };
     return h(
       "div",
@@ -544,12 +645,8 @@ class Player {
     this.sphere?.show(this.band);
     this.caption.textContent = `${label}, band ${this.band + 1}: ${number(bands.frequencies[row][this.band], 4)} ${unit("THz")}, axis n = (${axis.map((part) => number(Number(part.toFixed(3)))).join(", ")})`;
     if (publish) {
-      const parameters = new URLSearchParams({
-        potential: this.material.potential,
-        q: label,
-        band: String(this.band + 1),
-      });
-      history.replaceState(null, "", link(`#/material/${encodeURIComponent(this.material.material_id)}?${parameters}`));
+      const address = this.modes.address(label, this.band);
+      if (address !== null) history.replaceState(null, "", address);
       say(
         describe(bands, row, this.band)
           .map((part) => part.textContent)
@@ -568,17 +665,19 @@ class Player {
 
   private async start(): Promise<void> {
     if (!this.view) return;
-    const file = this.site.files[this.material.potential];
-    this.displacements ??= fetchJson(`${folder(this.material.material_id)}${encodeURIComponent(file)}.modes.json`);
-    const all = await this.displacements;
-    this.view.show({
+    await this.load();
+    this.view.play(true);
+    this.button.textContent = "Pause";
+  }
+
+  private async load(): Promise<void> {
+    const displacements = await this.modes.motion(this.point.label);
+    this.view?.show({
       q: this.bands.q_points[this.point.row],
-      displacements: unpack(all[this.point.label]),
+      displacements,
       band: this.band,
       sign: this.point.circulation[this.band],
     });
-    this.view.play(true);
-    this.button.textContent = "Pause";
   }
 }
 
@@ -666,7 +765,7 @@ function splittings(site: Site, material: Material): HTMLElement {
               ["Largest splitting", "splitting_max"],
             ].map(([title, name]) => {
               const [dimension, description] = site.descriptions[name];
-              return [title, quantity(numbersOf(row, name)[i], dimension), description];
+              return [title, quantity(numbersOf(row, name)[i], dimension), explained(name, description)];
             }),
           )
         : h("p", { class: "hint" }, "The crystal is not chiral: opposite hands do not split."),
@@ -693,7 +792,7 @@ function splittings(site: Site, material: Material): HTMLElement {
 const quantity = (found: number, dimension: string) =>
   Number.isFinite(found) ? `${number(found * scale(dimension))} ${unit(dimension)}` : "–";
 
-function pairs(content: [string, string | Node, string?][]): HTMLElement {
+function pairs(content: [string | Node, string | Node, string?][]): HTMLElement {
   return h(
     "dl",
     { class: "pairs" },
@@ -705,7 +804,8 @@ function described(site: Site, row: Record<string, unknown>): HTMLElement {
   return pairs(
     Object.entries(row).map(([name, content]) => {
       const [dimension, description] = site.descriptions[name] ?? ["", ""];
-      return [words(name), `${value(scaled(content, dimension))} ${unit(dimension)}`.trim(), description];
+      const text = `${value(scaled(content, dimension))} ${unit(dimension)}`.trim();
+      return [columnName(name), text, explained(name, description)];
     }),
   );
 }
@@ -732,7 +832,7 @@ function laboratory(material: Material): HTMLElement {
     h("h2", {}, "For the laboratory"),
     pairs([
       ["Shortlist", shortlist],
-      ...Object.entries(facts).map(([name, text]): [string, string] => [words(name), text]),
+      ...Object.entries(facts).map(([name, text]): [string, string] => [name[0].toUpperCase() + name.slice(1), text]),
     ]),
   );
 }
@@ -773,7 +873,8 @@ function provenance(site: Site, material: Material): HTMLElement {
             .join(", ") || "–",
         ],
       ]),
-      h("details", {}, h("summary", {}, "Settings"), h("pre", {}, JSON.stringify(from.settings, null, 2))),
+      h("details", {}, h("summary", {}, "Settings of the run"), h("pre", {}, JSON.stringify(from.settings, null, 2))),
+      h("details", {}, h("summary", {}, "BibTeX"), h("pre", { class: "bibtex" }, from.bibtex)),
       h("p", { class: "hint" }, site.title, ", chiralscreen ", site.version),
     ),
   );
@@ -793,7 +894,8 @@ function everything(site: Site, material: Material): HTMLElement {
 
 export async function comparePage(site: Site, parameters: URLSearchParams): Promise<Page> {
   const names = ["a", "b"].map((key) => parameters.get(key) ?? "");
-  if (names.some((name) => !name.includes("@"))) throw new Error("Choose two rows of the table to compare.");
+  if (names.some((name) => !name.includes("@")))
+    throw new Error("A comparison needs two crystals: choose two rows of the table.");
   const [a, b] = await Promise.all(
     names.map((name) => find(site, name.slice(0, name.indexOf("@")), name.slice(name.indexOf("@") + 1))),
   );
@@ -833,6 +935,8 @@ export async function comparePage(site: Site, parameters: URLSearchParams): Prom
       ),
     );
   }
+  const light = lightSections([a, b], closers);
+  if (light) sections.push(light);
   sections.push(
     numbersOfBoth(site, a, b),
     h(
@@ -841,7 +945,7 @@ export async function comparePage(site: Site, parameters: URLSearchParams): Prom
       ...[a, b].map((one) =>
         h(
           "section",
-          { "aria-label": `Structure ${one.potential}` },
+          { "aria-label": `Structure of ${one.material_id}, ${one.potential}` },
           h("h2", {}, one.material_id, " ", h("small", {}, one.potential)),
           crystal(site, one, closers).element,
           elementKey(site, one),
@@ -892,7 +996,7 @@ function numbersOfBoth(site: Site, a: Material, b: Material): HTMLElement {
       return [
         h(
           "tr",
-          { class: differs ? "differs" : null, title: column.description },
+          { class: differs ? "differs" : null, title: explained(column.name, column.description) },
           h("th", { scope: "row" }, column.title, column.unit ? h("small", {}, ` ${unit(column.unit)}`) : null),
           h("td", {}, shownAs(column.name, left)),
           h("td", {}, shownAs(column.name, right)),

@@ -21,11 +21,15 @@ import {
   WebGLRenderer,
 } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
+import { findNeighbours, inside, type Neighbour } from "./bonds";
+import { diverging, rgb } from "./colours";
 import { css, h, onColours } from "./dom";
 import type { Structure, Vector } from "./model";
 
 const UP = new Vector3(0, 1, 0);
 const MOST_ATOMS = 600;
+// Seconds of one period at speed 1.
+const PERIOD = 2;
 
 // Rendering that all pictures in three dimensions share: size, colours, pointer and keyboard.
 export class Stage {
@@ -37,6 +41,8 @@ export class Stage {
   private readonly controls: OrbitControls;
   private readonly observer: ResizeObserver;
   private pending = 0;
+  // Told of each turn and zoom of the reader.
+  turned: () => void = () => undefined;
 
   constructor(
     label: string,
@@ -58,7 +64,10 @@ export class Stage {
     this.controls.enablePan = false;
     // Up and down scroll the page on a phone; sideways turns the crystal.
     this.canvas.style.touchAction = "pan-y";
-    this.controls.addEventListener("change", () => this.ask());
+    this.controls.addEventListener("change", () => {
+      this.ask();
+      this.turned();
+    });
     this.canvas.addEventListener("keydown", (event) => this.onKey(event));
     this.observer = new ResizeObserver(() => this.fit());
     this.observer.observe(this.canvas);
@@ -74,6 +83,17 @@ export class Stage {
         .multiplyScalar(4 * this.reach),
     );
     this.controls.update();
+    this.ask();
+    this.turned();
+  }
+
+  // Looks as another stage does, seen in a mirror with this normal.
+  mirror({ camera }: Stage, normal: Vector3): void {
+    this.camera.position.copy(camera.position).reflect(normal);
+    this.camera.up.copy(camera.up).reflect(normal);
+    this.camera.zoom = camera.zoom;
+    this.camera.lookAt(0, 0, 0);
+    this.camera.updateProjectionMatrix();
     this.ask();
   }
 
@@ -133,6 +153,7 @@ export class Stage {
     this.camera.updateProjectionMatrix();
     this.controls.update();
     this.ask();
+    this.turned();
   }
 }
 
@@ -146,8 +167,9 @@ export interface Mode {
 interface Atom {
   home: Vector3;
   site: number;
-  phase: Vector3;
+  // Place in units of the lattice vectors, and the cell it belongs to.
   image: Vector;
+  cell: Vector;
 }
 
 export class CrystalView {
@@ -156,7 +178,10 @@ export class CrystalView {
   private readonly cell: Vector3[];
   private content = new Group();
   private atoms: Atom[] = [];
-  private bonds: [number, number][] = [];
+  // Half a bond each: from an atom to the middle of the way to another, or to one beyond the picture.
+  private halves: [number, Atom][] = [];
+  private readonly neighbours: Neighbour[][];
+  private twin: CrystalView | null = null;
   private spheres!: InstancedMesh;
   private sticks!: InstancedMesh;
   private mode: Mode | null = null;
@@ -170,29 +195,60 @@ export class CrystalView {
   constructor(
     private readonly structure: Structure,
     private readonly looks: (atomicNumber: number) => [string, number],
+    // Normal of the mirror in which the structure is shown, if any.
+    private readonly mirror: Vector3 | null = null,
   ) {
     this.cell = structure.cell.map((row) => new Vector3(...row));
-    this.stage = new Stage("Crystal structure", 10);
+    if (mirror) for (const row of this.cell) row.reflect(mirror);
+    this.neighbours = findNeighbours(structure, (z) => looks(z)[1]);
+    this.stage = new Stage(mirror ? "Mirror image of the crystal" : "Crystal structure", 10);
     this.stage.scene.add(this.content);
     this.element = h("div", { class: "scene" }, this.stage.canvas);
     onColours(() => this.build(), this.stage.stop.signal);
     this.build();
+    if (!mirror) this.stage.look(this.start(), this.cell[2]);
+  }
+
+  private start(): Vector3 {
     const c = this.cell[2].clone().normalize();
     const side = new Vector3().crossVectors(c, this.cell[0]).normalize();
-    this.stage.look(
-      this.cell[0].clone().normalize().multiplyScalar(0.35).addScaledVector(side, -1).addScaledVector(c, 0.35),
-      c,
-    );
+    return this.cell[0].clone().normalize().multiplyScalar(0.35).addScaledVector(side, -1).addScaledVector(c, 0.35);
+  }
+
+  // Looks along a lattice vector, 0 to 2; c points up where it can, and b where it cannot.
+  lookAlong(axis: number): void {
+    this.stage.look(this.cell[axis], this.cell[axis === 2 ? 1 : 2]);
+  }
+
+  // Shows the other hand beside this one, as a mirror between them would.
+  setMirrored(on: boolean): void {
+    if (!on) {
+      this.twin?.close();
+      this.twin?.element.remove();
+      this.twin = null;
+      return;
+    }
+    const normal = new Vector3().crossVectors(this.cell[2], this.start()).normalize();
+    const twin = new CrystalView(this.structure, this.looks, normal);
+    Object.assign(twin, { repeats: this.repeats, amplitude: this.amplitude, clock: this.clock });
+    twin.show(reversed(this.mode));
+    this.element.append(twin.element);
+    this.stage.turned = () => twin.stage.mirror(this.stage, normal);
+    twin.stage.turned = () => this.stage.mirror(twin.stage, normal);
+    this.stage.turned();
+    this.twin = twin;
   }
 
   setRepeats(repeats: Vector): void {
     this.repeats = repeats;
     this.build();
+    this.twin?.setRepeats(repeats);
   }
 
   setAmplitude(amplitude: number): void {
     this.amplitude = amplitude;
     this.build();
+    this.twin?.setAmplitude(amplitude);
   }
   setSpeed(speed: number): void {
     this.speed = speed;
@@ -201,6 +257,22 @@ export class CrystalView {
   show(mode: Mode | null): void {
     this.mode = mode;
     this.build();
+    this.twin?.show(reversed(mode));
+  }
+
+  // Pictures of one period at equal steps, the hands side by side; one picture as it stands for n = 1.
+  async picture(n = 1): Promise<Uint8Array[]> {
+    const [before, playing] = [this.clock, this.playing];
+    this.play(false);
+    const found: Uint8Array[] = [];
+    for (let i = 0; i < n; i++) {
+      this.tick(n === 1 ? before : (PERIOD * i) / n);
+      const canvases = [this.stage.canvas, ...(this.twin ? [this.twin.stage.canvas] : [])];
+      found.push(await encode(beside(canvases)));
+    }
+    this.tick(before);
+    this.play(playing);
+    return found;
   }
 
   get playing(): boolean {
@@ -216,10 +288,8 @@ export class CrystalView {
     if (!on) return;
     this.last = performance.now();
     const step = (now: number) => {
-      this.clock += ((now - this.last) / 1000) * this.speed;
+      this.tick(this.clock + ((now - this.last) / 1000) * this.speed);
       this.last = now;
-      this.move();
-      this.stage.draw();
       this.running = requestAnimationFrame(step);
     };
     this.running = requestAnimationFrame(step);
@@ -227,13 +297,21 @@ export class CrystalView {
 
   close(): void {
     this.play(false);
+    this.twin?.close();
     this.stage.close();
+  }
+
+  private tick(clock: number): void {
+    this.clock = clock;
+    this.move();
+    this.stage.draw();
+    this.twin?.tick(clock);
   }
 
   private build(): void {
     this.content.clear();
     this.atoms = this.place();
-    this.bonds = this.connect();
+    this.halves = this.halfBonds();
     this.content.add(this.box());
     this.makeMeshes();
     if (this.mode) this.orbits();
@@ -263,29 +341,30 @@ export class CrystalView {
   private place(): Atom[] {
     const atoms: Atom[] = [];
     const [na, nb, nc] = this.repeats;
-    this.structure.positions.forEach((fraction, site) => {
-      const inside = fraction.map((x) => x - Math.floor(x + 1e-4));
-      const ends = [na, nb, nc].map((n, i) => n + (inside[i] < 1e-3 ? 1 : 0));
+    this.structure.positions.forEach((_, site) => {
+      const place = inside(this.structure, site);
+      const ends = [na, nb, nc].map((n, i) => n + (place[i] < 1e-3 ? 1 : 0));
       for (let a = 0; a < ends[0]; a++)
         for (let b = 0; b < ends[1]; b++)
           for (let c = 0; c < ends[2]; c++) {
-            const image = [inside[0] + a, inside[1] + b, inside[2] + c] as Vector;
-            if (atoms.length < MOST_ATOMS)
-              atoms.push({ home: this.at(...image), site, phase: new Vector3(...image), image });
+            if (atoms.length < MOST_ATOMS) atoms.push(this.atom(site, [a, b, c]));
           }
     });
     return atoms;
   }
 
-  private connect(): [number, number][] {
-    const found: [number, number][] = [];
-    const radius = this.atoms.map(({ site }) => this.looks(this.structure.numbers[site])[1]);
-    for (let i = 0; i < this.atoms.length; i++)
-      for (let j = 0; j < i; j++) {
-        const distance = this.atoms[i].home.distanceTo(this.atoms[j].home);
-        if (distance < 1.15 * (radius[i] + radius[j]) && distance > 0.4) found.push([i, j]);
-      }
-    return found;
+  private atom(site: number, cell: Vector): Atom {
+    const image = inside(this.structure, site).map((x, i) => x + cell[i]) as Vector;
+    return { home: this.at(...image), site, image, cell };
+  }
+
+  private halfBonds(): [number, Atom][] {
+    return this.atoms.flatMap(({ site, cell }, i) =>
+      this.neighbours[site].map(({ site: partner, step }): [number, Atom] => [
+        i,
+        this.atom(partner, cell.map((x, k) => x + step[k]) as Vector),
+      ]),
+    );
   }
 
   private box(): LineSegments {
@@ -319,15 +398,12 @@ export class CrystalView {
     this.sticks = new InstancedMesh(
       new CylinderGeometry(0.09, 0.09, 1, 10),
       material(),
-      Math.max(2 * this.bonds.length, 1),
+      Math.max(this.halves.length, 1),
     );
-    this.sticks.count = 2 * this.bonds.length;
+    this.sticks.count = this.halves.length;
     const colour = (atom: Atom) => new Color(this.looks(this.structure.numbers[atom.site])[0]);
     this.atoms.forEach((atom, i) => this.spheres.setColorAt(i, colour(atom)));
-    this.bonds.forEach(([i, j], k) => {
-      this.sticks.setColorAt(2 * k, colour(this.atoms[i]));
-      this.sticks.setColorAt(2 * k + 1, colour(this.atoms[j]));
-    });
+    this.halves.forEach(([i], k) => this.sticks.setColorAt(k, colour(this.atoms[i])));
     this.content.add(this.spheres, this.sticks);
   }
 
@@ -336,15 +412,16 @@ export class CrystalView {
     into.set(0, 0, 0);
     if (!this.mode) return into;
     const { q, displacements, band } = this.mode;
-    const phase = 2 * Math.PI * (q[0] * atom.phase.x + q[1] * atom.phase.y + q[2] * atom.phase.z) - angle;
+    const phase = 2 * Math.PI * (q[0] * atom.image[0] + q[1] * atom.image[1] + q[2] * atom.image[2]) - angle;
     const [cos, sin] = [Math.cos(phase), Math.sin(phase)];
     const start = 6 * (band * this.structure.numbers.length + atom.site);
     const part = (i: number) => displacements[start + 2 * i] * cos - displacements[start + 2 * i + 1] * sin;
-    return into.set(part(0), part(1), part(2)).multiplyScalar(this.amplitude);
+    into.set(part(0), part(1), part(2)).multiplyScalar(this.amplitude);
+    return this.mirror ? into.reflect(this.mirror) : into;
   }
 
   private move(): void {
-    const angle = 2 * Math.PI * this.clock * 0.5;
+    const angle = (2 * Math.PI * this.clock) / PERIOD;
     const matrix = new Matrix4();
     const turn = new Quaternion();
     const places = this.atoms.map((atom, i) => {
@@ -353,28 +430,21 @@ export class CrystalView {
       this.spheres.setMatrixAt(i, matrix.compose(place, turn.identity(), new Vector3(radius, radius, radius)));
       return place;
     });
-    this.bonds.forEach(([i, j], k) => {
-      const middle = places[i].clone().add(places[j]).multiplyScalar(0.5);
-      for (const [end, index] of [
-        [places[i], 2 * k],
-        [places[j], 2 * k + 1],
-      ] as [Vector3, number][]) {
-        const along = middle.clone().sub(end);
-        turn.setFromUnitVectors(UP, along.clone().normalize());
-        this.sticks.setMatrixAt(
-          index,
-          matrix.compose(end.clone().addScaledVector(along, 0.5), turn, new Vector3(1, along.length(), 1)),
-        );
-      }
+    const end = new Vector3();
+    this.halves.forEach(([i, other], k) => {
+      const along = this.displaced(other, angle, end).add(other.home).sub(places[i]).multiplyScalar(0.5);
+      const length = along.length();
+      const middle = places[i].clone().addScaledVector(along, 0.5);
+      turn.setFromUnitVectors(UP, along.normalize());
+      this.sticks.setMatrixAt(k, matrix.compose(middle, turn, new Vector3(1, length, 1)));
     });
     this.spheres.instanceMatrix.needsUpdate = true;
     this.sticks.instanceMatrix.needsUpdate = true;
   }
 
-  // The path of each atom, in the colour of its sense.
+  // The path of each atom, in the colour of the angular momentum of the motion.
   private orbits(): void {
-    const colour = css(this.mode!.sign < 0 ? "--left" : "--right");
-    const material = new LineBasicMaterial({ color: Math.abs(this.mode!.sign) < 0.02 ? css("--ink-2") : colour });
+    const material = new LineBasicMaterial({ color: rgb(diverging()(this.mode!.sign)) });
     for (const atom of this.atoms) {
       const points = Array.from({ length: 36 }, (_, i) =>
         this.displaced(atom, (i / 36) * 2 * Math.PI, new Vector3()).add(atom.home),
@@ -384,4 +454,29 @@ export class CrystalView {
       }
     }
   }
+}
+
+// The same motion seen in a mirror turns the other way.
+function reversed(mode: Mode | null): Mode | null {
+  return mode && { ...mode, sign: -mode.sign };
+}
+
+function beside(canvases: HTMLCanvasElement[]): HTMLCanvasElement {
+  const width = canvases.reduce((sum, canvas) => sum + canvas.width, 0);
+  const all = h("canvas", { width, height: Math.max(...canvases.map(({ height }) => height)) });
+  const context = all.getContext("2d")!;
+  context.fillStyle = css("--paper");
+  context.fillRect(0, 0, all.width, all.height);
+  let left = 0;
+  for (const canvas of canvases) {
+    context.drawImage(canvas, left, 0);
+    left += canvas.width;
+  }
+  return all;
+}
+
+async function encode(canvas: HTMLCanvasElement): Promise<Uint8Array> {
+  const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"));
+  if (!blob) throw new Error("This browser writes no pictures.");
+  return new Uint8Array(await blob.arrayBuffer());
 }

@@ -5,7 +5,7 @@ import { type ColumnInfo, type Site, type Table, text } from "./data";
 import { h, say } from "./dom";
 import { saveCsv, saveParquet } from "./download";
 import { filterPanel } from "./filters";
-import { unit } from "./format";
+import { columnName, explained, unit } from "./format";
 import { decode, encode, isFiltered, type Query, select } from "./query";
 import { link, told } from "./units";
 
@@ -216,7 +216,12 @@ export class TableView {
                   },
                 });
                 box.checked = shown.has(column.name);
-                return h("label", { class: "box", title: column.description }, box, h("span", {}, column.title));
+                return h(
+                  "label",
+                  { class: "box", title: column.description },
+                  box,
+                  h("span", {}, column.title, " ", columnName(column.name)),
+                );
               }),
           ),
         ),
@@ -240,7 +245,7 @@ export class TableView {
         {
           type: "button",
           "data-sort": column.name,
-          title: column.description,
+          title: explained(column.name, column.description),
           click: () => {
             this.query.descending = current ? !this.query.descending : column.kind === "number";
             this.query.sort = column.name;
@@ -326,10 +331,10 @@ export class TableView {
         "data-id": id,
         click: (event: MouseEvent) => {
           const target = event.target as Element;
-          if (!target.closest("a, input") && !getSelection()?.toString()) location.hash = link;
+          if (!target.closest("a, label") && !getSelection()?.toString()) location.hash = link;
         },
       },
-      h("td", { class: "pick" }, box),
+      h("td", { class: "pick" }, h("label", {}, box)),
       ...this.shown.map((column) =>
         h(
           "td",

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import type { Site } from "../src/data";
-import { number, unit, value, words } from "../src/format";
+import { explained, number, unit, value } from "../src/format";
 import { chooseUnit, learnUnits, link, scale, scaled } from "../src/units";
 
 const UNITS = {
@@ -26,9 +26,13 @@ test("what is missing is a dash", () => {
   assert.equal(value(""), "–");
 });
 
+test("what hovering tells begins with the name in the dataset", () => {
+  assert.equal(explained("score", "What counts."), "score: What counts.");
+  assert.equal(explained("score", ""), "score");
+});
+
 test("values of any kind become text", () => {
   assert.equal(value([1, true, "a"]), "1, yes, a");
-  assert.equal(words("n_atoms_primitive"), "Atoms primitive");
 });
 
 test("frequencies follow the unit of the reader, and other numbers do not", () => {

@@ -9,6 +9,7 @@ from ase.build import bulk
 
 from tasks.chirality.modes import compute_modes
 from tasks.results.interchange import (
+    format_bibtex,
     format_citation_file,
     make_optimade_response,
     make_optimade_structure,
@@ -86,3 +87,18 @@ def test_citation_lists_each_work_once():
     content = yaml.safe_load(text)
     assert [work["title"] for work in content["references"]] == ["A, work", "B, work"]
     assert "CC0" in content["abstract"]
+
+
+def test_bibtex_names_each_work_once_with_its_address():
+    works = [
+        "A et al., arXiv:2601.07742",
+        "A et al., arXiv:2601.07742",
+        "P & Q, doi:10.1/x_y, 2024",
+    ]
+    text = format_bibtex("1.0", works)
+    assert text.count("@misc{") == 3
+    assert text.count("{") == text.count("}")
+    assert "url = {https://arxiv.org/abs/2601.07742}," in text
+    assert "url = {https://doi.org/10.1/x_y}," in text
+    assert r"{{P \& Q, doi:10.1/x\_y, 2024}}" in text
+    assert "@misc{a-et-al-arxiv-2601-07742," in text

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
 import ase.io
 import html5lib
@@ -211,11 +212,32 @@ def test_the_card_of_the_potential_reaches_pages_and_citation_file(site):
     assert provenance["limits"] == list(card.limits)
     references = yaml.safe_load((site / "CITATION.cff").read_text())["references"]
     assert card.citation in [reference["title"] for reference in references]
+    for text in (provenance["bibtex"], (site / "CITATION.bib").read_text()):
+        assert f"title = {{{{{card.citation}}}}}" in text
 
 
 def test_citation_file_is_yaml_with_what_the_format_requires(site):
     content = yaml.safe_load((site / "CITATION.cff").read_text())
     assert {"cff-version", "message", "title", "authors"} <= set(content)
+
+
+def test_programs_find_all_rows_with_their_pages_and_meanings(site):
+    index = json.loads((site / "index.json").read_text())
+    lines = (site / "materials.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    frame = table(site)
+    assert (index["format"], index["format_version"]) == ("chiralscreen-catalogue", 1)
+    assert index["n_rows"] == len(rows) == len(frame)
+    assert [row["material_id"] for row in rows] == frame["material_id"].tolist()
+    assert {column["name"] for column in index["columns"]} == set(frame.columns)
+    described = {column["name"] for column in index["rows"]}
+    for row in rows:
+        assert set(row) <= described
+        assert None not in row.values()
+        content = json.loads((site / unquote(row["page"])).read_text())
+        assert content["potential"] == row["potential"]
+    for name in index["files"]:
+        assert "<" in name or (site / name).is_file()
 
 
 def test_a_folder_without_a_catalogue_is_refused_with_a_remedy(tmp_path):

@@ -1,0 +1,1 @@
+import{b as a,c as b,d as c,e as d}from"./chunk-464DCAWJ.js";import"./chunk-UIKN67QS.js";import"./chunk-B3SS2O2N.js";export{d as comparePage,c as crystalAndModes,a as materialPage,b as modeTableButton};
