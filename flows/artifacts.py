@@ -112,7 +112,8 @@ def _describe_potential(folder: Path, result: ScreenResult) -> str:
     if not text:
         return "no potential was needed"
     limits = run["potential_limits"]
-    lines = [run["potential_citation"], run["potential_licence"], *limits]
+    verdict = f"Examination: {run.get('potential_verdict') or 'never examined'}."
+    lines = [run["potential_citation"], run["potential_licence"], *limits, verdict]
     return "\n".join([text, "", *(f"- {escape_markdown(line)}" for line in lines if line)])
 
 
