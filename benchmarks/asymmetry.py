@@ -10,11 +10,12 @@ is smooth, local, the slope of an energy, and obeys all other laws.
 - mirrors: E = s sum_ij w(r_ij) n_ij . (V_i x V_j), V_i = sum_k w(r_ik) r_ik, a coupling of
   distortions of the Dzyaloshinskii-Moriya kind. What it does to forces of rattled crystals (largest
   error in % of their root mean square), to force constants of achiral crystals before they are
-  symmetrised (false splitting in THz, largest forbidden l), and to the two hands of tellurium and
-  quartz (difference of frequencies in THz), for several s; and where these lines cross the
+  symmetrised (false splitting in THz, largest forbidden l), and to the two hands of chiral
+  ones (difference of frequencies in THz), for several s; and where these lines cross the
   tolerances of a screening.
 - rotations: E = s sum_ij w(r_ij) (n_ij . a)^k, a fixed axis a and k = 2, 4, 6. What averages over
-  groups of rotations leave of the error, and what they cost.
+  groups leave of the error of forces of a rattled crystal, turned any way or by the operations of
+  the crystal at rest, and what they cost.
 - frames: two principal moments of the neighbourhood of each site of the demo crystals, and what
   becomes of the principal axes when its atom moves by a thousandth of an Å.
 """
@@ -40,7 +41,7 @@ from potentials.forces import differentiate
 from potentials.graphs import GraphUnion, build_graphs, join_graphs
 from tasks.crystals.structures import Material
 from tasks.examination.crystals import choose, rattle, read_known_crystals
-from tasks.examination.invariance import compare_images
+from tasks.examination.invariance import compare_images, compare_with, make_image
 from tasks.examination.lattice_dynamics import (
     compute_raw_force_constants,
     measure_false_chirality,
@@ -55,7 +56,8 @@ CUTOFF = 4.5  # Å
 Term = Callable[[Tensor, GraphUnion], Tensor]
 FloatArray = NDArray[np.float64]
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2)  # eV/Å^2
-CHIRAL, ACHIRAL = ("te", "quartz-154"), ("nacl", "gaas", "zno", "si")
+STRENGTH = 0.1  # eV
+CHIRAL, ACHIRAL = ("quartz-154", "te", "se"), ("nacl", "gaas", "zno", "si")
 ORDERS = (2, 4, 6)
 AXIS = (1.0, 2.0, 3.0)
 MOVE = 1e-3  # Å
@@ -71,10 +73,13 @@ class Perturbed:
         The potential.
     term : callable
         Gives the added energies of the atoms of one structure in eV.
+    cutoff : float
+        Of the pairs that the term is told of (Å).
     """
 
     potential: Potential
     term: Term
+    cutoff: float = CUTOFF
 
     @property
     def card(self) -> PotentialCard:
@@ -95,7 +100,7 @@ class Perturbed:
 
     def _evaluate_term(self, atoms: Atoms) -> tuple[float, FloatArray, FloatArray]:
         """Energy, forces and stress of the term in one structure."""
-        union = join_graphs(build_graphs([atoms], CUTOFF))
+        union = join_graphs(build_graphs([atoms], self.cutoff))
         energies, forces, stresses = differentiate(
             lambda vectors: self.term(vectors, union), union, torch.device("cpu")
         )
@@ -158,7 +163,7 @@ def measure_asymmetry(potential: Potential, known: Mapping[str, Atoms]) -> dict[
         "energy (meV/atom)": max(error.energy for error in errors),
         "forces (%)": max(error.forces for error in errors),
     }
-    for name, atoms in choose(known, ACHIRAL, 4).items():
+    for name, atoms in choose(known, ACHIRAL, 3).items():
         numbers = measure_false_chirality(*compute_raw_force_constants(atoms, potential))
         found[f"splitting, {name} (THz)"] = numbers["false_splitting"]
         found[f"l, {name}"] = numbers["false_angular_momentum"]
@@ -191,26 +196,25 @@ def interpolate(x: FloatArray, y: FloatArray, level: float) -> float:
 
 def survey_rotations(exact: Potential) -> pd.DataFrame:
     """What averages leave of terms that depend on the orientation: error of forces in %."""
-    known = read_known_crystals(exact)
-    te = known["te"]
-    rattled = rattle(te)
-    own = find_crystal_symmetry(te).operations.cartesian_rotations
-    groups: dict[str, IsometryGroup | None] = {
-        "none": None,
-        "point group of te": IsometryGroup("own", lambda _: own, len(own), False, ""),
+    crystal = choose(read_known_crystals(exact), CHIRAL, 1).popitem()[1]
+    # In its cell at rest, as displaced supercells are.
+    rattled = crystal.copy()
+    rattled.rattle(0.1, seed=3)
+    own = find_crystal_symmetry(crystal).operations.cartesian_rotations
+    groups = {
+        "nothing": GROUPS["bare"],
+        "own point group": IsometryGroup("own", lambda _: own, len(own), False, ""),
         **{name: GROUPS[name] for name in ("lattice", "octahedron", "icosahedron")},
     }
     rows = []
     for name, group in groups.items():
-        row: dict[str, object] = {"averaged over": name}
+        row: dict[str, object] = {"averaged over": name, "evaluations": len(group.find(rattled))}
         for order in ORDERS:
-            bare: Potential = Perturbed(exact, break_rotations(0.1, order))
-            potential = bare if group is None else GroupAverage(bare, group)
-            errors = compare_images(potential, rattled, "rotation")
-            constants = measure_false_chirality(*compute_raw_force_constants(te, potential))
-            row[f"turned, k = {order} (%)"] = errors.forces
-            row[f"space group, k = {order} (%)"] = constants["space_group"]
-        row["evaluations"] = 1 if group is None else len(group.find(te))
+            potential = GroupAverage(Perturbed(exact, break_rotations(STRENGTH, order)), group)
+            turned = compare_images(potential, rattled, "rotation")
+            images = [make_image(rattled, isometry) for isometry in own]
+            row[f"any way, k = {order} (%)"] = turned.forces
+            row[f"own, k = {order} (%)"] = compare_with(potential, rattled, images).forces
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -253,7 +257,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("table", choices=("mirrors", "rotations", "frames"))
-    parser.add_argument("--potential", default="nequix-mp-1-pft", help="one that is invariant")
+    parser.add_argument("--potential", default="facet-tetrahedra", help="one that is invariant")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.table == "frames":

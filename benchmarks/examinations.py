@@ -66,7 +66,9 @@ def print_tables(rows: Sequence[Row]) -> None:
     """Print verdicts, and one line for each law with a column for each potential."""
     table = pd.DataFrame(rows)
     table["number"] = [f"{row['value']:.2g}{MARKS[row['grade']]}" for row in rows]
-    verdicts = table.groupby("potential", sort=False).verdict.first()
+    # The file is sorted by digests.
+    names = sorted(set(table.potential), key=lambda name: (*NAMES, name).index(name))
+    verdicts = table.groupby("potential").verdict.first().loc[names]
     print(verdicts.to_markdown())
     fates = table.law == "fate"
     table["measured"] = table.title + " (" + table.unit + ")"
@@ -74,7 +76,7 @@ def print_tables(rows: Sequence[Row]) -> None:
     order = {law: number for number, law in enumerate(LAWS)}
     table = table.sort_values("law", key=lambda laws: laws.map(order), kind="stable")
     wide = table.pivot_table("number", "measured", "potential", aggfunc="first", sort=False)
-    print(wide[list(verdicts.index)].fillna("").to_markdown())
+    print(wide[names].fillna("").to_markdown())
 
 
 MARKS = {"good": "", "told": "", "poor": " (poor)", "bad": " (**bad**)"}

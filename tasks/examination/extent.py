@@ -1,5 +1,6 @@
 """How far a potential sees, what the size of a cell does, and what company in a batch does."""
 
+import ctypes
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -116,17 +117,23 @@ def measure_cost(potential: Potential, crystals: Mapping[str, Atoms]) -> Iterato
 
 def _measure_evaluation(potential: Potential, atoms: Atoms) -> tuple[float, float | None]:
     """Least processor time (s) of several evaluations, and the growth of memory (MiB)."""
-    try:
-        _CLEAR.write_text(_FORGET_PEAK, encoding="ascii")
-        before = read_memory("VmRSS")
-    except OSError:
-        before = None
+    before = _begin_with_memory()
     times = []
     for _ in range(_N_REPEATS):
         start = time.process_time()
         potential.evaluate([atoms])
         times.append(time.process_time() - start)
     return min(times), None if before is None else read_memory("VmHWM") - before
+
+
+def _begin_with_memory() -> float | None:
+    """Give back free memory, forget the peak, tell what is in use; None where it is not Linux."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        _CLEAR.write_text(_FORGET_PEAK, encoding="ascii")
+        return read_memory("VmRSS")
+    except (OSError, AttributeError):
+        return None
 
 
 def read_memory(field: str) -> float:

@@ -59,16 +59,16 @@ class Errors:
 
 def _turn(atoms: Atoms, rng: np.random.Generator) -> Image:
     """A crystal in another orientation."""
-    return _apply(atoms, Rotation.random(rng=rng).as_matrix())
+    return make_image(atoms, Rotation.random(rng=rng).as_matrix())
 
 
 def _reflect(atoms: Atoms, rng: np.random.Generator) -> Image:
     """The other hand of a crystal, in another orientation."""
-    return _apply(atoms, -Rotation.random(rng=rng).as_matrix())
+    return make_image(atoms, -Rotation.random(rng=rng).as_matrix())
 
 
-def _apply(atoms: Atoms, isometry: FloatArray) -> Image:
-    """Image under an isometry."""
+def make_image(atoms: Atoms, isometry: FloatArray) -> Image:
+    """Make the image of a crystal under an isometry about the origin."""
     return Image(transform(atoms, isometry), isometry, np.arange(len(atoms)))
 
 
@@ -136,11 +136,13 @@ def compare_images(potential: Potential, atoms: Atoms, kind: str) -> Errors:
         The largest of three images.
     """
     rng = np.random.default_rng(0)
-    images = [IMAGES[kind](atoms, rng) for _ in range(_N_IMAGES)]
-    # One by one: what a batch does is another question.
-    first = potential.evaluate([atoms])
+    return compare_with(potential, atoms, [IMAGES[kind](atoms, rng) for _ in range(_N_IMAGES)])
+
+
+def compare_with(potential: Potential, atoms: Atoms, images: Sequence[Image]) -> Errors:
+    """Compare a crystal with given images, one by one: what a batch does is another question."""
     found = [_carry_back(potential.evaluate([image.atoms]), image) for image in images]
-    return compare_evaluations(first, found)
+    return compare_evaluations(potential.evaluate([atoms]), found)
 
 
 def compare_evaluations(first: Evaluation, others: Sequence[Evaluation]) -> Errors:
@@ -159,14 +161,13 @@ def compare_evaluations(first: Evaluation, others: Sequence[Evaluation]) -> Erro
         The largest differences.
     """
     forces, stress = first.forces[0], first.stresses[0]
+    energies = [abs(other.energies[0] - first.energies[0]) for other in others]
+    apart = [np.abs(other.forces[0] - forces).max() for other in others]
+    stresses = [np.abs(other.stresses[0] - stress).max() for other in others]
     return Errors(
-        energy=1000 * max(abs(o.energies[0] - first.energies[0]) for o in others) / len(forces),
-        forces=100
-        * max(np.abs(o.forces[0] - forces).max() for o in others)
-        / np.sqrt((forces**2).mean()),
-        stress=100
-        * max(np.abs(o.stresses[0] - stress).max() for o in others)
-        / np.abs(stress).max(),
+        energy=1000 * float(max(energies)) / len(forces),
+        forces=100 * float(max(apart) / np.sqrt((forces**2).mean())),
+        stress=100 * float(max(stresses) / np.abs(stress).max()),
     )
 
 

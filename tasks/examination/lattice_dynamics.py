@@ -26,7 +26,8 @@ from tasks.symmetry import find_allowed_angular_momentum, find_crystal_symmetry
 from tasks.tolerances import AS_MADE
 
 FloatArray = NDArray[np.float64]
-SETTINGS = PhononSettings(max_atoms=100, max_enlargements=0)
+# Symmetry does not depend on the supercell; smaller ones than those of a screening will do.
+SETTINGS = PhononSettings(min_supercell_length=7.0, max_atoms=80, max_enlargements=0)
 # On axes, diagonals and faces of the zone, and one anywhere; far from Γ, where small errors of
 # force constants make large ones of frequencies.
 Q_POINTS = np.array(
