@@ -87,7 +87,7 @@ def test_order_two_vanishes_under_the_octahedron_and_order_four_does_not():
     for order, kept in ((2, True), (4, False)):
         bare = Perturbed(load_potential("facet-tetrahedra"), break_rotations(0.1, order))
         both = GroupAverage(bare, GROUPS["octahedron"]).evaluate([atoms, turn]).energies
-        assert (abs(both[0] - both[1]) < 1e-9) is kept
+        assert bool(abs(both[0] - both[1]) < 1e-9) is kept
         alone = bare.evaluate([atoms, turn]).energies
         assert abs(alone[0] - alone[1]) > 1e-4
 

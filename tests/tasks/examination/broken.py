@@ -99,7 +99,7 @@ def far_sighted() -> Potential:
 
     def term(vectors, union):
         distances = vectors.norm(dim=1, keepdim=True)
-        waves = 0.05 * torch.cos(2 * distances) * (1 - (distances / 14.0) ** 2) ** 3
+        waves = 2.0 * torch.cos(2 * distances) * (1 - (distances / 14.0) ** 2) ** 3
         return sum_over_pairs(waves, union)[:, 0]
 
     return Perturbed(exact(), term, cutoff=14.0)
