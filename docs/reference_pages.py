@@ -15,6 +15,7 @@ from typer.cli import get_docs_for_click
 
 from flows.cli import app
 from flows.setting_flags import SettingsCommand
+from tasks.examination import LAWS
 from tasks.screening.settings import ScreenSettings
 from tasks.training.charge_settings import ChargeTrainingSettings
 from tasks.training.labelling import DistillationSettings
@@ -53,6 +54,25 @@ class Commands(SphinxDirective):
         return _parsed(self, [text])
 
 
+class Laws(SphinxDirective):
+    """Laws of an examination, with their limits and the reasons for them."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table."""
+        cells = (
+            (law.title, law.unit, _number(law.limit), _number(law.bound), law.reason)
+            for law in LAWS.values()
+        )
+        rows = [f"| {' | '.join(row)} |" for row in cells]
+        heading = "| measured | unit | good up to | bad beyond | why |\n|---|---|---|---|---|"
+        return _parsed(self, ["## Limits\n", heading, *rows])
+
+
+def _number(limit: float | None) -> str:
+    """A limit, or a dash."""
+    return "–" if limit is None else f"{limit:g}"
+
+
 class Settings(SphinxDirective):
     """Groups and fields of a settings model, with defaults, units and meaning."""
 
@@ -74,6 +94,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Make the directives known to Sphinx."""
     app.add_directive("modules", Modules)
     app.add_directive("commands", Commands)
+    app.add_directive("laws", Laws)
     app.add_directive("settings", Settings)
     app.connect("autodoc-process-docstring", _escape_bars)
     return {"parallel_read_safe": True}

@@ -112,7 +112,9 @@ def _describe_potential(folder: Path, result: ScreenResult) -> str:
     if not text:
         return "no potential was needed"
     limits = run["potential_limits"]
-    lines = [run["potential_citation"], run["potential_licence"], *limits]
+    verdict = run.get("potential_verdict")
+    examined = f"Examination: {verdict if isinstance(verdict, str) else 'never examined'}."
+    lines = [run["potential_citation"], run["potential_licence"], *limits, examined]
     return "\n".join([text, "", *(f"- {escape_markdown(line)}" for line in lines if line)])
 
 

@@ -33,6 +33,7 @@ from flows.console import (
     require_results,
     validate_with,
 )
+from flows.examine_cli import app as examining
 from flows.figures_cli import app as figures
 from flows.interruption import RESUME_ADVICE, SHUTDOWN_STATE
 from flows.observe_cli import app as observing
@@ -61,6 +62,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(agreement)
+app.add_typer(examining)
 app.add_typer(figures)
 app.add_typer(observing)
 app.add_typer(releasing)

@@ -2,12 +2,14 @@
 
 import json
 import platform
+import shlex
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from flows.result import ScreenResult, sum_stage_seconds
 from potentials import Potential, PotentialCard, load_potential
+from tasks.examination.records import find_examination, list_complaints
 from tasks.screening.decisions import RunContext
 from tasks.screening.settings import PotentialSettings
 from tasks.untrusted_text import escape_surrogates
@@ -57,7 +59,8 @@ def record_run(context: RunContext, result: ScreenResult) -> None:
 
 
 def _make_card_columns(card: PotentialCard) -> dict[str, Any]:
-    """Columns of ``runs`` that hold the card of a potential."""
+    """Columns of ``runs`` that hold the card of a potential, and its examination."""
+    examined = find_examination(card.digest)
     return {
         "potential": card.name,
         "checkpoint_digest": card.digest,
@@ -67,4 +70,28 @@ def _make_card_columns(card: PotentialCard) -> dict[str, Any]:
         "potential_symmetry": card.equivariance,
         "potential_averaged": card.averaged,
         "potential_cost": card.milliseconds_per_atom,
+        "potential_verdict": examined[0]["verdict"] if examined else None,
+        "potential_examined_at": examined[0]["examined_at"] if examined else None,
+        "potential_complaints": list_complaints(examined) if examined else None,
     }
+
+
+def describe_missing_examination(name: str, card: PotentialCard) -> str | None:
+    """Say that nobody has examined a potential, and how to do it.
+
+    Parameters
+    ----------
+    name : str
+        The potential as the user named it.
+    card : PotentialCard
+        Of that potential.
+
+    Returns
+    -------
+    str or None
+        A sentence with the command; None where there is an examination.
+    """
+    if find_examination(card.digest):
+        return None
+    command = f"chiralscreen examine --potential {shlex.quote(name)}"
+    return f"the potential {card.name} was never examined: {command}"

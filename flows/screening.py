@@ -44,7 +44,7 @@ from flows.planning import (
 )
 from flows.progress import ProgressReporter, StageCounts, report_progress
 from flows.result import ScreenResult
-from flows.runs import record_run
+from flows.runs import describe_missing_examination, record_run
 from flows.second_opinions import compare_opinions
 from flows.server import share_api
 from flows.status_line import show_status
@@ -278,6 +278,8 @@ def compute_plan(
     get_run_logger().info(
         "%s; %d to compute, %d left to other runs", decided, plan.n_open, plan.n_postponed
     )
+    if catalog and plan.n_open and context.kind == "screen":
+        _warn_of_unexamined_potential(context)
     label_run(_name_method(context), context.source.name)
     with (
         share_api() as server,
@@ -313,6 +315,13 @@ def record_and_publish(
             renew_catalogue(context.dataset, store)
         elif store:
             push(context.dataset.root, store, catalog=False)
+
+
+def _warn_of_unexamined_potential(context: RunContext) -> None:
+    """Say once in a run that nobody knows whether its potential is fit."""
+    warning = describe_missing_examination(context.settings.potential.name, context.card())
+    if warning:
+        get_run_logger().warning("%s", warning)
 
 
 def _import_for_the_end() -> None:

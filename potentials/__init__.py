@@ -1,5 +1,6 @@
 """Energies: batches of atoms in; energies, forces and stresses out. And Born charges, predicted."""
 
+from potentials.averages import GroupAverage, invert, remove_average
 from potentials.interface import (
     DifferentiablePotential,
     Equivariance,
@@ -8,7 +9,6 @@ from potentials.interface import (
     PotentialCard,
 )
 from potentials.memory import is_out_of_memory
-from potentials.parity import invert, remove_average
 from potentials.registry import (
     load_card,
     load_charge_card,
@@ -21,6 +21,7 @@ __all__ = [
     "DifferentiablePotential",
     "Equivariance",
     "Evaluation",
+    "GroupAverage",
     "Potential",
     "PotentialCard",
     "invert",

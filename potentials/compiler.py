@@ -75,7 +75,7 @@ def build_library(dtype: str) -> Path:
     """
     compiler = _find_compiler()
     name = f"convolution-{dtype}-{_compute_digest(compiler, dtype)}.so"
-    folder = _find_cache_folder()
+    folder = find_cache_folder()
     library = folder / name
     if not library.is_file():
         descriptor, working = tempfile.mkstemp(suffix=".so", dir=folder)
@@ -98,7 +98,7 @@ def _find_compiler() -> str:
     raise KernelUnavailableError(f"{missing}; install g++ or clang++")
 
 
-def _find_cache_folder() -> Path:
+def find_cache_folder() -> Path:
     """Folder of the user for compiled code; a new one for this process where none is writable."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "chiralscreen"

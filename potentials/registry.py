@@ -6,17 +6,17 @@ need them, so that an error message comes at once.
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, reduce
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potentials.ase_calculator import Option, load_ase_calculator, load_chgnet
+from potentials.averages import GROUPS, GroupAverage, average_card, list_groups, split_average
 from potentials.charge_card import ChargeCard, read_charge_card
 from potentials.compiler import predict_kernel
-from potentials.interface import Equivariance, Potential, PotentialCard
+from potentials.interface import Potential, PotentialCard
 from potentials.nequix_card import read_nequix_card
-from potentials.parity import InversionAverage, average_card
 from potentials.sevennet_card import MODELS, read_sevennet_card
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def load_potential(
     name : str
         ``nequix-mp-1-pft``, ``nequix-oam-1-pft``, ``7net-l3i5``, ``7net-0``, ``chgnet``, a shipped
         ``facet-...``, ``facet:path`` for a model of one's own training, ``nequix:path`` for another
-        checkpoint of Nequix, or ``ase:package.module:callable`` for any ASE calculator.
+        checkpoint of Nequix, or ``ase:package.module:callable`` for any ASE calculator. A group
+        may follow, as in ``7net-0@octahedron``, over which it is averaged: ``inversion``,
+        ``lattice``, ``octahedron``, ``icosahedron``; or ``bare``, for no average at all.
     device : str
         ``cpu``, ``cuda``, ``cuda:1``, ..., or ``auto`` for a GPU where there is one.
     dtype : str
@@ -114,12 +116,15 @@ def load_card(
         As `load_potential`.
     """
     require_known(name, device, dtype)
+    base, average = split_average(name)
     # Other files are loaded, so that a defect in one is told before anything is computed.
-    if name in list_nequix_names():
-        return read_nequix_card(_NEQUIX_WEIGHTS / f"{name}.nqx", predict_kernel(device))
-    if name in MODELS:
-        return average_card(read_sevennet_card(name, predict_kernel(device)))
-    return load_potential(name, device, dtype, options=options).card
+    if base in list_nequix_names():
+        card = read_nequix_card(_NEQUIX_WEIGHTS / f"{base}.nqx", predict_kernel(device))
+    elif base in MODELS:
+        card = read_sevennet_card(base, predict_kernel(device))
+    else:
+        return load_potential(name, device, dtype, options=options).card
+    return reduce(average_card, list_groups(card, average), card)
 
 
 def load_charge_model(name: str = "default") -> "ChargeModel":
@@ -197,6 +202,7 @@ def require_known(name: str, device: str, dtype: str) -> None:
     """
     if dtype not in _DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(_DTYPES)}")
+    name, _ = split_average(name)
     known = [*list_nequix_names(), *MODELS, "chgnet", *list_facet_names()]
     files = (_FACET_FILE, _NEQUIX_FILE)
     if name not in known and not name.startswith(("ase:", *files)):
@@ -204,6 +210,10 @@ def require_known(name: str, device: str, dtype: str) -> None:
             [*known, "facet:model.pt", "nequix:checkpoint.nqx", "ase:package.module:callable"]
         )
         near = get_close_matches(name, known, 1)
+        base, at, average = name.rpartition("@")
+        if at and base in known:
+            groups = ", ".join(GROUPS)
+            raise ValueError(f"{base} has no average {average!r}; choose one of {groups}")
         hint = f"did you mean {near[0]}?" if near else f"choose one of {choices}"
         raise ValueError(f"unknown potential {name!r}; {hint}")
     if name in _EXTRAS:
@@ -261,10 +271,9 @@ def _load(
     compiled: bool,
     options: tuple[tuple[str, Option], ...],
 ) -> Potential:
-    potential = _load_unaveraged(name, device, dtype, compiled, options)
-    if parity and potential.card.equivariance is Equivariance.SO3:
-        return InversionAverage(potential)
-    return potential
+    base, average = split_average(name)
+    potential = _load_unaveraged(base, device, dtype, compiled, options)
+    return reduce(GroupAverage, list_groups(potential.card, average, parity=parity), potential)
 
 
 @cache

@@ -14,9 +14,10 @@ from phonopy import Phonopy
 from tasks.chirality import ChiralitySettings
 from tasks.chirality.bands import BandStructure, compute_band_structure
 from tasks.chirality.modes import compute_frequencies
+from tasks.conditions import Conditions
 from tasks.crystals.cells import make_atoms
 from tasks.crystals.rows import read_atoms
-from tasks.observables.rows import Conditions, tabulate_observable
+from tasks.observables.rows import tabulate_observable
 from tasks.phonons.charges import restore_charges
 from tasks.phonons.rows import interpolate_row
 from tasks.results.interchange import format_bibtex

@@ -311,6 +311,7 @@ def _read_cards(runs: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
             "citation": run["potential_citation"],
             "licence": run["potential_licence"],
             "limits": list(run["potential_limits"]),
+            "verdict": run.get("potential_verdict") or "never examined",
         }
         for run in runs
         if isinstance(run.get("potential_citation"), str)

@@ -610,6 +610,18 @@ _RUNS = Table(
             nullable=True,
         ),
         declare_text(
+            "potential_verdict",
+            'What it may be used for by its examination: "fit", "fit with the average over the '
+            'inversion", "second opinion only" or "unfit"; empty where it was never examined.',
+            nullable=True,
+        ),
+        Column("potential_examined_at", TIME, "", "When it was examined (UTC).", nullable=True),
+        declare_texts(
+            "potential_complaints",
+            "What its examination found that is not good, a sentence or two each.",
+            nullable=True,
+        ),
+        declare_text(
             "kernel",
             "How the potential computed: `compiled`, `torch`, or both on unlike machines.",
             nullable=True,

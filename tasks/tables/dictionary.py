@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from tasks.tables.columns import SCHEMA_VERSION, Column, Table
 from tasks.tables.declarations import CATALOG_TABLES, TABLES
+from tasks.tables.examination import EXAMINATION
 from tasks.tables.observables import OBSERVABLES
 
 _HEADER = f"""# Data dictionary
@@ -17,6 +18,8 @@ reader; `tasks.storage.column_info(table)` gives units and descriptions to panda
 """
 _OBSERVABLES = """`chiralscreen observe --output FOLDER` writes the tables below, one file of each
 kind.
+"""
+_EXAMINATION = """`chiralscreen examine --output FOLDER` writes the table below.
 """
 
 
@@ -32,7 +35,10 @@ def format_data_dictionary() -> str:
     catalog = _format_section("catalog/chirality.parquet", CATALOG_TABLES["chirality"])
     others = "The other files of the catalogue have the columns of the parts of the same name.\n"
     seen = [_format_section(f"observables: {name}", table) for name, table in OBSERVABLES.items()]
-    return "\n".join([_HEADER, catalog, others, *sections, _OBSERVABLES, *seen])
+    examined = _format_section("examination", EXAMINATION)
+    return "\n".join(
+        [_HEADER, catalog, others, *sections, _OBSERVABLES, *seen, _EXAMINATION, examined]
+    )
 
 
 def _format_section(title: str, table: Table) -> str:

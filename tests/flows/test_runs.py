@@ -44,5 +44,5 @@ def test_a_run_without_a_potential_keeps_no_card(tmp_path):
     record_run(context, ScreenResult(context.run_id, NOTHING, (report(0.0),)))
     (row,) = Dataset(tmp_path / "out").read("runs").to_pylist()
     card_columns = [name for name in row if name.startswith("potential_")]
-    assert len(card_columns) == 7
+    assert len(card_columns) == 10
     assert {row[name] for name in card_columns if name != "potential_times"} == {None}

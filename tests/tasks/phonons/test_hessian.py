@@ -8,7 +8,7 @@ from ase.build import bulk
 from ase.io import read
 
 from potentials import DifferentiablePotential, Equivariance, Potential, invert, load_potential
-from potentials.parity import InversionAverage
+from potentials.averages import INVERSION, GroupAverage
 from tasks.crystals.structures import standardize
 from tasks.failures import RemediableError
 from tasks.phonons import (
@@ -116,7 +116,7 @@ def test_an_error_stays_with_its_crystal(potential):
     assert isinstance(unknown, ValueError)
 
 
-@pytest.mark.parametrize("make", [emt, lambda: InversionAverage(untrained())])
+@pytest.mark.parametrize("make", [emt, lambda: GroupAverage(untrained(), INVERSION)])
 def test_potentials_without_second_derivatives_are_refused(make):
     """An average over the inversion is one: the potential inside it lacks the mirrors."""
     with pytest.raises(RemediableError, match="no second derivatives") as caught:
