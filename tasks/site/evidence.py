@@ -105,7 +105,7 @@ def list_laboratory_facts(row: Row) -> dict[str, str]:
 def _list_phases(row: Row) -> str:
     """Phases into which the crystal would decompose, or that it would be on the hull."""
     phases = row.get("competing_phases")
-    return ", ".join(phases) if pd.api.types.is_list_like(phases) else ""
+    return "" if phases is None or not pd.api.types.is_list_like(phases) else ", ".join(phases)
 
 
 def _describe_gap(formula: str, gap: float) -> str:
