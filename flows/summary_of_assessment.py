@@ -1,9 +1,12 @@
 """What a person reads of an assessment of generated crystals."""
 
+from collections import Counter
+
 from rich.console import Console
 from rich.table import Table
 
 from tasks.generation.assessment import Assessment
+from tasks.generation.candidates import OUTCOMES
 
 _ROWS = {
     "structure_valid": ("structure valid", "records"),
@@ -14,6 +17,15 @@ _ROWS = {
     "novel": ("novel", "unique"),
     "symmetrised": ("P1 as given, with a parent symmetry", "P1"),
 }
+
+
+def print_outcomes(console: Console, outcomes: Counter[str]) -> None:
+    """Print what became of the sequences of a generation."""
+    table = Table("outcome", "sequences", "rate")
+    for name in OUTCOMES:
+        if count := outcomes[name]:
+            table.add_row(name, str(count), f"{100 * count / outcomes.total():.1f} %")
+    console.print(table)
 
 
 def print_assessment(console: Console, found: Assessment) -> None:

@@ -350,7 +350,7 @@ def _find_space(
 def _list_near_images(operations: SymmetryOperations, point: FloatArray) -> FloatArray:
     """Images of a point in the cell and in those around it."""
     images = _wrap(operations.rotations @ point + operations.translations)
-    return (images[:, None] + _LATTICE_VECTORS).reshape(-1, 3)
+    return np.reshape(images[:, None] + _LATTICE_VECTORS, (-1, 3))
 
 
 def _list_images(operations: SymmetryOperations, point: FloatArray) -> FloatArray:
