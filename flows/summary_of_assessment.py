@@ -15,7 +15,17 @@ _ROWS = {
     "accepted": ("accepted by a screening", "records"),
     "unique": ("unique", "valid"),
     "novel": ("novel", "unique"),
+    "p1": ("in P1 as given", "valid"),
+    "sohncke": ("in a group of chiral crystals", "valid"),
     "symmetrised": ("P1 as given, with a parent symmetry", "P1"),
+    "stable": ("stable, unique, novel", "records"),
+    "metastable": ("the same, up to 0.1 eV/atom", "records"),
+    "symmetric": ("stable, unique, novel, not in P1", "records"),
+}
+_DISTANCES = {
+    "density": ("density", "g/cm³"),
+    "n_elements": ("number of elements", ""),
+    "space_groups": ("space groups, chi-square", ""),
 }
 
 
@@ -42,5 +52,11 @@ def print_assessment(console: Console, found: Assessment) -> None:
         classes.add_row(tight, loose, str(number))
     if found.classes:
         console.print(classes)
+    distances = Table("distance from the reference", "value", "unit")
+    for name, value in found.distances.items():
+        label, unit = _DISTANCES[name]
+        distances.add_row(label, f"{value:.3f}", unit)
+    if found.distances:
+        console.print(distances)
     counts = found.counts
     console.print(f"{counts['records']} records, {counts['unreadable']} unreadable")

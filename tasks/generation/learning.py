@@ -19,6 +19,7 @@ from torch.nn.functional import log_softmax
 from tasks.generation.network import (
     COMPLETE,
     Partial,
+    Scorer,
     SequenceNetwork,
     find_allowed_positions,
 )
@@ -124,7 +125,7 @@ def ask_questions(
         yield _ask(data, torch.from_numpy(batches[index]), shown, generator)
 
 
-def compute_losses(network: SequenceNetwork, question: Question) -> Losses:
+def compute_losses(network: Scorer, question: Question) -> Losses:
     """Compute how surprised a network is by what comes next."""
     crystals = question.crystals
     features = network.encode(crystals)

@@ -191,9 +191,10 @@ def load_sequence_model(name: str = SHIPPED) -> SequenceModel:
     ValueError
         For an unknown name, or a file that is no such model.
     """
-    path = Path(name.removeprefix(_FILE)) if name.startswith(_FILE) else _WEIGHTS / f"{name}.pt"
-    if not path.is_file() or (path.parent == _WEIGHTS and Path(name).name != name):
-        shipped = sorted(path.stem for path in _WEIGHTS.glob("*.pt"))
+    shipped = sorted(path.stem for path in _WEIGHTS.glob("*.pt"))
+    own = name.startswith(_FILE)
+    path = Path(name.removeprefix(_FILE)) if own else _WEIGHTS / f"{name}.pt"
+    if not path.is_file() or not (own or name in shipped):
         choices = ", ".join([*shipped, f"{_FILE}model.pt"])
         raise ValueError(f"unknown sequence model {name!r}; choose one of {choices}")
     return _read(path)
