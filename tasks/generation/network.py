@@ -261,7 +261,7 @@ class IndependentSites:
     def score_elements(self, features: Tensor, groups: Tensor, positions: Tensor) -> Tensor:
         """As of `SequenceNetwork`."""
         del features, positions
-        return torch.log(self.elements).expand(len(groups), -1)
+        return torch.log(self.elements + _UNSEEN).expand(len(groups), -1)
 
 
 class Scorer(Protocol):
