@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from ase.formula import Formula
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -165,7 +166,12 @@ def _gather(folder: Path, output: Path, recipe: _Recipe, potential: Potential) -
     rows = pd.concat(parts, ignore_index=True)
     rows.insert(0, "material_id", [_name_crystal(row, recipe) for row in rows.itertuples()])
     made = rows["lattice"].notna()
-    crystals = rows[made].infer_objects().assign(**_describe_parents(recipe, potential))
+    crystals = (
+        rows[made]
+        .infer_objects()
+        .astype({"space_group_found": int})
+        .assign(**_describe_parents(recipe, potential))
+    )
     write_durably(output, lambda path: crystals.to_parquet(path, index=False))
     failures = tuple(_make_loss(row) for row in rows[~made].itertuples())
     file = write_failures(failures, output)
@@ -175,12 +181,9 @@ def _gather(folder: Path, output: Path, recipe: _Recipe, potential: Potential) -
 
 def _name_crystal(row: Any, recipe: _Recipe) -> str:  # noqa: ANN401 - a row of pandas
     """Composition, wanted space group, model, seed, and number among the sequences drawn."""
-    parts = row.space_group_asked, recipe.model_digest[:6], recipe.settings.seed
-    return (
-        "-".join(map(str, (row.formula, *parts, row.sequence_index)))
-        .replace("(", "")
-        .replace(")", "")
-    )
+    formula = f"{Formula(row.formula):hill}"  # names have no parentheses
+    marks = row.space_group_asked, recipe.model_digest[:6], recipe.settings.seed
+    return "-".join(map(str, (formula, *marks, row.sequence_index)))
 
 
 def _describe_parents(recipe: _Recipe, potential: Potential) -> dict[str, Any]:
