@@ -16,9 +16,11 @@ from typer.cli import get_docs_for_click
 from flows.cli import app
 from flows.setting_flags import SettingsCommand
 from tasks.examination import LAWS
+from tasks.generation.settings import GenerationSettings
 from tasks.screening.settings import ScreenSettings
 from tasks.training.charge_settings import ChargeTrainingSettings
 from tasks.training.labelling import DistillationSettings
+from tasks.training.sequence_settings import SequenceTrainingSettings
 from tasks.training.settings import TrainingSettings
 
 _FIELDS = "| setting | default | meaning |\n|---|---|---|\n"
@@ -81,6 +83,8 @@ class Settings(SphinxDirective):
         "screen": ScreenSettings,
         "train": TrainingSettings,
         "charges": ChargeTrainingSettings,
+        "sequences": SequenceTrainingSettings,
+        "generate": GenerationSettings,
         "distill": DistillationSettings,
     }
 

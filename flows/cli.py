@@ -35,6 +35,7 @@ from flows.console import (
 )
 from flows.examine_cli import app as examining
 from flows.figures_cli import app as figures
+from flows.generation_cli import app as generating
 from flows.interruption import RESUME_ADVICE, SHUTDOWN_STATE
 from flows.observe_cli import app as observing
 from flows.prerequisites import require_prefect
@@ -64,6 +65,7 @@ app = typer.Typer(
 app.add_typer(agreement)
 app.add_typer(examining)
 app.add_typer(figures)
+app.add_typer(generating)
 app.add_typer(observing)
 app.add_typer(releasing)
 app.add_typer(showing)

@@ -129,9 +129,13 @@ def assess(
         float, typer.Option(help="Tolerance of the symmetry as given (Å).")
     ] = AS_GIVEN,
     loose: Annotated[float, typer.Option(help="Tolerance of the parent symmetry (Å).")] = LOOSE,
+    stability: Annotated[
+        bool,
+        typer.Option(help="Relax the unique (and new) ones, and place them above the hull."),
+    ] = False,
     workers: Workers = None,
 ) -> None:
-    """Assess generated crystals: validity, uniqueness, novelty, symmetry, chirality.
+    """Assess generated crystals: validity, uniqueness, novelty, symmetry, chirality, stability.
 
     Example:
 
@@ -147,8 +151,10 @@ def assess(
     from flows.summary_of_assessment import print_assessment
     from flows.tables import write_failures
     from flows.workers import choose_n_processes
+    from potentials import load_potential
     from tasks.generation.assessment import AssessmentSettings, assess_source
     from tasks.sources import SourceSettings
+    from tasks.thermodynamics.evidence import load_hull
 
     columns = TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with print_errors():
@@ -164,6 +170,7 @@ def assess(
                     map_records, workers=choose_n_processes(workers), limits=SourceSettings()
                 ),
                 on_read=lambda n: bar.update(task, completed=n),
+                potential=load_potential(load_hull().potential) if stability else None,
             )
         print_assessment(console, found)
         if output:

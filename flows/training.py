@@ -23,6 +23,7 @@ from flows.reading import read_records
 from flows.tables import Column, format_markdown_table
 from flows.workers import choose_n_processes
 from potentials import Potential, load_potential
+from tasks.generation.model import read_sequence_model
 from tasks.screening.settings import PotentialSettings
 from tasks.training import Epoch, TrainingSettings, prepare_training, train_stage
 from tasks.training.charge_errors import format_errors, group_errors, summarize_errors
@@ -44,6 +45,13 @@ from tasks.training.labelling import (
     read_usable_crystals,
 )
 from tasks.training.run import MODEL, read_metrics
+from tasks.training.sequence_run import (
+    SequenceEpoch,
+    fit_sequences,
+    prepare_sequences,
+    write_sequence_model,
+)
+from tasks.training.sequence_settings import SequenceTrainingSettings
 from tasks.training.settings import has_settings, record_settings
 
 LABELS, FRAMES, STUDENT = "labels", "labels.parquet", "student"
@@ -128,6 +136,47 @@ def train_charges(settings: ChargeTrainingSettings, output: Path) -> Path:
     found = summarize_errors(errors)
     text = f"{found['error']:.3f} e, dielectric tensor {found['dielectric']:.1%}"
     return complete_with_message(model, f"errors on crystals left out: {text}")
+
+
+@flow(name="train sequences", flow_run_name="train sequences {output}")
+def train_sequences(settings: SequenceTrainingSettings, output: Path) -> Path:
+    """Train a model of Wyckoff sequences, and measure its losses on formulas left out.
+
+    Parameters
+    ----------
+    settings : SequenceTrainingSettings
+        All settings.
+    output : pathlib.Path
+        Folder of the training; made where it is missing, continued where it exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The model.
+
+    Raises
+    ------
+    RemediableError
+        When data or settings cannot be used.
+    """
+    with report_progress(
+        settings.training.epochs, make_artifact_key("training", output), "describing crystals"
+    ) as progress:
+        _make_task(prepare_sequences, "prepare")(settings, output)
+        report = partial(_report_sequence_epoch, progress, get_run_logger())
+        _make_task(fit_sequences, "epochs")(settings, output, report)
+        progress.finish("trained")
+    model: Path = _make_task(write_sequence_model, "model")(settings, output)
+    losses = read_sequence_model(model).card.losses
+    rows = [f"{name}, {kind}" for name, found in losses.items() for kind in found]
+    values = [f"{value:.3f}" for found in losses.values() for value in found.values()]
+    table = format_markdown_table(
+        [Column("loss (nats per question)", rows), Column("value", values)]
+    )
+    markdown = f"{table}\n\nModel: `{model}`"
+    create_markdown_artifact(key=make_artifact_key("metrics", output), markdown=markdown)
+    text = ", ".join(f"{kind} {value:.3f}" for kind, value in losses["test"].items())
+    return complete_with_message(model, f"losses on formulas left out: {text}")
 
 
 @flow(name="distill", flow_run_name="distill {source}")
@@ -221,6 +270,14 @@ def _report_epoch(progress: ProgressReporter, log: Log, epoch: Epoch) -> None:
     log.info("%s; 1000 times: %s; %.0f s", note, errors, epoch.seconds)
     progress.advance(1, note)
     SHUTDOWN_STATE.progress = f"stage {epoch.stage}, epoch {epoch.epoch} kept"
+
+
+def _report_sequence_epoch(progress: ProgressReporter, log: Log, epoch: SequenceEpoch) -> None:
+    """Show an epoch in terminal, log and artifact."""
+    losses = f"position {epoch.position_loss:.3f}, element {epoch.element_loss:.3f}"
+    log.info("epoch %d: %s; %.0f s", epoch.epoch, losses, epoch.seconds)
+    progress.advance(1, f"epoch {epoch.epoch}: {losses}")
+    SHUTDOWN_STATE.progress = f"epoch {epoch.epoch} kept"
 
 
 def _read_best_epoch(output: Path) -> "pd.Series[Any]":

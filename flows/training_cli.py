@@ -31,11 +31,12 @@ Output = Annotated[
 
 @app.command()
 def train(config: Settings, output: Output) -> None:
-    """Train a potential on labelled frames, or a model of Born charges on calculated ones.
+    """Train a potential, a model of Born charges, or one of Wyckoff sequences.
 
     Running it again continues from the last epoch, or fold. Use a potential with
     `--potential facet:results/elements/model.pt`. Settings with `kind: charges` train a model of
-    Born charges and tell its errors on crystals left out. Example:
+    Born charges and tell its errors on crystals left out; with `kind: sequences` the model of
+    `generate`. Example:
 
         chiralscreen train --config data/training/elements.yaml --output results/elements
     """
@@ -44,18 +45,21 @@ def train(config: Settings, output: Output) -> None:
         require_prefect()
         from flows.server import use_prefect_api
         from flows.training import train as train_potential
-        from flows.training import train_charges
+        from flows.training import train_charges, train_sequences
         from tasks.screening.settings import read_settings_by_kind
         from tasks.training.charge_settings import ChargeTrainingSettings
+        from tasks.training.sequence_settings import SequenceTrainingSettings
         from tasks.training.settings import TrainingSettings
 
-        kinds: dict[str, type[TrainingSettings | ChargeTrainingSettings]] = {
-            "charges": ChargeTrainingSettings
-        }
+        kinds: dict[
+            str, type[TrainingSettings | ChargeTrainingSettings | SequenceTrainingSettings]
+        ] = {"charges": ChargeTrainingSettings, "sequences": SequenceTrainingSettings}
         settings = read_settings_by_kind(kinds, TrainingSettings, config)
         with use_prefect_api():
             if isinstance(settings, ChargeTrainingSettings):
                 model = train_charges(settings, output)
+            elif isinstance(settings, SequenceTrainingSettings):
+                model = train_sequences(settings, output)
             else:
                 model = train_potential(settings, output)
         console.print(f"written: {model}")

@@ -299,7 +299,7 @@ def draw_cut_figure(
         for panel in grid[-1]:
             panel.set_xlabel(across.axis)
         add_colour_bar(list(panels), norm, QUANTITIES["helicity"].axis)
-        normal = " ".join(f"{component:.2g}" for component in cut.normal + 0.0)
+        normal = " ".join(f"{component:.2g}" for component in cut.normal.round(9) + 0.0)
         figure.suptitle(f"{title}   plane through Γ normal to ({normal})")
     return figure
 

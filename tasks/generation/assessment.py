@@ -3,7 +3,9 @@
 Validity is that of T. Xie et al., arXiv:2110.06197: no two atoms closer than 0.5 Å, and a
 composition whose charges can balance. Uniqueness and novelty are counted with pymatgen's
 `StructureMatcher`, blind to the hand, as is usual for generators. Generated crystals mostly come in
-P1: their space group is searched at a tight and at a loose tolerance.
+P1: their space group is searched at a tight and at a loose tolerance. With a reference, densities,
+numbers of elements and space groups are compared; with the potential of the hull, the stable ones
+among the unique and new crystals are counted.
 """
 
 from collections import Counter, defaultdict
@@ -11,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -21,9 +23,13 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from potentials import Potential
 from tasks.crystals.curation import find_charge_balance, find_space_groups
 from tasks.crystals.structures import PackedCell, check_crystal, reduce_formula
 from tasks.failures import Failure, RemediableError
+from tasks.generation.metrics import Profile, compare_profiles
+from tasks.generation.stability import count_stable
+from tasks.relaxation import RelaxationSettings
 from tasks.sources import (
     ParallelMap,
     RawRecord,
@@ -33,11 +39,13 @@ from tasks.sources import (
     parse_record,
     read_raw_records,
 )
-from tasks.symmetry import classify_space_group
+from tasks.symmetry import classify_space_group, find_space_group_number
 from tasks.tolerances import AS_GIVEN, LOOSE
 
 _SMALLEST_VOLUME: Final = 0.1  # Å^3, of the cell, as CDVAE has it
 _EVERY: Final = 50  # records between two reports of progress
+STABILITY: Final = ("stable", "metastable", "symmetric")
+"""Counts of unique and new crystals by their energy above the hull: S.U.N., MSUN, S.S.U.N."""
 
 
 class AssessmentSettings(BaseModel):
@@ -53,6 +61,9 @@ class AssessmentSettings(BaseModel):
         0.3, gt=0, description="of StructureMatcher, in cube roots of the volume per atom"
     )
     angle_tolerance: float = Field(5.0, gt=0, description="of StructureMatcher (degrees)")
+    relaxation: RelaxationSettings = RelaxationSettings(
+        max_force=0.01, max_stress=1e-3, max_evaluations=100
+    )
 
     @property
     def matcher(self) -> StructureMatcher:
@@ -84,6 +95,8 @@ class GeneratedCrystal:
         Reduced formula.
     cell : PackedCell or None
         Its reduced primitive cell; None for an invalid crystal.
+    profile : Profile or None
+        What is compared with known crystals; None for an invalid one.
     """
 
     failure: Failure | None = None
@@ -94,6 +107,7 @@ class GeneratedCrystal:
     loose: int = 0
     formula: str = ""
     cell: PackedCell | None = None
+    profile: Profile | None = None
 
     @property
     def valid(self) -> bool:
@@ -110,7 +124,9 @@ class Assessment:
     counts : collections.Counter
         Records by property: ``records``, ``unreadable``, ``structure_valid``,
         ``composition_valid``, ``valid``, ``accepted``, ``unique``, ``novel``, ``p1``,
-        ``symmetrised``.
+        ``sohncke`` (in a space group of chiral crystals, as given), ``symmetrised``; where
+        stability was asked for, ``judged``, ``stable``, ``metastable`` and ``symmetric`` of
+        `tasks.generation.stability.count_stable`.
     classes : collections.Counter
         Valid crystals by (class at the tight, class at the loose tolerance).
     space_groups : collections.Counter
@@ -119,8 +135,13 @@ class Assessment:
         Records that are no crystals.
     has_reference : bool
         Whether novelty was asked for.
+    has_stability : bool
+        Whether stability was asked for.
+    profiles, known_profiles : list of Profile
+        Of the valid crystals, and of those of the reference.
     unique_cells : mapping from bytes to list of PackedCell
-        Valid crystals that repeat no earlier one, by composition.
+        Valid crystals that repeat no earlier one, by composition; with a reference, those that it
+        lacks.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -128,13 +149,17 @@ class Assessment:
     space_groups: Counter[int] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     has_reference: bool = False
+    has_stability: bool = False
+    profiles: list[Profile] = field(default_factory=list)
+    known_profiles: list[Profile] = field(default_factory=list)
     unique_cells: dict[bytes, list[PackedCell]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def rates(self) -> dict[str, float | None]:
         """Rates by name; None where there is nothing to count.
 
-        Validity is of all records; uniqueness, symmetry of the valid ones; novelty of the unique.
+        Validity and stability are of all records; uniqueness and symmetry of the valid ones;
+        novelty of the unique. Stable are only unique and new crystals.
         """
         counts = self.counts
         wholes = {
@@ -144,10 +169,24 @@ class Assessment:
             "accepted": "records",
             "unique": "valid",
             "novel": "unique",
+            "p1": "valid",
+            "sohncke": "valid",
             "symmetrised": "p1",
+            **dict.fromkeys(STABILITY, "records"),
         }
-        rates = {n: counts[n] / counts[w] if counts[w] else None for n, w in wholes.items()}
-        return rates if self.has_reference else {**rates, "novel": None}
+        unknown = set() if self.has_reference else {"novel"}
+        unknown |= set() if self.has_stability else set(STABILITY)
+        return {
+            n: counts[n] / counts[w] if counts[w] and n not in unknown else None
+            for n, w in wholes.items()
+        }
+
+    @property
+    def distances(self) -> dict[str, float]:
+        """Distances of `compare_profiles` from the reference; none without crystals in both."""
+        if not (self.profiles and self.known_profiles):
+            return {}
+        return compare_profiles(self.profiles, self.known_profiles)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -155,6 +194,7 @@ class Assessment:
         return {
             "counts": dict(self.counts),
             "rates": self.rates,
+            "distances": self.distances,
             "classes": {f"{a} to {b}": n for (a, b), n in sorted(self.classes.items())},
             "space_groups": {str(k): n for k, n in self.space_groups.most_common()},
         }
@@ -169,6 +209,7 @@ def assess_source(
     read: Read = read_raw_records,
     parallel_map: ParallelMap = map,
     on_read: Callable[[int], None] = lambda _: None,
+    potential: Potential | None = None,
 ) -> Assessment:
     """Assess the crystals of a source, one at a time.
 
@@ -188,7 +229,9 @@ def assess_source(
     parallel_map : callable
         Like `map`; may use other processes, and gives the results in order.
     on_read : callable
-        Told the number of records so far, those of the reference included.
+        Told the number of records so far, those of the reference included, and crystals relaxed.
+    potential : Potential, optional
+        That of the hull, for the stability of the unique and new crystals.
 
     Returns
     -------
@@ -201,18 +244,26 @@ def assess_source(
         When source or reference is missing or empty.
     """
     limits = source_settings or SourceSettings()
-    found, matcher = Assessment(has_reference=reference is not None), settings.matcher
+    found = Assessment(has_reference=reference is not None, has_stability=potential is not None)
+    matcher = settings.matcher
     counter = _ProgressCounter(on_read)
     for item in parallel_map(partial(judge_generated, settings=settings), read(source, limits)):
         _count_record(found, item, matcher)
         counter.add()
     if reference is not None:
-        unknown = {name: list(cells) for name, cells in found.unique_cells.items()}
-        reduce = partial(_reduce_record, compositions=frozenset(unknown))
-        for cell in parallel_map(reduce, read(reference, limits)):
-            _remove_known(unknown, cell, matcher)
+        unknown = found.unique_cells
+        reduce = partial(_reduce_record, compositions=frozenset(unknown), tolerance=settings.tight)
+        for known in parallel_map(reduce, read(reference, limits)):
+            if known is not None:
+                found.known_profiles.append(known.profile)
+                _remove_known(unknown, known.cell, matcher)
             counter.add()
         found.counts["novel"] = sum(map(len, unknown.values()))
+    if potential is not None:
+        cells = [cell.atoms for same in found.unique_cells.values() for cell in same]
+        for counts in count_stable(cells, potential, settings.relaxation):
+            found.counts.update(counts)
+            counter.add(counts["judged"])
     return found
 
 
@@ -242,8 +293,9 @@ def judge_generated(record: RawRecord | Failure, settings: AssessmentSettings) -
             return GeneratedCrystal(None, valid, balanced, formula=formula)
         tight, loose = find_space_groups(atoms, (settings.tight, settings.loose))
         cell = _reduce_cell(atoms)
+        profile = Profile.read(atoms, tight)
         return GeneratedCrystal(
-            None, valid, balanced, _is_accepted(atoms), tight, loose, formula, cell
+            None, valid, balanced, _is_accepted(atoms), tight, loose, formula, cell, profile
         )
     except Exception as error:  # noqa: BLE001 - any defect of one record is counted, not an end
         return GeneratedCrystal(make_read_failure(error, record.source_record))
@@ -291,7 +343,10 @@ def _count_record(found: Assessment, item: GeneratedCrystal, matcher: StructureM
         found.counts[name] += getattr(item, name)
     if item.cell is None:
         return
+    if item.profile is not None:
+        found.profiles.append(item.profile)
     found.counts["p1"] += item.tight == 1
+    found.counts["sohncke"] += _find_class(item.tight) == "II"
     found.counts["symmetrised"] += item.tight == 1 and item.loose > 1
     found.classes[_find_class(item.tight), _find_class(item.loose)] += 1
     found.space_groups[item.loose] += 1
@@ -326,17 +381,26 @@ def _find_matches(
     return [other for other in known if matcher.fit(_make_structure(other), structure)]
 
 
+class _Known(NamedTuple):
+    """A known crystal; its cell is None where no generated one has its composition."""
+
+    profile: Profile
+    cell: PackedCell | None
+
+
 def _reduce_record(
-    record: RawRecord | Failure, compositions: frozenset[bytes]
-) -> PackedCell | None:
-    """Cell of a known crystal; None where it is unreadable or has no counterpart to compare."""
+    record: RawRecord | Failure, compositions: frozenset[bytes], tolerance: float
+) -> _Known | None:
+    """What is compared of a known crystal; None where it is unreadable."""
     if isinstance(record, Failure):
         return None
     try:
-        cell = _reduce_cell(parse_record(record).atoms)
+        atoms = parse_record(record).atoms
+        profile = Profile.read(atoms, find_space_group_number(atoms, tolerance))
+        cell = _reduce_cell(atoms)
     except Exception:  # noqa: BLE001 - a record that is no crystal is not known
         return None
-    return cell if cell.composition in compositions else None
+    return _Known(profile, cell if cell.composition in compositions else None)
 
 
 def _remove_known(
@@ -356,8 +420,8 @@ class _ProgressCounter:
     on_read: Callable[[int], None]
     n: int = 0
 
-    def add(self) -> None:
-        """Count a record."""
-        self.n += 1
-        if self.n % _EVERY == 0:
+    def add(self, count: int = 1) -> None:
+        """Count a record, or some."""
+        before, self.n = self.n, self.n + count
+        if self.n // _EVERY > before // _EVERY:
             self.on_read(self.n)

@@ -4,6 +4,7 @@ import difflib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, Self, TypeVar, get_args
 
 import yaml
@@ -96,22 +97,22 @@ def read_settings(path: Path | None, overrides: Mapping[str, object]) -> ScreenS
     RemediableError
         For an unreadable file, an unknown name, or a value out of range.
     """
-    tree = _read_yaml(path) if path else {}
-    for name, value in overrides.items():
-        if value is not None:
-            _assign(tree, name.split("."), value)
-    return _validate_settings(tree, ScreenSettings)
+    return read_settings_of(ScreenSettings, path, overrides)
 
 
-def read_settings_of(kind: type[M], path: Path) -> M:
-    """Read settings of any kind from a YAML file.
+def read_settings_of(
+    kind: type[M], path: Path | None, overrides: Mapping[str, object] = MappingProxyType({})
+) -> M:
+    """Read settings of any kind from a YAML file and let single values override it.
 
     Parameters
     ----------
     kind : type
         The settings that are wanted.
-    path : pathlib.Path
-        YAML file with the groups and fields of `kind`.
+    path : pathlib.Path or None
+        YAML file with the groups and fields of `kind`; None for the defaults.
+    overrides : mapping
+        Values by dotted name; None values are ignored.
 
     Returns
     -------
@@ -123,7 +124,11 @@ def read_settings_of(kind: type[M], path: Path) -> M:
     RemediableError
         For an unreadable file, an unknown name, or a value out of range.
     """
-    return _validate_settings(_read_yaml(path), kind)
+    tree = _read_yaml(path) if path else {}
+    for name, value in overrides.items():
+        if value is not None:
+            _assign(tree, name.split("."), value)
+    return _validate_settings(tree, kind)
 
 
 def read_settings_by_kind(kinds: Mapping[str, type[M]], usual: type[M], path: Path) -> M:

@@ -1,9 +1,9 @@
 """Symmetry of phonon chirality: space-group classes, selection rules, hand, record of a crystal.
 
 What comes in: atoms, or the number of a space group. What goes out: operations, class, helicity
-wave, form of the response tensor, selection rules, hand. From outside import the names below;
-modules of physics may import `operations`, `point_groups` and `site_permutations`. It knows no
-other room.
+wave, form of the response tensor, selection rules, hand, Wyckoff positions. From outside import the
+names below, and from `wyckoff`; modules of physics may import `operations`, `point_groups` and
+`site_permutations`. It knows no other room.
 """
 
 from tasks.symmetry.classification import SpaceGroupClass, classify_space_group

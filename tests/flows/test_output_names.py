@@ -39,6 +39,7 @@ UNUSABLE = [
     (["fetch", "http://127.0.0.1:9", "-o", "file"], "no folder"),
     (["assess", DEMO, "-o", "none/rates.json"], "no folder none"),
     (["substitute", DEMO, "-o", "new.txt"], "end the name in .jsonl"),
+    (["generate", "-o", "new.jsonl"], "end the name in .parquet"),
     (["train", "--config", "aln.yaml", "-o", "file"], "no folder"),
     (["distill", DEMO, "--config", "aln.yaml", "-o", "file"], "no folder"),
 ]

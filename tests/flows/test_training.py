@@ -14,9 +14,11 @@ from flows.training import label_source
 from flows.training_cli import app
 from potentials import load_charge_model, load_potential
 from potentials.facet import read_facet
+from tasks.generation.model import load_sequence_model
 from tasks.training.labelling import DistillationSettings
 from tests.tasks.training.charged import SMALL as SMALL_CHARGES
 from tests.tasks.training.crystals import ELEMENTS
+from tests.tasks.training.test_sequences import make_settings as make_sequence_settings
 
 SMALL = {"channels": 4, "cutoff": 3.5, "correlation": 2}
 
@@ -67,6 +69,18 @@ def test_train_makes_a_charge_model(command, tmp_path):
     model = load_charge_model(f"charges:{output / 'model.pt'}")
     found = model.predict(bulk("NaCl", "rocksalt", 5.6))
     assert np.trace(found.born[0]) > 0 > np.trace(found.born[1])
+
+
+def test_train_makes_a_sequence_model(command, tmp_path):
+    settings = make_sequence_settings(tmp_path)
+    config = write(tmp_path / "c.yaml", settings.model_dump(mode="json"))
+    output = tmp_path / "sequences"
+    result = command("train", "--config", config, "--output", output)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "model.pt" in result.stdout
+    assert len(pd.read_parquet(output / "metrics.parquet")) == settings.training.epochs
+    model = load_sequence_model(f"sequences:{output / 'model.pt'}")
+    assert model.card.licence == "made here"
 
 
 def test_distill_teaches_a_student(command, tmp_path):

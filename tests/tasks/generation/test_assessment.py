@@ -1,6 +1,7 @@
 """Rates of a generator: counted on known crystals that were rattled, repeated and spoilt."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,14 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
 
-from potentials import invert
-from tasks.generation.assessment import AssessmentSettings, assess_source, is_structure_valid
+from potentials import invert, load_potential
+from tasks.generation.assessment import (
+    STABILITY,
+    AssessmentSettings,
+    assess_source,
+    is_structure_valid,
+)
+from tasks.generation.metrics import Profile, compare_profiles
 from tests.tasks.crystals.test_dielectric import described_otherwise
 
 DEMO = Path(__file__).parents[3] / "data" / "demo"
@@ -107,6 +114,64 @@ def test_atoms_are_too_close_below_half_an_angstrom(distance, expected):
 def test_periodic_images_count_as_atoms():
     assert not is_structure_valid(Atoms("H", cell=[0.4, 5, 5], pbc=True), 0.5)
     assert not is_structure_valid(Atoms("H", cell=[5, 5, 0.001], pbc=True), 0.5)
+
+
+def test_groups_of_chiral_crystals_are_counted(found):
+    """Quartz three times, rattled quartz and rattled rutile in P1; the alloy is achiral."""
+    assert found.counts["sohncke"] == 5
+    assert found.rates["p1"] == pytest.approx(2 / 6)
+
+
+def test_known_crystals_are_at_no_distance_from_themselves():
+    found = assess_source(DEMO, DEMO, SETTINGS)
+    known = Counter(profile.number for profile in found.known_profiles)
+    assert known[152] == 4
+    assert len(found.known_profiles) == found.counts["records"]
+    valid = [profile for profile in found.known_profiles if profile in found.profiles]
+    assert compare_profiles(valid, valid) == {
+        "density": 0.0,
+        "n_elements": 0.0,
+        "space_groups": 0.0,
+    }
+
+
+def test_distances_are_those_of_distributions():
+    """Half of the crystals 2 g/cm³ denser: 1 on average; no common group: 2."""
+    first = [Profile(152, 2.0, 2), Profile(152, 2.0, 2)]
+    second = [Profile(154, 2.0, 2), Profile(198, 4.0, 3)]
+    assert compare_profiles(first, second) == pytest.approx(
+        {"density": 1.0, "n_elements": 0.5, "space_groups": 2.0}
+    )
+    third = [Profile(152, 2.0, 2), Profile(198, 4.0, 3)]
+    # A sixth of the common group, a half of the other.
+    assert compare_profiles(first, third)["space_groups"] == pytest.approx(2 / 3)
+
+
+def test_density_is_that_of_the_tables():
+    assert Profile.read(demo("si"), 227).density == pytest.approx(2.33, abs=0.02)
+
+
+@pytest.mark.slow
+def test_stable_crystals_are_those_on_the_hull(tmp_path):
+    """Rock salt, quartz, and zinc oxide in the structure of CsCl, which is far above the hull."""
+    crystals = {
+        "nacl": demo("nacl"),
+        "quartz": demo("quartz-152"),
+        "zno": bulk("ZnO", "cesiumchloride", a=2.7),
+    }
+    for name, atoms in crystals.items():
+        write(tmp_path / f"{name}.xyz", atoms, format="extxyz")
+    found = assess_source(tmp_path, None, SETTINGS, potential=load_potential("nequix-mp-1-pft"))
+    assert found.counts["judged"] == 3
+    assert found.counts["stable"] >= 1
+    assert found.counts["symmetric"] == found.counts["stable"]
+    assert found.counts["stable"] <= found.counts["metastable"] == 2
+    assert found.rates["stable"] == pytest.approx(found.counts["stable"] / 3)
+    assert found.report["rates"]["metastable"] is not None
+
+
+def test_without_a_potential_stability_is_unknown(found):
+    assert {found.rates[name] for name in STABILITY} == {None}
 
 
 def test_the_report_is_json(found):
