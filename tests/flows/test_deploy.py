@@ -87,7 +87,7 @@ def test_deployments_are_taken_by_prefect_and_fit_their_flows():
     configs = [d.model_dump(exclude_unset=True, mode="json") for d in model.deployments]
     scheduled, asked_for = (
         {"evening", "nightly", "morning", "weekly"},
-        {"sharded", "training", "charges", "distillation"},
+        {"sharded", "training", "charges", "generation", "sequences", "distillation"},
     )
     assert {config["name"] for config in configs} == scheduled | asked_for | {"shard"}
     for config in configs:
