@@ -24,6 +24,7 @@ _MEASURED_CHANGE: Final = "measured_volume_change"
 _HULL: Final = "energy_above_hull"
 _DERIVED: Final = {_MEASURED_CHANGE, "hull_reason"}
 _READ: Final = tuple(sorted({*JUDGED, *SCORED, *EVIDENCE, "run_id"} - _DERIVED))
+_CELL_NUMBERS: Final = 9
 _OF_MEASURED: Final = ("formula", "space_group_number", "n_atoms", "cell", "cell_origin")
 _OF_RELAXED: Final = (
     *("energy", "space_group_number_final", "checkpoint_digest"),
@@ -109,7 +110,7 @@ def make_laboratory_columns(formula: str | None, relaxed: Row) -> dict[str, Any]
     """
     hazards = list_hazards(formula or "")
     named = {f"{hazard}_elements": ", ".join(found) or None for hazard, found in hazards.items()}
-    if relaxed["numbers"] is None:
+    if len(relaxed["cell"] or ()) != _CELL_NUMBERS:
         return named
     cell = relaxed["numbers"], relaxed["cell"], relaxed["masses"]
     return named | {"density": compute_density(*cell)}

@@ -8,8 +8,9 @@ import errno
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from tasks.storage.durable import make_folder
 from tasks.storage.errors import explain_os_errors
@@ -50,15 +51,13 @@ def hold_lease(
     """
     with explain_os_errors("write", root):
         make_folder(root)
-        stream = (root / name).open("a+", encoding="utf-8")
+        stream = _open_lock(root / name)
     with stream:
         _take_lock(stream, fcntl.LOCK_EX, tell)
-        stream.truncate(0)
-        stream.write(owner)
-        stream.flush()
+        _write_owner(stream, owner, root)
         if name == _LEASE:
-            with (root / _WORKERS_FILE).open("a+", encoding="utf-8") as worker_options:
-                _take_lock(worker_options, fcntl.LOCK_EX, tell)
+            with _open_lock(root / _WORKERS_FILE) as workers:
+                _take_lock(workers, fcntl.LOCK_EX, tell)
         yield
         stream.truncate(0)
 
@@ -85,22 +84,32 @@ def hold_work_lock(root: Path, owner: str) -> Iterator[None]:
         When the folder cannot be written.
     """
     with explain_os_errors("write", root):
-        worker_options = (root / _WORKERS_FILE).open("a+", encoding="utf-8")
-    with worker_options:
-        _take_lock(worker_options, fcntl.LOCK_SH, lambda _: None)
-        worker_options.truncate(0)
-        worker_options.write(owner)
-        worker_options.flush()
+        workers = _open_lock(root / _WORKERS_FILE)
+    with workers:
+        _take_lock(workers, fcntl.LOCK_SH, lambda _: None)
+        _write_owner(workers, owner, root)
         yield
 
 
-def _take_lock(stream: IO[str], kind: int, tell: Callable[[str], None]) -> None:
+def _open_lock(path: Path) -> FileIO:
+    """Open a file to lock; without a buffer, which a full disk would refuse again at closing."""
+    return path.open("a+b", buffering=0)
+
+
+def _write_owner(stream: FileIO, owner: str, root: Path) -> None:
+    with explain_os_errors("write", root):
+        stream.truncate(0)
+        stream.write(owner.encode())
+
+
+def _take_lock(stream: FileIO, kind: int, tell: Callable[[str], None]) -> None:
     """Take a lock; if it is held, first say by whom."""
     try:
         fcntl.flock(stream, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         stream.seek(0)
-        tell(f"waiting for {stream.read() or 'another process'}, which writes into this dataset")
+        owner = stream.read().decode()
+        tell(f"waiting for {owner or 'another process'}, which writes into this dataset")
         fcntl.flock(stream, kind)
     except OSError as error:
         if error.errno not in _WITHOUT_LOCKS:

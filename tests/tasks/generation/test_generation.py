@@ -189,11 +189,12 @@ def test_masks_leave_the_positions_of_the_group(model, number):
 
 @pytest.mark.parametrize("number", range(1, 231))
 def test_what_is_placed_has_exactly_the_group_that_was_asked_for(number):
-    """Three elements on general positions, in a cell of a drawn or of a generic shape."""
+    """Three elements on general positions, in a roomy cell of a generic shape."""
     letter = list_wyckoff_positions(number)[-1].letter
     sequence = make_sequence(number, (letter, 14), (letter, 8), (letter, 11))
-    settings, generator = PlacementSettings(points=20), np.random.default_rng(number)
-    found = [place(sequence, UNKNOWN_SHAPES, settings, generator) for _ in range(8)]
+    settings, generator = PlacementSettings(points=40), np.random.default_rng(number)
+    roomy = CellStatistics(8 * VOLUMES, UNKNOWN_SHAPES.groups, UNKNOWN_SHAPES.metrics)
+    found = [place(sequence, roomy, settings, generator) for _ in range(8)]
     made = [placement.atoms for placement in found if placement.atoms is not None]
     assert made
     for atoms in made:

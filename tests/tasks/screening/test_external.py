@@ -514,7 +514,7 @@ NOT_EXPORTED = re.compile(
     r"_key$|^key$|^run_id$|^material_id$|^source|^structure_hash$|_stated$|_differs?$|^relaxation"
     r"|_change$|^symmetry_changed$|_relaxed$|^potential$|^checkpoint|^n_displacements$|time"
     r"|^translation_frequency$|^classes_differ$|^n_enlargements$|^displacement_distance$"
-    r"|^hull_reason$"
+    r"|^hull_reason$|^density$"
 )
 
 

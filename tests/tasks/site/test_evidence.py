@@ -13,6 +13,7 @@ RECORD = {
     "band_gap": 0.412,
     "magnetic_ordering": "NM",
     "density": 5.4712,
+    "competing_phases": ["As", "Cd3As2"],
     "toxic_elements": "Cd, As",
 }
 
@@ -21,6 +22,7 @@ def test_what_is_known_is_told_with_units_and_sources():
     assert list_laboratory_facts(RECORD) == {
         "observed": "observed (ICSD, 2020)",
         "stability": "0.006 eV/atom below the hull (nequix-mp-1-pft)",
+        "competing phases": "As, Cd3As2",
         "band gap": "0.41 eV",
         "magnetic ordering": "NM",
         "density": "5.47 g/cm³",
@@ -32,7 +34,7 @@ def test_what_nobody_knows_is_unknown_and_never_concluded():
     """As for a catalogue of an older program, with empty cells as pandas has them."""
     facts = list_laboratory_facts({"formula": "NaCl", "band_gap": float("nan"), "observed": None})
     assert facts["observed"] == "not known whether it was made"
-    for name in ("stability", "band gap", "magnetic ordering", "density"):
+    for name in ("stability", "competing phases", "band gap", "magnetic ordering", "density"):
         assert facts[name] == UNKNOWN
     assert facts["hazards"] == NONE_NAMED
 

@@ -4,16 +4,18 @@ import errno
 import fcntl
 import os
 import queue
+import resource
 import select
 import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tasks.storage import DatasetError, hold_lease
+from tasks.storage import DatasetError, hold_lease, hold_work_lock
 
 HOLD = """
 import sys, time
@@ -93,6 +95,22 @@ def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch):
     with hold_lease(tmp_path, "a run", told.append):
         pass
     assert "no locks" in told[0]
+
+
+@pytest.fixture
+def _full_disk():
+    """No file of the process may grow, as a full disk has it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_full_disk")
+@pytest.mark.parametrize("hold", [partial(hold_lease, tell=print), hold_work_lock])
+def test_a_full_disk_is_explained(tmp_path, hold):
+    with pytest.raises(DatasetError, match="cannot write"), hold(tmp_path, "a run"):
+        pass
 
 
 def test_a_file_in_the_place_of_the_folder_is_explained(tmp_path):
