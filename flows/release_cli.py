@@ -41,7 +41,8 @@ def release(
         console.print(f"{size / 1024:10.1f} KiB  {name}", markup=False)
     console.print(f"{found.n_materials} crystals, {sum(found.files.values()) / 1024:.1f} KiB")
     if found.n_waiting:
-        console.print(f"{found.n_waiting} left out: they wait for their second opinion")
+        left_out = ", and are left out" if grow else ""
+        console.print(f"{found.n_waiting} crystals wait for their second opinion{left_out}")
 
 
 @app.command(name="continue")
@@ -59,7 +60,9 @@ def continue_release(
 
     with print_errors():
         require_folder(output)
-        count = begin_from_release(released, output)
-    console.print(f"{count} crystals taken over")
+        n_taken, n_waiting = begin_from_release(released, output)
+    console.print(f"{n_taken} crystals taken over")
+    if n_waiting:
+        console.print(f"{n_waiting} wait for their second opinion, and will be computed again")
     command = f"chiralscreen screen SOURCE --output {output} --config {output / SETTINGS}"
     print_next(console, (command, "computes those of a source that are new"))

@@ -67,7 +67,8 @@ class ReleaseReport:
     n_materials : int
         Crystals written.
     n_waiting : int
-        Crystals left out because a second opinion has not done them.
+        Crystals that a second opinion has not done: left out of a growth, and in a release of the
+        whole without error bars.
     files : mapping from str to int
         Bytes by file written.
     """
@@ -88,8 +89,8 @@ def write_release(
     """Write the tables of a dataset that are worth publishing.
 
     Kept is what the program found; left out are force constants, spectra, and modes anywhere but at
-    the named q-points of the materials that rank highest. Where the dataset has a second opinion,
-    only crystals that both potentials have done are taken.
+    the named q-points of the materials that rank highest. Rows of a growth never change. So where
+    the dataset has a second opinion, a growth takes only crystals that both potentials have done.
 
     Parameters
     ----------
@@ -117,14 +118,15 @@ def write_release(
     others = _compare_second_opinions(dataset)
     frozen = _freeze(dataset, stages)
     _require_same(folder, frozen)
-    held = _list_held(folder) if grow else set[str]()
-    done = _list_done(dataset) - held
-    chosen = done.intersection(*map(_list_done, others))
+    done = _list_done(dataset)
+    complete = done.intersection(*map(_list_done, others))
+    chosen = complete - _list_held(folder) if grow else done
+    n_waiting = len(done) - len(complete)
     if grow and not chosen:
-        return ReleaseReport(0, len(done), {})
+        return ReleaseReport(0, n_waiting, {})
     target = folder / _GROWING / f"{len(_list_folders(folder)):04d}" if grow else folder
     for other in others:
-        _write_tables(other, target / SECOND_OPINION / other.root.name, chosen)
+        _write_tables(other, target / SECOND_OPINION / other.root.name, chosen & complete)
     candidates = _select_candidates(dataset, chosen)
     best = list(candidates["material_id"][:n_modes])
     _write(_choose_columns(candidates), target / "candidates.parquet")
@@ -134,11 +136,14 @@ def write_release(
     if not grow:
         shutil.rmtree(folder / _GROWING, ignore_errors=True)
     sizes = {p.relative_to(target).as_posix(): p.stat().st_size for p in target.rglob("*.parquet")}
-    return ReleaseReport(len(chosen), len(done) - len(chosen), dict(sorted(sizes.items())))
+    return ReleaseReport(len(chosen), n_waiting, dict(sorted(sizes.items())))
 
 
-def begin_from_release(folder: Path, root: Path) -> int:
+def begin_from_release(folder: Path, root: Path) -> tuple[int, int]:
     """Let a dataset hold what a release holds, so that a screening into it computes the rest.
+
+    A crystal that waits for its second opinion is left out: the comparison of both needs force
+    constants, which a release has not.
 
     Parameters
     ----------
@@ -149,24 +154,26 @@ def begin_from_release(folder: Path, root: Path) -> int:
 
     Returns
     -------
-    int
-        Crystals of the release.
+    tuple of int
+        Crystals taken over, and those left out.
 
     Raises
     ------
     RemediableError
         When the folder is no release that can be continued.
     """
-    frozen = _read_frozen(folder)
+    frozen, held = _read_frozen(folder), _list_held(folder)
+    taken = held.intersection(*_list_held_opinions(folder))
     with hold_lease(root, "the beginning from a release", lambda _: None):
         for part in _list_folders(folder):
-            _commit_tables(TableFolder(part), Dataset(root))
+            _commit_tables(TableFolder(part), Dataset(root), taken)
             for other in (part / SECOND_OPINION).glob("*/"):
-                _commit_tables(TableFolder(other), Dataset(root / SECOND_OPINION / other.name))
+                opinion = Dataset(root / SECOND_OPINION / other.name)
+                _commit_tables(TableFolder(other), opinion, taken)
         for dataset in (Dataset(root), *_list_second_opinions(root)):
             build_catalog(dataset)
         (root / SETTINGS).write_text(yaml.safe_dump(frozen["settings"], sort_keys=False), "utf-8")
-    return len(_list_held(folder))
+    return len(taken), len(held) - len(taken)
 
 
 def _list_second_opinions(root: Path) -> list[Dataset]:
@@ -185,6 +192,15 @@ def _list_held(folder: Path) -> set[str]:
     return {name for path in _list_folders(folder) for name in _read_names(TableFolder(path))}
 
 
+def _list_held_opinions(folder: Path) -> list[set[str]]:
+    """Materials of each second opinion in a release."""
+    found: dict[str, set[str]] = {}
+    for part in _list_folders(folder):
+        for path in (part / SECOND_OPINION).glob("*/"):
+            found.setdefault(path.name, set()).update(_read_names(TableFolder(path)))
+    return list(found.values())
+
+
 def _read_names(tables: TableFolder) -> list[str]:
     names: list[str] = tables.read(MATERIALS, columns=["material_id"])["material_id"].to_pylist()
     return names
@@ -195,8 +211,10 @@ def _compare_second_opinions(dataset: Dataset) -> list[Dataset]:
     others = _list_second_opinions(dataset.root)
     for each in (dataset, *others):
         build_catalog(each)
+    screened = _list_outcomes(dataset, "screened")
     for other in others:
-        found = compare_datasets(dataset, other)
+        shared = screened & _list_outcomes(other, "screened")
+        found = compare_datasets(dataset, other) if shared else ()
         if rows := [row for row in found if not isinstance(row, str)]:
             commit_agreement(dataset, rows)
             build_catalog(dataset)
@@ -205,10 +223,14 @@ def _compare_second_opinions(dataset: Dataset) -> list[Dataset]:
 
 def _list_done(dataset: Dataset) -> set[str]:
     """Materials that a run took up, whatever became of them."""
-    table = pq.read_table(
-        get_table_file(dataset.root, MATERIALS), columns=["material_id", "outcome"]
-    )
-    taken = pc.is_in(table["outcome"], pa.array(["screened", "failed"]))
+    return _list_outcomes(dataset, "screened", "failed")
+
+
+def _list_outcomes(dataset: Dataset, *outcomes: str) -> set[str]:
+    """Materials with one of some outcomes."""
+    path = get_table_file(dataset.root, MATERIALS)
+    table = pq.read_table(path, columns=["material_id", "outcome"])
+    taken = pc.is_in(table["outcome"], pa.array(outcomes))
     return set(table.filter(taken)["material_id"].to_pylist())
 
 
@@ -257,9 +279,14 @@ def _write_tables(dataset: Dataset, target: Path, chosen: set[str]) -> None:
     """Write the tables of some materials."""
     for name, left_out in _LEFT_OUT.items():
         table = pq.read_table(get_table_file(dataset.root, name)).drop_columns(list(left_out))
-        if "material_id" in table.column_names:
-            table = table.filter(pc.is_in(table["material_id"], pa.array(sorted(chosen))))
-        _write(table, target / f"{name}.parquet")
+        _write(_select(table, chosen), target / f"{name}.parquet")
+
+
+def _select(table: pa.Table, materials: set[str]) -> pa.Table:
+    """Rows of some materials, and those that are of none."""
+    if "material_id" not in table.column_names:
+        return table
+    return table.filter(pc.is_in(table["material_id"], pa.array(sorted(materials), pa.string())))
 
 
 def _select_candidates(dataset: Dataset, chosen: set[str]) -> pd.DataFrame:
@@ -322,9 +349,11 @@ def _write(table: pa.Table, path: Path) -> None:
     publish(stage_file(path.parent, pack), path)
 
 
-def _commit_tables(tables: TableFolder, dataset: Dataset) -> None:
-    """Commit released tables, the rows of each stage as one chunk."""
-    rows, failures = _read_rows(tables), tables.read("failures")
+def _commit_tables(tables: TableFolder, dataset: Dataset, taken: set[str]) -> None:
+    """Commit released tables of some materials, the rows of each stage as one chunk."""
+    released = _read_rows(tables) | {"failures": tables.read("failures")}
+    rows = {name: _select(table, taken) for name, table in released.items()}
+    failures = rows.pop("failures")
     for stage, names in _STAGE_TABLES.items():
         chunk = {name: rows[name] for name in names}
         chunk["failures"] = failures.filter(pc.equal(failures["stage"], stage))

@@ -135,6 +135,23 @@ def test_a_release_that_grew_begins_a_dataset_and_becomes_one_again(continued, f
     assert (tmp_path / "whole" / "second-opinion" / OTHER / "chirality.parquet").is_file()
 
 
+def test_crystals_that_wait_for_their_second_opinion_are_released_and_computed_again(folder):
+    copy, release = folder / "waiting", folder / "early"
+    shutil.copytree(folder / "first", copy)
+    for path in (copy / "second-opinion" / OTHER / "receipts").iterdir():
+        if not path.name.startswith("plan-"):
+            path.unlink()
+    result = told("release", copy, release)
+    assert "2 crystals" in result.stdout
+    assert "2 crystals wait for their second opinion\n" in result.stdout
+    assert set(pd.read_parquet(release / "chirality.parquet")["material_id"]) == {"te", "zno"}
+    result = told("release", copy, folder / "grown early", "--grow")
+    assert "left out" in result.stdout
+    result = told("continue", release, folder / "goes on")
+    assert "0 crystals taken over" in result.stdout
+    assert "2 wait for their second opinion" in result.stdout
+
+
 def test_other_settings_are_refused_by_name(continued, folder):
     frozen = yaml.safe_load((folder / "released" / FROZEN).read_text())
     assert frozen["settings"]["second_opinion"] == OTHER
