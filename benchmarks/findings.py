@@ -1,6 +1,9 @@
 """Tables of docs/findings.md, from the released Parquet files.
 
-python benchmarks/findings.py data/catalogue
+    python -m benchmarks.findings data/catalogue [--page docs/findings.md]
+
+The verdicts of the phonon database beside those of the release are rows that
+``benchmarks.validation.released_stability`` has written.
 """
 
 import argparse
@@ -8,12 +11,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from benchmarks.validation.released_stability import OUTPUT
 from tasks.results.catalogue import split_by_class
+from tasks.results.ranking import PURPOSES
+from tasks.thermodynamics.evidence import describe_distance
 
 _STABILITY = {True: "stable", False: "unstable"}
 _STAGES = ("relaxations", "phonons")
+_SIZES = (0, 6, 12, 24, 48, 200)  # atoms in the primitive cell
+_PER_MEV = 8.065544  # 1/cm
 
 
 def read(folder: Path) -> dict[str, pd.DataFrame]:
@@ -59,6 +68,109 @@ def totals(chirality: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"what": rows.keys(), "materials": rows.values()})
 
 
+def evidence(chirality: pd.DataFrame) -> pd.DataFrame:
+    """What says that crystals exist, by what became of them."""
+    found = chirality.assign(evidence=chirality["evidence"].fillna("none"))
+    groups = {
+        "stable": found["stable"].eq(True),
+        "reliable": found["stable"].eq(True) & found["reliable"].eq(True),
+        "with the score of the shortlist": found["raw_shortlisted"].eq(True),
+        "shortlisted": found["shortlisted"].eq(True),
+    }
+    table = pd.DataFrame(
+        {name: found[of]["evidence"].value_counts() for name, of in groups.items()}
+    )
+    return table.fillna(0).astype(int).rename_axis("evidence").reset_index()
+
+
+def against_database(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts of stability beside those of the phonon database (PBEsol), by size of the cell."""
+    ours, theirs = pairs["stable"], pairs["stable_dft"]
+    verdicts = {
+        "both stable": ours & theirs,
+        "both unstable": ~ours & ~theirs,
+        "stable here alone": ours & ~theirs,
+        "unstable here alone": ~ours & theirs,
+    }
+    decided = {name: found & pairs["decidable"] for name, found in verdicts.items()}
+    groups = pd.DataFrame(decided | {"undecided": ~pairs["decidable"]}).groupby(
+        pd.cut(pairs["n_atoms_primitive"], _SIZES), observed=True
+    )
+    table = groups.sum().astype(int)
+    table.index = [f"{int(edge.left) + 1} to {int(edge.right)}" for edge in table.index]
+    table.loc["all"] = table.sum()
+    agreeing = table["both stable"] + table["both unstable"]
+    table["agreeing (%)"] = (100 * agreeing / table[list(verdicts)].sum(axis=1)).round(1)
+    return table.rename_axis("atoms").reset_index()
+
+
+def describe_evidence(row: pd.Series) -> str:
+    """Who saw the crystal, or how far it is above the hull."""
+    if row["observed"] is True:
+        return str(row["observed_source"])
+    if pd.isna(row["energy_above_hull"]):
+        return "unknown"
+    return describe_distance(row["energy_above_hull"])
+
+
+def by_purpose(chirality: pd.DataFrame, n: int = 5) -> pd.DataFrame:
+    """The best reliable crystals with evidence for each purpose, chiral and achiral ones apart."""
+    known = chirality[chirality["reliable"].eq(True) & chirality["evidence"].notna()]
+    known = known[known["same_crystal_as"].isna()]
+    rows = [
+        {
+            "for": purpose.title,
+            "class": name,
+            "first": "; ".join(
+                f"{row['formula']} ({row['material_id']}, {row[purpose.name]:.2f})"
+                for _, row in found.dropna(subset=purpose.name)
+                .sort_values(purpose.name, ascending=False)
+                .head(n)
+                .iterrows()
+            ),
+        }
+        for purpose in PURPOSES
+        for name, found in split_by_class(known).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def to_measure(tables: Mapping[str, pd.DataFrame], n: int = 10) -> pd.DataFrame:
+    """The first observed chiral crystals of the shortlist with a splitting that is known."""
+    chirality = tables["chirality"].set_index("material_id", drop=False)
+    order = [name for name in tables["candidates"]["material_id"] if name in chirality.index]
+    ranked = chirality.loc[order]
+    seen = ranked["chirality_class"].eq("II") & ranked["observed"].eq(True)
+    chosen = ranked[seen & ranked["reliable"].eq(True) & ranked["same_crystal_as"].isna()]
+    told = [_tell_splitting(row) for _, row in chosen.iterrows()]
+    return pd.DataFrame([row for row in told if row][:n])
+
+
+def _tell_splitting(row: pd.Series) -> dict[str, object] | None:
+    """Largest circular splitting of a crystal, at which wave vector, and what is known of it."""
+    values = np.asarray(row["circular_splitting"], dtype=float)
+    if not values.size or not np.isfinite(values).any():
+        return None
+    place = int(np.nanargmax(np.abs(values)))
+    spread = np.asarray(row["splitting_spread"], dtype=float)
+    direction = np.reshape(row["axis_directions"], (-1, 3))[place].round(2) + 0.0
+    axis = " ".join(f"{x:g}" for x in direction)
+    size, bar = abs(values[place]), row["frequency_bar_68"]
+    return {
+        "material": row["material_id"],
+        "formula": row["formula"],
+        "space group": row["space_group_symbol"],
+        "score": round(row["score"], 3),
+        "splitting (meV ħ)": round(size, 2),
+        "(ħ/cm)": round(size * _PER_MEV, 1),
+        "along": axis,
+        "spread (%)": round(100 * spread[place]) if spread.size else None,
+        "bar of frequencies (THz)": round(bar, 2) if pd.notna(bar) else None,
+        "gap (eV)": round(row["band_gap"], 1) if pd.notna(row["band_gap"]) else None,
+        "seen": row["observed_source"],
+    }
+
+
 def warnings(chirality: pd.DataFrame) -> pd.DataFrame:
     """How often each warning was given."""
     given = chirality[chirality["stable"].notna()][["stable", "warnings"]].explode("warnings")
@@ -66,9 +178,11 @@ def warnings(chirality: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index().sort_values("stable", ascending=False)
 
 
-def top(candidates: pd.DataFrame, n: int = 20) -> pd.DataFrame:
+def top(candidates: pd.DataFrame, chirality: pd.DataFrame, n: int = 20) -> pd.DataFrame:
     """The best candidates with their reasons."""
     table = candidates.head(n).copy()
+    known = chirality.set_index("material_id").loc[table["material_id"]]
+    table["seen"] = [describe_evidence(row) for _, row in known.iterrows()]
     for name in ("score", "raw_score", "mean_optical_angular_momentum", "mean_optical_helicity"):
         table[name] = table[name].round(3)
     table["largest_circular_splitting"] = table["largest_circular_splitting"].round(2)
@@ -83,6 +197,7 @@ def top(candidates: pd.DataFrame, n: int = 20) -> pd.DataFrame:
         "mean_optical_angular_momentum": "mean |l|",
         "mean_optical_helicity": "mean |h|",
         "largest_circular_splitting": "splitting (meV ħ)",
+        "seen": "evidence",
         "warnings": "warnings",
     }
     return table[list(names)].rename(columns=names)
@@ -172,12 +287,19 @@ def ratios(chirality: pd.DataFrame) -> pd.DataFrame:
 def sections(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
     """Heading and content of each table."""
     chirality = tables["chirality"]
+    seen = chirality.set_index("material_id")["observed"].eq(True)
     yield "Totals", totals(chirality)
     yield "Classes and waves", outcomes(chirality)
     yield "Shares", ratios(chirality)
+    yield "Evidence", evidence(chirality)
+    yield "Phonon database", against_database(pd.read_parquet(OUTPUT))
     yield "Warnings", warnings(chirality)
     for name, rows in split_by_class(tables["candidates"]).items():
-        yield f"Best {name} candidates", top(rows)
+        observed = rows[rows["material_id"].map(seen)]
+        yield f"Best {name} candidates", top(rows, chirality)
+        yield f"Best observed {name} candidates", top(observed, chirality)
+    yield "Purposes", by_purpose(chirality)
+    yield "To measure", to_measure(tables)
     yield "One crystal", one_crystal(chirality)
     yield "Failures", failures(tables["failures"])
     yield "Seconds", costs(tables)

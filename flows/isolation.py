@@ -8,13 +8,15 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Lock
 from typing import Any, Generic, TypeVar
+
+import psutil
 
 from flows.interruption import SHUTDOWN_STATE, block_terminal_signals
 from flows.memory import limit_memory, measure_memory
@@ -36,6 +38,9 @@ _RUN_AND_FOLDER = "CHIRALSCREEN_RUN_AND_FOLDER"
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 # A process that has kept so much of what it may take makes room for a new one.
 _KEPT_VARIABLES = 0.5
+# How often a process is looked at while it may compute.
+_LOOKS = 20
+_WAITING = frozenset({psutil.STATUS_SLEEPING, psutil.STATUS_DISK_SLEEP})
 
 
 def start_server(*preload: str) -> None:
@@ -76,7 +81,8 @@ class ResourceLimits:
     Attributes
     ----------
     seconds : float
-        Time until the next result; the process is ended then.
+        Time until the next result, not counting time in which a busy machine lets the process wait
+        for a processor; the process is ended then.
     memory : float
         Memory beyond what the process has at its beginning (GiB).
     remedy : str
@@ -171,7 +177,7 @@ class IsolatedWorker(Generic[Item, Result]):
 
     def _receive(self, pipe: Connection) -> tuple[str, Any]:
         """Next message."""
-        if not pipe.poll(self.limits.seconds):
+        if self._process and not _await_message(pipe, self._process, self.limits.seconds):
             message = f"it took more than {self.limits.seconds:g} s"
             raise RemediableError(message, self.limits.remedy)
         found: tuple[str, Any] = pipe.recv()
@@ -195,6 +201,23 @@ class IsolatedWorker(Generic[Item, Result]):
                 self._process.join()
                 self._pipe.close()
             self._process = self._pipe = None
+
+
+def _await_message(pipe: Connection, process: BaseProcess, seconds: float) -> bool:
+    """Wait for a message, as long as the process has neither computed nor waited too long.
+
+    A process that is ready to run and gets no processor does neither, and one that is stopped.
+    """
+    step, begun, waited = seconds / _LOOKS, None, 0.0
+    while not pipe.poll(step):
+        with suppress(psutil.NoSuchProcess):  # the pipe tells of its end
+            watched = psutil.Process(process.pid)
+            used = sum(watched.cpu_times()[:2])
+            begun = used if begun is None else begun
+            waited += step * (watched.status() in _WAITING)
+            if used - begun + waited > seconds:
+                return False
+    return True
 
 
 _RESULT, _END = "result", "end"
@@ -309,7 +332,7 @@ def _send_result(
 def _receive(pipe: Connection, process: BaseProcess, seconds: float) -> Any:  # noqa: ANN401
     """What a process sends, or why it sent nothing; the process is gone afterwards."""
     try:
-        if pipe.poll(seconds):
+        if _await_message(pipe, process, seconds):
             return pipe.recv()
         message = f"not read within {seconds:g} s"
         return RemediableError(

@@ -23,6 +23,20 @@ def write_number_and_hang(path: Path) -> None:
     time.sleep(600)
 
 
+def write_number_and_compute(path: Path) -> None:
+    """Tell the number of the process, and compute for ever."""
+    path.write_text(str(os.getpid()))
+    while True:
+        pass
+
+
+def write_number_and_be_stopped(path: Path) -> str:
+    """Tell the number of the process, and wait until somebody lets it go on."""
+    path.write_text(str(os.getpid()))
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return "went on"
+
+
 def grow(gib: int) -> int:
     """Take so much memory; tell how much there was."""
     try:

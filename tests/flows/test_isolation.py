@@ -1,6 +1,9 @@
 """One thing that hangs, dies or eats memory costs the others nothing."""
 
 import os
+import signal
+import threading
+import time
 from functools import partial
 
 import pytest
@@ -10,7 +13,14 @@ from tasks.failures import Failure, RemediableError
 from tasks.screening.external import read_file_rows
 from tasks.screening.settings import ScreenSettings
 from tests.crystals import spring_phonon, zincblende
-from tests.flows.misbehaviour import behave, grow, write_number_and_hang
+from tests.flows.conftest import eventually
+from tests.flows.misbehaviour import (
+    behave,
+    grow,
+    write_number_and_be_stopped,
+    write_number_and_compute,
+    write_number_and_hang,
+)
 
 PRELOAD = ("tasks.screening.external", "tests.flows.misbehaviour")
 limited = partial(map_isolated, seconds=300.0, memory=4.0, preload=PRELOAD)
@@ -25,15 +35,32 @@ def test_results_come_in_order_and_errors_in_their_place():
         assert error.remedy
 
 
-def test_a_process_that_hangs_is_ended(tmp_path):
+@pytest.mark.parametrize("hang", [write_number_and_hang, write_number_and_compute])
+def test_a_process_that_hangs_is_ended(tmp_path, hang):
     """The first thing brings the server of processes up, so that the second has all its time."""
     list(limited(behave, ["a"]))
     place = tmp_path / "number"
-    [error] = limited(write_number_and_hang, [place], seconds=20.0)
+    [error] = limited(hang, [place], seconds=5.0)
     assert isinstance(error, RemediableError)
-    assert "20 s" in str(error)
+    assert "5 s" in str(error)
     with pytest.raises(ProcessLookupError):
         os.kill(int(place.read_text()), 0)
+
+
+def test_a_process_that_the_machine_stops_keeps_its_time(tmp_path):
+    """As one that a busy machine gives no processor."""
+    list(limited(behave, ["a"]))
+    place = tmp_path / "number"
+
+    def go_on_late() -> None:
+        eventually(lambda: place.exists() and place.read_text())
+        time.sleep(6.0)
+        os.kill(int(place.read_text()), signal.SIGCONT)
+
+    thread = threading.Thread(target=go_on_late)
+    thread.start()
+    assert list(limited(write_number_and_be_stopped, [place], seconds=3.0)) == ["went on"]
+    thread.join()
 
 
 def test_memory_is_bounded():
