@@ -227,10 +227,12 @@ def _list_done(dataset: Dataset) -> set[str]:
 
 
 def _list_outcomes(dataset: Dataset, *outcomes: str) -> set[str]:
-    """Materials with one of some outcomes."""
+    """Materials with one of some outcomes; a record that could not be read is none."""
     path = get_table_file(dataset.root, MATERIALS)
-    table = pq.read_table(path, columns=["material_id", "outcome"])
-    taken = pc.is_in(table["outcome"], pa.array(outcomes))
+    table = pq.read_table(path, columns=["material_id", "outcome", "material_key"])
+    taken = pc.and_(
+        pc.is_in(table["outcome"], pa.array(outcomes)), pc.is_valid(table["material_key"])
+    )
     return set(table.filter(taken)["material_id"].to_pylist())
 
 
