@@ -581,6 +581,7 @@ def test_columns_are_named_as_in_the_dataset_and_explained(visit):
     assert page.get_attribute(f"[data-sort={column.name}]", "title") == told
     page.click("summary:has-text('Columns')")
     playwright.expect(page.locator(".menu")).to_contain_text(column.name)
+    playwright.expect(page.locator("details:has(.menu)")).to_have_css("border-style", "none")
     page = visit(PAGES[1])
     assert page.get_attribute(".facts div:last-child", "title") == told
     page.click("summary:has-text('All stored numbers')")
@@ -757,7 +758,7 @@ BAND = (
 )
 def test_what_is_no_file_of_phonopy_is_refused_in_words(own_page, name, content, words):
     own_page.set_input_files("#own-file", {"name": name, "mimeType": "", "buffer": content})
-    playwright.expect(own_page.locator(".drop [role=status]")).to_contain_text(words)
+    playwright.expect(own_page.locator(".dropzone [role=status]")).to_contain_text(words)
     assert own_page.locator(".own > *, main img").count() == 0
 
 

@@ -50,7 +50,7 @@ export function ownPage(site: Site, dropped: File | null): Page {
       { class: "material" },
       h(
         "section",
-        { "aria-label": "Your own file", class: "drop" },
+        { "aria-label": "Your own file", class: "dropzone" },
         h("h1", {}, "Your own file"),
         h(
           "p",
