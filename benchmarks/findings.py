@@ -287,7 +287,7 @@ def ratios(chirality: pd.DataFrame) -> pd.DataFrame:
 def sections(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
     """Heading and content of each table."""
     chirality = tables["chirality"]
-    seen = chirality.set_index("material_id")["observed"].eq(True)
+    seen = chirality["material_id"][chirality["observed"].eq(True)]
     yield "Totals", totals(chirality)
     yield "Classes and waves", outcomes(chirality)
     yield "Shares", ratios(chirality)
@@ -295,7 +295,7 @@ def sections(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataF
     yield "Phonon database", against_database(pd.read_parquet(OUTPUT))
     yield "Warnings", warnings(chirality)
     for name, rows in split_by_class(tables["candidates"]).items():
-        observed = rows[rows["material_id"].map(seen)]
+        observed = rows[rows["material_id"].isin(seen)]
         yield f"Best {name} candidates", top(rows, chirality)
         yield f"Best observed {name} candidates", top(observed, chirality)
     yield "Purposes", by_purpose(chirality)

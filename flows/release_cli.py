@@ -23,7 +23,7 @@ def release(
         ),
     ] = False,
 ) -> None:
-    """Write the tables that are worth publishing: results, without spectra and force constants.
+    """Write the tables worth publishing: results, and force constants of the shortlist.
 
     All rows of a release have the same settings, which `release.yaml` tells. Examples:
 
@@ -52,7 +52,7 @@ def continue_release(
 ) -> None:
     """Begin a dataset with what was released: a screening into it computes only the rest.
 
-    Force constants and spectra of released crystals are not in it. Example:
+    Of released crystals, spectra and most force constants are not in it. Example:
 
         chiralscreen continue released results/more
     """

@@ -163,21 +163,29 @@ def _find_missing(tables: TableFolder) -> Iterator[str]:
             yield f"table {name}: {table.description}"
         elif missing := tables.list_missing_columns(name):
             yield f"in table {name}: {', '.join(missing)}"
+    for name in filter(tables.has_table, ("force_constants", "modes")):
+        yield from _find_missing_crystals(tables, name)
     if tables.has_table("modes"):
-        yield from _find_missing_modes(tables)
+        yield from _find_missing_points(tables)
 
 
-def _find_missing_modes(tables: TableFolder) -> Iterator[str]:
-    """Crystals and q-points whose modes are not there."""
-    modes = tables.read("modes", columns=["material_id", "q_label"]).to_pandas()
+def _find_missing_crystals(tables: TableFolder, name: str) -> Iterator[str]:
+    """Crystals without rows in a table."""
+    stored = len(tables.read(name, columns=["material_id"])["material_id"].unique())
     outcomes = tables.read("chirality", columns=["outcome"]).to_pandas()["outcome"]
-    stored, screened = modes["material_id"].nunique(), int(outcomes.eq("screened").sum())
+    screened = int(outcomes.eq("screened").sum())
     if stored < screened:
-        yield f"modes of {screened - stored} of the {screened} screened crystals"
+        what = name.replace("_", " ")
+        yield f"{what} of {screened - stored} of the {screened} screened crystals"
+
+
+def _find_missing_points(tables: TableFolder) -> Iterator[str]:
+    """Modes between the named q-points, where there are none."""
     # A coarse path may have named points alone, which then tell how far apart they are.
-    complete = "path_distance" not in tables.list_missing_columns("modes")
-    if not complete and not modes["q_label"].isin(UNNAMED).any():
-        yield "modes between the named q-points"
+    if "path_distance" in tables.list_missing_columns("modes"):
+        labels = tables.read("modes", columns=["q_label"]).to_pandas()["q_label"]
+        if not labels.isin(UNNAMED).any():
+            yield "modes between the named q-points"
 
 
 def read_run_settings(folder: Path, run_id: str | None) -> dict[str, Any]:

@@ -52,7 +52,7 @@ _STAGE_TABLES: Final[Mapping[str, Sequence[str]]] = {
     "run": ("runs",),
     "plan": ("plan", "materials"),
     "relaxation": ("relaxations",),
-    "phonons": ("phonons",),
+    "phonons": ("phonons", "force_constants"),
     "chirality": ("chirality", "modes"),
     "comparison": ("agreement",),
 }
@@ -88,9 +88,10 @@ def write_release(
 ) -> ReleaseReport:
     """Write the tables of a dataset that are worth publishing.
 
-    Kept is what the program found; left out are force constants, spectra, and modes anywhere but at
-    the named q-points of the materials that rank highest. Rows of a growth never change. So where
-    the dataset has a second opinion, a growth takes only crystals that both potentials have done.
+    Kept is what the program found; left out are spectra, force constants of all but the shortlist,
+    and modes anywhere but at the named q-points of the materials that rank highest. Rows of a
+    growth never change. So where the dataset has a second opinion, a growth takes only crystals
+    that both potentials have done.
 
     Parameters
     ----------
@@ -127,10 +128,7 @@ def write_release(
     target = folder / _GROWING / f"{len(_list_folders(folder)):04d}" if grow else folder
     for other in others:
         _write_tables(other, target / SECOND_OPINION / other.root.name, chosen & complete)
-    candidates = _select_candidates(dataset, chosen)
-    best = list(candidates["material_id"][:n_modes])
-    _write(_choose_columns(candidates), target / "candidates.parquet")
-    _write(_select_named_modes(dataset, best), target / "modes.parquet")
+    _write_ranking(dataset, target, chosen, n_modes)
     _write_tables(dataset, target, chosen)
     (folder / FROZEN).write_text(yaml.safe_dump(frozen, sort_keys=False), "utf-8")
     if not grow:
@@ -143,7 +141,7 @@ def begin_from_release(folder: Path, root: Path) -> tuple[int, int]:
     """Let a dataset hold what a release holds, so that a screening into it computes the rest.
 
     A crystal that waits for its second opinion is left out: the comparison of both needs force
-    constants, which a release has not.
+    constants, which a release has of its shortlist alone.
 
     Parameters
     ----------
@@ -291,6 +289,16 @@ def _select(table: pa.Table, materials: set[str]) -> pa.Table:
     return table.filter(pc.is_in(table["material_id"], pa.array(sorted(materials), pa.string())))
 
 
+def _write_ranking(dataset: Dataset, target: Path, chosen: set[str], n_modes: int) -> None:
+    """Write the ranking of some materials, modes of the best, force constants of the shortlist."""
+    candidates = _select_candidates(dataset, chosen)
+    best = list(candidates["material_id"][:n_modes])
+    listed = list(candidates["material_id"][candidates["shortlisted"].eq(True)])
+    _write(_choose_columns(candidates), target / "candidates.parquet")
+    _write(_select_named_modes(dataset, best), target / "modes.parquet")
+    _write(_read_some(dataset, "force_constants", listed), target / "force_constants.parquet")
+
+
 def _select_candidates(dataset: Dataset, chosen: set[str]) -> pd.DataFrame:
     """Ranking among all crystals of the dataset, of some of them."""
     ranked = rank_materials(read_catalog(dataset.root, MATERIALS))
@@ -340,10 +348,15 @@ _RANKING: Final = frozenset(
 
 def _select_named_modes(dataset: Dataset, materials: Sequence[str]) -> pa.Table:
     """Modes at the named q-points of some materials."""
-    chosen = pc.field("material_id").isin(materials)
-    table = pq.read_table(get_table_file(dataset.root, "modes"), filters=chosen)
+    table = _read_some(dataset, "modes", materials)
     named = pc.invert(pc.is_in(table["q_label"], pa.array(UNNAMED)))
     return table.filter(named).drop_columns(["segment", "path_distance"])
+
+
+def _read_some(dataset: Dataset, table: str, materials: Sequence[str]) -> pa.Table:
+    """Rows of some materials in a large table."""
+    chosen = pc.field("material_id").isin(pa.array(materials, pa.string()))
+    return pq.read_table(get_table_file(dataset.root, table), filters=chosen)
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -381,6 +394,7 @@ def _read_rows(tables: TableFolder) -> dict[str, pa.Table]:
         "materials": _fill(tables.read("materials"), "source", tables.root.name),
         "relaxations": tables.read("relaxations"),
         "phonons": tables.read("phonons"),
+        "force_constants": tables.read("force_constants"),
         "chirality": chirality.append_column("shortlisted", undecided),
         "modes": tables.read("modes"),
         "agreement": _take_back(screened.filter(pc.is_valid(screened["other_key"])), "agreement"),

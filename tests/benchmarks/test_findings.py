@@ -37,9 +37,12 @@ def test_every_material_taken_up_has_a_row_and_skipped_ones_have_none(folder):
     assert tables["candidates"]["rank_of_class"].tolist() == [1]
 
 
-def test_neither_force_constants_nor_paths_are_released(folder):
-    for name, table in read(folder).items():
-        inputs = {"source", "force_constants", "born_charges", "dielectric_tensor", "host"}
+def test_neither_paths_nor_force_constants_off_the_shortlist_are_released(folder):
+    tables = read(folder)
+    assert tables["force_constants"].empty
+    assert not tables["chirality"]["shortlisted"].any()
+    for name, table in tables.items():
+        inputs = {"source", "born_charges", "dielectric_tensor", "host"}
         assert not inputs & set(table.columns), name
         assert not table.astype(str).apply(lambda c: c.str.contains(str(folder.parent))).any().any()
 
