@@ -1,11 +1,10 @@
 """What the score is made of, and what it does to the ranking of the released catalogue.
 
-    python -m benchmarks.score data/catalogue --flags FILE --page docs/trust.md
+    python -m benchmarks.score data/catalogue --page docs/trust.md
     python -m benchmarks.score --helix
     python -m benchmarks.score --linewidths quartz_gamma_LDA.json.gz
 
-FILE is a Parquet table with a flag (``icsd``) that tells observed crystals from computed ones. With
-a page, its tables are written anew; without one they are printed.
+With a page, its tables are written anew; without one they are printed.
 """
 
 import argparse
@@ -173,10 +172,10 @@ def linewidth_table(path: Path) -> pd.DataFrame:
     return pd.DataFrame([found | {"least": widths.min(), "largest": widths.max()}]).round(4)
 
 
-def tables(folder: Path, flags: Path | None) -> Iterator[tuple[str, pd.DataFrame]]:
+def tables(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
     """Heading and content of each table."""
     chirality = read(folder)["chirality"]
-    observed = read_flags(flags)
+    observed = chirality.set_index("material_id")["observed"]
     yield "Terms", terms_table(rank_candidates(chirality))
     yield "Purposes", purposes_table()
     found = rankings(chirality)
@@ -185,24 +184,15 @@ def tables(folder: Path, flags: Path | None) -> Iterator[tuple[str, pd.DataFrame
         yield f"First by {name}", first_table(ranked, observed)
 
 
-def read_flags(flags: Path | None) -> "pd.Series[Any]":
-    """Whether a crystal was observed, by its name; empty without a table."""
-    if flags is None:
-        return pd.Series(dtype=object)
-    table = pd.read_parquet(flags)
-    return table.set_index("material_id")["icsd"]
-
-
 def main() -> None:
     """Print or write all tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", help="folder of the release")
-    parser.add_argument("--flags", type=Path, help="table that tells observed crystals")
     parser.add_argument("--page", type=Path, help="Markdown page whose tables are written anew")
     parser.add_argument("--helix", action="store_true", help="the helix of one atom as well")
     parser.add_argument("--linewidths", type=Path, help="computed spectra of quartz")
     options = parser.parse_args()
-    found = list(tables(options.folder, options.flags)) if options.folder else []
+    found = list(tables(options.folder)) if options.folder else []
     found += [("Helix", helix_table())] if options.helix else []
     found += [("Linewidths", linewidth_table(options.linewidths))] if options.linewidths else []
     print_or_write(found, options.page)
