@@ -8,7 +8,7 @@ Each bit of each part is flipped in a copy, one at a time, and the part is compa
 as ``chiralscreen verify`` does. Every n-th of the damaged parts is read as well, as all commands
 read parts, where ``--read-every`` is n. The catalogue is built anew, and its files are read as
 commands read them; they have no receipt to be compared with. The receipts are left alone:
-``tests/tasks/storage/test_flipped_bits.py`` flips their bits.
+``tests/tasks/storage/test_flipped_bits.py`` flips bits of each of their bytes.
 """
 
 import argparse

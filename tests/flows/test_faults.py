@@ -43,7 +43,7 @@ def faulty_night(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("faulty")
     write_crystals(folder / "source", "GaAs", "ZnS", "InP", "CdSe")
     settings = settings_of(folder, "In:kill,Ga:kill_once,Cd:hang")
-    result = screen(folder / "source", folder / "out", settings, workers=1, time_limit=10.0)
+    result = screen(folder / "source", folder / "out", settings, workers=1, time_limit=5.0)
     return folder, settings, result
 
 

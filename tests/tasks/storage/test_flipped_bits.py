@@ -1,4 +1,4 @@
-"""Bits of every byte of every receipt, and of all places of a part, flipped one after the other."""
+"""Bits of all bytes of receipts flipped, one after the other, and bits of all places of a part."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,9 +13,12 @@ from tests.tasks.storage import samples
 pytestmark = pytest.mark.slow
 
 
-def flips(content: bytes, step: int = 7) -> Iterator[bytes]:
-    """Copies of some bytes that differ in one bit each: at least one of every byte."""
-    for place in range(0, 8 * len(content), step):
+def flips(content: bytes, every: int) -> Iterator[bytes]:
+    """Copies of some bytes that differ in one bit each, in one of so many bits.
+
+    Seven leave out no byte and, since seven and eight have no common divisor, no bit of a byte.
+    """
+    for place in range(0, 8 * len(content), every):
         flipped = bytearray(content)
         flipped[place // 8] ^= 1 << place % 8
         yield bytes(flipped)
@@ -34,14 +37,14 @@ def dataset(tmp_path: Path) -> Dataset:
     return made
 
 
-def test_flipped_bits_of_a_receipt_are_found_and_stop_readers(dataset: Dataset) -> None:
+def test_a_flipped_bit_of_a_receipt_is_found_and_stops_readers(dataset: Dataset) -> None:
     """None passes the check, and none changes a row that is read."""
     receipts = sorted(dataset.root.glob("receipts/*"))
     assert dataset.verify() == []
     assert [receipt.generation for receipt in dataset.receipts()] == [1, 0]
     for path in receipts:
         content = path.read_bytes()
-        for flipped in flips(content):
+        for flipped in flips(content, every=7):
             path.write_bytes(flipped)
             found = {problem.path for problem in dataset.verify() if problem.kind != "orphan part"}
             assert found == {path}
@@ -56,7 +59,7 @@ def test_a_flipped_bit_of_a_part_stops_readers_and_is_forgotten_with_it(dataset:
     [path] = [path for path in dataset.root.glob("parts/relaxations/*") if "mp-3" in ids_in(path)]
     whole, content = dataset.read("relaxations"), path.read_bytes()
     assert sorted(whole["material_id"].to_pylist()) == ["mp-1", "mp-3"]
-    for flipped in flips(content, step=101):
+    for flipped in flips(content, every=101):
         path.write_bytes(flipped)
         with pytest.raises(DatasetError, match=rf"{path.name} is damaged \(\d+ bytes"):
             dataset.read("relaxations")

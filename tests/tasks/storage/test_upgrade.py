@@ -107,6 +107,7 @@ def test_a_receipt_that_disagrees_with_its_parts_is_set_aside(
     assert (tmp_path / "damaged/receipts" / path.name).exists()
 
 
+@pytest.mark.slow
 def test_flipped_bits_of_an_old_receipt_upgrade_to_the_same_keys_or_to_none(tmp_path: Path) -> None:
     """What slips through changes times and sizes alone, never keys, materials or failures."""
     dataset = Dataset(tmp_path)
@@ -115,7 +116,7 @@ def test_flipped_bits_of_an_old_receipt_upgrade_to_the_same_keys_or_to_none(tmp_
     parts = {path: path.read_bytes() for path in tmp_path.glob("parts/*/*")}
     samples.downgrade(tmp_path)
     [path] = tmp_path.glob("receipts/*")
-    for flipped in flips(path.read_bytes()):
+    for flipped in flips(path.read_bytes(), every=7):
         path.write_bytes(flipped)
         upgraded, problems = upgrade_receipts(tmp_path, print)
         assert upgraded + len(problems) == 1
