@@ -7,11 +7,12 @@ functions of their distances (`radial`). The sum is combined with itself on a gr
 derivatives of the sum of all energies, in one backward pass.
 """
 
+from potentials.facet.attention import draw_isometries
 from potentials.facet.checkpoint import read_facet, save_facet
-from potentials.facet.config import FacetConfig, Product, Radial, Update
-from potentials.facet.frames import Frame, FrameBatch, count_mean_neighbours, make_batch
+from potentials.facet.config import FacetConfig, Network, Product, Radial, Update
+from potentials.facet.frames import Frame, FrameBatch, count_mean_neighbours, make_batch, turn_batch
 from potentials.facet.graph import Graph, build_graph
-from potentials.facet.model import Facet, compute_derivatives, compute_hessian_products
+from potentials.facet.model import Facet, Model, compute_derivatives, compute_hessian_products
 from potentials.facet.potential import FacetPotential, load_facet
 from potentials.facet.training import (
     LossWeights,
@@ -34,6 +35,8 @@ __all__ = [
     "FrameBatch",
     "Graph",
     "LossWeights",
+    "Model",
+    "Network",
     "OptimizerSettings",
     "Product",
     "Radial",
@@ -44,6 +47,7 @@ __all__ = [
     "compute_derivatives",
     "compute_hessian_products",
     "count_mean_neighbours",
+    "draw_isometries",
     "load_facet",
     "load_learner",
     "make_batch",
@@ -53,5 +57,6 @@ __all__ = [
     "save_facet",
     "save_learner",
     "take_step",
+    "turn_batch",
     "validate",
 ]

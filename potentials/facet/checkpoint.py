@@ -9,20 +9,20 @@ from typing import Any
 import torch
 
 from potentials.facet.config import FacetConfig
-from potentials.facet.model import Facet
+from potentials.facet.model import Model, make_network
 from potentials.tensor_file import load_tensors
 
 _FORMAT = "facet-1"
 
 
-def save_facet(path: Path, model: Facet, metadata: Mapping[str, Any]) -> None:
+def save_facet(path: Path, model: Model, metadata: Mapping[str, Any]) -> None:
     """Write a model.
 
     Parameters
     ----------
     path : pathlib.Path
         The file, replaced if it exists.
-    model : Facet
+    model : Facet or AttentionNetwork
         Of any precision; save float64 models as float32 to halve the file.
     metadata : mapping
         What JSON can hold: ``name``, ``licence``, ``citation``, ``limits`` (a list of sentences),
@@ -37,7 +37,7 @@ def save_facet(path: Path, model: Facet, metadata: Mapping[str, Any]) -> None:
     torch.save(content, path)
 
 
-def read_facet(path: Path) -> tuple[Facet, dict[str, Any]]:
+def read_facet(path: Path) -> tuple[Model, dict[str, Any]]:
     """Read a model, in float64, without running any code from the file.
 
     Parameters
@@ -47,7 +47,7 @@ def read_facet(path: Path) -> tuple[Facet, dict[str, Any]]:
 
     Returns
     -------
-    model : Facet
+    model : Facet or AttentionNetwork
         In float64 on the CPU; constants are exact, weights as precise as they were saved.
     metadata : dict
         As it was saved.
@@ -60,7 +60,7 @@ def read_facet(path: Path) -> tuple[Facet, dict[str, Any]]:
     content = load_tensors(path, _FORMAT)
     try:
         config = json.loads(content["config"])
-        model = Facet(FacetConfig(**{**config, "elements": tuple(config["elements"])}))
+        model = make_network(FacetConfig(**{**config, "elements": tuple(config["elements"])}))
         model.load_state_dict(content["weights"])
         return model, json.loads(content["metadata"])
     except (KeyError, TypeError, RuntimeError, ValueError) as error:

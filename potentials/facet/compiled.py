@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from potentials.convolution import Convolution, Paths
-from potentials.facet.model import Facet
+from potentials.facet.model import Facet, Model
 from potentials.facet.products import ClebschGordan
 from potentials.facet.sphere import list_natural_paths
 from potentials.graphs import GraphUnion
@@ -68,7 +68,7 @@ class CompiledFacet:
         return self.model.energies(sums, species)
 
 
-def compile_facet(model: Facet, exact: Facet) -> CompiledFacet:
+def compile_facet(model: Model, exact: Model) -> CompiledFacet:
     """Make the tables of a model.
 
     Parameters
@@ -84,8 +84,10 @@ def compile_facet(model: Facet, exact: Facet) -> CompiledFacet:
     Raises
     ------
     KernelUnavailableError
-        For products other than the exact one.
+        For products other than the exact one, and networks without built-in symmetry.
     """
+    if not (isinstance(model, Facet) and isinstance(exact, Facet)):
+        raise KernelUnavailableError("the compiled kernel computes no attention")
     dtype = model.embedding.dtype
     # In float32 too: the functions of the distance are narrow, and their tables small.
     intervals = make_intervals(exact.config.cutoff, INTERVALS["float64"], _list_knots(exact))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+Network = Literal["facet", "attention"]
 Product = Literal["cg", "gaunt", "cp"]
 Update = Literal["grid_product", "grid_mlp", "gate"]
 Radial = Literal["spline", "bessel", "mlp"]
@@ -58,6 +59,8 @@ class FacetConfig:
         Number of neighbours that keeps aggregated messages at unit variance.
     energy_scale : float
         Energy of an atom, in eV, per unit of the network's output.
+    network : {"facet", "attention"}
+        With built-in symmetry, or without; see `potentials.facet.attention`.
 
     Raises
     ------
@@ -80,15 +83,19 @@ class FacetConfig:
     grid_degree: int | None = None
     average_neighbours: float = 35.0
     energy_scale: float = 1.0
+    network: Network = "facet"
 
     def __post_init__(self) -> None:
         for value, choices in (
+            (self.network, get_args(Network)),
             (self.product, get_args(Product)),
             (self.update, get_args(Update)),
             (self.radial, get_args(Radial)),
         ):
             if value not in choices:
                 raise ValueError(f"unknown kernel {value!r}; choose one of {', '.join(choices)}")
+        if self.network == "attention" and self.channels % 4:
+            raise ValueError(f"channels is {self.channels}; attention needs a multiple of 4")
         for name, most in _LIMITS.items():
             if not 0 < getattr(self, name) <= most:
                 found = getattr(self, name)
@@ -110,7 +117,8 @@ class FacetConfig:
             self.l_hidden
         )
         grid = self.update == "gate" or (self.update == "grid_product" and fine)
-        return grid and (self.product != "cp" or self.layers == 1)
+        exact = grid and (self.product != "cp" or self.layers == 1)
+        return exact and self.network == "facet"
 
     def find_exact_grid_degree(self, l_out: int) -> int:
         """Return the degree of the integrand when a product is projected.

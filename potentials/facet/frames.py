@@ -1,15 +1,16 @@
 """What a network learns from: structures with labels, and their batches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from ase import Atoms
 from torch import Tensor
 
+from potentials.facet.attention import turn_graph
 from potentials.facet.graph import Graph, IntArray, build_graph
-from potentials.facet.model import Facet
+from potentials.facet.model import Model
 from potentials.graphs import build_graphs
 from potentials.interface import FloatArray
 
@@ -87,14 +88,14 @@ class FrameBatch:
     columns: Tensor
 
 
-def make_batch(frames: Sequence[Frame], model: Facet, generator: np.random.Generator) -> FrameBatch:
+def make_batch(frames: Sequence[Frame], model: Model, generator: np.random.Generator) -> FrameBatch:
     """Put frames side by side.
 
     Parameters
     ----------
     frames : sequence of Frame
         At least one.
-    model : Facet
+    model : Facet or AttentionNetwork
         Whose graph, device and precision are wanted; energies stay in float64.
     generator : numpy.random.Generator
         Chooses the Hessian column of frames that have several.
@@ -120,6 +121,35 @@ def make_batch(frames: Sequence[Frame], model: Facet, generator: np.random.Gener
         stresses=tensor([frame.stress[None] for frame in frames]),
         directions=tensor([direction for direction, _ in chosen]),
         columns=tensor([column for _, column in chosen]),
+    )
+
+
+def turn_batch(batch: FrameBatch, isometries: Tensor) -> FrameBatch:
+    """Turn each structure with its labels.
+
+    Parameters
+    ----------
+    batch : FrameBatch
+        Structures and labels.
+    isometries : Tensor, shape (n_structures, 3, 3)
+        Orthogonal matrices that act on columns.
+
+    Returns
+    -------
+    FrameBatch
+        Images of vectors, forces, stresses, and Hessian columns with their directions.
+    """
+    of_atoms = isometries[batch.graph.structure].mT
+    forces, directions, columns = (
+        (rows[:, None] @ of_atoms)[:, 0] for rows in (batch.forces, batch.directions, batch.columns)
+    )
+    return replace(
+        batch,
+        graph=turn_graph(batch.graph, isometries),
+        forces=forces,
+        stresses=isometries @ batch.stresses @ isometries.mT,
+        directions=directions,
+        columns=columns,
     )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from potentials.facet.attention import AttentionNetwork
 from potentials.facet.config import FacetConfig
 from potentials.facet.graph import Graph
 from potentials.facet.products import make_product
@@ -159,6 +160,14 @@ class Facet(nn.Module):
             features = layer(features, sum_messages, species)
             energies = energies + self.config.energy_scale * readout(features[:, 0])[:, 0]
         return energies
+
+
+Model = Facet | AttentionNetwork
+
+
+def make_network(config: FacetConfig) -> Model:
+    """Make the network that a configuration names, with random weights."""
+    return AttentionNetwork(config) if config.network == "attention" else Facet(config)
 
 
 def compute_energies(model: nn.Module, graph: Graph) -> Tensor:

@@ -16,7 +16,7 @@ from potentials.devices import to_host
 from potentials.facet.checkpoint import read_facet
 from potentials.facet.compiled import CompiledFacet, compile_facet
 from potentials.facet.graph import build_graph, find_positions
-from potentials.facet.model import Facet, compute_derivatives, compute_hessian_products
+from potentials.facet.model import Model, compute_derivatives, compute_hessian_products
 from potentials.forces import differentiate
 from potentials.graphs import NeighbourGraph, build_graphs, join_graphs
 from potentials.interface import Batch, Equivariance, Evaluation, FloatArray, PotentialCard
@@ -26,6 +26,9 @@ LICENCE = "MIT"
 CITATION = "chiralscreen; after arXiv:2509.08418, arXiv:2401.10216 and arXiv:2507.01131"
 LIMITS = (
     "A model of few elements and of the kinds of crystals it was trained on, for those alone.",
+)
+_LEARNED = (
+    "It learned what rotations and mirrors do from examples, and obeys them nearly, not exactly.",
 )
 # On a CPU the cost per atom falls up to here, eightfold from a two-atom cell, and rises beyond.
 _ATOMS_PER_BATCH = {"cpu": 128, "cuda": 4096}
@@ -42,7 +45,7 @@ class FacetPotential:
     ----------
     card : PotentialCard
         Identity.
-    model : Facet
+    model : Facet or AttentionNetwork
         The network in evaluation mode on `device`; its functions of the distance in float64.
     device : torch.device
         Where the model lives.
@@ -51,7 +54,7 @@ class FacetPotential:
     """
 
     card: PotentialCard
-    model: Facet
+    model: Model
     device: torch.device
     compiled: CompiledFacet | None = None
 
@@ -164,6 +167,7 @@ def _load(path: Path, device: torch.device, dtype: str) -> FacetPotential:
     model.to(device=device, dtype=getattr(torch, dtype)).eval().requires_grad_(requires_grad=False)
     # The rounding of vectors and distances to float32 would be the largest error of the forces.
     model.radial.double()
+    learned = _LEARNED if model.config.network == "attention" else ()
     card = PotentialCard(
         name=str(metadata.get("name", path.stem)),
         digest=compute_file_digest(path),
@@ -171,7 +175,7 @@ def _load(path: Path, device: torch.device, dtype: str) -> FacetPotential:
         elements=frozenset(model.config.elements),
         licence=str(metadata.get("licence", LICENCE)),
         citation=str(metadata.get("citation", CITATION)),
-        limits=tuple(metadata.get("limits", LIMITS)),
+        limits=(*metadata.get("limits", LIMITS), *learned),
         milliseconds_per_atom=float(metadata.get("milliseconds_per_atom", 1.0)),
         second_derivatives=True,
     )

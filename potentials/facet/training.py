@@ -12,9 +12,15 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from potentials.facet.attention import AttentionNetwork, compute_equivariance_error, draw_isometries
 from potentials.facet.config import FacetConfig
 from potentials.facet.frames import FrameBatch
-from potentials.facet.model import Facet, compute_derivatives, compute_derivatives_and_products
+from potentials.facet.model import (
+    Model,
+    compute_derivatives,
+    compute_derivatives_and_products,
+    make_network,
+)
 from potentials.tensor_file import load_tensors
 
 _FORMAT = "facet-training-1"
@@ -30,6 +36,7 @@ class LossWeights(BaseModel):
     force: float = Field(1.0, ge=0, description="of |dF| (1 / (eV/Å))")
     stress: float = Field(20.0, ge=0, description="of |dstress| (1 / (eV/Å^3))")
     hessian: float = Field(0.0, ge=0, description="of |dH| of a column's atoms (1 / (eV/Å^2))")
+    equivariance: float = Field(0.0, ge=0, description="of the latent error of turned crystals")
 
 
 class OptimizerSettings(BaseModel):
@@ -51,9 +58,9 @@ class TrainingState:
 
     Attributes
     ----------
-    model : Facet
+    model : Facet or AttentionNetwork
         The network that steps change.
-    average : Facet
+    average : Facet or AttentionNetwork
         Exponential moving average of its weights; the one that is validated and kept.
     optimizer : torch.optim.AdamW
         With its moments.
@@ -65,15 +72,15 @@ class TrainingState:
         Steps done.
     """
 
-    model: Facet
-    average: Facet
+    model: Model
+    average: Model
     optimizer: torch.optim.AdamW
     weights: LossWeights
     settings: OptimizerSettings
     n_steps: int = 0
 
 
-def make_model(config: FacetConfig, energies: Mapping[int, float], seed: int) -> Facet:
+def make_model(config: FacetConfig, energies: Mapping[int, float], seed: int) -> Model:
     """Make an untrained network.
 
     Parameters
@@ -92,14 +99,14 @@ def make_model(config: FacetConfig, energies: Mapping[int, float], seed: int) ->
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Facet(config)
+        model = make_network(config)
     for position, number in enumerate(config.elements):
         model.reference_energies[position] = energies.get(number, 0.0)
     return model
 
 
 def begin_training(
-    model: Facet,
+    model: Model,
     weights: LossWeights,
     settings: OptimizerSettings,
     device: str,
@@ -109,7 +116,7 @@ def begin_training(
 
     Parameters
     ----------
-    model : Facet
+    model : Facet or AttentionNetwork
         Where to start.
     weights : LossWeights
         Of the loss.
@@ -124,7 +131,14 @@ def begin_training(
     -------
     TrainingState
         With fresh moments; the average begins at the weights.
+
+    Raises
+    ------
+    ValueError
+        For the loss `equivariance` and a network that has its symmetry built in.
     """
+    if weights.equivariance and model.config.network != "attention":
+        raise ValueError("the loss equivariance needs the network attention; set it to zero")
     model = model.to(device=torch.device(device), dtype=getattr(torch, dtype))
     model.requires_grad_(requires_grad=True)
     average = copy.deepcopy(model).requires_grad_(requires_grad=False)
@@ -133,13 +147,13 @@ def begin_training(
 
 
 def compute_errors(
-    model: Facet, batch: FrameBatch, weights: LossWeights, *, create_graph: bool
+    model: Model, batch: FrameBatch, weights: LossWeights, *, create_graph: bool
 ) -> dict[str, Tensor]:
     """Compare a network with the labels that are there and have a weight.
 
     Parameters
     ----------
-    model : Facet
+    model : Facet or AttentionNetwork
         The network.
     batch : FrameBatch
         Structures and labels.
@@ -227,6 +241,11 @@ def take_step(learner: TrainingState, batch: FrameBatch, progress: float) -> flo
     loss = compute_loss(
         compute_errors(learner.model, batch, learner.weights, create_graph=True), learner.weights
     )
+    if learner.weights.equivariance and isinstance(learner.model, AttentionNetwork):
+        # Seeded by the step, so that a resumed training draws what it would have drawn.
+        isometries = draw_isometries(len(batch.sizes), learner.n_steps).to(batch.sizes)
+        error = compute_equivariance_error(learner.model, batch.graph, isometries)
+        loss = loss + learner.weights.equivariance * error
     if not math.isfinite(value := loss.item()):
         raise ValueError(f"the loss became {value}; lower the learning rate, or look at the labels")
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -264,13 +283,13 @@ def compute_learning_rate(settings: OptimizerSettings, progress: float) -> float
 
 
 def validate(
-    model: Facet, batches: Iterable[FrameBatch], weights: LossWeights
+    model: Model, batches: Iterable[FrameBatch], weights: LossWeights
 ) -> tuple[float, dict[str, float]]:
     """Measure a network on labels it has not learned from.
 
     Parameters
     ----------
-    model : Facet
+    model : Facet or AttentionNetwork
         The network.
     batches : iterable of FrameBatch
         Validation frames.

@@ -17,13 +17,14 @@ import pandas as pd
 from ase.data import chemical_symbols
 
 from potentials.facet import (
-    Facet,
     FacetConfig,
     Frame,
     LossWeights,
+    Model,
     TrainingState,
     begin_training,
     count_mean_neighbours,
+    draw_isometries,
     load_learner,
     make_batch,
     make_model,
@@ -32,6 +33,7 @@ from potentials.facet import (
     save_facet,
     save_learner,
     take_step,
+    turn_batch,
     validate,
 )
 from tasks.failures import RemediableError
@@ -203,7 +205,7 @@ def fill_batches(
 
 def _load_starting_model(
     settings: TrainingSettings, folder: Path, number: int, training: Sequence[Frame]
-) -> Facet:
+) -> Model:
     """Best of the stage before, the given model, or an untrained one."""
     if number > 1:
         return read_facet(_get_stage_model(folder, number - 1))[0]
@@ -267,7 +269,11 @@ def _run_epoch(
     losses = []
     for position, frames in enumerate(batches):
         progress = (seeds[-1] - 1 + position / len(batches)) / stage.epochs
-        losses.append(take_step(learner, make_batch(frames, learner.model, generator), progress))
+        batch = make_batch(frames, learner.model, generator)
+        if stage.turned:
+            isometries = draw_isometries(len(frames), int(generator.integers(2**31)))
+            batch = turn_batch(batch, isometries.to(batch.sizes))
+        losses.append(take_step(learner, batch, progress))
     held_out = fill_batches(validation, _VALIDATION_ATOMS, range(len(validation)))
     fixed = np.random.default_rng(0)
     prepared = (make_batch(frames, learner.model, fixed) for frames in held_out)
@@ -300,7 +306,7 @@ def _commit(
     write_durably(folder / CHECKPOINT, lambda path: save_learner(path, learner, notes))
 
 
-def _make_metadata(settings: TrainingSettings, model: Facet, result: Epoch) -> dict[str, Any]:
+def _make_metadata(settings: TrainingSettings, model: Model, result: Epoch) -> dict[str, Any]:
     """What a model file says about its training."""
     return {
         "name": settings.name,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from potentials.facet import (
     FacetConfig,
     LossWeights,
+    Network,
     OptimizerSettings,
     Product,
     Radial,
@@ -44,6 +45,7 @@ class ModelSettings(BaseModel):
 
     model_config = _CONFIG
 
+    network: Network = Field("facet", description="with built-in symmetry, or without")
     cutoff: float = Field(5.0, gt=0, description="radius of the graph (Å)")
     channels: int = Field(32, ge=1, description="features of each (l, m)")
     layers: int = Field(2, ge=1, description="rounds of message passing")
@@ -74,6 +76,7 @@ class StageSettings(BaseModel):
 
     epochs: int = Field(20, ge=1, description="passes over the training frames")
     batch_atoms: int = Field(128, ge=1, description="atoms of a step, one frame at least")
+    turned: bool = Field(False, description="turn and reflect each frame at random in each step")
     loss: LossWeights = LossWeights()
     optimizer: OptimizerSettings = OptimizerSettings()
 
@@ -96,6 +99,13 @@ class TrainingSettings(BaseModel):
     milliseconds_per_atom: float = Field(1.0, gt=0, description="cost of the model, for its card")
     licence: str = Field("MIT", description="terms of the weights")
     citation: str = Field("", description="what to cite for the data")
+
+    @model_validator(mode="after")
+    def _refuse_needless_equivariance(self) -> Self:
+        """A network with built-in symmetry has no latent error to lower."""
+        if self.model.network != "attention" and any(s.loss.equivariance for s in self.stages):
+            raise ValueError("loss.equivariance needs model.network: attention")
+        return self
 
 
 def has_settings(folder: Path, settings: BaseModel) -> bool:
