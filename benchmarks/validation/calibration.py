@@ -1,6 +1,6 @@
 """Share of the materials called reliable that agree with density functional theory.
 
-    python -m benchmarks.validation.calibration --catalogue data/catalogue --reference DIR
+    python -m benchmarks.validation.calibration --catalogue data/catalogue
 
 Two comparisons. The first takes the results of the other scripts of this folder, one row per
 material and potential with class, stability and sign of the leading helicity against DFT; the rules
@@ -20,13 +20,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.validation.agreement import Share
-from benchmarks.validation.crystals import STABILITY_TOLERANCE
 from benchmarks.validation.error_bars import PAIR
-from benchmarks.validation.materials import NOISE, per_material, read_results
+from benchmarks.validation.materials import per_material, read_results
+from benchmarks.validation.released_stability import OUTPUT
 from tasks.results.trust import JUDGED, RULES, assess_reliability
 from tasks.symmetry import classify_space_group
 
-SUMMARY = "lists/ffonons_phonondb_summary.csv.gz"
 SOFT_LIMITS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)  # THz
 VERDICTS = ("class_agrees", "stability_agrees", "leading_sign_agrees")
 
@@ -122,16 +121,13 @@ def shares(rows: pd.DataFrame) -> dict[str, str]:
     return {name: str(Share(int(g["agrees"].sum()), len(g))) for name, g in groups.items()}
 
 
-def stability(catalogue: Path, reference: Path) -> pd.DataFrame:
-    """Released materials with the verdict of the phonon database about their stability."""
-    table = pd.read_csv(reference / SUMMARY)
-    noise = table["min_freq_thz"].between(NOISE, -STABILITY_TOLERANCE, inclusive="neither")
-    dft = table[(table["model"] == "pbe") & ~noise].drop_duplicates("material_id")
-    found = pd.read_parquet(catalogue / "chirality.parquet")
-    merged = found[found["stable"].notna()].merge(dft, on="material_id")
-    stable_dft = merged["min_freq_thz"] > -STABILITY_TOLERANCE
-    agreed = merged["stable"].astype(bool) == stable_dft
-    return merged.assign(agrees=agreed, stable_dft=stable_dft, reliable=merged["reliable"].eq(True))
+def stability(catalogue: Path) -> pd.DataFrame:
+    """Released materials whose stability the phonon database decides."""
+    rows = pd.read_parquet(OUTPUT)
+    columns = ["material_id", "formula", "warnings", "min_frequency_commensurate"]
+    found = pd.read_parquet(catalogue / "chirality.parquet", columns=columns)
+    decided = rows[rows["decidable"]].merge(found, on="material_id")
+    return decided.assign(reliable=decided["reliable"].eq(True))
 
 
 def by_limit(found: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -152,7 +148,6 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--catalogue", type=Path, required=True, help="folder of the release")
-    parser.add_argument("--reference", type=Path, required=True, help="folder of reference data")
     options = parser.parse_args()
     tables = read_results()
     if tables:
@@ -162,13 +157,13 @@ def main() -> None:
         print(pd.DataFrame(by_potential(found)).to_markdown(index=False))
         wrong = found[found["reliable"] & ~found["agrees"] & found["decidable"]]
         print(f"\nReliable, but wrong: {', '.join(wrong['formula'] + ' ' + wrong['potential'])}\n")
-    released = stability(options.catalogue, options.reference)
+    released = stability(options.catalogue)
     print("Stability of released materials against the phonon database (PBEsol)\n")
     print(pd.DataFrame([shares(released)]).to_markdown(index=False))
     print()
     print(pd.DataFrame(by_limit(released)).to_markdown(index=False))
     wrong = released[released["reliable"] & ~released["agrees"]]
-    print(f"\nReliable, but wrong: {', '.join(wrong['formula_x'])}")
+    print(f"\nReliable, but wrong: {', '.join(wrong['formula'])}")
 
 
 if __name__ == "__main__":
