@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,8 +44,10 @@ _LEFT_OUT: Final[Mapping[str, Sequence[str]]] = {
     "failures": (),
     "runs": ("host", "source"),
     # Where it lies, its folder is complete.
-    MATERIALS: (*SPECTRA, "source", "born_charges", "dielectric_tensor"),
+    MATERIALS: (*SPECTRA, "source"),
 }
+# Columns of charges, which go with force constants.
+_CHARGES: Final = ("born_charges", "dielectric_tensor")
 # Settings that tell which crystals are computed, and not how.
 _OF_SOURCE: Final = ("source", "curation")
 _OF_RANKING: Final = "settings.score."
@@ -279,7 +282,19 @@ def _write_tables(dataset: Dataset, target: Path, chosen: set[str]) -> None:
     """Write the tables of some materials."""
     for name, left_out in _LEFT_OUT.items():
         table = pq.read_table(get_table_file(dataset.root, name)).drop_columns(list(left_out))
-        _write(_select(table, chosen), target / f"{name}.parquet")
+        found = _select(table, chosen)
+        released = _leave_out_charges(found) if name == MATERIALS else found
+        _write(released, target / f"{name}.parquet")
+
+
+def _leave_out_charges(table: pa.Table) -> pa.Table:
+    """Table of materials with the Born charges of its shortlist alone."""
+    listed = pc.fill_null(table["shortlisted"], fill_value=False)
+    places = pc.if_else(listed, pa.array(np.arange(len(table))), None)
+    for name in _CHARGES:
+        column = table.column_names.index(name)
+        table = table.set_column(column, table.schema.field(name), table[name].take(places))
+    return table
 
 
 def _select(table: pa.Table, materials: set[str]) -> pa.Table:
