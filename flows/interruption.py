@@ -13,9 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from flows import shutdown
 
@@ -142,7 +144,18 @@ def stop(reason: str, code: int, hurry: Callable[[], bool] = lambda: False) -> N
         line,
         SHUTDOWN_STATE.folder,
     ]
+    _suspend_processes()
     os.execv(sys.executable, program)  # noqa: S606 - our own program
+
+
+def _suspend_processes() -> None:
+    """Let nothing that this program started say a word about its end.
+
+    A process that just starts would find its pipe closed, and print a traceback.
+    """
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
 
 
 def _ignore_signal(number: int, frame: object) -> None:
