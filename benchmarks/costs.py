@@ -7,7 +7,8 @@
 Each stage of each crystal of finished screenings runs once more, into a dataset that is thrown
 away: relaxations several at a time, as in a run, the other stages one by one. What counts is
 processor time, so that other work on the machine matters little. Every fourth crystal is analysed
-again with other meshes and band paths, and with charges that are made up. Numbers of evaluations
+again with other meshes and band paths, and with charges that are made up. ``--sample`` takes some
+crystals of each screening, at random with a fixed seed. Numbers of evaluations
 are fitted to what the crystals took, seconds to the evaluations that there were. Then the
 estimates, made from the input alone, are divided by the measured times.
 
@@ -18,6 +19,7 @@ machine: start and chunks are what it takes beyond the stages. Without, these tw
 
 import argparse
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -122,17 +124,20 @@ class Screening:
     dataset: Dataset
     settings: ScreenSettings
     potential: TimedPotential
+    works: list[WorkItem]
 
     @classmethod
-    def of(cls, folder: Path) -> "Screening":
-        """Open a dataset and load its potential."""
+    def of(cls, folder: Path, n_crystals: int | None) -> "Screening":
+        """Open a dataset, load its potential, and choose crystals."""
         settings = settings_of(Dataset(folder))
         potential = TimedPotential(load_run_potential(settings.potential, "cpu"))
-        return cls(Dataset(folder), settings, potential)
+        works = works_of(Dataset(folder))
+        chosen = random.Random(1).sample(works, min(n_crystals or len(works), len(works)))
+        return cls(Dataset(folder), settings, potential, chosen)
 
     def samples(self, repeats: int) -> Iterator[Sample]:
         """Samples of all stages of all crystals that were computed themselves."""
-        works = works_of(self.dataset)
+        works = self.works
         for stage, size in TOGETHER.items():
             self.timed(stage, works[:1])  # what is imported or compiled once is no cost of theirs
             for start in range(0, len(works), size):
@@ -184,7 +189,7 @@ class Screening:
 
     def charged(self) -> Iterator[tuple[ModeCounts, float]]:
         """Counts and seconds of analyses of some crystals with charges that are made up."""
-        works = {work.keys[1]: work for work in works_of(self.dataset)[::EVERY]}
+        works = {work.keys[1]: work for work in self.works[::EVERY]}
         for row in self.dataset.read("force_constants", keys=list(works)).to_pylist():
             phonon, modes = read_phonon(row), self.counted(works[row["key"]]).modes
             ions = np.where(phonon.primitive.numbers == phonon.primitive.numbers.max(), 1.0, 0.0)
@@ -197,7 +202,8 @@ class Screening:
 
     def predictions(self) -> Iterator[float]:
         """Seconds of one atom in the prediction of Born charges, for some crystals."""
-        for row in self.dataset.read("force_constants").to_pylist()[::EVERY]:
+        keys = [work.keys[1] for work in self.works[::EVERY]]
+        for row in self.dataset.read("force_constants", keys=keys).to_pylist():
             atoms, model = make_atoms(read_phonon(row).primitive), load_charge_model()
             if not model.find_unknown_elements(atoms):
                 model.predict(atoms)  # what is loaded once is no cost of a crystal
@@ -209,7 +215,7 @@ class Screening:
         """Free coordinates of each crystal, and evaluations of its relaxation."""
         rows = self.dataset.read("relaxations", columns=["key", "n_evaluations"]).to_pylist()
         taken = {row["key"]: row["n_evaluations"] for row in rows}
-        for work in works_of(self.dataset):
+        for work in self.works:
             yield self.counted(work).n_coordinates, taken[work.keys[0]]
 
 
@@ -316,11 +322,12 @@ def main() -> None:
     parser.add_argument("datasets", type=Path, nargs="+", help="folders of finished screenings")
     parser.add_argument("--source", type=Path, default=Path("data/demo"), help="to be classified")
     parser.add_argument("--run", type=Path, help="source to be screened, on an idle machine")
+    parser.add_argument("--sample", type=int, help="crystals of each; all by default")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--write", action="store_true", help=f"write {CONSTANTS_FILE.name}")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    screenings = [Screening.of(folder) for folder in options.datasets]
+    screenings = [Screening.of(folder, options.sample) for folder in options.datasets]
     samples = [one for screening in screenings for one in screening.samples(options.repeats)]
     print("Estimated over measured seconds, with the constants of the file\n")
     print(report(samples, read_constants()).round(2).to_markdown(index=False))

@@ -106,9 +106,9 @@ def seconds_besides(
 
 
 def settings_of(dataset: Dataset) -> ScreenSettings:
-    """Settings of the screening."""
-    [text] = {row["settings"] for row in dataset.read("runs").to_pylist()}
-    return ScreenSettings.model_validate_json(text)
+    """Settings of the latest run."""
+    last = max(dataset.read("runs").to_pylist(), key=lambda row: row["started_at"])
+    return ScreenSettings.model_validate_json(last["settings"])
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import faulthandler
 import platform
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
@@ -113,7 +113,7 @@ class Chunk:
 def run_chunk(
     name: str,
     stage: str,
-    works: tuple[WorkItem, ...],
+    works: Collection[WorkItem],
     output: Path,
     settings: ScreenSettings,
     *,
@@ -133,7 +133,7 @@ def run_chunk(
         Name of the task run.
     stage : str
         One of ``relaxation``, ``phonons``, ``chirality``.
-    works : tuple of WorkItem
+    works : collection of WorkItem
         Structures.
     output : pathlib.Path
         Folder of the dataset.
@@ -267,7 +267,8 @@ class ChunkContext:
         parameters = {
             "name": chunk.name,
             "stage": chunk.stage,
-            "works": chunk.works,
+            # Prefect looks for futures in every field of every item of a tuple, but not in a deque.
+            "works": deque(chunk.works),
             "output": self.dataset.root,
             "settings": self.settings,
             "device": self.worker_options.device,
