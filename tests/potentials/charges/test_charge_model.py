@@ -15,6 +15,8 @@ from scipy.spatial.transform import Rotation
 from potentials import load_charge_card, load_charge_model
 from potentials.charges import UnknownElementError, read_charge_model, save_charge_model
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path("data/demo")
 WEIGHTS = Path("potentials/charges/weights/default.pt")
 EXACT = 1e-6

@@ -100,6 +100,7 @@ def equivariance_error(product, operation) -> float:
     return ((after - before).norm() / before.norm()).item()
 
 
+@pytest.mark.slow
 def test_decomposition_gets_better_with_its_rank_but_stays_inexact():
     target = compute_couplings(2, 2, 2).sum(0)
     errors = [

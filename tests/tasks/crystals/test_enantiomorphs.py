@@ -25,6 +25,8 @@ from tasks.symmetry import classify_space_group
 from tests.crystals import random_crystal, spring_phonon
 from tests.tasks.alloys import SETTINGS, carry_out, emt, intake_of, write_alloys
 
+pytestmark = pytest.mark.slow
+
 SYMPREC = 0.01
 SOHNCKE = [n for n in range(1, 231) if classify_space_group(n).chirality_class == "II"]
 

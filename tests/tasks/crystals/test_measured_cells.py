@@ -17,6 +17,8 @@ from tasks.screening.plan import plan_screening
 from tasks.screening.settings import ScreenSettings
 from tests.tasks.alloys import SETTINGS, carry_out, intake_of, write_alloys
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 DEFAULT = partial(load_potential, "nequix-mp-1-pft")
 # What density functional theory without dispersion does to cells: a and c longer, by so much.

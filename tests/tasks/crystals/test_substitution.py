@@ -12,6 +12,8 @@ from tasks.sources import parse_record, read_raw_records
 from tasks.sources.materials import read_materials
 from tasks.symmetry import analyze_symmetry
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 
 

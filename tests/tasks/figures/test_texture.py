@@ -23,6 +23,8 @@ from tests.crystals import (
     wurtzite,
 )
 
+pytestmark = pytest.mark.slow
+
 # Space groups of point groups -4, -4m2 (d waves), 3m (g) and 6mm (i).
 ACHIRAL = (81, 115, 156, 183)
 

@@ -33,6 +33,8 @@ from tasks.symmetry import classify_space_group, find_space_group_number, read_d
 from tasks.symmetry.wyckoff import list_wyckoff_positions, read_wyckoff_crystal
 from tasks.training.sequence_run import make_data
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 
 # Near those of crystals; a unit metric where no shape is known.
@@ -235,7 +237,6 @@ def potential():
     return load_potential("nequix-mp-1-pft", dtype="float32")
 
 
-@pytest.mark.slow
 def test_iron_silicide_is_found(model, potential):
     """FeSi from its sequence alone: P2_13, two elements on 4a, lattice constant 4.49 Å."""
     sequence = make_sequence(198, ("a", 14), ("a", 26))
@@ -248,7 +249,6 @@ def test_iron_silicide_is_found(model, potential):
     assert row["energy"] == found.relaxation.energy
 
 
-@pytest.mark.slow
 def test_what_becomes_of_sequences_is_told(model, potential):
     """An inversion centre that a relaxation finds, one that is there from the start, a gas."""
     alone = make_sequence(1, ("a", 14))

@@ -12,6 +12,8 @@ from tasks.phonons.mirror import make_mirror_image
 from tests.crystals import quartz, rocksalt, spring_crystal, spring_phonon
 from tests.flows.conftest import DEMO
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cubic():
@@ -84,7 +86,6 @@ def test_with_inversion_no_point_is_charged():
     assert set(compute_charges(phonon, (0.1, 0.23, 0.37)).values()) == {0}
 
 
-@pytest.mark.slow
 def test_iron_silicide_of_the_demo_has_the_nodes_of_its_space_group():
     """T. Zhang et al., Phys. Rev. Lett. 120, 016401 (2018): spin-1 at Gamma, charge 2 at R."""
     atoms = read(DEMO / "fesi.cif")

@@ -20,6 +20,8 @@ from tests.crystals import random_rotation, spring_phonon, transformed, wurtzite
 from tests.tasks import alloys
 from tests.tasks.crystals.test_alignment import OTHER_VECTORS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def screened(tmp_path_factory):

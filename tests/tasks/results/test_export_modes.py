@@ -19,6 +19,8 @@ from tasks.screening.plan import plan_screening
 from tests.crystals import quartz, spring_phonon, wurtzite
 from tests.tasks.alloys import carry_out, intake_of, write_alloys
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = ChiralitySettings(path_spacing=0.05)
 
 

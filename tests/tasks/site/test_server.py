@@ -11,6 +11,8 @@ from tasks.failures import RemediableError
 from tasks.site.build import ASSETS
 from tasks.site.server import POLICY, make_site_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def port(site, tmp_path) -> Iterator[int]:

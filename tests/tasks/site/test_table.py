@@ -19,6 +19,8 @@ from tasks.site.table import (
     write_table,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rows(datasets):

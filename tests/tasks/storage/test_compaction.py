@@ -12,6 +12,8 @@ from tasks.results.building import build_catalog
 from tasks.storage import Dataset, DatasetError, compact, ordering, prune
 from tests.tasks.storage import samples
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 NUMBERS = list(range(1, 9))
 TABLES = ("plan", "materials", "relaxations", "phonons", "force_constants", "chirality", "modes")

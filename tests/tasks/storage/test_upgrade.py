@@ -13,6 +13,8 @@ from tasks.storage.errors import OutdatedDatasetError
 from tests.tasks.storage import samples
 from tests.tasks.storage.test_flipped_bits import flips
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
@@ -107,7 +109,6 @@ def test_a_receipt_that_disagrees_with_its_parts_is_set_aside(
     assert (tmp_path / "damaged/receipts" / path.name).exists()
 
 
-@pytest.mark.slow
 def test_flipped_bits_of_an_old_receipt_upgrade_to_the_same_keys_or_to_none(tmp_path: Path) -> None:
     """What slips through changes times and sizes alone, never keys, materials or failures."""
     dataset = Dataset(tmp_path)

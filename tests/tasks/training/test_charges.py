@@ -29,6 +29,8 @@ from tasks.training.charge_run import (
 )
 from tests.tasks.training.charged import CRYSTALS, SMALL
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):

@@ -20,6 +20,7 @@ def test_extended_xyz_keeps_labels_with_their_signs():
         assert len(frame.column_indices) == 0
 
 
+@pytest.mark.slow
 def test_parquet_gives_back_what_was_written(tmp_path):
     frames = [*real_frames(), *silicon_labels(), make_frame(bulk("Si"), "unlabelled")]
     write_frames(tmp_path / "frames.parquet", frames)

@@ -24,6 +24,8 @@ from tasks.training.sequence_run import (
 )
 from tasks.training.sequence_settings import SequenceTrainingSettings
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 
 
