@@ -33,6 +33,10 @@ class AttentionLayer(nn.Module):
         super().__init__()
         channels = config.channels
         self.filter = nn.Linear(4 * config.n_radial, channels, bias=False, dtype=torch.float64)
+        # Distances alone at first: directions at random make forces in a perfect crystal, and a
+        # training then learns to give no forces at all.
+        with torch.no_grad():
+            self.filter.weight.view(channels, -1, 4)[..., 1:] = 0.0
         self.send, self.receive, self.query, self.key, self.value, self.mix = (
             nn.Linear(channels, channels, dtype=torch.float64) for _ in range(6)
         )
