@@ -19,7 +19,6 @@ machine: start and chunks are what it takes beyond the stages. Without, these tw
 
 import argparse
 import json
-import random
 import statistics
 import subprocess
 import sys
@@ -132,8 +131,8 @@ class Screening:
         settings = settings_of(Dataset(folder))
         potential = TimedPotential(load_run_potential(settings.potential, "cpu"))
         works = works_of(Dataset(folder))
-        chosen = random.Random(1).sample(works, min(n_crystals or len(works), len(works)))
-        return cls(Dataset(folder), settings, potential, chosen)
+        order = np.random.default_rng(1).permutation(len(works))[:n_crystals]
+        return cls(Dataset(folder), settings, potential, [works[i] for i in order])
 
     def samples(self, repeats: int) -> Iterator[Sample]:
         """Samples of all stages of all crystals that were computed themselves."""
