@@ -30,6 +30,7 @@ NAMES = (
     "7net-0@bare",
     "facet-tetrahedra",
     "facet-aln",
+    "facet-aln-attention",
 )
 Row = Mapping[str, Any]
 

@@ -28,12 +28,11 @@ ATTENTION = variant(network="attention")
 
 
 def make_network(*, blind: bool = False):
-    """Network with random weights; a blind one sees distances, and no directions."""
-    model = make_model(ATTENTION, {}, 1)
-    torch.nn.init.normal_(model.readout[-1].weight, generator=torch.Generator().manual_seed(0))
-    for layer in model.layers if blind else ():
-        with torch.no_grad():
-            layer.filter.weight.view(ATTENTION.channels, ATTENTION.n_radial, 4)[..., 1:] = 0
+    """Network with random weights; a blind one, as all are in the beginning, sees no directions."""
+    model, generator = make_model(ATTENTION, {}, 1), torch.Generator().manual_seed(0)
+    torch.nn.init.normal_(model.readout[-1].weight, generator=generator)
+    for layer in () if blind else model.layers:
+        torch.nn.init.normal_(layer.filter.weight, std=0.5, generator=generator)
     return model
 
 

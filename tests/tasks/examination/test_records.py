@@ -58,7 +58,7 @@ def test_a_file_has_the_declared_columns(tmp_path):
 def test_what_is_shipped_was_examined():
     """Every potential that loads without a download has its examination in the package."""
     names = {"nequix-mp-1-pft", "nequix-oam-1-pft", "facet-aln", "facet-tetrahedra"}
-    names |= {"7net-0", "7net-0@bare", "7net-l3i5", "7net-l3i5@bare"}
+    names |= {"facet-aln-attention", "7net-0", "7net-0@bare", "7net-l3i5", "7net-l3i5@bare"}
     for name in names:
         rows = find_examination(load_card(name).digest)
         assert {row["potential"] for row in rows} == {name}
