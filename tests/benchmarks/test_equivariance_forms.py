@@ -5,8 +5,16 @@ import pandas as pd
 import pytest
 from ase.build import bulk
 
-from benchmarks.equivariance_forms import FORMS, RESULTS, make_table, train
+from benchmarks.equivariance_forms import (
+    FORMS,
+    OTHER_RESULTS,
+    RESULTS,
+    make_table,
+    measure_zincblende,
+    train,
+)
 from potentials import load_potential
+from tasks.training import read_frames
 from tasks.training.datasets import make_frame, write_frames
 from tasks.training.run import MODEL
 
@@ -37,3 +45,17 @@ def test_the_table_has_all_forms_and_only_exact_ones_are_exact():
     assert (turned[["cg", "gaunt", "gate"]] < 1e-6).all()
     assert (turned[["plain", "latent"]] > 10).all()
     assert make_table(rows.reset_index()).loc["turned crystals: forces (%)", "cg"] == "< 10⁻⁵"
+
+
+def test_zincblende_is_measured_and_its_table_has_all_forms(frames, tmp_path):
+    """By a network that sees distances alone in the beginning, and directions after a step."""
+    renamed = read_frames(frames)
+    for frame in renamed:
+        frame.atoms.numbers = np.where(frame.atoms.numbers == 13, 49, 15)
+    write_frames(tmp_path / "inp.parquet", renamed)
+    train("plain", tmp_path / "inp.parquet", tmp_path, ("In", "P"))
+    found = measure_zincblende(f"facet:{tmp_path / MODEL}@bare")
+    columns = set(pd.read_csv(OTHER_RESULTS).columns)
+    assert set(found) <= columns
+    assert found["turned crystals: forces (%)"] > 1e-6
+    assert set(pd.read_csv(OTHER_RESULTS)["form"]) == set(FORMS)
