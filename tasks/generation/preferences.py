@@ -80,7 +80,7 @@ def learn_preferences(earnings: pd.DataFrame, groups: Collection[int]) -> Prefer
     pairs = counted["space_group_number"].map(_name_pair)
     of_pair = _compute_factors(counted.assign(kind=pairs), mean)
     kinds = {number: _name_pair(number) for number in groups}
-    symbols = counted.assign(kind=[list(Formula(f).count()) for f in counted["formula"]])
+    symbols = counted.assign(kind=counted["formula"].map(lambda f: list(Formula(f).count())))
     return Preferences(
         groups={number: of_pair[kind] for number, kind in kinds.items() if kind in of_pair},
         elements=_compute_factors(symbols.explode("kind"), mean),
