@@ -1,8 +1,9 @@
 """The command that generates crystals."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
@@ -14,12 +15,18 @@ from flows.console import (
     print_errors,
     print_next,
     require_file,
+    require_results,
     validate_with,
 )
 from flows.interruption import RESUME_ADVICE, SHUTDOWN_STATE
 from flows.prerequisites import require_prefect
 from tasks.failures import RemediableError
 
+if TYPE_CHECKING:
+    from tasks.generation.settings import GenerationSettings
+
+K = TypeVar("K")
+_TOLD: Final = 5  # factors
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 
@@ -55,6 +62,12 @@ def generate(
     independent: Annotated[
         bool | None,
         typer.Option("--independent", help="Draw each site alone by its frequency: the baseline."),
+    ] = None,
+    learn_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a screening, or of its tables: draw more of what has scored per hour."
+        ),
     ] = None,
     potential: PotentialName = None,
     config: Annotated[
@@ -93,6 +106,8 @@ def generate(
                 "conditions.independent": independent,
             },
         )
+        if learn_from:
+            settings = _learn(settings, require_results(learn_from))
         chosen = PotentialSettings(name=potential) if potential else PotentialSettings()
         with use_prefect_api():
             found = flow(output, settings, chosen)
@@ -101,6 +116,27 @@ def generate(
         print_failures(console, found.failures, found.failures_file)
         print_next(console, (f"chiralscreen screen {output} -o results/new", "phonons, chirality"))
     raise typer.Exit(DONE_WITH_FAILURES if found.failures else DONE)
+
+
+def _learn(settings: "GenerationSettings", folder: Path) -> "GenerationSettings":
+    """Prefer the space groups and elements that have scored, and say which."""
+    from tasks.generation.preferences import learn_preferences
+    from tasks.results.earnings import read_earnings
+
+    earnings = read_earnings(folder)
+    preferences = learn_preferences(earnings, settings.conditions.space_groups)
+    for name, factors in (("space groups", preferences.groups), ("elements", preferences.elements)):
+        ranked = sorted(factors.items(), key=lambda item: -item[1])
+        most, least = (", ".join(f"{k} ({x:.1f})" for k, x in part) for part in _split(ranked))
+        console.print(f"{name} drawn more often: {most or 'none'}; less: {least or 'none'}")
+    conditions = settings.conditions.model_copy(update={"preferences": preferences})
+    return settings.model_copy(update={"conditions": conditions})
+
+
+def _split(ranked: Sequence[tuple[K, float]]) -> tuple[Sequence[tuple[K, float]], ...]:
+    """The largest factors above one, and the smallest below, the smallest first."""
+    more, less = ([r for r in ranked if r[1] > 1], [r for r in ranked if r[1] < 1])
+    return more[:_TOLD], less[: -_TOLD - 1 : -1]
 
 
 def parse_numbers(text: str) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from tasks.generation.network import (
     count_atoms,
     find_allowed_positions,
 )
+from tasks.generation.preferences import Preferences
 from tasks.generation.sequences import MAX_ATOMS, N_ELEMENTS, Occupation, WyckoffSequence
 from tasks.symmetry import classify_space_group
 
@@ -56,6 +57,7 @@ class Conditions(BaseModel):
     temperature: float = Field(
         1.0, gt=0, description="below 1: what the model thinks likely; above: what it does less"
     )
+    preferences: Preferences = Preferences()
 
     @field_validator("space_groups")
     @classmethod
@@ -79,7 +81,8 @@ def sample_sequences(
 ) -> list[WyckoffSequence]:
     """Draw sequences.
 
-    Space groups are drawn as often as known crystals have them.
+    Space groups are drawn as often as known crystals have them, times their factor among the
+    preferences. A sequence is kept with a probability in proportion to that of its elements.
 
     Parameters
     ----------
@@ -107,7 +110,7 @@ def sample_sequences(
     found: list[WyckoffSequence] = []
     for _ in range(0, _MOST_DRAWS * count, _TOGETHER):
         drawn = _draw_together(model, conditions, elements, generator)
-        found += [s for s in drawn if _is_wanted(s, conditions)]
+        found += [s for s in drawn if _is_wanted(s, conditions, generator)]
         if len(found) >= count:
             return found[:count]
     message = f"{len(found)} of {count} sequences after {_MOST_DRAWS * count} draws"
@@ -127,9 +130,16 @@ def _find_elements(model: SequenceModel, conditions: Conditions) -> Tensor:
     return allowed
 
 
-def _is_wanted(sequence: WyckoffSequence, conditions: Conditions) -> bool:
-    """Whether charges balance where they must."""
-    return not conditions.charge_balance or find_charge_balance(sequence.formula) != "none"
+def _is_wanted(
+    sequence: WyckoffSequence, conditions: Conditions, generator: torch.Generator
+) -> bool:
+    """Whether charges balance where they must, and chance prefers the elements."""
+    if conditions.charge_balance and find_charge_balance(sequence.formula) == "none":
+        return False
+    if not conditions.preferences.elements:  # a draw would change those that follow
+        return True
+    share = conditions.preferences.weigh_formula(sequence.formula)
+    return float(torch.rand(1, generator=generator)) < share
 
 
 def _draw_together(
@@ -137,6 +147,8 @@ def _draw_together(
 ) -> Iterator[WyckoffSequence]:
     """Draw some sequences, site by site; those that lead nowhere are dropped."""
     weights = torch.from_numpy(model.cells.count_groups() + 1)
+    for number, factor in conditions.preferences.groups.items():
+        weights[number - 1] *= factor
     wanted = torch.tensor(conditions.space_groups) - 1
     groups = wanted[torch.multinomial(weights[wanted], _TOGETHER, True, generator=generator)]
     size = (_TOGETHER, conditions.max_atoms)
