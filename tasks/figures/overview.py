@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
 from ase.formula import Formula
-from matplotlib import colormaps
+from matplotlib import colormaps, rcParams
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
@@ -38,6 +38,7 @@ FloatArray = NDArray[np.float64]
 
 _LAST_ELEMENT: Final = 103
 _NAMED: Final = 6
+_CROWD: Final = 150  # points beyond which they shrink
 _SYSTEMS: Final = {
     "triclinic": 1,
     "monoclinic": 3,
@@ -188,8 +189,9 @@ def draw_scores(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Of the width of one column, coloured by the helicity wave found; the best are named. Where
-        the catalogue knows it, the form of a marker tells what says that the crystal exists.
+        Of the width of one column, coloured by the helicity wave found; the best are named. Atoms
+        are on a logarithmic axis, and many points are small. Where the catalogue knows it, the form
+        of a marker tells what says that the crystal exists.
     """
     rows = chirality[chirality["score"].notna()].sort_values("score", ascending=False)
     kinds = rows["evidence"].fillna("") if "evidence" in rows else rows["score"].map(lambda _: "")
@@ -197,15 +199,20 @@ def draw_scores(chirality: pd.DataFrame, *, title: str = "") -> Figure:
     with apply_style():
         figure = make_figure(SINGLE_COLUMN, 2.6)
         axes = figure.subplots()
+        size = rcParams["lines.markersize"] * min(1.0, (_CROWD / max(len(rows), 1)) ** 0.25)
         for wave, members in _group_by_wave(rows, "helicity_wave_found"):
             axes.plot([], [], "o", color=WAVE_COLOURS[wave], label=f"{wave} wave")
             for kind, (marker, filled, _) in forms.items():
                 some = members[kinds[members.index] == kind]
                 form = _make_form(marker, WAVE_COLOURS[wave], filled=filled)
-                axes.plot(some["n_atoms_primitive"], some["score"], **form)
+                axes.plot(some["n_atoms_primitive"], some["score"], markersize=size, **form)
         best = rows.drop_duplicates("formula").head(_NAMED)
         _name_best(axes, best)
-        axes.margins(x=0.16, y=0.12)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.margins(x=0.1, y=0.12)
         axes.set_xlabel(QUANTITIES["n_atoms"].axis)
         axes.set_ylabel(QUANTITIES["score"].axis)
         places = {"ncols": 5, "columnspacing": 0.9, "handletextpad": 0.1}

@@ -102,6 +102,7 @@ def test_stability_counts_what_was_computed(chirality):
 def test_score_names_the_best_and_shows_the_waves(chirality):
     axes = draw_scores(chirality).axes[0]
     assert [text.get_text() for text in axes.texts] == ["SiO$_{2}$", "GaAs"]
+    assert axes.get_xscale() == "log"
     drawn = sorted(float(y) for line in axes.lines for y in line.get_ydata())
     assert drawn == [0.3, 0.5]
 
