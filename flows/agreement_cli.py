@@ -56,7 +56,7 @@ def compare(
     """
     from rich.progress import track
 
-    from tasks.results.agreement import commit_agreement, compare_pairs
+    from tasks.results.agreement import compare_pairs, keep_agreement
     from tasks.results.building import build_catalog
     from tasks.results.counterparts import pair_crystals
     from tasks.storage import Dataset
@@ -65,11 +65,11 @@ def compare(
         first, second = (Dataset(require_dataset(path)) for path in (folder, other))
         pairs, unmatched = pair_crystals(first, second)
         bar = track(pairs, "comparing", console=errors, transient=True)
-        found = list(compare_pairs(first, second, bar if errors.is_terminal else pairs))
+        compared = compare_pairs(first, second, bar if errors.is_terminal else pairs)
+        found = list(keep_agreement(first, compared))
         rows = [item for item in found if isinstance(item, dict)]
         problems = [item for item in found if isinstance(item, str)]
         if rows:
-            commit_agreement(first, rows)
             build_catalog(first)
     _print_rows(rows, UNITS[unit])
     problems += [f"{item.material_id}: {item.reason}" for item in unmatched if item.ambiguous]

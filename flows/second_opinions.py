@@ -7,7 +7,7 @@ from flows.catalogue import renew_catalogue
 from flows.logs import get_logger
 from flows.result import ScreenResult
 from tasks.failures import RemediableError
-from tasks.results.agreement import commit_agreement, compare_datasets
+from tasks.results.agreement import compare_datasets, keep_agreement
 from tasks.screening.decisions import RunContext
 
 
@@ -37,16 +37,14 @@ def compare_opinions(
 
 def _compare(first: RunContext, second: RunContext, store: str | None) -> None:
     """Commit what is new in the comparison of two datasets, and renew catalogue and report."""
-    rows = []
+    n_compared = 0
     try:
-        for found in compare_datasets(first.dataset, second.dataset):
+        for found in keep_agreement(first.dataset, compare_datasets(first.dataset, second.dataset)):
             if isinstance(found, str):
                 get_logger().warning("second opinion: %s", found)
             else:
-                rows.append(found)
+                n_compared += 1
     except RemediableError as error:
         get_logger().warning("second opinion: %s", error)
-    if not rows:
-        return
-    commit_agreement(first.dataset, rows)
-    renew_catalogue(first.dataset, store)
+    if n_compared:
+        renew_catalogue(first.dataset, store)

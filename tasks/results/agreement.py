@@ -23,7 +23,7 @@ from tasks.failures import RemediableError
 from tasks.phonons.fourier import HarmonicCrystal
 from tasks.results.counterparts import DISTANCE, CrystalPair, pair_crystals
 from tasks.results.stored_crystals import read_interpolation
-from tasks.storage import Dataset, Receipt
+from tasks.storage import Dataset
 from tasks.symmetry.zone import find_zone_images
 from tasks.tolerances import NOISE
 
@@ -431,6 +431,36 @@ def _align_pair(
     return found
 
 
-def commit_agreement(dataset: Dataset, rows: list[dict[str, Any]]) -> Receipt:
-    """Add rows of ``agreement`` to a dataset; the next catalogue warns by them."""
-    return dataset.commit("comparison", {"agreement": rows}, [row["key"] for row in rows])
+def keep_agreement(
+    dataset: Dataset, found: Iterable[dict[str, Any] | str], at_once: int = 50
+) -> Iterator[dict[str, Any] | str]:
+    """Commit rows of ``agreement`` while they are compared, so that one that is stopped loses few.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The first of the two; its next catalogue warns by the rows.
+    found : iterable of dict or str
+        From `compare_pairs` or `compare_datasets`.
+    at_once : int
+        Rows of a commit.
+
+    Yields
+    ------
+    dict or str
+        What was found.
+    """
+    rows: list[dict[str, Any]] = []
+    for item in found:
+        if isinstance(item, dict):
+            rows.append(item)
+        if len(rows) == at_once:
+            _commit(dataset, rows)
+            rows = []
+        yield item
+    if rows:
+        _commit(dataset, rows)
+
+
+def _commit(dataset: Dataset, rows: list[dict[str, Any]]) -> None:
+    dataset.commit("comparison", {"agreement": rows}, [row["key"] for row in rows])

@@ -23,7 +23,7 @@ import yaml
 
 from tasks.failures import RemediableError
 from tasks.folders import MATERIALS, SECOND_OPINION, get_table_file
-from tasks.results.agreement import commit_agreement, compare_datasets
+from tasks.results.agreement import compare_datasets, keep_agreement
 from tasks.results.building import build_catalog
 from tasks.results.catalogue import UNNAMED, rank_materials, read_catalog
 from tasks.results.ranking import PURPOSES, TERMS
@@ -216,8 +216,8 @@ def _compare_second_opinions(dataset: Dataset) -> list[Dataset]:
     for other in others:
         shared = screened & _list_outcomes(other, "screened")
         found = compare_datasets(dataset, other) if shared else ()
-        if rows := [row for row in found if not isinstance(row, str)]:
-            commit_agreement(dataset, rows)
+        kept = list(keep_agreement(dataset, found))
+        if any(isinstance(item, dict) for item in kept):
             build_catalog(dataset)
     return others
 

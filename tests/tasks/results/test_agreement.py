@@ -13,11 +13,11 @@ from tasks.results import read_catalog
 from tasks.results.agreement import (
     BARS,
     FLOOR,
-    commit_agreement,
     compare_datasets,
     compare_modes,
     compare_pair,
     compute_relative_difference,
+    keep_agreement,
     make_agreement_row,
     match_modes,
 )
@@ -115,7 +115,13 @@ def test_a_comparison_of_datasets_reaches_the_catalogue(tmp_path):
     [pair], [] = pair_crystals(first, second)
     rows = [compare_pair(first, second, pair)]
     assert [row["material_id"] for row in rows] == ["helix"]
-    commit_agreement(first, rows)
+
+    def stop_after_the_first():
+        yield from rows
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(keep_agreement(first, stop_after_the_first(), at_once=1))
     build_catalog(first)
     row = read_catalog(first.root, "chirality").set_index("material_id").loc["helix"]
     assert not row["potentials_disagree"]
@@ -140,7 +146,7 @@ def test_a_potential_that_makes_another_crystal_contradicts(tmp_path):
         build_catalog(context.dataset)
     [row] = compare_datasets(first.dataset, second.dataset)
     assert row["potentials_disagree"]
-    commit_agreement(first.dataset, [row])
+    assert list(keep_agreement(first.dataset, [row, "a reason"])) == [row, "a reason"]
     build_catalog(first.dataset)
     [found] = read_catalog(first.dataset.root, "chirality").to_dict("records")
     assert "centrosymmetric" in found["other_failure"]
