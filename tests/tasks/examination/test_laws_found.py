@@ -8,7 +8,7 @@ from potentials.averages import INVERSION
 from tasks.examination import Grade
 from tasks.examination.crystals import choose, rattle, read_known_crystals
 from tasks.examination.driver import examine
-from tasks.examination.extent import measure_extent
+from tasks.examination.extent import measure_cost, measure_extent
 from tasks.examination.invariance import measure_invariance
 from tasks.examination.judgement import Verdict
 from tasks.examination.lattice_dynamics import measure_hands
@@ -73,3 +73,16 @@ def test_the_hands_of_a_crystal_differ_where_mirrors_are_broken_and_not_with_the
     [averaged] = measure_hands(GroupAverage(bare, INVERSION), se)
     assert alone.grade is not Grade.GOOD
     assert averaged.value < 1e-6
+
+
+def test_no_structure_is_timed_twice(crystals):
+    """Calculators of ASE answer from memory what they were asked before."""
+    seen = []
+
+    def remember(structures, found):
+        seen.extend(atoms.positions.tobytes() for atoms in structures)
+        return found
+
+    findings = list(measure_cost(broken.Altered(broken.exact(), remember), crystals[0]))
+    assert findings[0].value > 0
+    assert len(set(seen)) == len(seen) > 2
